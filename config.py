@@ -1,0 +1,158 @@
+"""Settings: a frozen value made from the environment, once, by whoever starts the service.
+
+Every setting is a field below, with the variable that sets it, its unit in its name and the reason
+for its default; the README's table is held against this list by a test. ``X_FILE`` reads any
+variable ``X`` from a file, without the one line end that editors put there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; names the variable, never its value."""
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text) if text.strip().isascii() else minimum - 1
+        if not minimum <= value <= maximum:
+            raise ValueError(f"has to be a whole number from {minimum:,} to {maximum:,}")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86_400:
+        raise ValueError("has to be a number of seconds above 0, at most 86,400")
+    return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _some_names(text: str) -> tuple[str, ...]:
+    if names := _names(text):
+        return names
+    raise ValueError("names nothing; leave it unset instead")
+
+
+def _filled(text: str) -> str:
+    if text:
+        return text
+    raise ValueError("is empty; leave it unset instead")
+
+
+def _identifier(text: str) -> str:
+    if text.isidentifier() and text.isascii() and len(text) <= 48:
+        return text
+    raise ValueError("has to be letters, digits and _, at most 48 of them")
+
+
+def setting(
+    variable: str, default: Any, parse: Callable[[str], Any], reason: str, *, secret: bool = False
+) -> Any:
+    """A field of Config: where it comes from, how it is read, and why its default is what it is."""
+    metadata = {"variable": variable, "parse": parse, "reason": reason, "secret": secret}
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every setting; see ``setting`` calls for variable and reason."""
+
+    host: str = setting("HOST", "127.0.0.1", _filled, "nothing is served to others unasked")
+    port: int = setting("PORT", 1337, _whole(0, 65_535), "the original's port; 0: any free one")
+    workers: int = setting("WORKERS", 1, _whole(1, 64), "processes that share the port")
+    cassandra_host: tuple[str, ...] = setting(
+        "CASSANDRA_HOST", (), _some_names, "contact points, comma-separated; unset: embedded store"
+    )
+    cassandra_port: int = setting("CASSANDRA_PORT", 9042, _whole(1, 65_535), "Cassandra's default")
+    cassandra_dc: str | None = setting(
+        "CASSANDRA_DC", None, _filled, "the local data centre; unset: that of the contact point"
+    )
+    cassandra_keyspace: str = setting(
+        "CASSANDRA_KEYSPACE", "content", _identifier, "created when absent"
+    )
+    cassandra_replication: int | None = setting(
+        "CASSANDRA_REPLICATION",
+        None,
+        _whole(1, 9),
+        "for a keyspace that is created; unset: 3 when the data centre has as many nodes, else 1",
+    )
+    cassandra_username: str | None = setting(
+        "CASSANDRA_USERNAME", None, _filled, "unset: no authentication"
+    )
+    cassandra_password: str | None = setting(
+        "CASSANDRA_PASSWORD", None, _filled, "goes with the user name", secret=True
+    )
+    store_deadline_s: float = setting(
+        "STORE_DEADLINE_S", 1.0, _seconds, "a request to Cassandra later than this is a 504"
+    )
+    embedded_path: str = setting(
+        "EMBEDDED_PATH", "content.sqlite3", _filled, "the SQLite file of the embedded store"
+    )
+    write_token: str | None = setting(
+        "WRITE_TOKEN", None, _filled, "writes need it as a bearer token; unset: no", secret=True
+    )
+    max_age_s: int = setting(
+        "MAX_AGE_S", 0, _whole(0, 86_400), "Cache-Control of rows and lists; 0: no-cache, ask again"
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS", (), _some_names, "origins that browsers may call from; unset: none"
+    )
+    body_max_bytes: int = setting(
+        "BODY_MAX_BYTES", 65_536, _whole(1_024, 16_777_216), "a row is far smaller; above: 413"
+    )
+    access_log: bool = setting(
+        "ACCESS_LOG", False, lambda text: bool(_whole(0, 1)(text)), "a line a request costs more "
+        "than a hit"
+    )  # fmt: skip
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Config:
+        """Reads every setting; raises ConfigError with the variable's name."""
+        values = {}
+        for field in dataclasses.fields(cls):
+            variable = field.metadata["variable"]
+            text = _lookup(environ, variable)
+            if text is None:
+                continue
+            try:
+                values[field.name] = field.metadata["parse"](text)
+            except ValueError as error:
+                why = (
+                    str(error) if str(error).startswith(("has", "is", "names")) else "is malformed"
+                )
+                raise ConfigError(f"{variable} {why}") from None
+        return cls(**values)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+
+def _lookup(environ: Mapping[str, str], variable: str) -> str | None:
+    path = environ.get(f"{variable}_FILE")
+    if path is None:
+        return environ.get(variable)
+    if variable in environ:
+        raise ConfigError(f"{variable} and {variable}_FILE are both set")
+    try:
+        text = Path(path).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
+    # one line end is the editor's; every other blank may be part of the secret
+    text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+    if not text:
+        raise ConfigError(f"{variable}_FILE is empty")
+    return text

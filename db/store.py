@@ -1,0 +1,105 @@
+"""The port to where rows live; ``db/cassandra.py`` and ``db/embedded.py`` are its adapters.
+
+One contract suite holds both: what a caller can see of a store is the same, down to the order of
+every list. Absence raises NotFound; a store that is away raises Unavailable, at once when that is
+known; one that is late raises Late. Ids and versions come in canonical, lower-case form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+from db.version import Expected
+from db.video import Changes, Row
+
+GENRE_LIST = 30
+"""How many ids a genre's list has at most; the newest."""
+
+State = Literal["starting", "up", "down"]
+
+
+class Written(NamedTuple):
+    """What a write did: the row it found and the row it left (None: no row)."""
+
+    before: Row | None
+    after: Row | None
+
+
+class Stored(NamedTuple):
+    """A row with what the API does not show: when it was added (a timeuuid, given once, which
+    orders the genre lists) and the hash of the idempotent request that made it."""
+
+    row: Row
+    created: str
+    request_hash: str | None = None
+
+
+class Entry(NamedTuple):
+    """One line of a genre's list; ``version`` is the row version that wrote it."""
+
+    genre: str
+    created: str
+    video_id: str
+    version: str
+
+
+class VideoStore(Protocol):
+    """What the service needs of a store."""
+
+    name: str
+    """Which adapter: part of cursors, as the order of ids differs between adapters."""
+
+    async def open(self) -> None:
+        """Returns at once; a store that is away comes to life later."""
+
+    async def close(self) -> None: ...
+
+    def state(self) -> tuple[State, str]:
+        """The state and, when not up, the reason in words."""
+
+    async def identity(self) -> str:
+        """What tells this store's rows from another's: part of every cache key."""
+
+    async def video(self, video_id: str) -> Row: ...
+
+    async def genre(self, genre: str) -> list[str]:
+        """Up to GENRE_LIST ids, newest added first; NotFound when there is none."""
+
+    async def genres(self) -> list[str]:
+        """Every genre that has rows, sorted; may lag writes by up to 10 s."""
+
+    async def random_id(self) -> str:
+        """Any id; NotFound when the store is empty."""
+
+    async def ids(self, after: str | None, limit: int) -> list[str]:
+        """At most ``limit`` ids behind ``after``, which need not exist any more, in the store's
+        own stable order."""
+
+    async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
+        """Makes the row, or finds it when an equal request (same hash) made it before; Invalid
+        when another request did."""
+
+    async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written: ...
+
+    async def delete(self, video_id: str, expected: Expected) -> Written: ...
+
+
+class CatalogueStore(VideoStore, Protocol):
+    """What the loader and the repair need beside it."""
+
+    async def load(self, rows: Sequence[Stored]) -> int:
+        """Adds those rows that are neither there nor were deleted; returns how many were not
+        there. Never shadows a write of the API, whenever it runs."""
+
+    def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
+        """Every row, in the order of ``ids``."""
+
+    def entries(self) -> AsyncIterator[Entry]:
+        """Every line of every genre list, whether its row is there or not."""
+
+    async def put_entry(self, entry: Entry) -> None:
+        """Writes a line with its version's timestamp."""
+
+    async def drop_entry(self, entry: Entry) -> None:
+        """Deletes a line with its version's timestamp: a later write of it survives."""

@@ -1,0 +1,150 @@
+"""Every failure the service tells a caller about, each with its HTTP status.
+
+    ServiceError 500
+      BadRequest 400            the request cannot be read
+      Unauthorized 401          a write without credentials
+      Forbidden 403             a write with wrong credentials
+      NotFound 404              no such row, genre or page
+      MethodNotAllowed 405      the path is there, the method is not
+      Conflict 409              lost the race against other writers
+      PreconditionFailed 412    If-Match or lastUpdated no longer holds
+      TooLarge 413              the body is above the limit
+      UnsupportedMediaType 415  the body is not JSON
+      Invalid 422               readable, but not a video; names every wrong field
+      Unavailable 503           a dependency is away; try again
+      Late 504                  a dependency did not answer in time
+        OutcomeUnknown 504      a write was sent and nobody knows whether it holds
+
+The text of an error is meant for the caller; what nobody foresaw is a 500 whose text stays here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One wrong field of a request body, spelled as the caller spelled it."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """The base: ``status`` and ``message`` go to the caller, ``headers`` too."""
+
+    status = 500
+    message = "Internal Server Error"
+
+    def __init__(self, message: str | None = None, headers: Mapping[str, str] | None = None):
+        self.message = message or type(self).message
+        self.headers = dict(headers or {})
+        super().__init__(self.message)
+
+    def details(self) -> dict[str, object]:
+        """What the envelope says beside status and message."""
+        return {}
+
+
+class BadRequest(ServiceError):
+    status = 400
+    message = "Bad Request"
+
+
+class Unauthorized(ServiceError):
+    status = 401
+    message = "This needs a token"
+
+    def __init__(self, message: str | None = None):
+        super().__init__(message, {"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(ServiceError):
+    status = 403
+    message = "The token is not the right one"
+
+
+class NotFound(ServiceError):
+    status = 404
+    message = "Not Found"
+
+
+class MethodNotAllowed(ServiceError):
+    status = 405
+    message = "Method Not Allowed"
+
+    def __init__(self, allow: str):
+        super().__init__(None, {"Allow": allow})
+
+
+class Conflict(ServiceError):
+    status = 409
+    message = "Other writers were faster; try again"
+
+    def __init__(self, message: str | None = None):
+        super().__init__(message, {"Retry-After": "1"})
+
+
+class PreconditionFailed(ServiceError):
+    """``current`` is the version (timeuuid) that the row has now."""
+
+    status = 412
+    message = "The row has changed since that version"
+
+    def __init__(self, current: str, etag: str):
+        super().__init__(None, {"ETag": etag})
+        self.current = current
+
+    def details(self) -> dict[str, object]:
+        return {"lastupdated": self.current}
+
+
+class TooLarge(ServiceError):
+    status = 413
+    message = "The body is too large"
+
+
+class UnsupportedMediaType(ServiceError):
+    status = 415
+    message = "The body has to be application/json"
+
+
+class Invalid(ServiceError):
+    """``errors`` names every wrong field at once."""
+
+    status = 422
+    message = "Invalid request"
+
+    def __init__(self, message: str | None = None, errors: Sequence[FieldError] = ()):
+        super().__init__(message)
+        self.errors = list(errors)
+
+    def details(self) -> dict[str, object]:
+        return {"errors": [error._asdict() for error in self.errors]} if self.errors else {}
+
+
+class Unavailable(ServiceError):
+    """``retry_after_s`` tells the caller how many whole seconds to wait."""
+
+    status = 503
+    message = "A dependency is away; try again"
+
+    def __init__(self, message: str | None = None, retry_after_s: int = 1):
+        super().__init__(message, {"Retry-After": str(retry_after_s)})
+
+
+class Late(ServiceError):
+    status = 504
+    message = "A dependency did not answer in time"
+
+
+class OutcomeUnknown(Late):
+    """A write that may or may not hold; ``settled`` ends when the store knows which."""
+
+    message = "The write was sent, but its outcome is unknown"
+
+    def __init__(self, settled: asyncio.Future[None]):
+        super().__init__()
+        self.settled = settled
