@@ -1,0 +1,46 @@
+"""What an operator asks: is it alive, can it serve, how does it do."""
+
+from __future__ import annotations
+
+import orjson
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from db.store import VideoStore
+from middleware.onion import Context
+
+
+class Probes:
+    """``/healthz``, ``/readyz`` and ``/metrics``; none of them waits for a dependency."""
+
+    def __init__(self, store: VideoStore, registry: CollectorRegistry) -> None:
+        self.store = store
+        self.registry = registry
+        self.served = False
+
+    async def alive(self, ctx: Context) -> None:
+        """Whether the process is alive."""
+        ctx.status = 200
+        ctx.body = b'{"status":"success"}'
+        ctx.headers[b"cache-control"] = b"no-store"
+
+    async def ready(self, ctx: Context) -> None:
+        """Whether it can serve, and how its dependencies are."""
+        state, reason = self.store.state()
+        self.served = self.served or state == "up"
+        overall = "ready" if state == "up" else "degraded" if self.served else "starting"
+        data = {"state": overall, "store": "up" if state == "up" else "down", "redis": "off"}
+        if reason:
+            data["reason"] = reason
+        ctx.answer(data)
+        if overall == "starting":
+            ctx.status = 503
+            ctx.body = orjson.dumps({"status": "failed", "message": "starting", "data": data})
+        ctx.headers[b"cache-control"] = b"no-store"
+
+    async def metrics(self, ctx: Context) -> None:
+        """What was measured, in Prometheus's text format."""
+        ctx.status = 200
+        ctx.body = generate_latest(self.registry)
+        ctx.headers[b"content-type"] = CONTENT_TYPE_LATEST.encode()
+        ctx.headers[b"cache-control"] = b"no-store"

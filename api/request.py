@@ -1,0 +1,174 @@
+"""What a request says, read strictly: ids, tokens, bodies, preconditions, cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+import uuid
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from db.version import Expected, parse_id
+from errors import (
+    BadRequest,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from middleware.conditional import tags
+from middleware.onion import Context
+
+PAGE_DEFAULT = 5_000
+PAGE_MAX = 10_000
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_CHECKSUM_BYTES = 4
+
+
+def path_id(ctx: Context, message: str | None = None) -> str:
+    """The id in the path. A malformed one names nothing: NotFound with ``message``."""
+    video_id = parse_id(ctx.scope["path_params"]["id"])
+    if video_id is None:
+        raise NotFound(message)
+    return video_id
+
+
+def query(ctx: Context, name: str) -> str | None:
+    """One query parameter; None when absent. Raises BadRequest when it is there twice."""
+    text = ctx.scope["query_string"].decode("latin-1")
+    try:
+        values = parse_qs(text, keep_blank_values=True, max_num_fields=100).get(name, [])
+    except ValueError:
+        raise BadRequest("The query has too many parameters") from None
+    if len(values) > 1:
+        raise BadRequest(f"{name} is there more than once")
+    return values[0] if values else None
+
+
+def query_id(ctx: Context) -> str:
+    """The id in ``?videoId=``, quotes around it stripped as the original does."""
+    text = query(ctx, "videoId")
+    if text is None:
+        raise BadRequest("videoId is missing")
+    if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
+        text = text[1:-1]
+    video_id = parse_id(text)
+    if video_id is None:
+        raise NotFound()
+    return video_id
+
+
+def authorize(ctx: Context, token: str | None) -> None:
+    """Lets a write pass. Raises Unauthorized without, Forbidden with wrong credentials."""
+    if token is None:
+        return
+    scheme, _, given = (ctx.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        raise Unauthorized()
+    # digests: their comparison takes the same time whatever the length of what was given
+    known = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    if not hmac.compare_digest(hashlib.sha256(given.encode("latin-1")).digest(), known):
+        raise Forbidden()
+
+
+async def read_json(ctx: Context, limit_bytes: int) -> object:
+    """The body as JSON. Raises TooLarge, UnsupportedMediaType, then BadRequest, in this order."""
+    body = await ctx.read(limit_bytes)
+    content_type = ctx.header(b"content-type")
+    if content_type is not None:
+        _check_type(content_type)
+    if ctx.header(b"content-encoding") not in (None, "identity"):
+        raise UnsupportedMediaType("The body must not have a Content-Encoding")
+    if not body:
+        raise BadRequest("The body is empty; send a JSON object")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _lenient(body)
+
+
+def _check_type(content_type: str) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if media != "application/json":
+        raise UnsupportedMediaType(
+            "The body has to be application/json: with curl, -H 'Content-Type: application/json'"
+        )
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("The body has to be in UTF-8")
+
+
+def _lenient(body: bytes) -> object:
+    """Tells half an emoji, which is JSON by its grammar and becomes a 422, from no JSON at all."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(body.decode(), parse_constant=refuse)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise BadRequest("The body is not valid JSON in UTF-8") from None
+
+
+def expected(ctx: Context, last_updated: str | None = None) -> Expected:
+    """What ``If-Match`` and ``lastUpdated`` together expect of the row."""
+    condition = ctx.header(b"if-match")
+    if condition is None or condition.strip() == "*":
+        return Expected(None, last_updated)
+    return Expected(frozenset(tags(condition)), last_updated)
+
+
+def idempotency_key(ctx: Context) -> str | None:
+    """``Idempotency-Key``; None when absent. Raises Invalid unless 1-255 printable ASCII."""
+    key = ctx.header(b"idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        error = FieldError("Idempotency-Key", "has to be 1 to 255 printable ASCII characters")
+        raise Invalid("The Idempotency-Key is malformed", [error])
+    return key
+
+
+def request_hash(values: dict[str, Any]) -> str:
+    """What tells two POST bodies apart: a digest of the checked values, whatever the spelling."""
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def page_limit(ctx: Context) -> int:
+    """``?limit=``. Raises BadRequest unless 1 to PAGE_MAX."""
+    text = query(ctx, "limit")
+    if text is None:
+        return PAGE_DEFAULT
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= PAGE_MAX:
+        raise BadRequest(f"limit has to be a whole number from 1 to {PAGE_MAX:,}")
+    return int(text)
+
+
+def encode_cursor(video_id: str, store: str) -> str:
+    """Names the position behind ``video_id`` in the order of the named store."""
+    raw = uuid.UUID(video_id).bytes
+    return base64.urlsafe_b64encode(raw + _checksum(raw, store)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, store: str) -> str:
+    """The id a cursor names. Raises BadRequest when damaged or of another store. The checksum is
+    no secret: a forged cursor names a position, and every position is public."""
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        video_id = str(uuid.UUID(bytes=data[:-_CHECKSUM_BYTES]))
+    except (binascii.Error, ValueError):
+        raise BadRequest("The cursor is malformed") from None
+    if encode_cursor(video_id, store) != cursor:
+        raise BadRequest("The cursor is damaged, or from elsewhere")
+    return video_id
+
+
+def _checksum(raw: bytes, store: str) -> bytes:
+    return hashlib.blake2b(raw, digest_size=_CHECKSUM_BYTES, key=store.encode()).digest()

@@ -1,0 +1,44 @@
+"""A resource: one path and what each method does there.
+
+Starlette's own routes are one per method, so their 405 names the methods of the first route alone;
+here ``Allow`` is complete by construction, and OPTIONS and HEAD come for free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from errors import MethodNotAllowed
+from middleware.onion import Context, Handler
+
+
+class Resource:
+    """The ASGI endpoint of one path; finds the request's context where the onion left it."""
+
+    def __init__(self, template: str, **handlers: Handler) -> None:
+        self.template = template
+        self.handlers = handlers
+        self._all: dict[str, Handler] = {**handlers, "OPTIONS": self._options}
+        if "GET" in handlers:
+            self._all["HEAD"] = handlers["GET"]
+        self.allow = ", ".join(sorted(self._all))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx: Context = scope["ctx"]
+        ctx.route = self.template
+        handler = self._all.get(ctx.method)
+        if handler is None:
+            raise MethodNotAllowed(self.allow)
+        await handler(ctx)
+
+    async def _options(self, ctx: Context) -> None:
+        ctx.status = 204
+        ctx.headers = {b"allow": self.allow.encode()}
+
+
+def routes(resources: Iterable[Resource]) -> list[Route]:
+    """Starlette's route table of ``resources``; the first match wins."""
+    return [Route(resource.template, resource) for resource in resources]

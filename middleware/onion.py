@@ -1,0 +1,138 @@
+"""The onion: Koa's middleware in Python, folded once at start-up.
+
+A middleware is ``async def name(ctx, next)``: what it does before ``await next()`` happens on the
+way in, what it does after happens on the way out. The response is a value on ``ctx`` until the
+onion sends it, so every layer may still change it; a request that nobody answers is a 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errors import BadRequest, TooLarge
+
+UNMATCHED = "unmatched"
+JSON = b"application/json"
+NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
+
+
+class Context:
+    """One request and the response it will get.
+
+    ``headers`` are the response's, lower-case bytes to bytes. ``route`` is the template that
+    matched, the only name of a path that metrics may use. ``layer`` says who had the data, in the
+    words of ``Cache-Status`` (RFC 9211).
+    """
+
+    __slots__ = ("body", "headers", "layer", "method", "receive", "route", "scope", "status")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.route = UNMATCHED
+        self.layer = ""
+        self.status = 404
+        self.headers: dict[bytes, bytes] = {b"content-type": JSON}
+        self.body = NOT_FOUND
+
+    def header(self, name: bytes) -> str | None:
+        """A request header; None when absent, a list joined by commas when sent in pieces."""
+        found = [value for key, value in self.scope["headers"] if key == name]
+        return b", ".join(found).decode("latin-1") if found else None
+
+    def answer(self, data: Any, status: int = 200) -> None:
+        """Answers with ``data`` in the envelope of success."""
+        self.status = status
+        self.body = orjson.dumps({"status": "success", "data": data})
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The request's body. Raises TooLarge before a byte above the limit is kept."""
+        length = self.header(b"content-length")
+        if length is not None and int(length) > limit_bytes:
+            raise TooLarge()
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The body ended too early")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit_bytes:
+                raise TooLarge()
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    async def send(self, send: Send) -> None:
+        """Sends the response: the only place that does."""
+        headers = list(self.headers.items())
+        body = self.body
+        if self.status in (204, 304):
+            body = b""
+        else:
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        body = b"" if self.method == "HEAD" else body
+        await send({"type": "http.response.body", "body": body})
+
+
+Next = Callable[[], Awaitable[None]]
+Middleware = Callable[[Context, Next], Awaitable[None]]
+Handler = Callable[[Context], Awaitable[None]]
+
+
+def compose(stack: Sequence[Middleware], last: Handler) -> Handler:
+    """Folds ``stack`` around ``last``, first outermost; a later change to the list is not seen."""
+    handler = last
+    for middleware in reversed(stack):
+        if not callable(middleware):
+            raise TypeError(f"a middleware has to be callable, not {middleware!r}")
+        handler = _wrap(middleware, handler)
+    return handler
+
+
+def _wrap(middleware: Middleware, inner: Handler) -> Handler:
+    def run(ctx: Context) -> Awaitable[None]:
+        called = False
+
+        def next() -> Awaitable[None]:  # noqa: A001 - Koa's name for it
+            nonlocal called
+            if called:
+                raise RuntimeError("next() was called twice in one middleware")
+            called = True
+            return inner(ctx)
+
+        return middleware(ctx, next)
+
+    return run
+
+
+class Onion:
+    """The one ASGI-aware middleware: wraps the whole stack around a Starlette app's router."""
+
+    def __init__(self, app: ASGIApp, stack: Sequence[Middleware]) -> None:
+        async def route(ctx: Context) -> None:
+            ctx.scope["ctx"] = ctx
+            await app(ctx.scope, ctx.receive, _refuse)
+
+        self.app = app
+        self.run = compose(stack, route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        ctx = Context(scope, receive)
+        await self.run(ctx)
+        await ctx.send(send)
+
+
+async def _refuse(message: Message) -> None:
+    """Stands in for ``send`` inside the onion, where a response is a value."""
+    raise RuntimeError("answer by setting ctx.status and ctx.body; the onion sends")
