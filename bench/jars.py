@@ -1,0 +1,87 @@
+"""Cassandra's jars, fetched from Maven Central once and kept in jgo's cache in the home folder.
+
+Invariant: the folder that `cassandra_jars()` returns is complete. It is filled under another name
+and renamed when every jar in it was read to its end, by one process at a time; what an interrupted
+download leaves behind is thrown away by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+log = logging.getLogger("bench")
+
+VERSION = "5.0.9"
+COORDINATE = f"org.apache.cassandra:cassandra-all:{VERSION}"
+ATTEMPTS = 3
+DOWNLOADS_AT_ONCE = 4  # as Maven itself does, about: kind to a public server
+
+
+class Artifact(Protocol):
+    """What is used here of jgo's class of this name."""
+
+    @property
+    def cached_path(self) -> Path | None: ...
+
+    def resolve(self) -> Path: ...
+
+
+def cassandra_jars() -> Path:
+    """A folder with all jars of Cassandra and nothing else, downloaded when it is not there yet."""
+    cache = Path(os.environ.get("JGO_CACHE_DIR") or Path.home() / ".cache" / "jgo")
+    return completed(cache / f"cassandra-all-{VERSION}", download)
+
+
+def completed(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """`folder`, once `fill` was run on an empty one; waits for another process that does."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(folder.name + ".part")
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the kernel when we die with it
+        if not folder.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            fill(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def download(folder: Path) -> None:
+    """Fill `folder` with Cassandra's jars; raises what jgo raises when the network fails."""
+    # Imported here: it takes a third of a second, and later starts do without it.
+    from jgo.maven import MavenContext
+
+    log.info("downloading Cassandra %s from Maven Central, 70 MB, this once ...", VERSION)
+    repository = folder / "repository"
+    context = MavenContext(repo_cache=repository, timeout=60)
+    # The resolver alone, not `jgo.build()`: that would look for a JDK, to sort jars into modules.
+    inputs, transitive = context.resolver.resolve([context.create_dependency(COORDINATE)])
+    needed = [each for each in transitive if each.scope in ("compile", "runtime")]
+    artifacts = [each.artifact for each in (*inputs, *needed)]
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        for path in pool.map(fetch, artifacts):
+            path.rename(folder / path.name)
+    shutil.rmtree(repository)
+
+
+def fetch(artifact: Artifact) -> Path:
+    """The artifact's jar, whole: jgo writes in place and takes a file cut short for a good one."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            path = artifact.resolve()
+            with zipfile.ZipFile(path) as jar:
+                if jar.testzip() is None:
+                    return path
+        except (OSError, zipfile.BadZipFile) as error:  # requests' exceptions are OSErrors
+            log.info("attempt %d at %s failed: %s", attempt, artifact.cached_path, error)
+        if artifact.cached_path:
+            artifact.cached_path.unlink(missing_ok=True)
+    raise OSError(f"{artifact.cached_path} could not be downloaded, in {ATTEMPTS} attempts")

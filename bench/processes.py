@@ -1,0 +1,241 @@
+"""Processes on this machine that tests and benchmarks start, wait for, freeze and stop.
+
+Invariant: a process started here is stopped by its own id and by no other means, and is gone once
+this interpreter is gone, however that ends: by `stop()`, at exit in reverse order, or by the kernel
+(`die_with_parent.py`) when nothing of ours could run any more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.spawn import Child, ServerError, claimed, spawn
+
+log = logging.getLogger("bench")
+
+POLL_S = 0.05
+LOG_TAIL_LINES = 25
+# Below the ports that Linux hands out for outgoing connections (32768 on): a server that is down
+# for a moment finds its port still free when it comes back.
+PORTS = range(20_000, 32_000)
+
+
+def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
+    """`count` different ports, each free on every one of `hosts`."""
+    candidates = secrets.SystemRandom().sample(PORTS, k=len(PORTS))
+    free = (port for port in candidates if all(is_free(host, port) for host in hosts))
+    return [next(free) for _ in range(count)]
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now; connections that just closed do not hinder it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError:
+        return False
+    return True
+
+
+def exchange(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> bytes:
+    """The first bytes answered to `request` on a new connection; none when nobody answers."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s) as connection:
+            connection.sendall(request)
+            return connection.recv(4096)
+    except OSError:
+        return b""
+
+
+def temporary_folder(owner: object, prefix: str) -> Path:
+    """A new folder that is removed with `owner`, at the latest when the interpreter ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM leave the block, once; a second one does not cut the orderly stop short.
+
+    The stop is bounded, so ignoring a second signal cannot hang. For `main()` functions only: a
+    library does not take signals from its host.
+    """
+
+    def interrupt(signum: int, _frame: object) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(signum)
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, interrupt) for each in handled]
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for each, handler in zip(handled, before, strict=True):
+            signal.signal(each, handler)
+
+
+class Server(ABC):
+    """One process that answers on `host:port`; `with` starts and stops it.
+
+    `start()` returns when it answers, `stop()` and `kill()` when the process is gone; both may be
+    called again and again, and `folder` is kept between them. Not for two threads at once.
+    """
+
+    name = "server"
+    start_bound_s = 60.0
+    stop_bound_s = 20.0
+
+    def __init__(self, host: str, port: int, folder: Path | None, *, logged: bool = True) -> None:
+        self.host, self.port = host, port
+        self.folder = folder or temporary_folder(self, f"{self.name}-")
+        self.log_path = self.folder / f"{self.name}.log" if logged else None
+        self._process: Child | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The program, by its absolute path, and its arguments; may write to `folder`."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether the server gives a right answer now; bounded to a second or so."""
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
+    @property
+    def pid(self) -> int:
+        """The id of the server's own process; raises ServerError when it was not started."""
+        return self._started().pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, frozen ones included."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> Self:
+        """Raises ServerError with the end of the log when it dies or does not answer in time."""
+        if self.running:
+            return self
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with claimed(self.folder) as claim:
+            command = self.command()
+            began = time.monotonic()
+            self._process = spawn(
+                command, self.environment(), log_path=self.log_path, pass_fds=(claim,)
+            )
+        _stop_at_exit(os.getpid()).append(self)
+        try:
+            self._wait_for_answer(began + self.start_bound_s)
+        except BaseException:  # an interrupt included: nobody would hold the half-started process
+            self.kill()
+            raise
+        taken_s = time.monotonic() - began
+        log.info("%s answers on %s:%d after %.1f s", self.name, self.host, self.port, taken_s)
+        return self
+
+    def stop(self) -> None:
+        """Ask it to end and wait until it is gone; killed after `stop_bound_s` seconds."""
+        if not self.running:
+            return
+        self.terminate()
+        try:
+            self._started().wait(self.stop_bound_s)
+        except subprocess.TimeoutExpired:
+            log.warning("%s did not stop in %.0f s and is killed", self.name, self.stop_bound_s)
+        finally:
+            self.kill()
+
+    def terminate(self) -> None:
+        """Ask it to end and do not wait, for several that may end at the same time."""
+        self._send(signal.SIGTERM)
+        self._send(signal.SIGCONT)  # a frozen process would hold the first signal for ever
+
+    def kill(self) -> None:
+        """As a crash: no time to tidy up."""
+        self._send(signal.SIGKILL)
+        self._started().wait()
+        with suppress(ValueError):
+            _stop_at_exit(os.getpid()).remove(self)
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and are accepted by the kernel, and nothing answers."""
+        self._send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def restart(self) -> Self:
+        self.stop()
+        return self.start()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit status."""
+        return self._started().wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _started(self) -> Child:
+        if self._process is None:
+            raise ServerError(f"{self.name} was not started")
+        return self._process
+
+    def _send(self, signum: signal.Signals) -> None:
+        self._started().send_signal(signum)  # polls first: never sent to an id that was given away
+
+    def _wait_for_answer(self, deadline: float) -> None:
+        while not self.answers():
+            if not self.running:
+                raise ServerError(f"{self.name} ended with {self.wait()}:\n{self._log_tail()}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} is silent for too long:\n{self._log_tail()}")
+            time.sleep(POLL_S)
+
+    def _log_tail(self) -> str:
+        if self.log_path is None:
+            return "(it wrote to this terminal)"
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+@functools.cache
+def _stop_at_exit(pid: int) -> list[Server]:
+    """What process `pid` runs, oldest first; a fork of it stops nothing at its exit."""
+    servers: list[Server] = []
+
+    def stop_all() -> None:
+        if os.getpid() == pid:
+            for server in reversed(servers.copy()):
+                server.stop()
+
+    atexit.register(stop_all)
+    return servers

