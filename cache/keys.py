@@ -6,6 +6,7 @@ is encoded in one way, so the fast lane can look up a request target as it stand
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from db.version import parse_id
@@ -13,6 +14,10 @@ from db.video import is_genre
 
 ROW = "/content/"
 GENRE = "/content/genre/"
+BY_QUERY = "/content"
+_BY_QUERY = re.compile(
+    rb"videoId=(%22|%27|\"|'|)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\1"
+)
 
 
 def row_key(video_id: str) -> str:
@@ -25,8 +30,12 @@ def genre_key(genre: str) -> str:
     return GENRE + quote(genre, safe="!'()*")
 
 
-def key_of(path: str) -> str | None:
-    """The key that a decoded path asks for; None when it asks for nothing that is cached."""
+def key_of(path: str, query: bytes = b"") -> str | None:
+    """The key that a decoded path asks for; None when it asks for nothing that is cached, or in a
+    way that only the handler understands."""
+    if path == BY_QUERY:
+        plain = _BY_QUERY.fullmatch(query)
+        return ROW + plain[2].decode().lower() if plain else None
     if not path.startswith(ROW):
         return None
     if path.startswith(GENRE):
@@ -34,3 +43,13 @@ def key_of(path: str) -> str | None:
         return genre_key(genre) if is_genre(genre) else None
     video_id = parse_id(path[len(ROW) :])
     return None if video_id is None else ROW + video_id
+
+
+def is_list(key: str) -> bool:
+    """Whether a key is that of a genre's list."""
+    return key.startswith(GENRE)
+
+
+def route_of(key: str) -> str:
+    """The route template that answers a key's path: its label in metrics."""
+    return "/content/genre/{genre:path}" if is_list(key) else "/content/{id}"

@@ -225,7 +225,7 @@ class Cassandra:
             idle_timeout_sec=3,
             use_schema=datacenter is not None,
             application_name="content",
-            log_level="error",
+            log_level="critical",  # it calls a missing ScyllaDB feature an error, per connection
         )
 
     async def _watch(self) -> None:

@@ -35,7 +35,8 @@ async def ensure(session: Any, config: Config) -> str:
 
 
 def _statements(keyspace: str, datacenter: str, replication: int) -> list[str]:
-    text = Template((Path(__file__).parent / "schema.cql").read_text())
+    lines = (Path(__file__).parent / "schema.cql").read_text().splitlines()
+    text = Template("\n".join(line for line in lines if not line.startswith("--")))
     ids = {
         f"{table}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}") for table in _TABLES
     }
@@ -45,8 +46,7 @@ def _statements(keyspace: str, datacenter: str, replication: int) -> list[str]:
         "replication": replication,
         **ids,
     }
-    lines = (line for line in text.substitute(names).splitlines() if not line.startswith("--"))
-    return [statement for part in "\n".join(lines).split(";") if (statement := part.strip())]
+    return [statement for part in text.substitute(names).split(";") if (statement := part.strip())]
 
 
 async def _datacenters(session: Any) -> list[str]:

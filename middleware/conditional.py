@@ -18,7 +18,8 @@ def conditional() -> Middleware:
         condition = ctx.header(b"if-none-match")
         if condition is not None and matches(condition, ctx.headers[b"etag"].decode()):
             ctx.status = 304
-            ctx.headers.pop(b"content-type", None)
+            for name in (b"content-type", b"content-length"):  # of the bytes that are not sent
+                ctx.headers.pop(name, None)
 
     return conditional
 

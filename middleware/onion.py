@@ -28,13 +28,24 @@ class Context:
     words of ``Cache-Status`` (RFC 9211).
     """
 
-    __slots__ = ("body", "headers", "layer", "method", "receive", "route", "scope", "status")
+    __slots__ = (
+        "body",
+        "headers",
+        "layer",
+        "method",
+        "receive",
+        "route",
+        "scope",
+        "status",
+        "was_read",
+    )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
         self.route = UNMATCHED
+        self.was_read = False
         self.layer = ""
         self.status = 404
         self.headers: dict[bytes, bytes] = {b"content-type": JSON}
@@ -67,16 +78,24 @@ class Context:
                 raise TooLarge()
             chunks.append(chunk)
             if not message.get("more_body", False):
+                self.was_read = True
                 return b"".join(chunks)
+
+    def _has_body(self) -> bool:
+        length = self.header(b"content-length")
+        return length not in (None, "0") or self.header(b"transfer-encoding") is not None
 
     async def send(self, send: Send) -> None:
         """Sends the response: the only place that does."""
-        headers = list(self.headers.items())
         body = self.body
         if self.status in (204, 304):
             body = b""
-        else:
-            headers.append((b"content-length", b"%d" % len(body)))
+        elif b"content-length" not in self.headers:
+            self.headers[b"content-length"] = b"%d" % len(body)
+        if self.status >= 400 and not self.was_read and self._has_body():
+            # a client that held its body back may send a request next: it would be taken for it
+            self.headers[b"connection"] = b"close"
+        headers = list(self.headers.items())
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         body = b"" if self.method == "HEAD" else body
         await send({"type": "http.response.body", "body": body})

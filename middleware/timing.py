@@ -18,26 +18,29 @@ _OUTCOMES = ("", "", "ok", "redirect", "client_error", "server_error")
 
 
 class RequestMetrics:
-    """One histogram of seconds by route template, method and outcome."""
+    """One histogram of seconds by route template, method, outcome and the layer that had the data
+    (``near``, ``redis``, ``store``, ``collapsed``; empty where that is no question)."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(
             "content_request_seconds",
             "Time from the outermost middleware's start to its end.",
-            ("route", "method", "outcome"),
+            ("route", "method", "outcome", "layer"),
             buckets=BUCKETS_S,
             registry=registry,
         )
-        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._children: dict[tuple[str, str, int, str], Histogram] = {}
 
-    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+    def observe(
+        self, route: str, method: str, status: int, seconds: float, layer: str = ""
+    ) -> None:
         """Counts one request. Keeps the labelled child: looking it up costs more than counting."""
-        key = (route, method, status)
+        key = (route, method, status, layer)
         child = self._children.get(key)
         if child is None:
             outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
             name = method if method in METHODS else "other"
-            child = self.seconds.labels(route, name, outcome)
+            child = self.seconds.labels(route, name, outcome, layer)
             if name == method:
                 self._children[key] = child
         child.observe(seconds)
@@ -51,6 +54,6 @@ def timing(metrics: RequestMetrics) -> Middleware:
         await next()
         seconds = time.perf_counter() - start
         ctx.headers[b"server-timing"] = b"total;dur=%.3f" % (seconds * 1000)
-        metrics.observe(ctx.route, ctx.method, ctx.status, seconds)
+        metrics.observe(ctx.route, ctx.method, ctx.status, seconds, ctx.layer)
 
     return timing

@@ -1,0 +1,63 @@
+"""Cache lookup: a GET whose answer is near or in Redis is answered here, and ``next`` left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from cache.entry import Entry
+from cache.keys import BY_QUERY, key_of, route_of
+from errors import NotFound
+from middleware.onion import JSON, Context, Middleware, Next
+
+if TYPE_CHECKING:
+    from cache.near import NearEntry
+
+    Cached = Callable[[str], Awaitable[tuple[Entry | NearEntry, str] | None]]
+
+STATUS = {
+    "near": b"content; hit; detail=near",
+    "redis": b"content; hit; detail=redis",
+    "store": b"content; fwd=miss; detail=store",
+    "collapsed": b"content; fwd=miss; collapsed; detail=store",
+}
+"""``Cache-Status`` (RFC 9211) by the layer that had the answer."""
+
+
+def cache_lookup(cached: Cached, cache_control: bytes) -> Middleware:
+    """Makes the middleware; ``cached`` finds the entry of a key and says which layer had it."""
+
+    async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
+        scope = ctx.scope
+        key = None
+        if ctx.method in ("GET", "HEAD"):
+            key = key_of(scope["path"], scope["query_string"])
+        found = await cached(key) if key is not None else None
+        if key is None or found is None:
+            await next()
+            return
+        ctx.route = route_of(key) if scope["path"] != BY_QUERY else BY_QUERY
+        entry, layer = found
+        if entry.status == 404:
+            raise NotFound()
+        answer(ctx, entry, layer, cache_control)
+
+    return cache_lookup
+
+
+def answer(ctx: Context, entry: Entry | NearEntry, layer: str, cache_control: bytes) -> None:
+    """Answers with a finished entry. ``Age`` counts from its fill, on hits alone (RFC 9111, 5.1:
+    an answer fresh from the origin has none)."""
+    ctx.status = 200
+    ctx.body = entry.body
+    ctx.layer = layer
+    ctx.headers = {
+        b"content-type": JSON,
+        b"content-length": b"%d" % len(entry.body),
+        b"etag": entry.etag,
+        b"cache-control": cache_control,
+        b"cache-status": STATUS[layer],
+    }
+    if layer in ("near", "redis"):
+        ctx.headers[b"age"] = b"%d" % max(0, time.time() - entry.filled_at)
