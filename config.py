@@ -28,6 +28,10 @@ def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    return bool(_whole(0, 1)(text))
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value <= 86_400:
@@ -97,6 +101,35 @@ class Config:
     store_deadline_s: float = setting(
         "STORE_DEADLINE_S", 1.0, _seconds, "a request to Cassandra later than this is a 504"
     )
+    redis_host: str | None = setting(
+        "REDIS_HOST", None, _filled, "unset, and REDIS_URL too: no Redis"
+    )
+    redis_port: int = setting("REDIS_PORT", 6379, _whole(1, 65_535), "Redis' default")
+    redis_url: str | None = setting(
+        "REDIS_URL",
+        None,
+        _filled,
+        "instead of host and port, with user, password, database; rediss:// for TLS",
+        secret=True,
+    )
+    redis_deadline_s: float = setting(
+        "REDIS_DEADLINE_S", 0.02, _seconds, "a read later than this is a miss"
+    )
+    redis_ttl_s: float = setting(
+        "REDIS_TTL_S", 3_600.0, _seconds, "how long a row stays, less up to 10 % of jitter"
+    )
+    near_bytes: int = setting(
+        "NEAR_BYTES",
+        67_108_864,
+        _whole(0, 2**40),
+        "of finished answers kept in each worker, some 50,000 rows; 0: none",
+    )
+    near_ttl_s: float = setting(
+        "NEAR_TTL_S", 5.0, _seconds, "the bound on staleness if an invalidation is lost"
+    )
+    fast_lane: bool = setting(
+        "FAST_LANE", True, _switch, "near hits are written before they become requests"
+    )
     embedded_path: str = setting(
         "EMBEDDED_PATH", "content.sqlite3", _filled, "the SQLite file of the embedded store"
     )
@@ -112,10 +145,7 @@ class Config:
     body_max_bytes: int = setting(
         "BODY_MAX_BYTES", 65_536, _whole(1_024, 16_777_216), "a row is far smaller; above: 413"
     )
-    access_log: bool = setting(
-        "ACCESS_LOG", False, lambda text: bool(_whole(0, 1)(text)), "a line a request costs more "
-        "than a hit"
-    )  # fmt: skip
+    access_log: bool = setting("ACCESS_LOG", False, _switch, "a line costs more than a hit")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -134,6 +164,19 @@ class Config:
                 )
                 raise ConfigError(f"{variable} {why}") from None
         return cls(**values)
+
+    @property
+    def cache_control(self) -> bytes:
+        """What answers with a validator say of caching."""
+        return b"max-age=%d" % self.max_age_s if self.max_age_s else b"no-cache"
+
+    @property
+    def redis(self) -> str | None:
+        """Where Redis is, as a URL; None: nowhere."""
+        if self.redis_url or not self.redis_host:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"
 
     @property
     def is_loopback(self) -> bool:

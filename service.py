@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -24,9 +24,15 @@ from api.docs import Docs
 from api.handlers import Content
 from api.probes import Probes
 from api.resource import Resource, routes
+from cache.near import Near
+from cache.redis import RedisRows
+from cache.store import CachedVideoStore
+from cache.tracking import Tracking
 from config import Config, ConfigError
 from db.open import open_store
 from db.store import VideoStore
+from lane import Lane, render_with
+from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion
@@ -35,12 +41,15 @@ from middleware.timing import RequestMetrics, timing
 logger = logging.getLogger("content")
 
 
-def layers(metrics: RequestMetrics) -> Sequence[Middleware]:
+def layers(
+    config: Config, metrics: RequestMetrics, videos: CachedVideoStore
+) -> Sequence[Middleware]:
     """The onion, outside in. Taking a layer away is taking its line out."""
     return [
         timing(metrics),
         error_handling(),
         conditional(),
+        cache_lookup(videos.near, videos.cached, config.cache_control),
     ]
 
 
@@ -72,24 +81,51 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
     config = config or Config.from_env(os.environ)
     store = store or open_store(config)
     registry = CollectorRegistry()
-    stack = layers(RequestMetrics(registry))
+    metrics = RequestMetrics(registry)
+    near = Near(_near_bytes(config), config.near_ttl_s, render=render_with(config.cache_control))
+    redis = _redis(config, near, store, registry)
+    videos = CachedVideoStore(store, near, redis, config.redis_ttl_s)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await store.open()
-        try:
+        async with AsyncExitStack() as running:
+            for part in (store, redis, videos):  # closed in reverse: writes end while both are up
+                if part is not None:
+                    await part.open()
+                    running.push_async_callback(part.close)
             yield
-        finally:
-            await store.close()
 
     app = Starlette(
-        routes=routes(resources(Content(config, store), Probes(store, registry))),
-        middleware=[*_cors(config), Asgi(Onion, stack)],
+        routes=routes(resources(Content(config, videos), Probes(store, redis, registry))),
+        middleware=[*_cors(config), Asgi(Onion, layers(config, metrics, videos))],
         exception_handlers={HTTPException: _reraise},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
+    app.state.lane = Lane(near, metrics) if config.fast_lane else None
     return app
+
+
+def _near_bytes(config: Config) -> int:
+    """Workers that share no Redis cannot tell each other of their writes."""
+    return 0 if config.workers > 1 and config.redis is None else config.near_bytes
+
+
+def _redis(
+    config: Config, near: Near, store: VideoStore, registry: CollectorRegistry
+) -> RedisRows | None:
+    if config.redis is None:
+        return None
+    tracking = Tracking(near)
+    return RedisRows(
+        config.redis,
+        store.identity,
+        on_value=tracking.on_value,
+        on_invalidate=tracking.on_invalidate,
+        on_state=tracking.on_state,
+        registry=registry,
+        deadline_s=config.redis_deadline_s,
+    )
 
 
 def _cors(config: Config) -> list[Asgi]:
@@ -118,6 +154,8 @@ def main() -> None:
         config = Config.from_env(os.environ)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
+        if config.near_bytes and not _near_bytes(config):
+            logger.warning("no near cache: %d workers without Redis", config.workers)
         server.serve(config, create_app)
     except ConfigError as error:
         sys.exit(f"content: {error}")

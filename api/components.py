@@ -1,7 +1,6 @@
-"""The nouns of the contract: schemas, parameters, headers and answers, each named once.
+"""The parts that operations of the contract share: parameters, headers and answers, by name.
 
-They are made from what validates and answers (``db.video.FIELDS``, the exception classes, the
-bounds in ``api.request``), so that the contract cannot say another thing than the service does.
+An answer to a failure is made from its exception class; bounds come from where they are checked.
 """
 
 from __future__ import annotations
@@ -9,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
 from api.handlers import HOME_GENRES
-from api.request import IDEMPOTENCY_KEY, PAGE_DEFAULT, PAGE_MAX
-from db.store import GENRE_LIST
-from db.video import COLUMNS, FIELDS, GENRE, Field
+from api.request import PAGE_DEFAULT, PAGE_MAX
+from api.schemas import ID, STRING, UUID, Schema, record, schemas, success
+from db.video import GENRE
 from errors import (
     BadRequest,
     Conflict,
@@ -29,178 +30,154 @@ from errors import (
     UnsupportedMediaType,
 )
 
-Schema = dict[str, Any]
-
-_HEX = "[0-9a-f]{8}-[0-9a-f]{4}-%s[0-9a-f]{3}-%s[0-9a-f]{3}-[0-9a-f]{12}"
-UUID: Schema = {"type": "string", "format": "uuid"}
-ID: Schema = {**UUID, "pattern": f"^{_HEX % ('[0-9a-f]', '[0-9a-f]')}$"}
-VERSION: Schema = {
-    **UUID,
-    "pattern": f"^{_HEX % ('1', '[89ab]')}$",
-    "description": "A timeuuid, new at every write.",
+FAILURES: dict[type[ServiceError], tuple[str, ...]] = {
+    BadRequest: (),
+    Unauthorized: ("WWW-Authenticate",),
+    Forbidden: (),
+    NotFound: (),
+    MethodNotAllowed: ("Allow",),
+    Conflict: ("Retry-After",),
+    PreconditionFailed: ("ETag",),
+    TooLarge: (),
+    UnsupportedMediaType: (),
+    Invalid: (),
+    Unavailable: ("Retry-After", "X-Request-Id"),
+    Late: ("X-Request-Id",),
 }
-STRING: Schema = {"type": "string"}
-NOTES = {"duration": "In seconds.", "seasons": "Of a series; a movie has none."}
-DRAFT_EXAMPLE: Schema = {
-    "title": "The Long Way Home",
-    "description": "Two sisters walk the coast.",
-    "genres": ["Drama", "Travel"],
-    "cast": ["Ada Vale", "Noor Khan"],
-    "director": "Mira Stone",
-    "duration": 5400,
-    "rating": "PG",
-    "releaseDate": 2019,
-    "isOriginal": True,
-    "isMovie": True,
-    "regions": ["Canada"],
+"""Each class of failure with the headers of its own."""
+
+ALWAYS = ("Cache-Control", "Server-Timing")
+CACHED = ("ETag", "Cache-Status")
+STATIC = ("ETag", "Vary", "X-Content-Type-Options")
+_OPTIONAL = {"Age", "Content-Encoding", "Link"}
+_HEADERS = {
+    "Age": "Seconds since a cache was filled with this answer; absent when it is fresh.",
+    "Allow": "Every method of the path.",
+    "Cache-Control": "Who may keep the answer, and how long.",
+    "Cache-Status": "Which layer had the data (RFC 9211): near, redis or store.",
+    "Content-Encoding": "gzip, when the client accepts it.",
+    "Content-Security-Policy": "The page loads nothing from elsewhere.",
+    "ETag": "A strong tag: for If-None-Match, and of a row for If-Match too.",
+    "Link": 'The next page, rel="next"; relative. Absent on the last page.',
+    "Location": "The path of the new row; relative.",
+    "Retry-After": "Seconds to wait before another try.",
+    "Server-Timing": "Milliseconds that the service took.",
+    "Vary": "The representation depends on Accept-Encoding.",
+    "WWW-Authenticate": "Bearer.",
+    "X-Content-Type-Options": "nosniff.",
+    "X-Request-Id": "Names the line in the service's log.",
 }
-CHANGES_EXAMPLE: Schema = {"rating": "PG-13", "duration": 5460}
-
-
-def record(properties: Schema, optional: Iterable[str] = (), **more: Any) -> Schema:
-    """An object with these keys and no others."""
-    required = [name for name in properties if name not in set(optional)]
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": False,
-        **more,
-    }
-
-
-def success(data: Schema) -> Schema:
-    return record({"status": {"const": "success"}, "data": data})
 
 
 def ref(kind: str, name: str) -> Schema:
+    """A reference to a component."""
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _nullable(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]}
+def _headers() -> dict[str, Any]:
+    return {
+        name: {"description": text, "required": name not in _OPTIONAL, "schema": STRING}
+        for name, text in _HEADERS.items()
+    }
 
 
-def _noted(field: Field, schema: Schema) -> Schema:
-    return {**schema, "description": NOTES[field.name]} if field.name in NOTES else schema
+def _parameter(place: str, name: str, schema: Schema, text: str, **more: Any) -> dict[str, Any]:
+    required = {"required": True} if place == "path" else {}
+    described = {"name": name, "in": place, "description": text, "schema": schema}
+    return {**described, **required, **more}
 
 
-def _row() -> Schema:
-    properties = {"id": ID, "lastupdated": VERSION}
-    for field in FIELDS:
-        absent = not field.required and field.empty is None
-        properties[field.name] = _noted(field, _nullable(field.schema) if absent else field.schema)
-    return record(
-        {name: properties[name] for name in COLUMNS},
-        optional=["seasons"],
-        **{
-            "if": {"properties": {"ismovie": {"const": True}}},
-            "then": {"properties": {"seasons": False}},
-            "else": {"required": ["seasons"]},
-        },
-    )
-
-
-def _spellings(field: Field) -> list[str]:
-    return list(dict.fromkeys([field.spelling, field.name]))
-
-
-def _settable() -> Schema:
-    properties: Schema = {}
-    for field in FIELDS:
-        schema = field.schema if field.required else _nullable(field.schema)
-        properties[field.spelling] = _noted(field, schema)
-        if field.name != field.spelling:
-            properties[field.name] = {**schema, "description": f"The same as {field.spelling}."}
-    return properties
-
-
-def _refused() -> list[Schema]:
-    """What no body may be: one field in two spellings, a movie with seasons."""
-    pairs = [_spellings(field) for field in FIELDS if field.name != field.spelling]
-    twice: list[Schema] = [{"required": pair} for pair in pairs]
-    movie = next(field for field in FIELDS if field.name == "ismovie")
-    return twice + [
-        {
-            "properties": {name: {"const": True}, "seasons": {"type": "integer"}},
-            "required": [name, "seasons"],
-        }
-        for name in _spellings(movie)
+def _parameters() -> dict[str, Any]:
+    limit = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}
+    # blanks at the ends of a header's value are not part of it
+    key = {**STRING, "maxLength": 255, "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"}
+    all_of = [
+        _parameter("path", "id", UUID, "In any case; what is no UUID names nothing."),
+        _parameter("path", "genre", GENRE, "A slash in the name is sent as %2F."),
+        _parameter("path", "asset", STRING, "A file of the page."),
+        _parameter("query", "videoId", UUID, "May stand in quotes.", required=True),
+        _parameter("query", "limit", limit, "How many ids a page has at most."),
+        _parameter("query", "cursor", STRING, "Where to go on: out of Link, and opaque."),
+        _parameter("header", "If-None-Match", STRING, "Tags that the caller has: 304 if current."),
+        _parameter("header", "If-Match", STRING, "Tags that the row has to have still, or *."),
+        _parameter("header", "Idempotency-Key", key, "Makes a retry find the row made before."),
     ]
+    return {parameter["name"]: parameter for parameter in all_of}
 
 
-def _draft() -> Schema:
-    spelled = [_spellings(field) for field in FIELDS if field.required]
+def _answer(
+    text: str, schema: Schema | None = None, headers: Iterable[str] = (), media: str = ""
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": text}
+    answer["headers"] = {name: ref("headers", name) for name in sorted({*ALWAYS, *headers})}
+    if schema is not None:
+        answer["content"] = {media or "application/json": {"schema": schema}}
+    return answer
+
+
+def _of_content() -> dict[str, Any]:
+    row = success(ref("schemas", "Row"))
+    ids = {"type": "array", "items": ID, "maxItems": PAGE_MAX, "uniqueItems": True}
+    lines = {"type": "array", "items": ref("schemas", "GenreList"), "maxItems": HOME_GENRES}
     return {
-        "type": "object",
-        "description": "A new video. Upper and lower case in names make no difference.",
-        "properties": _settable(),
-        "additionalProperties": False,
-        "allOf": [{"anyOf": [{"required": [name]} for name in names]} for names in spelled],
-        "not": {"anyOf": _refused()},
-    }
-
-
-def _changes() -> Schema:
-    settable = _settable()
-    version = {**VERSION, "description": "The version that the row has to have still."}
-    names = {"lastUpdated": version, "lastupdated": version}
-    twice: list[Schema] = [{"required": list(names)}]
-    return {
-        "type": "object",
-        "description": "Any subset of the fields; null clears one. Upper and lower case in names "
-        "make no difference. An id has to be the path's.",
-        "properties": {"id": UUID, **names, **settable},
-        "additionalProperties": False,
-        "anyOf": [{"required": [name]} for name in settable],
-        "not": {"anyOf": twice + _refused()},
-    }
-
-
-def _lists(count: int) -> Schema:
-    ids = {"type": "array", "items": ID, "minItems": 1, "maxItems": GENRE_LIST, "uniqueItems": True}
-    return {
-        "type": "object",
-        "description": "The genre's name, and ids of its videos, newest added first.",
-        "propertyNames": GENRE,
-        "additionalProperties": ids,
-        "minProperties": count,
-        "maxProperties": count,
-    }
-
-
-def _readiness(*states: str) -> Schema:
-    return record(
-        {
-            "state": {"enum": list(states)},
-            "store": {"enum": ["up", "down"]},
-            "redis": {"enum": ["up", "down", "off"]},
-            "reason": STRING,
-        },
-        optional=["reason"],
-    )
-
-
-def schemas() -> dict[str, Schema]:
-    return {
-        "Row": _row(),
-        "Draft": _draft(),
-        "Changes": _changes(),
-        "GenreList": _lists(1),
-        "Ready": _readiness("ready", "degraded"),
-        "NotReady": _readiness("starting", "draining"),
-        "Failure": record(
-            {
-                "status": {"const": "failed"},
-                "message": STRING,
-                "errors": {
-                    "type": "array",
-                    "description": "Every wrong field at once.",
-                    "minItems": 1,
-                    "items": record({"field": STRING, "message": STRING}),
-                },
-                "lastupdated": {**VERSION, "description": "The version that the row has now."},
-            },
-            optional=["errors", "lastupdated"],
+        "Welcome": _answer(
+            "The service's name.", record({"status": {"const": "success"}, "message": STRING})
         ),
+        "Row": _answer("The row.", row, (*CACHED, "Age")),
+        "Created": _answer("The row as it is stored.", row, ("ETag", "Location")),
+        "Written": _answer("The row as it is now.", row, ("ETag",)),
+        "Deleted": _answer("The row is gone.", success(record({"id": ID}))),
+        "Genre": _answer(
+            "Its newest videos.", success(ref("schemas", "GenreList")), (*CACHED, "Age")
+        ),
+        "Home": _answer("Genres and their newest.", success(record({"homePage": lines}))),
+        "Id": _answer("An id.", success(ID)),
+        "Ids": _answer("A page of ids.", success(ids), (*CACHED, "Age", "Link")),
+        "NotModified": _answer("The caller has the current bytes.", None, (*CACHED, "Age", "Link")),
+    }
+
+
+def _of_operations() -> dict[str, Any]:
+    alive = record({"status": {"const": "success"}})
+    failed = record(
+        {"status": {"const": "failed"}, "message": STRING, "data": ref("schemas", "NotReady")}
+    )
+    static = (*STATIC, "Content-Encoding")
+    page = (*static, "Content-Security-Policy")
+    return {
+        "Alive": _answer("It is.", alive),
+        "Ready": _answer("It can serve.", success(ref("schemas", "Ready"))),
+        "NotReady": _answer("It could not serve yet, or is about to stop.", failed),
+        "Metrics": _answer("Samples.", STRING, media=CONTENT_TYPE_LATEST),
+        "Contract": _answer("This document.", {"type": "object"}, ("ETag",)),
+        "Page": _answer("The page.", STRING, page, media="text/html"),
+        "Asset": _answer("The file.", {}, static, media="*/*"),
+        "Unchanged": _answer("The caller has the current bytes.", None, ("ETag",)),
+    }
+
+
+def _of_failures() -> dict[str, Any]:
+    answers = {}
+    for error, headers in FAILURES.items():
+        answer = _answer(f"{error.message}.", ref("schemas", "Failure"), headers)
+        example = {"status": "failed", "message": error.message}
+        answer["content"]["application/json"]["example"] = example
+        answers[error.__name__] = answer
+    return answers
+
+
+def components() -> dict[str, Any]:
+    """Everything that operations refer to."""
+    return {
+        "schemas": schemas(),
+        "parameters": _parameters(),
+        "headers": _headers(),
+        "responses": {**_of_content(), **_of_operations(), **_of_failures()},
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Writes need it when the service has a WRITE_TOKEN.",
+            }
+        },
     }

@@ -8,11 +8,14 @@ import random
 from urllib.parse import urlencode
 
 from api import request
+from cache.entry import DATA, inner
+from cache.keys import genre_key
+from cache.store import Answer, CachedVideoStore
 from config import Config
-from db.store import VideoStore
 from db.version import etag, new_id
 from db.video import Row, is_genre, parse_changes, parse_draft
 from errors import NotFound
+from middleware.cache_lookup import STATUS, answer
 from middleware.onion import Context
 
 HOME_GENRES = 10
@@ -21,46 +24,48 @@ HOME_GENRES = 10
 class Content:
     """The handlers: parse, ask the store, answer."""
 
-    def __init__(self, config: Config, store: VideoStore) -> None:
+    def __init__(self, config: Config, videos: CachedVideoStore) -> None:
         self.config = config
-        self.store = store
-        self.cache_control = b"max-age=%d" % config.max_age_s if config.max_age_s else b"no-cache"
+        self.videos = videos
+        self.store = videos.store
 
     async def welcome(self, ctx: Context) -> None:
         """Says which service this is."""
         ctx.status = 200
         ctx.body = b'{"status":"success","message":"Content Microservice for Netflix"}'
+        ctx.headers[b"cache-control"] = b"no-store"
 
     async def by_id(self, ctx: Context) -> None:
         """One video, by its id."""
-        self._row(ctx, await self.store.video(request.path_id(ctx)))
+        self._answer(ctx, await self.videos.video(request.path_id(ctx)))
 
     async def by_query(self, ctx: Context) -> None:
         """One video, by its id in the query."""
-        self._row(ctx, await self.store.video(request.query_id(ctx)))
+        self._answer(ctx, await self.videos.video(request.query_id(ctx)))
 
     async def genre(self, ctx: Context) -> None:
         """The newest videos of a genre."""
         genre = ctx.scope["path_params"]["genre"]
         if not is_genre(genre):
             raise NotFound()
-        ctx.answer({genre: await self.store.genre(genre)})
-        self._cacheable(ctx, _digest(ctx.body))
+        self._answer(ctx, await self.videos.genre(genre))
 
     async def home(self, ctx: Context) -> None:
         """Some genres drawn at random, each with its newest videos."""
-        genres = await self.store.genres()
+        genres = await self.videos.genres()
         drawn = random.sample(genres, min(HOME_GENRES, len(genres)))
-        lists = await asyncio.gather(*(self._list(genre) for genre in drawn))
-        rows = [{genre: ids} for genre, ids in zip(drawn, lists, strict=True) if ids]
-        ctx.answer({"homePage": rows})
+        lists = await asyncio.gather(*map(self._list, drawn))
+        ctx.status = 200
+        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(filter(None, lists))
         ctx.headers[b"cache-control"] = b"no-store"
 
-    async def _list(self, genre: str) -> list[str]:
+    async def _list(self, genre: str) -> bytes:
+        """The JSON of a genre and its ids, taken out of its own answer; empty when it is gone."""
         try:
-            return await self.store.genre(genre)
+            found = await self.videos.cached(genre_key(genre)) or await self.videos.genre(genre)
         except NotFound:  # its last row went since the list of genres was read
-            return []
+            return b""
+        return inner(found.entry)
 
     async def create(self, ctx: Context) -> None:
         """Adds a video."""
@@ -68,7 +73,7 @@ class Content:
         values = parse_draft(await request.read_json(ctx, self.config.body_max_bytes))
         key = request.idempotency_key(ctx)
         digest = None if key is None else request.request_hash(values)
-        row = await self.store.create(new_id(key), values, digest)
+        row = await self.videos.create(new_id(key), values, digest)
         self._written(ctx, row, 201)
         ctx.headers[b"location"] = b"/content/" + row["id"].encode()
 
@@ -79,7 +84,7 @@ class Content:
         body = await request.read_json(ctx, self.config.body_max_bytes)
         changes = parse_changes(body, video_id)
         expected = request.expected(ctx, changes.last_updated)
-        written = await self.store.update(video_id, changes, expected)
+        written = await self.videos.update(video_id, changes, expected)
         assert written.after is not None  # an update leaves a row
         self._written(ctx, written.after, 200)
 
@@ -87,7 +92,7 @@ class Content:
         """Takes a video away."""
         video_id = request.path_id(ctx, "Could not delete a nonexistent video")
         request.authorize(ctx, self.config.write_token)
-        await self.store.delete(video_id, request.expected(ctx))
+        await self.videos.delete(video_id, request.expected(ctx))
         ctx.answer({"id": video_id})
         ctx.headers[b"cache-control"] = b"no-store"
 
@@ -101,32 +106,22 @@ class Content:
         limit = request.page_limit(ctx)
         cursor = request.query(ctx, "cursor")
         after = None if cursor is None else request.decode_cursor(cursor, self.store.name)
-        found = await self.store.ids(
-            after, limit + 1
-        )  # one more tells whether there is a next page
+        found = await self.store.ids(after, limit + 1)  # one more: is there a next page?
         page = found[:limit]
         ctx.answer(page)
-        self._cacheable(ctx, _digest(ctx.body))
+        digest = hashlib.blake2b(ctx.body, digest_size=12).hexdigest()
+        ctx.headers[b"etag"] = b'"%b"' % digest.encode()
+        ctx.headers[b"cache-control"] = self.config.cache_control
+        ctx.headers[b"cache-status"] = STATUS["store"]
         if len(found) > limit:
             following = request.encode_cursor(page[-1], self.store.name)
             query = urlencode({"limit": limit, "cursor": following})
             ctx.headers[b"link"] = f'</uuids?{query}>; rel="next"'.encode()
 
-    def _row(self, ctx: Context, row: Row) -> None:
-        ctx.answer(row)
-        self._cacheable(ctx, etag(row))
-
-    def _cacheable(self, ctx: Context, tag: str) -> None:
-        ctx.headers[b"etag"] = tag.encode()
-        ctx.headers[b"cache-control"] = self.cache_control
-        ctx.headers[b"cache-status"] = b"content; fwd=miss; detail=store"
+    def _answer(self, ctx: Context, found: Answer) -> None:
+        answer(ctx, found.entry, found.layer, self.config.cache_control)
 
     def _written(self, ctx: Context, row: Row, status: int) -> None:
         ctx.answer(row, status)
         ctx.headers[b"etag"] = etag(row).encode()
         ctx.headers[b"cache-control"] = b"no-store"
-
-
-def _digest(body: bytes) -> str:
-    """A strong tag for bytes that have no version of their own; the same on every replica."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

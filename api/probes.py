@@ -6,6 +6,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from cache.redis import RedisRows
 from db.store import VideoStore
 from middleware.onion import Context
 
@@ -13,8 +14,11 @@ from middleware.onion import Context
 class Probes:
     """``/healthz``, ``/readyz`` and ``/metrics``; none of them waits for a dependency."""
 
-    def __init__(self, store: VideoStore, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, store: VideoStore, redis: RedisRows | None, registry: CollectorRegistry
+    ) -> None:
         self.store = store
+        self.redis = redis
         self.registry = registry
         self.served = False
 
@@ -28,8 +32,14 @@ class Probes:
         """Whether it can serve, and how its dependencies are."""
         state, reason = self.store.state()
         self.served = self.served or state == "up"
-        overall = "ready" if state == "up" else "degraded" if self.served else "starting"
-        data = {"state": overall, "store": "up" if state == "up" else "down", "redis": "off"}
+        redis = "off" if self.redis is None else self.redis.state
+        if state == "up":
+            overall = "degraded" if redis == "down" else "ready"
+        else:
+            overall = "degraded" if self.served else "starting"
+        data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}
+        if self.redis is not None and self.redis.reason:
+            reason = "; ".join(filter(None, (reason, self.redis.reason)))
         if reason:
             data["reason"] = reason
         ctx.answer(data)

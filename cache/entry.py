@@ -7,8 +7,16 @@ was read, in seconds since 1970 by this machine's clock: the start of ``Age``.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cache.near import NearEntry
 
 ABSENT = b'{"status":"failed","message":"Not Found"}'
+
+
+DATA = b'{"status":"success","data":'
+"""How the body of every entry that is not absent begins; it ends with one brace."""
 
 
 class Entry:
@@ -49,3 +57,8 @@ class Entry:
         if not blank:
             raise ValueError("not an entry")
         return cls(body if etag else ABSENT, etag, int(filled_at))
+
+
+def inner(entry: Entry | NearEntry) -> bytes:
+    """What stands inside the envelope of an entry that is there; nothing for an absent one."""
+    return entry.body[len(DATA) : -1] if entry.status == 200 else b""

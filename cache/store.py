@@ -62,8 +62,11 @@ class CachedVideoStore:
         self._genres_at = float("-inf")
         self._refresh: asyncio.Task[Any] | None = None
 
+    async def open(self) -> None:
+        """Nothing to do: the layers are opened, and closed, by whoever made them."""
+
     async def close(self) -> None:
-        """Waits for writes under way; the layers are closed by whoever opened them."""
+        """Waits for writes under way."""
         await self._fence.close()
 
     async def cached(self, key: str) -> Answer | None:

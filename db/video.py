@@ -95,13 +95,19 @@ def _schema(kind: str, **bounds: object) -> dict[str, Any]:
     return {"type": kind, **bounds}
 
 
-TEXT = _schema("string", maxLength=TEXT_MAX)
+# what str.strip() takes away; \s is another set in JSON Schema's dialect, ECMA-262
+_BLANK = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_NOT_BLANK = rf"^[^\x00]*[^\x00{_BLANK}][^\x00]*$"
+
+TEXT = _schema("string", maxLength=TEXT_MAX, pattern=r"^[^\x00]*$")
 TEXTS = _schema("array", items=TEXT)
 INTEGER = _schema("integer", minimum=0, maximum=INT32_MAX)
 BOOLEAN = _schema("boolean")
-TITLE = _schema("string", minLength=1, maxLength=TITLE_MAX, pattern=r"\S")
+TITLE = _schema("string", minLength=1, maxLength=TITLE_MAX, pattern=_NOT_BLANK)
 GENRE = _schema("string", minLength=1, maxLength=GENRE_MAX, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
-GENRES = _schema("array", items=GENRE, minItems=1)
+GENRE["not"] = {"enum": [".", ".."]}
+# duplicates merge before they are counted: a few more than the contract promises may pass
+GENRES = _schema("array", items=GENRE, minItems=1, maxItems=GENRES_MAX)
 
 
 class Field(NamedTuple):

@@ -12,7 +12,7 @@ from errors import NotFound
 from middleware.onion import JSON, Context, Middleware, Next
 
 if TYPE_CHECKING:
-    from cache.near import NearEntry
+    from cache.near import Near, NearEntry
 
     Cached = Callable[[str], Awaitable[tuple[Entry | NearEntry, str] | None]]
 
@@ -25,20 +25,24 @@ STATUS = {
 """``Cache-Status`` (RFC 9211) by the layer that had the answer."""
 
 
-def cache_lookup(cached: Cached, cache_control: bytes) -> Middleware:
+def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware:
     """Makes the middleware; ``cached`` finds the entry of a key and says which layer had it."""
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
-        scope = ctx.scope
-        key = None
-        if ctx.method in ("GET", "HEAD"):
-            key = key_of(scope["path"], scope["query_string"])
-        found = await cached(key) if key is not None else None
-        if key is None or found is None:
+        if ctx.method not in ("GET", "HEAD"):
             await next()
             return
-        ctx.route = route_of(key) if scope["path"] != BY_QUERY else BY_QUERY
-        entry, layer = found
+        path = ctx.scope["path"]
+        entry: Entry | NearEntry | None = near.get(path)  # most paths are keys as they stand
+        key, layer = path, "near"
+        if entry is None:
+            key = key_of(path, ctx.scope["query_string"])
+            found = await cached(key) if key is not None else None
+            if found is None:
+                await next()
+                return
+            entry, layer = found
+        ctx.route = BY_QUERY if path == BY_QUERY else route_of(key)
         if entry.status == 404:
             raise NotFound()
         answer(ctx, entry, layer, cache_control)

@@ -7,43 +7,66 @@ Metrics are labelled by route template, never by path: a scanner's paths all cou
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from middleware.onion import Context, Middleware, Next
 
 METHODS = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE")
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 _OUTCOMES = ("", "", "ok", "redirect", "client_error", "server_error")
 
 
-class RequestMetrics:
-    """One histogram of seconds by route template, method, outcome and the layer that had the data
-    (``near``, ``redis``, ``store``, ``collapsed``; empty where that is no question)."""
+class RequestMetrics(Collector):
+    """A histogram of seconds by route template, method, outcome and the layer that had the data
+    (``near``, ``redis``, ``store``, ``collapsed``; empty where that is no question).
+
+    Counted in plain lists and made into Prometheus' form when that is asked for: its client's own
+    histogram costs 2 us an observation, a third of what a near hit costs at all.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histogram(
-            "content_request_seconds",
-            "Time from the outermost middleware's start to its end.",
-            ("route", "method", "outcome", "layer"),
-            buckets=BUCKETS_S,
-            registry=registry,
-        )
-        self._children: dict[tuple[str, str, int, str], Histogram] = {}
+        self._series: dict[tuple[str, str, str, str], list[float]] = {}
+        self._by_answer: dict[tuple[str, str, int, str], list[float]] = {}
+        registry.register(self)
 
     def observe(
         self, route: str, method: str, status: int, seconds: float, layer: str = ""
     ) -> None:
-        """Counts one request. Keeps the labelled child: looking it up costs more than counting."""
-        key = (route, method, status, layer)
-        child = self._children.get(key)
-        if child is None:
-            outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
-            name = method if method in METHODS else "other"
-            child = self.seconds.labels(route, name, outcome, layer)
-            if name == method:
-                self._children[key] = child
-        child.observe(seconds)
+        """Counts one request."""
+        series = self._by_answer.get((route, method, status, layer))
+        if series is None:
+            series = self._find(route, method, status, layer)
+        series[bisect_left(BUCKETS_S, seconds)] += 1
+        series[-1] += seconds
+
+    def _find(self, route: str, method: str, status: int, layer: str) -> list[float]:
+        name = method if method in METHODS else "other"
+        outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
+        empty = [0.0] * (len(BUCKETS_S) + 2)  # one for what is above every bound, and the sum
+        series = self._series.setdefault((route, name, outcome, layer), empty)
+        if name == method:  # other names are the callers', and there is no end to them
+            self._by_answer[route, method, status, layer] = series
+        return series
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus asks for."""
+        family = HistogramMetricFamily(
+            "content_request_seconds",
+            "Time from the outermost middleware's start to its end.",
+            labels=("route", "method", "outcome", "layer"),
+        )
+        for labels, series in self._series.items():
+            counts = accumulate(series[:-1])
+            buckets = zip(_BOUNDS, counts, strict=True)
+            family.add_metric(labels, list(buckets), series[-1])
+        yield family
 
 
 def timing(metrics: RequestMetrics) -> Middleware:

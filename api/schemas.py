@@ -1,0 +1,197 @@
+"""The schemas of the contract: what bodies and answers look like.
+
+They are made from what validates (``db.video.FIELDS``), so that the contract cannot say another
+thing than the service does; a test holds both against each other and against real answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from db.store import GENRE_LIST
+from db.video import COLUMNS, FIELDS, GENRE, Field, build, parse_draft
+
+Schema = dict[str, Any]
+
+_HEX = "[0-9a-f]{8}-[0-9a-f]{4}-%s[0-9a-f]{3}-%s[0-9a-f]{3}-[0-9a-f]{12}"
+UUID: Schema = {"type": "string", "format": "uuid"}
+ID: Schema = {
+    **UUID,
+    "pattern": f"^{_HEX % ('[0-9a-f]', '[0-9a-f]')}$",
+    "examples": ["8987f37d-2550-4728-b30a-43df5932bcb2"],
+}
+VERSION: Schema = {
+    **UUID,
+    "pattern": f"^{_HEX % ('1', '[89ab]')}$",
+    "description": "A timeuuid, new at every write.",
+    "examples": ["0811319a-e871-11f1-84d6-c4d8a7597201"],
+}
+STRING: Schema = {"type": "string"}
+NOTES = {"duration": "In seconds.", "seasons": "Of a series; a movie has none."}
+DRAFT_EXAMPLE: Schema = {
+    "title": "The Long Way Home",
+    "description": "Two sisters walk the coast.",
+    "genres": ["Drama", "Travel"],
+    "cast": ["Ada Vale", "Noor Khan"],
+    "director": "Mira Stone",
+    "duration": 5400,
+    "rating": "PG",
+    "releaseDate": 2019,
+    "isOriginal": True,
+    "isMovie": True,
+    "regions": ["Canada"],
+}
+CHANGES_EXAMPLE: Schema = {"rating": "PG-13", "duration": 5460}
+
+
+def record(properties: Schema, optional: Iterable[str] = (), **more: Any) -> Schema:
+    """An object with these keys and no others."""
+    required = [name for name in properties if name not in set(optional)]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def success(data: Schema) -> Schema:
+    return record({"status": {"const": "success"}, "data": data})
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _noted(field: Field, schema: Schema) -> Schema:
+    return {**schema, "description": NOTES[field.name]} if field.name in NOTES else schema
+
+
+def _row() -> Schema:
+    properties = {"id": ID, "lastupdated": VERSION}
+    for field in FIELDS:
+        absent = not field.required and field.empty is None
+        properties[field.name] = _noted(field, _nullable(field.schema) if absent else field.schema)
+    return record(
+        {name: properties[name] for name in COLUMNS},
+        optional=["seasons"],
+        examples=[build(ID["examples"][0], VERSION["examples"][0], parse_draft(DRAFT_EXAMPLE))],
+        **{
+            "if": {"properties": {"ismovie": {"const": True}}},
+            "then": {"properties": {"seasons": False}},
+            "else": {"required": ["seasons"]},
+        },
+    )
+
+
+def _spellings(field: Field) -> list[str]:
+    return list(dict.fromkeys([field.spelling, field.name]))
+
+
+def _settable() -> Schema:
+    properties: Schema = {}
+    for field in FIELDS:
+        schema = field.schema if field.required else _nullable(field.schema)
+        properties[field.spelling] = _noted(field, schema)
+        if field.name != field.spelling:
+            properties[field.name] = {**schema, "description": f"The same as {field.spelling}."}
+    return properties
+
+
+def _refused() -> list[Schema]:
+    """What no body may be: one field in two spellings, a movie with seasons."""
+    pairs = [_spellings(field) for field in FIELDS if field.name != field.spelling]
+    twice: list[Schema] = [{"required": pair} for pair in pairs]
+    movie = next(field for field in FIELDS if field.name == "ismovie")
+    return twice + [
+        {
+            "properties": {name: {"const": True}, "seasons": {"type": "integer"}},
+            "required": [name, "seasons"],
+        }
+        for name in _spellings(movie)
+    ]
+
+
+def _any_of(names: Iterable[str]) -> Schema:
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
+def _draft() -> Schema:
+    required = [_spellings(field) for field in FIELDS if field.required]
+    return {
+        "type": "object",
+        "description": "A new video. Upper and lower case in names make no difference.",
+        "properties": _settable(),
+        "additionalProperties": False,
+        "required": [names[0] for names in required if len(names) == 1],
+        "allOf": [_any_of(names) for names in required if len(names) > 1],
+        "not": {"anyOf": _refused()},
+    }
+
+
+def _changes() -> Schema:
+    settable = _settable()
+    version = {**VERSION, "description": "The version that the row has to have still."}
+    names = {"lastUpdated": version, "lastupdated": version}
+    twice: list[Schema] = [{"required": list(names)}]
+    return {
+        "type": "object",
+        "description": "Any subset of the fields; null clears one. Upper and lower case in names "
+        "make no difference. An id has to be the path's.",
+        "properties": {"id": UUID, **names, **settable},
+        "additionalProperties": False,
+        **_any_of(settable),
+        "not": {"anyOf": twice + _refused()},
+    }
+
+
+def _genre_list() -> Schema:
+    ids = {"type": "array", "items": ID, "minItems": 1, "maxItems": GENRE_LIST, "uniqueItems": True}
+    return {
+        "type": "object",
+        "description": "The genre's name, and ids of its videos, newest added first.",
+        "propertyNames": GENRE,
+        "additionalProperties": ids,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "examples": [{"Drama": ID["examples"]}],
+    }
+
+
+def _readiness(*states: str) -> Schema:
+    return record(
+        {
+            "state": {"enum": list(states)},
+            "store": {"enum": ["up", "down"]},
+            "redis": {"enum": ["up", "down", "off"]},
+            "reason": STRING,
+        },
+        optional=["reason"],
+    )
+
+
+def schemas() -> dict[str, Schema]:
+    return {
+        "Row": _row(),
+        "Draft": _draft(),
+        "Changes": _changes(),
+        "GenreList": _genre_list(),
+        "Ready": _readiness("ready", "degraded"),
+        "NotReady": _readiness("starting", "draining"),
+        "Failure": record(
+            {
+                "status": {"const": "failed"},
+                "message": STRING,
+                "errors": {
+                    "type": "array",
+                    "description": "Every wrong field at once.",
+                    "minItems": 1,
+                    "items": record({"field": STRING, "message": STRING}),
+                },
+                "lastupdated": {**VERSION, "description": "The version that the row has now."},
+            },
+            optional=["errors", "lastupdated"],
+        ),
+    }

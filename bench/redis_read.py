@@ -1,0 +1,87 @@
+"""CPU of one read at 64 concurrent: `RedisRows` beside redis-py's pool, on a real Redis here.
+
+`python -m bench.redis_read`. One run each on the same values; CPU is that of this process alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+
+from bench.servers import RedisServer
+from cache.entry import Entry
+from cache.redis import Lease, RedisRows
+
+CONCURRENT, READS, KEYS = 64, 200_000, 1_000
+BODY = b'{"status":"success","data":' + b"x" * 600 + b"}"
+
+Get = Callable[[str], Awaitable[Any]]
+
+
+async def measure(name: str, get: Get, reads: int) -> float:
+    """Microseconds of CPU a read."""
+    numbers = iter(range(reads))
+
+    async def reader() -> None:
+        for number in numbers:  # one iterator for all: each takes the next
+            assert await get(f"/content/{number % KEYS}") is not None
+
+    for warm_up in range(KEYS):
+        await get(f"/content/{warm_up}")
+    wall, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(reader() for _ in range(CONCURRENT)))
+    wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{name:10} {cpu_s / reads * 1e6:6.1f} us CPU a read, {reads / wall_s:8,.0f} reads/s")
+    return cpu_s / reads * 1e6
+
+
+async def ours(url: str) -> float:
+    rows = RedisRows(url, "bench", deadline_s=1.0)
+    await rows.open()
+    while rows.state == "down":  # noqa: ASYNC110 - it tells nobody else
+        await asyncio.sleep(0.01)
+    for number in range(KEYS):
+        key = f"/content/{number}"
+        lease = await rows.lease(key)
+        assert isinstance(lease, Lease)
+        assert await rows.fill(key, lease, Entry(BODY, b'"tag"', 0.0), 600.0)
+    try:
+        return await measure("RedisRows", rows.get, READS)
+    finally:
+        await rows.close()
+
+
+async def theirs(url: str) -> float:
+    redis = importlib.import_module("redis.asyncio")
+    client = redis.Redis.from_url(url, max_connections=CONCURRENT)
+    packed = Entry(BODY, b'"tag"', 0.0).pack()
+    for number in range(KEYS):
+        await client.set(f"/content/{number}", packed)
+
+    async def get(key: str) -> Entry:
+        return Entry.unpack(await client.get(key))
+
+    try:
+        return await measure("redis-py", get, READS // 10)
+    finally:
+        await client.aclose()
+
+
+async def main() -> None:
+    with RedisServer() as server:
+        url = f"redis://{server.host}:{server.port}"
+        mine = await ours(url)
+        if importlib.util.find_spec("redis") is None:
+            print("redis-py is not installed here: nothing to compare with")
+            return
+        print(f"redis-py / RedisRows: {await theirs(url) / mine:.1f}")
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,127 @@
+"""HTTP servers to be measured, each one process tree on one core that the load does not share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.processes import Server, exchange, free_ports
+from bench.spawn import ServerError
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class HttpServer(Server):
+    """A server on one core; ``cpu_s`` is what it and its children have used so far."""
+
+    def __init__(self, name: str, core: int, probe: str = "/", port: int | None = None) -> None:
+        super().__init__("127.0.0.1", port or free_ports(1)[0], None)
+        self.name = name
+        self.core = core
+        self.probe = probe
+
+    def program(self) -> Sequence[str]:
+        """The command line, without the pinning."""
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        return [_taskset(), "-c", str(self.core), *self.program()]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def answers(self) -> bool:
+        request = f"GET {self.probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        return exchange(self.host, self.port, request.encode()).startswith(b"HTTP/1.1 200")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def cpu_s(self) -> float:
+        return sum(_cpu_s(pid) for pid in _family(self.pid))
+
+
+class Empty(HttpServer):
+    """``bench/peers/empty.py``: ``raw`` or ``route``."""
+
+    def __init__(self, kind: str, core: int) -> None:
+        super().__init__(f"empty-{kind}", core, "/content/x")
+        self.kind = kind
+
+    def program(self) -> Sequence[str]:
+        return [sys.executable, "-m", "bench.peers.empty", self.kind, str(self.port)]
+
+
+class Service(HttpServer):
+    """The service with the given settings."""
+
+    def __init__(self, name: str, core: int, settings: Mapping[str, str]) -> None:
+        super().__init__(name, core, "/readyz")
+        self.settings = settings
+
+    def program(self) -> Sequence[str]:
+        return [sys.executable, str(ROOT / "service.py")]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), **self.settings, "PORT": str(self.port)}
+
+
+class Nginx(HttpServer):
+    """nginx with ``proxy_cache`` in front of ``upstream``, one worker."""
+
+    def __init__(self, core: int, upstream: str) -> None:
+        super().__init__("nginx", core, "/healthz")
+        self.upstream = upstream
+
+    def program(self) -> Sequence[str]:
+        nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        if nginx is None:
+            raise ServerError("nginx is not installed")
+        text = (ROOT / "bench" / "peers" / "nginx.conf").read_text()
+        values = {"folder": self.folder, "port": self.port, "upstream": self.upstream}
+        path = self.folder / "nginx.conf"
+        path.write_text(text % values)
+        return [nginx, "-p", str(self.folder), "-c", str(path)]
+
+
+class Koa(HttpServer):
+    """``bench/peers/koa``, its packages installed when they are not there."""
+
+    def __init__(self, core: int, redis_port: int) -> None:
+        super().__init__("koa", core, "/healthz")
+        self.redis_port = redis_port
+
+    def program(self) -> Sequence[str]:
+        node, npm = shutil.which("node"), shutil.which("npm")
+        if node is None or npm is None:
+            raise ServerError("node and npm are not installed")
+        home = ROOT / "bench" / "peers" / "koa"
+        if not (home / "node_modules").exists():
+            subprocess.run([npm, "install", "--silent", "--no-package-lock"], cwd=home, check=True)
+        return [node, str(home / "server.js"), str(self.port), str(self.redis_port)]
+
+
+def _taskset() -> str:
+    found = shutil.which("taskset")
+    if found is None:
+        raise ServerError("taskset (of util-linux) is not installed")
+    return found
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        found.extend(map(int, children.split()))
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S

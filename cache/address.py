@@ -1,0 +1,70 @@
+"""Where Redis is and how to get in: the parsed ``REDIS_URL``."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from cache.connection import Connection
+
+PORT = 6379
+
+
+@dataclass(frozen=True)
+class Address:
+    """``path`` is that of a Unix socket, and then ``host`` means nothing."""
+
+    host: str = "localhost"
+    port: int = PORT
+    db: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    path: str | None = None
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """``redis://[user[:password]@]host[:port][/db]``, ``rediss://`` for TLS,
+        ``unix://[...@]/path[?db=N]``. Raises ValueError, which never shows the URL: it may hold a
+        password."""
+        try:
+            parts = urlsplit(url)
+            username, password = parts.username, parts.password
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("has to begin with redis://, rediss:// or unix://")
+        is_unix = parts.scheme == "unix"
+        db = parts.query.removeprefix("db=") if is_unix else parts.path.strip("/")
+        if db and not (db.isascii() and db.isdigit()):
+            raise ValueError("names a database that is not a number")
+        if is_unix and not parts.path.strip("/"):
+            raise ValueError("names no socket")
+        return cls(
+            host or "localhost",
+            PORT if port is None else port,
+            int(db or 0),
+            unquote(username) if username else None,
+            unquote(password) if password else None,
+            parts.scheme == "rediss",
+            unquote(parts.path) if is_unix else None,
+        )
+
+    async def connect(self, factory: Callable[[], Connection]) -> Connection:
+        """Raises OSError, which TLS errors are too."""
+        loop = asyncio.get_running_loop()
+        if self.path is not None:
+            return (await loop.create_unix_connection(factory, self.path))[1]
+        context = ssl.create_default_context() if self.tls else None
+        return (await loop.create_connection(factory, self.host, self.port, ssl=context))[1]
+
+    def credentials(self) -> tuple[str, ...]:
+        """What HELLO says about who we are."""
+        if self.password is None:
+            return ()
+        return ("AUTH", self.username or "default", self.password)

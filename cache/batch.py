@@ -1,0 +1,130 @@
+"""Reads coalesced: all that are asked for in one turn of the event loop leave as one MGET.
+
+A waiter gets its value, or None at the deadline; the reply that comes later is still parsed in its
+order, and its values may still be kept near.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from cache.connection import Connection, Reply
+from cache.entry import Entry
+
+KEYS_MAX = 256
+"""In one MGET: it holds up everybody else's commands while it runs."""
+SECOND_LOOK_S = 0.001
+
+Waiter = asyncio.Future[Entry | None]
+
+
+class Batch:
+    """Waiters by key; ``is_late`` once they have been sent away."""
+
+    __slots__ = ("due", "is_late", "waiters")
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.is_late = False
+        self.waiters: dict[str, list[Waiter]] = {}
+
+    def resolve(self, found: Entry | None) -> int:
+        """Gives all waiters the same; how many there were."""
+        count = 0
+        for waiters in self.waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(found)
+                count += 1
+        return count
+
+
+class Reads:
+    """``send`` puts one MGET of our keys on the wire, or says that it could not. ``parse`` makes an
+    Entry of a key and what Redis had. ``count`` is told (result, how many reads)."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        prefix: str,
+        deadline_s: float,
+        parse: Callable[[str, Reply], Entry | None],
+        failed: Callable[[Reply], None],
+        count: Callable[[str, int], None],
+    ) -> None:
+        self._connection, self._prefix = connection, prefix
+        self._deadline_s = deadline_s
+        self._parse, self._failed, self._count = parse, failed, count
+        self._loop = asyncio.get_running_loop()
+        self._open: Batch | None = None
+        self._sent: deque[Batch] = deque()  # not answered and not late, oldest first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, key: str) -> Waiter:
+        """A future of its own for every waiter: cancelling one disturbs nobody."""
+        batch = self._open
+        if batch is None or len(batch.waiters) >= KEYS_MAX:
+            batch = self._open = Batch()
+            self._loop.call_soon(self._send, batch)
+        waiter: Waiter = self._loop.create_future()
+        waiters = batch.waiters.get(key)
+        if waiters is None:
+            batch.waiters[key] = [waiter]
+        else:
+            waiters.append(waiter)
+        return waiter
+
+    def _send(self, batch: Batch) -> None:
+        if self._open is batch:
+            self._open = None
+        prefix = self._prefix
+        command = ("MGET", *[prefix + key for key in batch.waiters])
+        if not self._connection.send(command, partial(self._answered, batch)):
+            self._count("down", batch.resolve(None))
+            return
+        batch.due = self._loop.time() + self._deadline_s
+        self._sent.append(batch)
+        if self._timer is None:  # one timer for all, armed for the oldest
+            self._timer = self._loop.call_at(batch.due, self._look, False)
+
+    def _look(self, is_second: bool) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._sent and self._sent[0].due <= now:
+            if not is_second:  # the answer may lie in the socket, unread as the loop was busy
+                self._timer = self._loop.call_later(SECOND_LOOK_S, self._look, True)
+                return
+            batch = self._sent.popleft()
+            batch.is_late = True
+            self._count("late", batch.resolve(None))
+        if self._sent:
+            self._timer = self._loop.call_at(self._sent[0].due, self._look, False)
+
+    def _answered(self, batch: Batch, reply: Reply) -> None:
+        hits = misses = 0
+        if isinstance(reply, Exception):
+            misses = batch.resolve(None)
+        else:
+            hits, misses = self._found(batch, reply)
+        if not batch.is_late:  # only now: what raises here leaves the waiters to the deadline
+            self._sent.popleft()  # replies come in the order of the batches
+            self._count("hit", hits)
+            self._count("down" if isinstance(reply, Exception) else "miss", misses)
+        if isinstance(reply, Exception):
+            self._failed(reply)
+
+    def _found(self, batch: Batch, values: list[bytes | None]) -> tuple[int, int]:
+        hits = misses = 0
+        for (key, waiters), packed in zip(batch.waiters.items(), values, strict=True):
+            entry = None if packed is None else self._parse(key, packed)
+            if entry is None:
+                misses += len(waiters)
+            else:
+                hits += len(waiters)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(entry)
+        return hits, misses

@@ -1,0 +1,87 @@
+"""Script calls with a deadline, and what an error reply means.
+
+An outage ends the connection, which comes back once a handshake passes. A refusal (no memory, no
+replicas, no permission) is of fills and writes only: reads go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hiredis import ReplyError
+
+from cache.connection import Argument, Reply
+from cache.handshake import OUTAGES, code_of
+from cache.link import Link
+from cache.redis_metrics import RedisMetrics
+from cache.scripts import Script
+
+logger = logging.getLogger("content")
+
+T = TypeVar("T")
+
+_READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 has it behind "ERR Error running script ..."
+
+
+class Calls:
+    """``refusal``: why Redis refuses fills and writes; empty while it takes them."""
+
+    def __init__(self, link: Link, metrics: RedisMetrics) -> None:
+        self.refusal = ""
+        self._link = link
+        self._metrics = metrics
+
+    def start(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Argument],
+        deadline_s: float,
+        parse: Callable[[Reply], T],
+    ) -> asyncio.Future[T | None]:
+        """What ``parse`` makes of the reply, None if there is none in time. ``parse`` is called in
+        the parser whenever the script ran, even if nobody waits any more."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T | None] = loop.create_future()
+
+        def late() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        timer = loop.call_later(deadline_s, late)
+
+        def answered(reply: Reply) -> None:
+            result = None if isinstance(reply, Exception) else parse(reply)
+            timer.cancel()  # only now: if ``parse`` raises, the waiter still has the deadline
+            if not future.done():
+                future.set_result(result)
+            self._judge(reply)
+
+        connection = self._link.connection
+        if connection is None or not script.send(connection, keys, args, answered):
+            timer.cancel()
+            future.set_result(None)
+        return future
+
+    def read_failed(self, error: Reply) -> None:
+        """A read that Redis refuses makes it useless, whatever the reason."""
+        if isinstance(error, ReplyError):
+            self._link.fail(str(error))
+
+    def _judge(self, reply: Reply) -> None:
+        if isinstance(reply, ReplyError):
+            text = str(reply)
+            if code_of(reply) in OUTAGES or _READ_ONLY.search(text):
+                return self._link.fail(text)
+            self._metrics.refusals.inc()
+            if not self.refusal:
+                logger.warning("Redis refuses fills and writes: %s", text)
+            self.refusal = text
+        elif self.refusal and not isinstance(reply, Exception):
+            self.refusal = ""
+            logger.info("Redis takes fills and writes again")
+        return None

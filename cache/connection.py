@@ -1,0 +1,122 @@
+"""One multiplexed RESP3 connection: replies in the order of the commands, pushes in between.
+
+Invariant: every command sent gets exactly one call of its ``on_reply``, in order, and in the order
+in which the server wrote replies and pushes. What is done with a value while its reply is parsed is
+therefore done before a later invalidation of the same stream is seen. Ours, because a pool of
+redis-py costs 94 us of CPU a read where this costs a tenth of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+
+Reply = Any
+"""bytes, int, None, list or dict; or an exception: the server's ``ReplyError``, or ``Lost``."""
+OnReply = Callable[[Reply], None]
+Argument = str | bytes | int
+
+UNSENT_MAX_BYTES = 1_048_576
+"""Above it sending fails at once: a peer that does not read must not fill our memory."""
+
+_NOTHING = object()
+
+
+class Lost(Exception):
+    """The connection ended before the reply came; whether the command ran is unknown."""
+
+
+class Connection(asyncio.Protocol):
+    """``on_push`` gets each push as a list; ``on_lost`` the reason, once, after every pending
+    ``on_reply`` got a ``Lost``. Callbacks run in the parser and must not raise."""
+
+    def __init__(self, on_push: Callable[[list[Any]], None], on_lost: Callable[[str], None]):
+        self.lost_because: str | None = None
+        self._on_push = on_push
+        self._on_lost = on_lost
+        self._pending: deque[tuple[float, OnReply]] = deque()  # (sent at, callback), oldest first
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._is_full = False
+
+    def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
+        """False: nothing was sent and ``on_reply`` is not called, as the connection is lost or
+        too much is unsent."""
+        if self._transport is None or self.lost_because is not None or self._is_full:
+            return False
+        self._pending.append((self._loop.time(), on_reply))
+        # hiredis' stub says a tuple of one
+        self._transport.write(hiredis.pack_command(cast(Any, command)))
+        return True
+
+    async def call(self, *command: Argument) -> Reply:
+        """The reply; raises ``ReplyError`` or ``Lost``."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+
+        def answered(reply: Reply) -> None:
+            if future.done():
+                return
+            if isinstance(reply, Exception):
+                future.set_exception(reply)
+            else:
+                future.set_result(reply)
+
+        if not self.send(command, answered):
+            raise Lost(self.lost_because or "too much is unsent")
+        return await future
+
+    def waiting_s(self) -> float:
+        """For how long the oldest command has been without its reply; 0 when there is none."""
+        return self._loop.time() - self._pending[0][0] if self._pending else 0.0
+
+    def abort(self, reason: str) -> None:
+        """Ends it now: what is pending is lost, and nothing more is parsed."""
+        if self.lost_because is not None:
+            return
+        self.lost_because = reason
+        if self._transport is not None:
+            self._transport.abort()
+        lost = Lost(reason)
+        while self._pending:
+            self._pending.popleft()[1](lost)
+        self._on_lost(reason)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_MAX_BYTES)
+        if self.lost_because is not None:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.abort(str(exc) if exc else "the server closed the connection")
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+
+    def data_received(self, data: bytes) -> None:
+        gets = self._reader.gets
+        self._reader.feed(data)
+        while self.lost_because is None:
+            try:
+                reply = gets()
+            except hiredis.ProtocolError as error:
+                return self.abort(f"not RESP: {error}")
+            if reply is _NOTHING:
+                return None
+            if type(reply) is hiredis.PushNotification:
+                self._on_push(reply)
+            elif self._pending:
+                self._pending.popleft()[1](reply)
+            else:  # such as "-ERR max number of clients reached", before we asked for anything
+                return self.abort(f"unasked: {reply!s:.200}")
+        return None

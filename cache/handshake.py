@@ -1,0 +1,126 @@
+"""The first words on a new connection: who we are, who answers, and how its keys are called.
+
+A connection that passes can be read from; one whose server is loading, a replica, a cluster or
+deaf to us raises, and is an outage. What merely allows little passes with a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+
+from hiredis import ReplyError
+
+from cache.address import Address
+from cache.connection import Connection, Reply
+
+UNKNOWN_RUN = "any-run"
+"""Stands for the run id of a server that does not tell it."""
+
+OUTAGES = frozenset(
+    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOAUTH", "TRYAGAIN", "WRONGPASS"}
+)
+"""Codes of answers that say: not now, or not here, whatever was asked."""
+
+
+class Refused(Exception):
+    """The server answers, but it cannot be used; the text says why."""
+
+
+@dataclass
+class Session:
+    """What a connection has agreed on with the server it leads to."""
+
+    prefix: str
+    run: str
+    tracking: bool
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def code_of(error: ReplyError) -> str:
+    """The first word of an error reply."""
+    return str(error).partition(" ")[0]
+
+
+async def greet(connection: Connection, address: Address, identity: str) -> Session:
+    """Raises Refused, and Lost when the connection ends. The caller bounds the time."""
+    check_role(await _required(connection, "HELLO", "3", *address.credentials()))
+    if address.db:
+        await _required(connection, "SELECT", address.db)
+    named, labelled, info, save, appendonly = await asyncio.gather(
+        _optional(connection, "CLIENT", "SETNAME", "content"),
+        _optional(connection, "CLIENT", "SETINFO", "LIB-NAME", "content"),
+        _optional(connection, "INFO", "server"),
+        _optional(connection, "CONFIG", "GET", "save"),
+        _optional(connection, "CONFIG", "GET", "appendonly"),
+    )
+    del named, labelled  # for CLIENT LIST only; older servers do not know them
+    session = Session("", UNKNOWN_RUN, tracking=False)
+    _note_run(session, info)
+    _note_persistence(session, save, appendonly)
+    session.prefix = f"content:{identity}:{session.run}:"
+    await _track(connection, session)
+    await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
+    return session
+
+
+def check_role(hello: Reply) -> None:
+    """Raises Refused unless HELLO was answered by a master outside any cluster: a replica refuses
+    what every miss and every write needs, and one that was a master lags behind its successor."""
+    about = hello if isinstance(hello, dict) else {}
+    if about.get(b"role", b"master") != b"master":
+        raise Refused("it is a replica")
+    if about.get(b"mode") == b"cluster":
+        raise Refused("it is a Redis Cluster, which is not supported")
+
+
+async def _required(connection: Connection, *command: str | int) -> Reply:
+    try:
+        return await connection.call(*command)
+    except ReplyError as error:
+        raise Refused(str(error)) from None
+
+
+async def _optional(connection: Connection, *command: str | int) -> Reply:
+    """A ReplyError is returned; an outage still raises Refused."""
+    try:
+        return await connection.call(*command)
+    except ReplyError as error:
+        if code_of(error) in OUTAGES:
+            raise Refused(str(error)) from None
+        return error
+
+
+def _note_run(session: Session, info: Reply) -> None:
+    found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
+    if found:
+        session.run = found[1][:16].decode()  # 64 random bits, in every key
+        return
+    session.warnings.append(
+        f"Redis refuses INFO ({info}): a restart from a snapshot cannot be told from an outage,"
+        " so old rows may be served until their TTL"
+    )
+
+
+def _note_persistence(session: Session, save: Reply, appendonly: Reply) -> None:
+    if not (isinstance(save, dict) and isinstance(appendonly, dict)):
+        session.notes.append("Redis refuses CONFIG GET: not checked whether it persists to disk")
+        return
+    kept = {**save, **appendonly}
+    if kept.get(b"save") or kept.get(b"appendonly") == b"yes":
+        session.warnings.append(
+            "Redis persists to disk (CONFIG save, appendonly): nothing here needs that, and what a"
+            " restart loads is not used"
+        )
+
+
+async def _track(connection: Connection, session: Session) -> None:
+    """Redis sends the pushes of a turn of its loop at the turn's end, hence after every reply that
+    a later change made stale. NOLOOP would change nothing: what scripts do is nobody's own."""
+    command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", session.prefix + "v:")
+    reply = await _optional(connection, *command)
+    session.tracking = not isinstance(reply, Exception)
+    if not session.tracking:
+        session.warnings.append(f"Redis refuses CLIENT TRACKING ({reply}): the near cache is off")

@@ -1,0 +1,195 @@
+"""Keeps one connection to Redis up: connects, watches it, and comes back after an outage.
+
+Invariant: ``connection`` and ``session`` are there exactly while Redis has proven alive within the
+last second or so; everything else treats their absence as a miss. Coming back takes no restart, and
+trying costs next to nothing: jittered back-off with a cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hiredis import ReplyError
+
+from cache.address import Address
+from cache.connection import Connection, Lost, Reply
+from cache.handshake import Refused, Session, check_role, greet
+
+logger = logging.getLogger("content")
+
+BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
+HEARTBEAT_S = 0.5
+STEADY_S = 5.0
+"""A connection that lasted that long starts the back-off anew; a flapping one does not."""
+
+Identity = str | Callable[[], Awaitable[str]]
+
+
+class Link:
+    """``on_state`` is told each change, synchronously: the session, or None when it is gone.
+    ``hang_s``: how long a command may be unanswered before the connection counts as dead."""
+
+    def __init__(
+        self,
+        address: Address,
+        identity: Identity,
+        *,
+        on_push: Callable[[list[Any]], None],
+        on_state: Callable[[Session | None], None],
+        hang_s: float,
+        handshake_s: float,
+    ) -> None:
+        self.connection: Connection | None = None
+        self.session: Session | None = None
+        self.reason = "not opened yet"
+        self.attempts = 0
+        self._address, self._identity = address, identity
+        self._on_push, self._on_state = on_push, on_state
+        self._hang_s, self._handshake_s = hang_s, handshake_s
+        self._up = asyncio.Event()
+        self._said: set[str] = set()
+        self._is_down_said = False
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        self._task = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Ends the connection; nothing is logged, since nothing went wrong."""
+        self._is_down_said = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self.reason = "closed"
+
+    async def up_within(self, seconds: float) -> bool:
+        """Waits for the connection to be up; whether it is."""
+        if not self._up.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._up.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    def fail(self, reason: str) -> None:
+        """Drops the connection: an answer has shown that it is of no use now."""
+        if self.connection is not None:
+            self.connection.abort(reason)
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._live_once()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next try may do
+                self._down(_text(error))
+            if asyncio.get_running_loop().time() - began > STEADY_S:
+                failures = 0
+            pause_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**failures)
+            failures = min(failures + 1, 16)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+
+    async def _live_once(self) -> None:
+        """One connection from its making to its end, which it raises."""
+        self.attempts += 1
+        if not isinstance(self._identity, str):
+            self._identity = await self._identity()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[str] = loop.create_future()
+
+        def lost(reason: str) -> None:
+            self._down(reason)
+            if not ended.done():
+                ended.set_result(reason)
+
+        connection = Connection(self._on_push, lost)
+        try:
+            async with asyncio.timeout(self._handshake_s):
+                await self._address.connect(lambda: connection)
+                session = await greet(connection, self._address, self._identity)
+            self._went_up(connection, session)
+            with Watch(connection, self._hang_s):
+                raise Lost(await ended)
+        except BaseException as error:
+            connection.abort(_text(error))
+            raise
+
+    def _went_up(self, connection: Connection, session: Session) -> None:
+        if connection.lost_because is not None:
+            raise Lost(connection.lost_because)
+        self.connection, self.session, self.reason = connection, session, ""
+        self._is_down_said = False
+        tracking = "on" if session.tracking else "off"
+        logger.info("Redis is up: run %s, tracking %s", session.run, tracking)
+        for level, texts in ((logging.WARNING, session.warnings), (logging.INFO, session.notes)):
+            for text in texts:
+                self.say_once(level, text)
+        self._on_state(session)
+        self._up.set()
+
+    def _down(self, reason: str) -> None:
+        self.reason = reason
+        if not self._is_down_said:
+            self._is_down_said = True
+            logger.warning("Redis is down: %s; reads do without it, writes are refused", reason)
+        if self.connection is not None:
+            self.connection = self.session = None
+            self._up.clear()
+            self._on_state(None)
+
+    def say_once(self, level: int, text: str) -> None:
+        """Logs what does not change with every connection."""
+        if text not in self._said:
+            self._said.add(text)
+            logger.log(level, text)
+
+
+class Watch:
+    """Drops a connection whose oldest command is unanswered for ``hang_s``, and asks one itself
+    every half second: HELLO, which also says whether this is still the master."""
+
+    def __init__(self, connection: Connection, hang_s: float) -> None:
+        self._connection = connection
+        self._hang_s = hang_s
+        self._loop = asyncio.get_running_loop()
+        self._asked_at = self._loop.time()
+
+    def __enter__(self) -> None:
+        self._arm()
+
+    def __exit__(self, *_exc: object) -> None:
+        self._timer.cancel()
+
+    def _arm(self) -> None:
+        self._due = self._loop.time() + self._hang_s / 4
+        self._timer = self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        # a loop that stood still itself has not read yet what may have come long ago
+        if now - self._due < self._hang_s / 2 and self._connection.waiting_s() > self._hang_s:
+            return self._connection.abort(f"no answer for {self._hang_s} s")
+        if now - self._asked_at >= HEARTBEAT_S:
+            self._asked_at = now
+            self._connection.send(("HELLO", 3), self._heard)
+        return self._arm()
+
+    def _heard(self, reply: Reply) -> None:
+        try:
+            if isinstance(reply, ReplyError):
+                raise Refused(str(reply))
+            check_role(reply)
+        except Refused as error:
+            self._connection.abort(str(error))
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer to a new connection in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,44 @@
+"""What Redis did for us, counted."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class RedisMetrics:
+    """Without a registry it counts all the same, and nobody can ask."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        registry = registry or CollectorRegistry()
+        reads = Counter(
+            "content_redis_reads",
+            "Reads of keys: hit, miss, late (after the deadline) or down (not asked, or refused).",
+            ("result",),
+            registry=registry,
+        )
+        self._reads = {each: reads.labels(each) for each in ("hit", "miss", "late", "down")}
+        # keys that others changed; a flush of all of them counts once
+        self.invalidations = Counter(
+            "content_redis_invalidations",
+            "Keys that Redis said were changed by others.",
+            registry=registry,
+        )
+        # connections that passed the handshake: at 1, none was ever lost
+        self.connections = Counter(
+            "content_redis_connections", "Connections made to Redis.", registry=registry
+        )
+        self.up = Gauge(
+            "content_redis_up",
+            "1 while Redis is used, 0 while it is an outage.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        # leases, fills, intents and settlements that Redis would not run, say for want of memory
+        self.refusals = Counter(
+            "content_redis_refusals", "Script calls that Redis refused.", registry=registry
+        )
+
+    def count(self, result: str, reads: int) -> None:
+        """``reads`` of them ended as ``result``."""
+        if reads:
+            self._reads[result].inc(reads)

@@ -1,0 +1,167 @@
+"""The catalogue from the command line: ``python -m db.catalog import | generate | repair``.
+
+The environment chooses the store, as it does for the service. Status 0: done. 1: not done, or not
+to the end, for the reason given. 2: done, but for malformed lines. 130 (143): stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from config import Config, ConfigError
+from db.arguments import parse
+from db.files import TextFile, Unreadable
+from db.formats import Catalogue
+from db.generator import Generator
+from db.interrupt import Interrupt
+from db.loading import Loader
+from db.open import open_store
+from db.patience import Patience
+from db.progress import Progress
+from db.reading import Bad, Item, rows
+from db.repair import Repair, Stopped
+from db.store import CatalogueStore
+from errors import Late, Unavailable
+
+UP_S = 120.0
+SHOWN = 20
+
+
+class Failed(Exception):
+    """What the user is told, in a line; the exit status is 1."""
+
+
+async def opened(config: Config, patience: Patience, progress: Progress) -> CatalogueStore:
+    """The store, once it is up. Raises Failed after UP_S."""
+    store = open_store(config)
+    await store.open()
+    loop = asyncio.get_running_loop()
+    begun, told = loop.time(), ""
+    while store.state()[0] != "up":
+        reason = store.state()[1]
+        waited_s = loop.time() - begun
+        if await patience.sleep(0.1) or waited_s > UP_S:
+            await store.close()
+            raise Failed(f"the store is not up: {reason}")
+        if waited_s > 1 and reason != told:
+            told = reason
+            progress.say(f"waiting for the store: {reason}")
+    return store
+
+
+class Command:
+    """One run of ``import``, ``generate`` or ``repair`` against an open store."""
+
+    def __init__(
+        self, args: argparse.Namespace, store: CatalogueStore, patience: Patience, out: Progress
+    ):
+        self._args = args
+        self._store = store
+        self._patience = patience
+        self._out = out
+        self._bad = 0
+
+    async def is_filled(self) -> bool:
+        return bool(await self._patience(lambda: self._store.ids(None, 1)))
+
+    async def load(self, items: Iterator[Item], file: TextFile | None) -> int:
+        def show() -> None:
+            self._out.update(loader.done, file.position() if file else loader.done)
+
+        loader = Loader(self._store, self._patience, self._report, show)
+        try:
+            await loader.run(items)
+        finally:
+            self._out.close()
+            if self._bad > SHOWN:
+                self._out.say(f"... and {self._bad - SHOWN:,} more malformed lines")
+            counts = f"added {loader.added:,}, already there {loader.there:,}"
+            print(f"{counts}, malformed {loader.malformed:,}", flush=True)
+        return 2 if loader.malformed else 0
+
+    def _report(self, bad: Bad) -> None:
+        self._bad += 1
+        if self._bad <= SHOWN:
+            self._out.say(f"line {bad.line}: {bad.reason}")
+
+    async def repair(self) -> int:
+        def show() -> None:
+            self._out.update(repair.seen, repair.seen)
+
+        repair = Repair(self._store, self._patience, show)
+        try:
+            await repair.run(self._args.after)
+        except (Stopped, Unavailable, Late):
+            after = f" --after {repair.after}" if repair.after else ""
+            self._out.say(f"to go on: python -m db.catalog repair{after}")
+            raise
+        finally:
+            self._out.close()
+            read = f"read {repair.rows:,} rows and {repair.lines:,} lines of lists"
+            print(f"{read}; wrote {repair.put:,}, dropped {repair.dropped:,}", flush=True)
+        return 0
+
+
+def _items(args: argparse.Namespace, file: TextFile | None) -> Iterator[Item]:
+    """Reads nothing yet: the first line may be long in coming, too."""
+    if file is None:
+        yield from Generator(args.seed, args.catalogue).rows(args.rows)
+    else:
+        yield from rows(file, Catalogue(args.catalogue, datetime.now(UTC).date()))
+
+
+async def _run(args: argparse.Namespace, file: TextFile | None) -> int:
+    patience = Patience(asyncio.Event())
+    interrupt = Interrupt(patience.stop)
+    interrupt.listen()
+    total = file.total_bytes if file else getattr(args, "rows", None)
+    out = Progress(sys.stderr, total, "records" if args.command == "repair" else "rows")
+    again = "" if args.command == "repair" else "; the same command goes on from here"
+    try:
+        store = await opened(Config.from_env(os.environ), patience, out)
+        try:
+            command = Command(args, store, patience, out)
+            if args.command == "repair":
+                return await command.repair()
+            if file and args.if_empty and await command.is_filled():
+                print("the store has rows already: nothing imported")
+                return 0
+            status = await command.load(interrupt.guard(_items(args, file)), file)
+        finally:
+            await store.close()
+    except (Failed, Stopped, Unavailable, Late) as error:
+        if not interrupt.signal:
+            raise Failed(f"{error}{again}") from error
+    finally:
+        out.close()
+    if interrupt.signal:
+        out.say(f"stopped{again}")
+        return 128 + interrupt.signal
+    return status
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse(arguments)
+    file = None
+    try:
+        if args.command == "import":
+            file = TextFile(args.file)
+        return asyncio.run(_run(args, file))
+    except KeyboardInterrupt:
+        print("stopped at once", file=sys.stderr)
+        return 130
+    except (ConfigError, Failed, Unreadable) as error:
+        print(f"python -m db.catalog: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if file:
+            file.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""The SQLite file of the embedded store: how it is opened, its tables, its threads, its failures.
+
+A *lane* is one thread and the one connection that is used in it. SQLite lets one transaction write
+at a time, so one lane writes and whoever waits, waits in its queue instead of in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from config import ConfigError
+from errors import Unavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+BUSY_S = 5.0
+"""How long a write waits for another process's write before it is refused."""
+
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
+
+# ``video`` keeps its rowid: rows are some 700 bytes, and a tree clustered by id would hold six to a
+# page, be twice as deep, and make a page of ids read every row. The index that the key makes
+# answers ``ids`` and ``random_id`` alone. ``dropped`` and ``deleted`` are what Cassandra's
+# tombstones are: a late, older write of the same thing does not come back to life.
+_SCHEMA = (
+    """CREATE TABLE video (
+         id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
+    "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
+    """CREATE TABLE entry (
+         genre TEXT, position BLOB, id TEXT, version TEXT NOT NULL, version_us INTEGER NOT NULL,
+         PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
+    """CREATE TABLE dropped (
+         genre TEXT, position BLOB, id TEXT, version_us INTEGER NOT NULL,
+         PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
+    "CREATE TABLE identity (id TEXT NOT NULL)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def connect(path: str, *, writes: bool = False) -> sqlite3.Connection:
+    """A connection without implicit transactions; it may move between threads, not be shared."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    if not writes:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(path: str) -> sqlite3.Connection:
+    """The writing connection, its tables made when absent. Raises ConfigError."""
+    connection = None
+    try:
+        connection = connect(path, writes=True)
+        connection.execute("BEGIN")
+        _is_new(connection)  # before anything is changed in a file that is not ours
+        connection.execute("ROLLBACK")
+        _use_wal(connection)
+        # FULL: an acknowledged write outlives a power cut; the cache may hold it by then
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        transact(connection, _create_tables)
+    except (sqlite3.Error, Unavailable) as error:
+        if connection:
+            connection.close()
+        raise ConfigError(f"EMBEDDED_PATH cannot be used: {error.__cause__ or error}") from None
+    except ConfigError:
+        if connection:
+            connection.close()
+        raise
+    return connection
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    """Asks in a transaction: between two questions another process may make the tables."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application == _APPLICATION_ID:
+        if version > SCHEMA_VERSION:
+            raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
+        return False
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise ConfigError("EMBEDDED_PATH is the database of another program")
+    return True
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Readers and the writer do not wait for each other in WAL mode.
+
+    Two processes that switch a new file at once can be told "locked" at once: SQLite sees that
+    waiting would be a deadlock, and so does not wait. The file stays in that mode.
+    """
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            raise ConfigError("EMBEDDED_PATH is in a file system that cannot share memory")
+        return
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    if _is_new(connection):  # asked again: another process may have been faster
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO identity VALUES (?)", (str(uuid.uuid4()),))
+
+
+def unavailable(error: sqlite3.Error) -> Exception:
+    """What a caller gets for an error of SQLite: a full disk or a lock is an outage, and so is a
+    damaged file; a wrong statement is a mistake of ours and stays what it is."""
+    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.IntegrityError)):
+        return error
+    return Unavailable()
+
+
+def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:
+    """Runs ``work`` in one transaction, whole or not at all."""
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            done = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
+    return done
+
+
+class Lane:
+    """One thread and the one connection that is used in it."""
+
+    def __init__(self, name: str):
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._connection: sqlite3.Connection | None = None
+        self._is_open = False
+        self._is_closed = False
+
+    async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        def keep() -> None:  # in the thread: a caller that is cancelled meanwhile loses nothing
+            self._connection = connect()
+
+        await self._in_thread(keep)
+        self._is_open = True
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._run(lambda connection: _read(connection, work))
+
+    async def write(self, work: Work[T]) -> T:
+        """Waiting in the queue counts: under a lock that stays, each caller waits once only.
+        A caller that is cancelled while ``work`` runs changes nothing about the transaction."""
+        until = time.monotonic() + BUSY_S
+        return await self._run(lambda c: transact(c, work, until - time.monotonic()))
+
+    async def _run(self, work: Work[T]) -> T:
+        connection = self._connection
+        if connection is None or not self._is_open:
+            raise Unavailable("The store is not open")
+        return await self._in_thread(lambda: work(connection))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    async def close(self) -> None:
+        """Behind everything that waits in the queue. The last one to close a file tidies it up:
+        SQLite then moves what the log holds into it and deletes the log."""
+        self._is_open = False
+        if not self._is_closed:
+            self._is_closed = True
+            await self._in_thread(self._disconnect)
+            self._executor.shutdown(wait=False)
+
+    def _disconnect(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+
+def _read(connection: sqlite3.Connection, work: Work[T]) -> T:
+    try:
+        return work(connection)
+    except sqlite3.Error as error:
+        raise unavailable(error) from error

@@ -1,0 +1,166 @@
+"""What the tests of Redis share: an administrator's connection, a server that lies, a recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import hiredis
+
+from bench.servers import RedisServer
+from cache.entry import Entry
+from cache.redis import Lease, RedisRows
+
+BOUND_S = 10.0
+OK = b"+OK\r\n"
+
+
+def entry(text: str = "row") -> Entry:
+    return Entry(text.encode(), b'"tag"', 1.0)
+
+
+def url_of(server: RedisServer, credentials: str = "") -> str:
+    return f"redis://{credentials}{server.host}:{server.port}"
+
+
+async def until(holds: Callable[[], object], within_s: float = BOUND_S) -> None:
+    """Waits for something that nobody announces; fails when it does not come."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.005)
+
+
+async def reconnected(rows: RedisRows, connects: int) -> None:
+    """Waits until ``rows`` is up on a connection later than its ``connects``-th."""
+    await until(lambda: rows.state == "up" and rows._link.attempts > connects)
+
+
+async def restart(rows: RedisRows, redis: RedisServer) -> None:
+    connects = rows._link.attempts
+    await asyncio.to_thread(redis.restart)
+    await reconnected(rows, connects)
+
+
+async def granted(rows: RedisRows, key: str) -> Lease:
+    lease = await rows.lease(key)
+    assert isinstance(lease, Lease)
+    assert lease.granted
+    return lease
+
+
+async def filled(rows: RedisRows, key: str, value: Entry | None = None) -> None:
+    assert await rows.fill(key, await granted(rows, key), value or entry(), 60.0)
+
+
+def command(server: RedisServer, *words: str | int) -> Any:
+    """One command by an administrator on a connection of its own; raises what Redis answers."""
+    reader = hiredis.Reader(notEnoughData=Ellipsis, encoding="utf-8")
+    with socket.create_connection((server.host, server.port), timeout=5) as connection:
+        connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # stub: of one
+        while (reply := reader.gets()) is Ellipsis:
+            reader.feed(connection.recv(65_536))
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def calls(server: RedisServer) -> Counter[str]:
+    """How often each command has run since CONFIG RESETSTAT."""
+    found: Counter[str] = Counter()
+    for line in command(server, "INFO", "commandstats").splitlines():
+        if line.startswith("cmdstat_"):
+            name, _, stats = line.removeprefix("cmdstat_").partition(":calls=")
+            found[name] = int(stats.partition(",")[0])
+    return found
+
+
+class Recorder:
+    """What ``RedisRows`` told its owner, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+
+    def callbacks(self) -> dict[str, Any]:
+        return {
+            "on_value": lambda key, value: self.events.append(("value", key)),
+            "on_invalidate": lambda key: self.events.append(("invalidate", key)),
+            "on_state": lambda is_coherent: self.events.append(("state", is_coherent)),
+        }
+
+    def of(self, kind: str) -> list[Any]:
+        return [what for each, what in self.events if each == kind]
+
+
+class FakeRedis:
+    """A server that passes the handshake and answers the rest as told: ``answers`` by command
+    name, ``error`` (when set) to everything that touches keys."""
+
+    def __init__(self) -> None:
+        self.error = ""
+        self.answers: dict[str, bytes | Callable[[list[bytes]], bytes]] = {}
+        self.commands: list[str] = []
+        self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        await until(lambda: not self._writers)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.add(writer)
+        parser = hiredis.Reader(notEnoughData=Ellipsis)
+        try:
+            while data := await reader.read(65_536):
+                parser.feed(data)
+                while (words := parser.gets()) is not Ellipsis:
+                    writer.write(self._answer(words))
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
+
+    def _answer(self, words: list[bytes]) -> bytes:
+        name = words[0].decode()
+        self.commands.append(name)
+        if name in self.answers:
+            answer = self.answers[name]
+            return answer if isinstance(answer, bytes) else answer(words)
+        if name == "HELLO":
+            return b"%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+        if name == "INFO":
+            return b"$31\r\nrun_id:0123456789abcdef01234567\r\n"
+        if name == "CONFIG":
+            return b"%0\r\n"
+        if name == "CLIENT":
+            return OK
+        if self.error:
+            return f"-{self.error}\r\n".encode()
+        if name == "MGET":
+            return b"*%d\r\n" % (len(words) - 1) + b"_\r\n" * (len(words) - 1)
+        return b"-ERR not in this world\r\n"

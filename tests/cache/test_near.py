@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import gc
+import random
+import sys
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bench.near_policy import Sieve, ThisNear
+from bench.near_rss import in_fresh_process
+from cache.entry import Entry
+from cache.near import LARGEST, NEGATIVE, Near, NearEntry
+
+NOON = 1_700_000_000.0
+ROUTE = "/content/{id}"
+
+
+class Time:
+    """Both clocks, and the jitter: nothing moves by itself."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.jitter = 0.0
+
+    def near(self, limit_bytes: int = 1 << 20, ttl_s: float = 10.0, **options: float) -> Near:
+        return Near(
+            limit_bytes,
+            ttl_s,
+            clock=lambda: self.now_s,
+            wall=lambda: NOON + self.now_s,
+            jitter=lambda: self.jitter,
+            render=lambda entry: b"head of " + entry.etag,
+            **options,
+        )
+
+    def row(self, body: bytes = b"body", age_limit_s: float | None = None) -> Entry:
+        return Entry(body, b'"tag"', NOON + self.now_s, age_limit_s)
+
+
+@pytest.fixture
+def at() -> Time:
+    return Time()
+
+
+def put(near: Near, key: str, entry: Entry) -> NearEntry | None:
+    return near.put(key, entry, ROUTE)
+
+
+def room_for(rows: int, at: Time) -> int:
+    """A limit that holds this many of ``at.row()`` under keys of two characters."""
+    one = put(at.near(), "00", at.row())
+    assert one is not None
+    return rows * one.cost_bytes
+
+
+def test_a_hit_has_what_an_answer_needs(at: Time) -> None:
+    near = at.near()
+    kept = put(near, "/a", at.row())
+    hit = near.get("/a")
+    assert hit is not None
+    assert hit is kept
+    assert (hit.status, hit.etag, hit.body) == (200, b'"tag"', b"body")
+    assert (hit.filled_at, hit.route, hit.head) == (NOON + 100, ROUTE, b'head of "tag"')
+    assert (near.get("/b"), len(near), near.puts) == (None, 1, 1)
+
+
+def test_a_put_replaces(at: Time) -> None:
+    near = at.near()
+    put(near, "/a", at.row(b"old" * 100))
+    kept = put(near, "/a", at.row(b"new"))
+    assert near.get("/a") is kept is not None
+    assert (len(near), near.bytes) == (1, kept.cost_bytes)
+
+
+def test_remove_and_clear_forget_and_give_the_bytes_back(at: Time) -> None:
+    near = at.near()
+    for key in ("/a", "/b", "/c"):
+        put(near, key, at.row())
+    near.remove("/b")
+    near.remove("/b")
+    assert (near.get("/b"), len(near)) == (None, 2)
+    near.clear()
+    assert (near.get("/a"), len(near), near.bytes) == (None, 0, 0)
+    assert put(near, "/a", at.row()) is near.get("/a") is not None
+
+
+def test_off_keeps_nothing_and_on_again_begins_empty(at: Time) -> None:
+    near = at.near()
+    put(near, "/a", at.row())
+    near.disable()
+    assert put(near, "/b", at.row()) is None
+    assert (near.enabled, near.get("/a"), len(near)) == (False, None, 0)
+    near.enable()
+    assert (near.enabled, near.get("/a"), near.get("/b")) == (True, None, None)
+    assert put(near, "/a", at.row())
+
+
+def test_a_row_expires_after_its_ttl_and_is_dropped_by_the_get(at: Time) -> None:
+    near = at.near(ttl_s=10)
+    put(near, "/a", at.row())
+    at.now_s += 9.99
+    assert near.get("/a")
+    at.now_s += 0.01
+    assert near.get("/a") is None
+    assert (len(near), near.bytes, near.expirations, near.evictions) == (0, 0, 1, 0)
+
+
+def test_jitter_only_shortens_and_by_a_tenth_at_most(at: Time) -> None:
+    at.jitter = 1.0
+    near = at.near(ttl_s=10)
+    put(near, "/a", at.row())
+    at.now_s += 8.99
+    assert near.get("/a")
+    at.now_s += 0.02
+    assert near.get("/a") is None
+
+
+def test_nothing_is_served_past_its_age_limit_whenever_it_was_filled(at: Time) -> None:
+    near = at.near(ttl_s=10)
+    entry = at.row(age_limit_s=5)
+    at.now_s += 3
+    put(near, "/a", entry)
+    at.now_s += 1.99
+    assert near.get("/a")
+    at.now_s += 0.01
+    assert near.get("/a") is None
+    assert put(near, "/a", entry) is None
+
+
+def test_an_age_limit_beyond_the_ttl_does_not_prolong_it(at: Time) -> None:
+    near = at.near(ttl_s=10)
+    put(near, "/a", at.row(age_limit_s=60))
+    at.now_s += 10
+    assert near.get("/a") is None
+
+
+def test_a_fill_from_a_clock_ahead_of_ours_is_new_and_no_more(at: Time) -> None:
+    near = at.near(ttl_s=10)
+    entry = at.row(age_limit_s=5)
+    entry.filled_at += 60
+    put(near, "/a", entry)
+    at.now_s += 5
+    assert near.get("/a") is None
+
+
+def test_a_negative_entry_has_its_own_short_life_and_no_head(at: Time) -> None:
+    near = at.near(ttl_s=10, negative_ttl_s=2)
+    kept = put(near, "/a", Entry.absent())
+    assert kept is not None
+    assert (kept.status, kept.head) == (404, b"")
+    at.now_s += 1.99
+    assert near.get("/a") is kept
+    at.now_s += 0.01
+    assert near.get("/a") is None
+
+
+def test_random_ids_push_out_each_other_and_no_row_beyond_a_sixteenth(at: Time) -> None:
+    limit_bytes = room_for(160, at)
+    near = at.near(limit_bytes)
+    rows = [f"{n:02}" for n in range(90)]
+    for key in rows:
+        put(near, key, at.row())
+    for n in range(1000):
+        put(near, f"/{n}", Entry.absent())
+    assert all(map(near.get, rows))
+    assert near.get("/999")
+    assert near.get("/0") is None
+    negative_bytes = near.bytes - room_for(90, at)
+    assert 0.8 < negative_bytes / (limit_bytes // NEGATIVE) <= 1
+
+
+def test_rows_may_use_the_room_that_negative_entries_do_not(at: Time) -> None:
+    near = at.near(room_for(160, at))
+    for n in range(0x100):
+        put(near, f"{n:02x}", at.row())
+    assert (len(near), near.bytes, near.evictions) == (160, room_for(160, at), 96)
+    assert put(near, "/a", Entry.absent())
+    assert near.bytes <= room_for(160, at)
+
+
+def test_an_entry_above_an_eighth_is_not_kept_nor_is_the_one_it_replaces(at: Time) -> None:
+    near = at.near(limit_bytes=LARGEST * 1000)
+    assert put(near, "/a", at.row())
+    assert put(near, "/a", at.row(b"x" * 1000)) is None
+    assert near.get("/a") is None
+    assert put(near, "/a", at.row(b"x" * 400))
+
+
+@pytest.mark.parametrize("make", [Time.row, lambda at: Entry.absent()])
+def test_without_room_nothing_is_kept(at: Time, make: object) -> None:
+    assert callable(make)
+    near = at.near(limit_bytes=0)
+    assert put(near, "/a", make(at)) is None
+    assert len(near) == 0
+
+
+def test_hot_rows_survive_a_scan_of_a_hundred_times_the_room(at: Time) -> None:
+    near = at.near(room_for(40, at))
+    hot = [f"{n:02}" for n in range(20)]
+    for key in hot:
+        put(near, key, at.row())
+        near.get(key)
+    for n in range(4000):
+        put(near, f"{n % 100:02}x", at.row())
+    assert all(map(near.get, hot))
+
+
+def test_what_has_expired_makes_room_before_what_has_not(at: Time) -> None:
+    near = at.near(room_for(40, at), ttl_s=10)
+    old, young = ([f"{n:02}" for n in range(low, low + 20)] for low in (0, 20))
+    for key in old:
+        put(near, key, at.row())
+        near.get(key)
+    at.now_s += 5
+    for key in young:
+        put(near, key, at.row())
+    at.now_s += 5
+    for n in range(40, 60):
+        put(near, f"{n}", at.row())
+    assert all(map(near.get, young))
+    assert (near.expirations, near.evictions) == (20, 0)
+
+
+@pytest.mark.parametrize("capacity", [8, 50, 200])
+def test_evicts_as_the_reference_does(capacity: int) -> None:
+    near, reference, rng = ThisNear(capacity, 1e9), Sieve(capacity), random.Random(capacity)
+    for now in range(20_000):
+        key = int(rng.paretovariate(0.5)) % 1000
+        if rng.random() < 0.05:
+            near.remove(key)
+            reference.remove(key)
+        assert near.ask(key, now) == reference.ask(key, now)
+
+
+def alive() -> int:
+    return sum(isinstance(each, NearEntry) for each in gc.get_objects())
+
+
+def test_what_left_is_freed_at_once_even_while_a_reader_holds_a_neighbour(at: Time) -> None:
+    near = at.near(room_for(12, at))
+    gc.collect()
+    before = alive()
+    gc.disable()  # reference counts alone have to do it
+    try:
+        held = put(near, "held", at.row())
+        for n in range(60):
+            put(near, f"{n:02}", at.row())
+        assert held is not None
+        assert near.get("held") is None
+        assert alive() - before == len(near) + 1 == 13
+        near.clear()
+        assert alive() - before == 1
+    finally:
+        gc.enable()
+
+
+def test_clear_gives_back_the_table_of_the_index_too(at: Time) -> None:
+    near = at.near()
+    for n in range(1000):
+        put(near, f"/{n}", at.row())
+    near.clear()
+    assert sys.getsizeof(near._index) < 1000
+
+
+@pytest.mark.parametrize("bodies", [(540, 656), (2000, 2000)])
+def test_the_process_grows_by_what_is_counted(bodies: tuple[int, int]) -> None:
+    measured = in_fresh_process(16, *bodies)
+    assert 0.88 < measured["full_over_counted"] < 1.1
+    assert 0.9 < measured["churned_over_counted"] < 1.1
+    assert 0.9 < measured["churned_over_limit"] < 1.1
+    assert measured["peak_over_limit"] < 1.15
+
+
+LIMIT_BYTES = 100_000
+KEYS = st.sampled_from([f"/{n}" for n in range(30)])
+
+
+class NearMachine(RuleBasedStateMachine):
+    """Any order of anything: what is kept is what was put last, in time, within the limit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = Time()
+        self.near = self.at.near(LIMIT_BYTES, ttl_s=10.0, negative_ttl_s=3.0)
+        self.kept: dict[str, tuple[NearEntry, float]] = {}
+
+    @rule(
+        key=KEYS,
+        size=st.integers(0, 300) | st.integers(0, 13_000),
+        absent=st.booleans(),
+        age_s=st.floats(-5, 8),
+        age_limit_s=st.none() | st.floats(0, 20),
+        jitter=st.floats(0, 1),
+    )
+    def put(
+        self,
+        key: str,
+        size: int,
+        absent: bool,
+        age_s: float,
+        age_limit_s: float | None,
+        jitter: float,
+    ) -> None:
+        self.at.jitter = jitter
+        tag = b"" if absent else b'"tag"'
+        entry = Entry(bytes(size), tag, NOON + self.at.now_s - age_s, age_limit_s)
+        self.kept.pop(key, None)
+        kept = self.near.put(key, entry, ROUTE)
+        if kept is not None:
+            limit_s = float("inf") if age_limit_s is None else age_limit_s - max(0, age_s)
+            self.kept[key] = kept, self.at.now_s + min(3.0 if absent else 10.0, limit_s)
+
+    @rule(key=KEYS)
+    def get(self, key: str) -> None:
+        hit = self.near.get(key)
+        if hit is not None:
+            kept, until_s = self.kept[key]
+            assert hit is kept
+            assert self.at.now_s < until_s + 1e-6
+
+    @rule(key=KEYS)
+    def remove(self, key: str) -> None:
+        self.near.remove(key)
+        self.kept.pop(key, None)
+        assert self.near.get(key) is None
+
+    @rule(seconds=st.floats(0, 6))
+    def wait(self, seconds: float) -> None:
+        self.at.now_s += seconds
+
+    @rule()
+    def clear(self) -> None:
+        self.near.clear()
+        self.kept.clear()
+
+    @precondition(lambda self: self.near.enabled)
+    @rule()
+    def disable(self) -> None:
+        self.near.disable()
+        self.kept.clear()
+
+    @precondition(lambda self: not self.near.enabled)
+    @rule()
+    def enable(self) -> None:
+        self.near.enable()
+
+    @invariant()
+    def bytes_are_those_of_the_live_entries(self) -> None:
+        live = self.near._index
+        assert self.near.bytes == sum(entry.cost_bytes for entry in live.values()) <= LIMIT_BYTES
+        negative = sum(entry.cost_bytes for entry in live.values() if entry.status == 404)
+        assert negative <= LIMIT_BYTES // NEGATIVE
+        assert all(self.kept[key][0] is entry for key, entry in live.items())
+        assert len(self.near) == len(live)
+
+
+TestAnyOrder = NearMachine.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

@@ -1,0 +1,330 @@
+"""Rows in a Redis that is well: batching, callbacks in order, fences across processes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bench.servers import RedisServer
+from cache.batch import KEYS_MAX
+from cache.entry import Entry
+from cache.near import Near
+from cache.redis import Intent, Lease, RedisRows
+from cache.tracking import Tracking
+from errors import Unavailable
+from tests.cache.conftest import OpenRows
+from tests.cache.redis_world import (
+    FakeRedis,
+    Recorder,
+    calls,
+    command,
+    entry,
+    filled,
+    granted,
+    reconnected,
+    restart,
+    until,
+)
+
+
+def value_key(redis: RedisServer, key: str) -> str:
+    """What Redis calls the value of ``key``; there is one store in these tests."""
+    (name,) = command(redis, "KEYS", f"content:*:v:{key}")
+    return str(name)
+
+
+async def test_concurrent_gets_are_one_round_trip(rows: RedisRows, redis: RedisServer) -> None:
+    for number in range(100):
+        await filled(rows, f"k{number}", entry(f"row {number}"))
+    before = calls(redis)["mget"]
+    found = await asyncio.gather(*(rows.get(f"k{number}") for number in range(100)))
+    assert [each and each.body for each in found] == [b"row %d" % n for n in range(100)]
+    assert calls(redis)["mget"] == before + 1
+
+
+async def test_many_gets_are_cut_into_round_trips_that_hold_nobody_up(
+    rows: RedisRows, redis: RedisServer
+) -> None:
+    before = calls(redis)["mget"]
+    await asyncio.gather(*(rows.get(f"k{number}") for number in range(2 * KEYS_MAX + 1)))
+    assert calls(redis)["mget"] == before + 3
+
+
+async def test_gets_of_one_key_ask_once_and_all_are_answered(rows: RedisRows) -> None:
+    await filled(rows, "k")
+    one, two, absent = await asyncio.gather(rows.get("k"), rows.get("k"), rows.get("absent"))
+    assert one is not None
+    assert one is two
+    assert absent is None
+
+
+async def test_a_hit_is_what_was_filled(rows: RedisRows) -> None:
+    kept = Entry('{"å":"\n"}'.encode(), b'"v1"', 1_700_000_000.0)
+    await filled(rows, "k", kept)
+    found = await rows.get("k")
+    assert found is not None
+    assert (found.body, found.etag, found.filled_at) == (kept.body, kept.etag, kept.filled_at)
+    leased = await rows.lease("k")
+    assert isinstance(leased, Entry)
+    assert leased.body == kept.body
+
+
+async def test_a_negative_entry_is_kept_too(rows: RedisRows) -> None:
+    await filled(rows, "k", Entry.absent())
+    found = await rows.get("k")
+    assert found is not None
+    assert found.status == 404
+
+
+async def test_bytes_that_are_no_entry_are_a_miss(rows: RedisRows, redis: RedisServer) -> None:
+    await filled(rows, "k")
+    command(redis, "SET", value_key(redis, "k"), "garbage")
+    assert await rows.get("k") is None
+
+
+async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServer) -> None:
+    registry = CollectorRegistry()
+    rows = await open_rows(redis, registry=registry)
+    await filled(rows, "k")
+    await asyncio.gather(rows.get("k"), rows.get("k"), rows.get("absent"))
+
+    def reads(result: str) -> float | None:
+        return registry.get_sample_value("content_redis_reads_total", {"result": result})
+
+    assert (reads("hit"), reads("miss"), reads("late"), reads("down")) == (2, 1, 0, 0)
+    assert registry.get_sample_value("content_redis_up") == 1
+
+
+async def test_a_cancelled_waiter_disturbs_nobody(open_rows: OpenRows, redis: RedisServer) -> None:
+    registry = CollectorRegistry()
+    rows = await open_rows(redis, registry=registry)
+    await filled(rows, "k")
+    redis.pause()
+    waits = [asyncio.ensure_future(rows.get("k")) for _ in range(3)]
+    fill = asyncio.ensure_future(rows.lease("other"))
+    await asyncio.sleep(0.01)
+    waits[1].cancel()
+    fill.cancel()
+    redis.resume()
+    first, cancelled, last = await asyncio.gather(*waits, return_exceptions=True)
+    assert isinstance(first, Entry)
+    assert first is last
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert isinstance(await rows.get("k"), Entry)
+    assert registry.get_sample_value("content_redis_connections_total") == 1
+
+
+async def test_values_read_are_told_and_what_others_change_is_invalidated(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    told = Recorder()
+    rows = await open_rows(redis, **told.callbacks())
+    await filled(rows, "k")
+    await until(lambda: "k" in told.of("invalidate"))  # by our own fill: scripts are nobody's
+    await rows.get("k")
+    await rows.lease("k")
+    assert told.of("value") == ["k", "k"]
+    name = value_key(redis, "k")
+    for change in (("SET", name, "x"), ("PEXPIRE", name, 1), ("SET", name, "x"), ("DEL", name)):
+        told.events.clear()
+        command(redis, *change)
+        await until(lambda: ("invalidate", "k") in told.events)
+        await asyncio.sleep(0.005)  # so that an expiry is told before the next change
+    command(redis, "FLUSHALL")
+    await until(lambda: ("invalidate", None) in told.events)
+    assert told.of("state") == []
+
+
+async def test_a_value_that_expires_is_invalidated(open_rows: OpenRows, redis: RedisServer) -> None:
+    told = Recorder()
+    rows = await open_rows(redis, **told.callbacks())
+    await filled(rows, "k")
+    name = value_key(redis, "k")
+    command(redis, "PEXPIRE", name, 100)
+    await until(lambda: told.of("invalidate") == ["k"] * 3)  # the fill, the change, the expiry
+    assert command(redis, "EXISTS", name) == 0
+
+
+async def test_a_writer_has_forgotten_its_keys_when_its_call_returns(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    told = Recorder()
+    rows = await open_rows(redis, **told.callbacks())
+    told.events.clear()
+    intent = await rows.intend(["a", "b"])
+    assert told.events == [("invalidate", "a"), ("invalidate", "b")]
+    assert await rows.settle(["a", "b", "c"], intent)
+    assert told.events[2:] == [("invalidate", "a"), ("invalidate", "b"), ("invalidate", "c")]
+
+
+@pytest.mark.parametrize(("order", "is_kept"), [("reply push", False), ("push reply", True)])
+async def test_the_order_of_the_stream_decides_what_is_kept_near(
+    open_rows: OpenRows, order: str, is_kept: bool
+) -> None:
+    """A value and its invalidation in one buffer: the waiter runs only after both are parsed."""
+    packed = entry().pack()
+    near = Near(1_000_000, 60.0)
+    async with FakeRedis() as fake:
+        tracking = Tracking(near)
+        rows = await open_rows(
+            fake.url,
+            on_value=tracking.on_value,
+            on_invalidate=tracking.on_invalidate,
+            on_state=tracking.on_state,
+        )
+
+        def answer(words: list[bytes]) -> bytes:
+            push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(words[1]), words[1])
+            reply = b"*1\r\n$%d\r\n%b\r\n" % (len(packed), packed)
+            return reply + push if order == "reply push" else push + reply
+
+        fake.answers["MGET"] = answer
+        assert isinstance(await rows.get("/content/k"), Entry)
+        assert (near.get("/content/k") is not None) == is_kept
+        await rows.close()
+        assert near.get("/content/k") is None
+
+
+async def test_one_replica_loads_and_the_others_wait(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    one, two = await open_rows(redis), await open_rows(redis)
+    lease = await granted(one, "k")
+    other = await two.lease("k")
+    assert isinstance(other, Lease)
+    assert (other.granted, other.held) == (False, True)
+    assert not await two.fill("k", other, entry("not mine to fill"), 60.0)
+    assert await one.fill("k", lease, entry(), 60.0)
+    assert isinstance(await two.get("k"), Entry)
+
+
+async def test_a_slow_fill_after_anothers_write_is_refused(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    reader, writer = await open_rows(redis), await open_rows(redis)
+    lease = await granted(reader, "k")
+    intent = await writer.intend(["k"])
+    fenced = await reader.lease("k")
+    assert isinstance(fenced, Lease)
+    assert (fenced.granted, fenced.held) == (False, False)
+    assert await writer.settle(["k"], intent)
+    assert not await reader.fill("k", lease, entry("old row"), 60.0)
+    assert await reader.get("k") is None
+
+
+async def test_another_replicas_write_empties_near(open_rows: OpenRows, redis: RedisServer) -> None:
+    near = Near(1_000_000, 60.0)
+    tracking = Tracking(near)
+    reader = await open_rows(
+        redis,
+        on_value=tracking.on_value,
+        on_invalidate=tracking.on_invalidate,
+        on_state=tracking.on_state,
+    )
+    writer = await open_rows(redis)
+    await filled(writer, "/content/k")
+    await until(lambda: near.enabled)
+    await reader.get("/content/k")
+    assert near.get("/content/k") is not None
+    await writer.intend(["/content/k"])
+    await until(lambda: near.get("/content/k") is None, within_s=1.0)
+
+
+async def test_an_intent_whose_writer_gave_up_is_lifted(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    rows = await open_rows(redis, write_deadline_s=0.05)
+    redis.pause()
+    with pytest.raises(Unavailable):
+        await rows.intend(["k"])
+    redis.resume()
+    await until(lambda: calls(redis)["zadd"] == 1)
+    await until(lambda: command(redis, "KEYS", "content:*:i:k") == [])
+
+
+async def test_a_fill_of_an_earlier_run_is_refused_and_an_intent_settles_on_the_new_one(
+    rows: RedisRows, redis: RedisServer, open_rows: OpenRows
+) -> None:
+    lease = await granted(rows, "k")
+    intent = await rows.intend(["other"])
+    await restart(rows, redis)
+    assert not await rows.fill("k", lease, entry("old row"), 60.0)
+    await filled(rows, "other", entry("old row"))  # nothing fences this run
+    assert await rows.settle(["other"], intent)
+    assert await rows.get("other") is None
+    assert intent.epoch != (await granted(rows, "other")).epoch
+
+
+async def test_what_a_restart_brings_back_from_disk_is_not_served(
+    open_rows: OpenRows, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "content")
+    with RedisServer(tmp_path / "redis", ["--save", "3600", "1"]) as server:
+        rows = await open_rows(server)
+        await filled(rows, "k", entry("old row"))
+        await restart(rows, server)
+        assert command(server, "KEYS", "content:*:v:k") != []
+        assert await rows.get("k") is None
+    assert sum("persists to disk" in text for text in caplog.messages) == 1
+
+
+async def test_a_redis_that_keeps_nothing_is_not_warned_about(
+    rows: RedisRows, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [each.message for each in caplog.get_records("setup") if "disk" in each.message] == []
+
+
+async def test_two_stores_on_one_redis_do_not_meet(open_rows: OpenRows, redis: RedisServer) -> None:
+    one, two = await open_rows(redis, identity="one"), await open_rows(redis, identity="two")
+    await filled(one, "k")
+    assert await two.get("k") is None
+
+
+async def test_a_store_that_cannot_be_told_yet_is_asked_again(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    asked = 0
+
+    async def identity() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise OSError("the store is not up yet")
+        return uuid.uuid4().hex
+
+    rows = await open_rows(redis, up=False, identity=identity)
+    await until(lambda: rows.reason == "the store is not up yet")
+    await until(lambda: rows.state == "up")
+    command(redis, "CLIENT", "KILL", "TYPE", "normal")
+    await reconnected(rows, rows._link.attempts)
+    assert asked == 2
+
+
+async def test_after_close_reads_are_misses_and_writes_refused(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    told = Recorder()
+    rows = await open_rows(redis, write_deadline_s=0.01, **told.callbacks())
+    await filled(rows, "k")
+    waiting = asyncio.ensure_future(rows.get("k"))
+    await asyncio.sleep(0)
+    await rows.close()
+    assert await waiting is None
+    assert await rows.get("k") is None
+    assert not await rows.settle(["k"], Intent("token", "run"))
+    with pytest.raises(Unavailable):
+        await rows.intend(["k"])
+    assert (rows.state, rows.reason, told.of("state")) == ("down", "closed", [False, True, False])
+
+
+async def test_a_unix_socket_will_do(open_rows: OpenRows, tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    with RedisServer(tmp_path / "redis", ["--unixsocket", str(path)]):
+        rows = await open_rows(f"unix://{path}?db=3")
+        await filled(rows, "k")
+        assert isinstance(await rows.get("k"), Entry)

@@ -1,0 +1,233 @@
+"""A Redis that allows little: no room, no password, no permission, and what it costs to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench.processes import free_ports
+from bench.servers import RedisServer
+from cache.entry import Entry
+from cache.redis import RedisRows
+from errors import Unavailable
+from tests.cache.conftest import OpenRows
+from tests.cache.redis_world import Recorder, command, filled, reconnected, until, url_of
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "content")
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class Limited:
+    """Opens rows as a user who may do all but ``rules`` take away."""
+
+    def __init__(self, redis: RedisServer, open_rows: OpenRows) -> None:
+        self._redis, self._open_rows = redis, open_rows
+        self.told = Recorder()
+
+    async def open(self, *rules: str, up: bool = True) -> RedisRows:
+        self.allow(*rules)
+        url = url_of(self._redis, "limited:secret@")
+        return await self._open_rows(url, up=up, **self.told.callbacks())
+
+    def allow(self, *rules: str) -> None:
+        user = ("limited", "reset", "on", ">secret", "~*", "&*", "+@all")
+        command(self._redis, "ACL", "SETUSER", *user, *rules)
+
+
+@pytest.fixture
+def limited(redis: RedisServer, open_rows: OpenRows) -> Iterator[Limited]:
+    yield Limited(redis, open_rows)
+    command(redis, "ACL", "DELUSER", "limited")
+
+
+async def test_no_more_clients_is_an_outage_until_there_is_room(
+    open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    command(redis, "CONFIG", "SET", "maxclients", 2)
+    try:
+        first = await open_rows(redis)
+        second = await open_rows(redis)
+        third = await open_rows(redis, up=False)
+        await until(lambda: third.reason not in ("", "not opened yet"))
+        await asyncio.sleep(0.3)
+        assert third.state == "down"
+        assert (first.state, second.state) == ("up", "up")
+        assert len(warnings(caplog)) == 1
+        began = time.monotonic()
+        await first.close()
+        await until(lambda: third.state == "up")
+        assert time.monotonic() - began < 2.5
+    finally:
+        await second.close()
+        await until(lambda: _is_widened(redis))
+
+
+def _is_widened(redis: RedisServer) -> bool:
+    try:
+        return bool(command(redis, "CONFIG", "SET", "maxclients", 1_000))
+    except Exception:  # noqa: BLE001 - there is no room to ask for room yet
+        return False
+
+
+async def test_a_wrong_password_is_an_outage_and_is_not_logged(
+    open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await open_rows(url_of(redis, "default:wrong-one@"), up=False)
+    command(redis, "CONFIG", "SET", "requirepass", "right")
+    try:
+        await until(lambda: rows.reason.startswith("WRONGPASS"))
+        await asyncio.sleep(0.2)
+        assert await rows.get("k") is None
+        assert len(warnings(caplog)) <= 1
+        assert "wrong-one" not in caplog.text
+    finally:
+        command_as_default(redis)
+
+
+def command_as_default(redis: RedisServer) -> None:
+    """Takes the password away again."""
+    redis.restart()
+
+
+async def test_no_password_where_one_is_needed_is_an_outage(open_rows: OpenRows) -> None:
+    with RedisServer(args=["--requirepass", "right"]) as server:
+        refused = await open_rows(server, up=False)
+        await until(lambda: refused.reason.startswith("NOAUTH"))
+        rows = await open_rows(url_of(server, ":right@"))
+        await filled(rows, "k")
+        assert refused.state == "down"
+
+
+async def test_without_config_the_check_of_persistence_is_skipped_and_says_so(
+    limited: Limited, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await limited.open("-config")
+    await filled(rows, "k")
+    assert sum("refuses CONFIG GET" in text for text in caplog.messages) == 1
+    assert warnings(caplog) == []
+    assert rows.tracking
+
+
+async def test_config_renamed_away_is_the_same(
+    open_rows: OpenRows, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RedisServer(args=["--rename-command", "CONFIG", ""]) as server:
+        rows = await open_rows(server)
+        await filled(rows, "k")
+    assert sum("refuses CONFIG GET" in text for text in caplog.messages) == 1
+
+
+async def test_without_info_runs_are_not_told_apart_and_it_says_so(
+    limited: Limited, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await limited.open("-info")
+    await filled(rows, "k")
+    assert command(redis, "KEYS", "content:test:any-run:v:k") != []
+    (warning,) = warnings(caplog)
+    assert "INFO" in warning
+    assert "restart" in warning
+    assert rows.tracking
+    command(redis, "CLIENT", "KILL", "USER", "limited")
+    await reconnected(rows, rows._link.attempts)
+    assert isinstance(await rows.get("k"), Entry)
+    assert sum("INFO" in text for text in warnings(caplog)) == 1  # not again with each connection
+
+
+async def test_without_tracking_the_near_cache_stays_off(
+    limited: Limited, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await limited.open("-client|tracking")
+    await filled(rows, "k")
+    assert isinstance(await rows.get("k"), Entry)
+    assert not rows.tracking
+    assert set(limited.told.of("state")) == {False}
+    assert limited.told.of("value") == []
+    (warning,) = warnings(caplog)
+    assert "CLIENT TRACKING" in warning
+
+
+@pytest.mark.parametrize("rule", ["-client|setinfo", "-client|setname", "-script"])
+async def test_what_is_not_needed_is_not_missed(
+    limited: Limited, redis: RedisServer, caplog: pytest.LogCaptureFixture, rule: str
+) -> None:
+    rows = await limited.open(rule)
+    command(redis, "SCRIPT", "FLUSH")
+    await filled(rows, "k")
+    assert rows.tracking
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("rule", ["-evalsha", "-eval", "-time", "-zadd"])
+async def test_without_scripts_reads_go_on_and_writes_are_refused(
+    limited: Limited, redis: RedisServer, caplog: pytest.LogCaptureFixture, rule: str
+) -> None:
+    rows = await limited.open()
+    await filled(rows, "k")
+    command(redis, "SCRIPT", "FLUSH")
+    limited.allow(rule)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await rows.intend(["k"])
+    assert isinstance(await rows.get("k"), Entry)
+    assert rows.state == "up"
+    (warning,) = warnings(caplog)
+    assert "fills and writes" in warning
+    assert "permission" in warning
+
+
+async def test_without_reads_it_is_an_outage_that_names_the_command(
+    limited: Limited, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await limited.open("-mget", up=False)
+    await until(lambda: "mget" in rows.reason)
+    assert rows.state == "down"
+    limited.allow()
+    await until(lambda: rows.state == "up")
+    assert len(warnings(caplog)) == 1
+
+
+async def test_keys_of_ours_are_all_that_is_needed(limited: Limited) -> None:
+    rows = await limited.open("resetkeys", "~content:*", "resetchannels", "-@admin", "-@dangerous")
+    await filled(rows, "k")
+    assert rows.tracking
+    assert await rows.settle(["k"], await rows.intend(["k"]))
+
+
+async def test_reconnecting_leaks_no_socket(
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache.link.BACKOFF_MAX_S", 0.001)
+    rows = await open_rows(redis)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(50):
+        connects = rows._link.attempts
+        if number % 5 == 0:  # a handshake that does not end
+            redis.pause()
+            rows._link.fail("on purpose")
+            await asyncio.sleep(0.01)
+            redis.resume()
+        else:
+            command(redis, "CLIENT", "KILL", "TYPE", "normal")
+        await reconnected(rows, connects)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(command(redis, "CLIENT", "LIST").splitlines()) <= 3
+
+
+async def test_a_refused_port_is_tried_seldom(open_rows: OpenRows) -> None:
+    (port,) = free_ports(1)
+    cpu = time.process_time()
+    rows = await open_rows(f"redis://127.0.0.1:{port}", up=False)
+    await asyncio.sleep(1.5)
+    assert 3 <= rows._link.attempts <= 12
+    assert time.process_time() - cpu < 0.15

@@ -1,0 +1,369 @@
+"""Redis gone, frozen, restarting or refusing: reads outlive it, writes are refused, all comes back
+without a restart, and the log has one line per change of state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bench.servers import RedisServer
+from cache.entry import Entry
+from cache.redis import Intent, RedisRows
+from errors import Unavailable
+from tests.cache.conftest import OpenRows
+from tests.cache.redis_world import (
+    OK,
+    FakeRedis,
+    Recorder,
+    command,
+    entry,
+    filled,
+    granted,
+    until,
+    url_of,
+)
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "content")
+
+
+def changes(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The words up and down, as logged in this test."""
+    starts = ("Redis is up", "Redis is down")
+    return [text.split()[2].strip(":") for text in caplog.messages if text.startswith(starts)]
+
+
+async def test_slow_redis_is_a_miss_after_the_deadline(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    registry = CollectorRegistry()
+    told = Recorder()
+    rows = await open_rows(redis, deadline_s=0.02, registry=registry, **told.callbacks())
+    await filled(rows, "k")
+    told.events.clear()
+    redis.pause()
+    began = time.monotonic()
+    assert list(await asyncio.gather(rows.get("k"), rows.get("k"))) == [None, None]
+    assert 0.02 <= time.monotonic() - began < 0.5
+    assert await rows.lease("k") is None
+    late = registry.get_sample_value("content_redis_reads_total", {"result": "late"})
+    assert late == 2
+    redis.resume()
+    await until(lambda: told.of("value") == ["k", "k"])  # the late replies, in their order
+    assert isinstance(await rows.get("k"), Entry)
+    assert registry.get_sample_value("content_redis_connections_total") == 1
+
+
+async def test_each_batch_has_its_own_deadline(open_rows: OpenRows, redis: RedisServer) -> None:
+    rows = await open_rows(redis, deadline_s=0.3)
+    redis.pause()
+    first = asyncio.ensure_future(rows.get("a"))
+    await asyncio.sleep(0.15)
+    began = time.monotonic()
+    second = asyncio.ensure_future(rows.get("b"))
+    await first
+    assert time.monotonic() - began < 0.29
+    await second
+    assert 0.3 <= time.monotonic() - began < 1.0
+
+
+async def test_frozen_redis_is_given_up_and_comes_back(
+    open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Recorder()
+    rows = await open_rows(redis, deadline_s=0.02, hang_s=0.3, handshake_s=0.2, **told.callbacks())
+    await filled(rows, "k")
+    redis.pause()
+    await until(lambda: rows.state == "down")  # nobody reads: the heartbeat alone finds out
+    assert told.of("state") == [False, True, False]
+    assert rows.reason == "no answer for 0.3 s"
+    began = time.monotonic()
+    for _ in range(1_000):
+        assert await rows.get("k") is None
+    assert time.monotonic() - began < 1.0  # a thousand deadlines would be twenty seconds
+    await until(lambda: "new connection" in rows.reason)  # the kernel accepts; nobody greets
+    redis.resume()
+    await until(lambda: rows.state == "up")
+    assert isinstance(await rows.get("k"), Entry)
+    assert told.of("state") == [False, True, False, True]
+    assert changes(caplog) == ["up", "down", "up"]
+
+
+async def test_killed_redis_is_a_miss_at_once_and_comes_back(
+    open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = await open_rows(redis, write_deadline_s=0.1)
+    redis.pause()
+    waiting = [asyncio.ensure_future(rows.get("k")), asyncio.ensure_future(rows.lease("k"))]
+    await asyncio.sleep(0.01)
+    redis.kill()
+    assert await asyncio.gather(*waiting) == [None, None]
+    with pytest.raises(Unavailable):
+        await rows.intend(["k"])
+    assert not await rows.settle(["k"], Intent("token", "run"))
+    redis.start()
+    await until(lambda: rows.state == "up")
+    await filled(rows, "k")
+    assert changes(caplog) == ["up", "down", "up"]
+
+
+async def test_a_write_during_a_restart_waits_for_it(rows: RedisRows, redis: RedisServer) -> None:
+    redis.kill()
+    await until(lambda: rows.state == "down")
+    writing = asyncio.ensure_future(rows.intend(["k"]))
+    await asyncio.to_thread(redis.start)
+    assert isinstance(await writing, Intent)
+
+
+async def test_start_up_order_does_not_matter(
+    open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis.kill()
+    rows = await open_rows(redis, up=False)
+    await until(lambda: "Connect" in rows.reason)
+    redis.start()
+    await until(lambda: rows.state == "up")
+    assert changes(caplog) == ["down", "up"]
+
+
+class Load:
+    """Readers and writers on 20 keys until told to stop; nothing but Unavailable may be raised."""
+
+    def __init__(self, rows: RedisRows) -> None:
+        self.rows = rows
+        self.reads = self.hits = self.writes = self.refused = 0
+        self._goes_on = True
+        self._tasks = [asyncio.create_task(self._read(n)) for n in range(8)]
+        self._tasks += [asyncio.create_task(self._write(n)) for n in range(2)]
+
+    async def stop(self) -> None:
+        self._goes_on = False
+        await asyncio.gather(*self._tasks)
+
+    async def _read(self, number: int) -> None:
+        while self._goes_on:
+            number = (number * 7 + 1) % 20
+            self.reads += 1
+            if await self.rows.get(f"k{number}"):
+                self.hits += 1
+            else:
+                lease = await self.rows.lease(f"k{number}")
+                if lease is not None and not isinstance(lease, Entry):
+                    await self.rows.fill(f"k{number}", lease, entry(), 60.0)
+            await asyncio.sleep(0)
+
+    async def _write(self, number: int) -> None:
+        while self._goes_on:
+            number = (number * 3 + 1) % 20
+            try:
+                intent = await self.rows.intend([f"k{number}", "k0"])
+            except Unavailable:
+                self.refused += 1
+            else:
+                await self.rows.settle([f"k{number}", "k0"], intent)
+                self.writes += 1
+            await asyncio.sleep(0.002)
+
+
+async def test_restarts_under_load_raise_nothing(open_rows: OpenRows, redis: RedisServer) -> None:
+    rows = await open_rows(redis, deadline_s=0.5, write_deadline_s=0.5)
+    load = Load(rows)
+    for _ in range(3):
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(redis.kill)
+        await asyncio.to_thread(redis.start)
+        await until(lambda: rows.state == "up")
+    hits, writes = load.hits, load.writes
+    await until(lambda: load.hits > hits + 50 and load.writes > writes + 5)
+    await load.stop()
+
+
+async def test_flushed_scripts_under_load_refuse_no_write(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    registry = CollectorRegistry()
+    rows = await open_rows(redis, registry=registry)
+    load = Load(rows)
+    for _ in range(20):
+        writes = load.writes
+        await asyncio.to_thread(command, redis, "SCRIPT", "FLUSH")
+        await until(lambda: load.writes > writes + 1)  # noqa: B023 - it is awaited here
+    await load.stop()
+    assert load.refused == 0
+    assert load.hits > 0
+    assert registry.get_sample_value("content_redis_refusals_total") == 0
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cache.link.BACKOFF_MAX_S", 0.05)
+
+
+ERRORS = [
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "NOAUTH Authentication required.",
+    "ERR something new",
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_each_error_is_an_outage_with_one_line(
+    open_rows: OpenRows, caplog: pytest.LogCaptureFixture, error: str, quick_retries: None
+) -> None:
+    async with FakeRedis() as fake:
+        rows = await open_rows(fake.url, write_deadline_s=0.05)
+        assert await rows.get("k") is None
+        fake.error = error
+        assert await rows.get("k") is None
+        assert (rows.state, rows.reason) == ("down", error)
+        with pytest.raises(Unavailable):
+            await rows.intend(["k"])
+        connections = fake.connections
+        await until(lambda: fake.connections >= connections + 3)
+        assert rows.state == "down"
+        fake.error = ""
+        await until(lambda: rows.state == "up")
+        await rows.close()
+    assert changes(caplog) == ["up", "down", "up"]
+    assert error in caplog.text
+
+
+@pytest.mark.parametrize("error", ERRORS[:-1])
+async def test_a_script_that_finds_an_outage_ends_the_connection(
+    open_rows: OpenRows, error: str
+) -> None:
+    async with FakeRedis() as fake:
+        rows = await open_rows(fake.url)
+        fake.error = error
+        assert await rows.lease("k") is None
+        assert (rows.state, rows.reason) == ("down", error)
+        await rows.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "READONLY You can't write against a read only replica.",
+        "ERR Error running script (call to f_12): @user_script:3: -READONLY You can't write",
+    ],
+)
+async def test_a_replica_we_are_stuck_on_is_left(open_rows: OpenRows, error: str) -> None:
+    async with FakeRedis() as fake:
+        fake.answers["EVALSHA"] = f"-{error}\r\n".encode()
+        rows = await open_rows(fake.url)
+        with pytest.raises(Unavailable):
+            await rows.intend(["k"])
+        await until(lambda: fake.connections == 2)
+        await rows.close()
+
+
+async def test_a_master_that_becomes_a_replica_is_left_and_taken_back(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    with RedisServer() as other:
+        rows = await open_rows(redis)
+        command(redis, "REPLICAOF", other.host, other.port)
+        try:  # no read, no write: the heartbeat finds out
+            await until(lambda: rows.reason == "it is a replica")
+            await asyncio.sleep(0.1)
+            assert rows.state == "down"
+        finally:
+            command(redis, "REPLICAOF", "NO", "ONE")
+        await until(lambda: rows.state == "up")
+
+
+async def test_a_cluster_is_refused_by_name(open_rows: OpenRows) -> None:
+    async with FakeRedis() as fake:
+        fake.answers["HELLO"] = b"%1\r\n$4\r\nmode\r\n$7\r\ncluster\r\n"
+        rows = await open_rows(fake.url, up=False)
+        await until(lambda: "Cluster, which is not supported" in rows.reason)
+        assert rows.state == "down"
+        await rows.close()
+
+
+async def test_without_replicas_writes_are_refused_and_reads_go_on(
+    rows: RedisRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await filled(rows, "k")
+    lease = await granted(rows, "other")
+    command(redis, "CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await rows.intend(["k"])
+        assert not await rows.fill("other", lease, entry(), 60.0)
+        assert isinstance(await rows.get("k"), Entry)
+        assert rows.state == "up"
+        assert "NOREPLICAS" in rows.reason
+    finally:
+        command(redis, "CONFIG", "SET", "min-replicas-to-write", 0)
+    await rows.intend(["k"])
+    assert rows.reason == ""
+    said = [text for text in caplog.messages if "fills and writes" in text]
+    assert len(said) == 2
+    assert "NOREPLICAS" in said[0]
+    assert said[1] == "Redis takes fills and writes again"
+
+
+async def test_a_full_redis_costs_fills_only(rows: RedisRows, redis: RedisServer) -> None:
+    await filled(rows, "k")
+    lease = await granted(rows, "other")
+    command(redis, "CONFIG", "SET", "maxmemory", 1)
+    try:
+        assert not await rows.fill("other", lease, entry(), 60.0)
+        assert isinstance(await rows.get("k"), Entry)
+        assert await rows.settle(["k"], await rows.intend(["k"]))
+    finally:
+        command(redis, "CONFIG", "SET", "maxmemory", 0)
+
+
+async def test_an_answer_of_the_wrong_shape_hangs_nobody(open_rows: OpenRows) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    async with FakeRedis() as fake:
+        rows = await open_rows(fake.url, deadline_s=0.1)
+        fake.answers["MGET"] = OK
+        assert await rows.get("k") is None
+        del fake.answers["MGET"]
+        await until(lambda: fake.connections == 2)
+        await rows.close()
+
+
+async def test_an_owner_that_raises_hangs_nobody(open_rows: OpenRows, redis: RedisServer) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    is_broken = False
+
+    def on_value(key: str, value: Entry) -> None:
+        assert not is_broken, "a defect"
+
+    rows = await open_rows(redis, deadline_s=0.1, on_value=on_value)
+    await filled(rows, "k")
+    is_broken = True
+    assert await rows.get("k") is None
+    is_broken = False
+    await until(lambda: rows.state == "up")
+    assert isinstance(await rows.get("k"), Entry)
+
+
+async def test_a_loop_that_stood_still_blames_nobody(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    """The answer came in time and lies in the socket: neither late nor a hang."""
+    registry = CollectorRegistry()
+    rows = await open_rows(redis, deadline_s=0.05, hang_s=0.3, registry=registry)
+    await filled(rows, "k")
+    reading = asyncio.ensure_future(rows.get("k"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(0.6)  # noqa: ASYNC251 - on purpose
+    assert isinstance(await reading, Entry)
+    assert registry.get_sample_value("content_redis_connections_total") == 1
+    assert url_of(redis)

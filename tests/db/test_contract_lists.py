@@ -1,0 +1,207 @@
+"""What every store does with genre lists: newest added first, and in the order of the versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from db.store import GENRE_LIST, CatalogueStore, Entry
+from db.version import Expected, make_version, new_id
+from db.video import Changes
+from errors import NotFound
+from tests.db.samples import LONG_AGO_US, draft, eventually, genre_name, listed, loaded, long_ago
+
+ANY = Expected()
+
+
+async def add(store: CatalogueStore, *genres: str) -> str:
+    row = await store.create(new_id(), draft(*genres), None)
+    return str(row["id"])
+
+
+async def lines_of(store: CatalogueStore, *genres: str) -> list[Entry]:
+    return sorted([entry async for entry in store.entries() if entry.genre in genres])
+
+
+async def test_the_newest_is_first(store: CatalogueStore) -> None:
+    genre = genre_name()
+    added = [await add(store, genre) for _ in range(4)]
+    assert await store.genre(genre) == added[::-1]
+
+
+async def test_an_unknown_genre_is_not_found(store: CatalogueStore) -> None:
+    await add(store, "genre")
+    for name in (genre_name(), "genr", "Genre", "genre ", "%"):
+        with pytest.raises(NotFound):
+            await store.genre(name)
+
+
+@pytest.mark.parametrize("name", ["Sci-Fi / Fantasy", "Комедия", "🎬", 'a"b\\c', "a|b", "%_"])
+async def test_a_genre_has_any_name(store: CatalogueStore, name: str) -> None:
+    genre = f"{name}{genre_name()}"
+    video_id = await add(store, genre)
+    assert await store.genre(genre) == [video_id]
+
+
+async def test_a_list_has_at_most_thirty_ids(store: CatalogueStore) -> None:
+    genre = genre_name()
+    # seconds apart: over half an hour the text of a timeuuid is not in the order of time
+    rows = [loaded(long_ago(60_000_000 * number), genre) for number in range(GENRE_LIST + 5)]
+    await store.load(rows)
+    newest = [stored.row["id"] for stored in reversed(rows)]
+    assert await store.genre(genre) == newest[:GENRE_LIST]
+    for video_id in newest[:3]:
+        await store.delete(video_id, ANY)
+    assert await store.genre(genre) == newest[3 : GENRE_LIST + 3]
+
+
+def signed(created: str) -> list[int]:
+    """Cassandra compares what tells twins apart as signed bytes (``TimeUUIDType``)."""
+    tail = bytes.fromhex(created.replace("-", ""))[8:]
+    return [byte - 256 if byte > 127 else byte for byte in tail]
+
+
+async def test_twins_of_one_microsecond_are_in_the_order_of_cassandra(
+    store: CatalogueStore,
+) -> None:
+    genre = genre_name()
+    tails = ["0000", "007f", "0080", "00ff", "3f00", "3f7f", "3f80", "3fff", "0100", "017f"]
+    twins = [make_version(LONG_AGO_US, bytes.fromhex(tail) + b"\x7f\x80\0\0\0\0") for tail in tails]
+    rows = [loaded(created, genre) for created in twins]
+    await store.load(rows)
+    newest = sorted(rows, key=lambda stored: signed(stored.created), reverse=True)
+    assert await store.genre(genre) == [stored.row["id"] for stored in newest]
+    assert newest != sorted(rows, key=lambda stored: stored.created, reverse=True)
+
+
+async def test_rows_added_at_the_same_time_are_in_the_order_of_ids(store: CatalogueStore) -> None:
+    genre, created = genre_name(), long_ago()
+    rows = [loaded(created, genre) for _ in range(10)]
+    await store.load(rows)
+    assert await store.genre(genre) == sorted(stored.row["id"] for stored in rows)
+
+
+async def test_an_update_moves_no_row_within_its_list(store: CatalogueStore) -> None:
+    genre = genre_name()
+    added = [await add(store, genre) for _ in range(3)]
+    await store.update(added[0], Changes({"title": "New"}), ANY)
+    await store.update(added[1], Changes({"genres": sorted([genre, genre_name()])}), ANY)
+    assert await store.genre(genre) == added[::-1]
+
+
+async def test_a_row_moves_with_its_genres_and_keeps_its_place(store: CatalogueStore) -> None:
+    old, new = genre_name(), genre_name()
+    first, moved, last = await add(store, new), await add(store, old), await add(store, new)
+    await store.update(moved, Changes({"genres": [new]}), ANY)
+    assert await store.genre(new) == [last, moved, first]
+    with pytest.raises(NotFound):
+        await store.genre(old)
+
+
+async def test_there_and_back_again_ends_where_it_began(store: CatalogueStore) -> None:
+    here, there = genre_name(), genre_name()
+    video_id = await add(store, here)
+    for _ in range(3):
+        await store.update(video_id, Changes({"genres": [there]}), ANY)
+        assert (await listed(store, here), await listed(store, there)) == ([], [video_id])
+        await store.update(video_id, Changes({"genres": [here]}), ANY)
+        assert (await listed(store, here), await listed(store, there)) == ([video_id], [])
+
+
+async def test_a_deleted_row_leaves_every_list(store: CatalogueStore) -> None:
+    genres = sorted(genre_name() for _ in range(3))
+    video_id, stays = await add(store, *genres), await add(store, genres[0])
+    await store.delete(video_id, ANY)
+    assert [await listed(store, genre) for genre in genres] == [[stays], [], []]
+    assert [entry.video_id for entry in await lines_of(store, *genres)] == [stays]
+
+
+async def test_genres_are_those_of_rows_in_the_order_of_code_points(store: CatalogueStore) -> None:
+    tail = genre_name()
+    mine = [f"{start}{tail}" for start in ("Z", "a", "É", "ﬀ", "🎬")]
+    for genre in reversed(mine):
+        await add(store, genre)
+    gone = await add(store, tail)
+    await store.delete(gone, ANY)
+
+    async def as_expected() -> bool:
+        genres = await store.genres()
+        assert genres == sorted(set(genres))
+        return [genre for genre in genres if genre.endswith(tail)] == mine
+
+    await eventually(as_expected)
+
+
+async def test_entries_are_the_lines_with_their_versions(store: CatalogueStore) -> None:
+    stays, goes, comes = sorted(genre_name() for _ in range(3))
+    row = await store.create(new_id(), draft(stays, goes), None)
+    created = row["lastupdated"]
+    written = await store.update(row["id"], Changes({"genres": [stays, comes]}), ANY)
+    assert written.after is not None
+    assert await lines_of(store, stays, goes, comes) == [
+        Entry(stays, created, row["id"], created),
+        Entry(comes, created, row["id"], written.after["lastupdated"]),
+    ]
+
+
+async def test_entries_are_streamed_to_the_end(store: CatalogueStore) -> None:
+    genres = sorted(genre_name() for _ in range(2))
+    rows = [loaded(long_ago(number), *genres) for number in range(1_203)]
+    assert await store.load(rows) == len(rows)
+    lines = [entry async for entry in store.entries() if entry.genre in genres]
+    assert sorted(lines) == sorted(
+        Entry(genre, stored.created, stored.row["id"], stored.row["lastupdated"])
+        for genre in genres
+        for stored in rows
+    )
+
+
+def line(genre: str) -> list[Entry]:
+    """The same line as three versions of a row would write it, oldest first."""
+    video_id, created = new_id(), long_ago()
+    return [Entry(genre, created, video_id, long_ago(number)) for number in range(3)]
+
+
+async def test_a_line_may_name_a_row_that_is_not_there(store: CatalogueStore) -> None:
+    genre = genre_name()
+    entry = line(genre)[0]
+    await store.put_entry(entry)
+    assert await store.genre(genre) == [entry.video_id]
+    assert await lines_of(store, genre) == [entry]
+    with pytest.raises(NotFound):
+        await store.video(entry.video_id)
+
+
+async def test_a_line_keeps_its_newest_version(store: CatalogueStore) -> None:
+    genre = genre_name()
+    older, middle, newer = line(genre)
+    for entry in (middle, older):
+        await store.put_entry(entry)
+    assert await lines_of(store, genre) == [middle]
+    await store.put_entry(newer)
+    assert await lines_of(store, genre) == [newer]
+
+
+async def test_a_drop_takes_what_is_not_newer(store: CatalogueStore) -> None:
+    genre = genre_name()
+    older, middle, newer = line(genre)
+    await store.put_entry(middle)
+    await store.drop_entry(older)
+    assert await lines_of(store, genre) == [middle]
+    await store.drop_entry(middle)
+    assert await lines_of(store, genre) == []
+    await store.put_entry(middle)
+    await store.put_entry(older)
+    assert await lines_of(store, genre) == []
+    await store.put_entry(newer)
+    assert await lines_of(store, genre) == [newer]
+
+
+async def test_a_late_older_line_does_not_undo_an_update(store: CatalogueStore) -> None:
+    """What a repair does that read the row before the update, and writes after it."""
+    old, new = genre_name(), genre_name()
+    row = await store.create(new_id(), draft(old), None)
+    created = row["lastupdated"]
+    await store.update(row["id"], Changes({"genres": [new]}), ANY)
+    await store.put_entry(Entry(old, created, row["id"], created))
+    await store.drop_entry(Entry(new, created, row["id"], created))
+    assert (await listed(store, old), await listed(store, new)) == ([], [row["id"]])

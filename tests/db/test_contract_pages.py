@@ -1,0 +1,181 @@
+"""What every store does with many rows: pages that end, streams, and a loader that harms nobody."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from db.store import CatalogueStore, Stored, Written
+from db.version import Expected, new_id
+from db.video import Changes
+from errors import NotFound
+from tests.db.samples import draft, genre_name, listed, loaded, long_ago, walk
+
+ANY = Expected()
+
+
+async def fill(store: CatalogueStore, count: int, *genres: str) -> list[Stored]:
+    rows = [loaded(long_ago(number), *genres) for number in range(count)]
+    assert await store.load(rows) == count
+    return rows
+
+
+async def test_a_walk_meets_each_row_once_and_ends(empty_store: CatalogueStore) -> None:
+    ids = {stored.row["id"] for stored in await fill(empty_store, 70)}
+    for limits in ((7,), (1,), (70,), (71,), (10_001,), (3, 8, 1)):
+        met = await walk(empty_store, *limits)
+        assert sorted(met) == sorted(ids)
+    assert await empty_store.ids(met[-1], 7) == []
+    assert await empty_store.ids(None, 10) == met[:10]
+
+
+async def test_a_walk_outlives_what_others_do_meanwhile(store: CatalogueStore) -> None:
+    rows = [stored.row["id"] for stored in await fill(store, 200)]
+    throughout, doomed = set(rows), set(rows[::3])
+    met: list[str] = []
+    while page := await store.ids(met[-1] if met else None, 7):
+        met += page
+        # the cursor's own row first, then others behind and ahead
+        for video_id in [page[-1], *sorted(doomed)[:3]]:
+            if video_id in throughout:
+                await store.delete(video_id, ANY)
+                throughout.discard(video_id)
+                doomed.discard(video_id)
+        if len(met) < 300:
+            await store.create(new_id(), draft(), None)
+    assert len(met) == len(set(met))
+    assert throughout <= set(met)
+    assert len(throughout) > 50
+
+
+async def test_a_page_begins_behind_a_row_that_is_gone(store: CatalogueStore) -> None:
+    await fill(store, 10)
+    all_ids = await walk(store, 1_000)
+    place = len(all_ids) // 2
+    await store.delete(all_ids[place], ANY)
+    assert await store.ids(all_ids[place], 3) == all_ids[place + 1 : place + 4]
+
+
+async def test_an_empty_store_has_nothing(empty_store: CatalogueStore) -> None:
+    assert await empty_store.ids(None, 10) == []
+    assert await empty_store.ids(new_id(), 10) == []
+    assert [stored async for stored in empty_store.scan()] == []
+    assert [entry async for entry in empty_store.entries()] == []
+    with pytest.raises(NotFound):
+        await empty_store.random_id()
+
+
+async def test_a_random_id_is_any_of_those_there(empty_store: CatalogueStore) -> None:
+    ids = {stored.row["id"] for stored in await fill(empty_store, 3)}
+    drawn = {await empty_store.random_id() for _ in range(300)}
+    assert drawn <= ids
+    assert len(drawn) > 1
+
+
+async def test_the_only_row_is_always_the_random_one(empty_store: CatalogueStore) -> None:
+    row = await empty_store.create(new_id(), draft(), None)
+    assert {await empty_store.random_id() for _ in range(30)} == {row["id"]}
+
+
+async def test_a_scan_is_every_row_in_the_order_of_ids(empty_store: CatalogueStore) -> None:
+    rows = {stored.row["id"]: stored for stored in await fill(empty_store, 1_203)}
+    made = await empty_store.create(new_id(), draft(isMovie=False, seasons=3), "hash")
+    rows[made["id"]] = Stored(made, made["lastupdated"], "hash")
+    scanned = [stored async for stored in empty_store.scan()]
+    order = [stored.row["id"] for stored in scanned]
+    assert order == await walk(empty_store, 100)
+    assert scanned == [rows[video_id] for video_id in order]
+    assert all(list(stored.row) == list(rows[stored.row["id"]].row) for stored in scanned)
+    for place in (0, 500, 1_202, 1_203):
+        rest = [stored.row["id"] async for stored in empty_store.scan(order[place])]
+        assert rest == order[place + 1 :]
+    await empty_store.delete(order[600], ANY)
+    rest = [stored.row["id"] async for stored in empty_store.scan(order[600])]
+    assert rest == order[601:]
+
+
+async def test_a_loaded_row_reads_as_it_was_given(store: CatalogueStore) -> None:
+    genre = genre_name()
+    movie = loaded(long_ago(), genre, cast=["a", "b"], duration=5_400)
+    series = loaded(long_ago(1), genre, isMovie=False, lastupdated=long_ago(5))
+    assert await store.load([movie, series]) == 2
+    for stored in (movie, series):
+        assert orjson.dumps(await store.video(stored.row["id"])) == orjson.dumps(stored.row)
+    assert await store.genre(genre) == [series.row["id"], movie.row["id"]]
+
+
+async def test_loading_nothing_adds_nothing(store: CatalogueStore) -> None:
+    assert await store.load([]) == 0
+
+
+async def test_a_second_load_adds_only_what_is_new(store: CatalogueStore) -> None:
+    genre = genre_name()
+    rows = await fill(store, 20, genre)
+    assert await store.load(rows) == 0
+    assert await store.load([*rows, loaded(long_ago(50), genre)]) == 1
+    assert len(await store.genre(genre)) == 21
+
+
+async def test_a_load_does_not_change_what_was_patched(store: CatalogueStore) -> None:
+    old, new = genre_name(), genre_name()
+    stored = (await fill(store, 1, old))[0]
+    written = await store.update(stored.row["id"], Changes({"genres": [new], "rating": "R"}), ANY)
+    assert await store.load([stored]) == 0
+    assert await store.video(stored.row["id"]) == written.after
+    assert (await listed(store, old), await store.genre(new)) == ([], [stored.row["id"]])
+
+
+async def test_a_load_does_not_change_what_the_api_made(store: CatalogueStore) -> None:
+    row = await store.create(new_id(), draft(), "hash")
+    other = loaded(long_ago(), genre_name())
+    clash = Stored({**other.row, "id": row["id"]}, other.created)
+    assert await store.load([clash]) == 0
+    assert await store.video(row["id"]) == row
+    assert await store.create(row["id"], draft(), "hash") == row
+
+
+async def test_a_load_brings_nothing_back_to_life(store: CatalogueStore) -> None:
+    genre = genre_name()
+    gone, stays = await fill(store, 2, genre)
+    assert await store.delete(gone.row["id"], ANY) == Written(gone.row, None)
+    for _ in range(2):
+        await store.load([gone, stays])
+        with pytest.raises(NotFound):
+            await store.video(gone.row["id"])
+        assert await store.genre(genre) == [stays.row["id"]]
+    assert gone.row["id"] not in await walk(store, 1_000)
+    assert gone.row["id"] not in [entry.video_id async for entry in store.entries()]
+
+
+async def test_a_row_created_again_after_its_deletion_outlives_a_load(
+    store: CatalogueStore,
+) -> None:
+    genre = genre_name()
+    stored = (await fill(store, 1, genre))[0]
+    await store.delete(stored.row["id"], ANY)
+    again = await store.create(stored.row["id"], draft(genre, title="Again"), "hash")
+    await store.load([stored])
+    assert await store.video(stored.row["id"]) == again
+    assert await store.genre(genre) == [stored.row["id"]]
+
+
+async def test_a_loaded_row_is_patched_and_deleted_like_any_other(store: CatalogueStore) -> None:
+    genre = genre_name()
+    stored = (await fill(store, 1, genre))[0]
+    seen = Expected(last_updated=stored.row["lastupdated"])
+    written = await store.update(stored.row["id"], Changes({"title": "New"}), seen)
+    assert written.before == stored.row
+    assert await store.video(stored.row["id"]) == written.after
+    await store.delete(stored.row["id"], ANY)
+    assert await listed(store, genre) == []
+
+
+async def test_a_load_keeps_the_hash_of_the_request(store: CatalogueStore) -> None:
+    """A copy from one store to another keeps late retries idempotent."""
+    given = loaded(long_ago())
+    await store.load([given._replace(request_hash="hash")])
+    assert await store.create(given.row["id"], draft(), "hash") == given.row
+
+
+async def test_the_identity_stays_the_same(store: CatalogueStore) -> None:
+    assert await store.identity() == await store.identity() != ""

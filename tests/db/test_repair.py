@@ -1,0 +1,178 @@
+"""What a repair mends, what it leaves alone, and that it undoes nothing that happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from db.patience import Patience
+from db.repair import AT_ONCE, Repair, Stopped
+from db.store import Entry, Stored
+from db.version import Expected, new_id
+from db.video import Changes
+from tests.db.samples import listed, loaded, long_ago
+from tests.db.strained_store import StrainedStore, contents, patience, strained
+
+ANY = Expected()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[StrainedStore]:
+    async for opened in strained(tmp_path / "content.sqlite3"):
+        yield opened
+
+
+def repair(store: StrainedStore, waits: Patience | None = None, settle_s: float = 0.0) -> Repair:
+    return Repair(store, waits or patience(), lambda: None, settle_s)
+
+
+async def filled(store: StrainedStore, count: int = 300) -> list[Stored]:
+    rows = [loaded(long_ago(number), "Dramas", "Kids") for number in range(count)]
+    await store.load(rows)
+    return rows
+
+
+def line_of(stored: Stored, genre: str) -> Entry:
+    row = stored.row
+    return Entry(genre, stored.created, row["id"], row["lastupdated"])
+
+
+def without_versions(lines: list[Entry]) -> list[Entry]:
+    return [line._replace(version="") for line in lines]
+
+
+async def test_what_is_right_is_read_and_not_written(store: StrainedStore) -> None:
+    await filled(store)
+    video_id = new_id()
+    await store.create(video_id, (await filled(store, 1))[0].row | {"genres": ["Kids"]}, None)
+    await store.update(video_id, Changes({"title": "Another"}), ANY)
+    ours = repair(store)
+    await ours.run()
+    assert (ours.rows, ours.lines) == (302, 603)
+    assert store.writes == []
+
+
+async def test_a_lost_line_is_back_where_it_was(store: StrainedStore) -> None:
+    rows = await filled(store)
+    _, before = await contents(store)
+    for stored in rows[::50]:
+        await store.drop_entry(line_of(stored, "Kids"))
+    ours = repair(store)
+    await ours.run()
+    _, after = await contents(store)
+    assert without_versions(after) == without_versions(before)
+    assert ours.dropped == 0
+    assert ours.put < 50  # those in doubt, and not the 600 lines there are
+
+
+async def test_a_row_that_was_taken_off_a_genre_meanwhile_stays_off(store: StrainedStore) -> None:
+    stored, *_ = await filled(store, 1)
+    await store.drop_entry(line_of(stored, "Kids"))
+    put = store.put_entry
+
+    async def late_put(entry: Entry) -> None:
+        await store.update(stored.row["id"], Changes({"genres": ["Dramas"]}), ANY)
+        await put(entry)
+
+    store.put_entry = late_put  # type: ignore[method-assign] # a write gets in between
+    await repair(store).run()
+    assert store.writes
+    assert await listed(store, "Kids") == []
+
+
+async def test_lines_that_no_row_stands_behind_are_dropped(store: StrainedStore) -> None:
+    rows = await filled(store)
+    gone = [loaded(long_ago(number), "Kids") for number in range(AT_ONCE + 5)]
+    for stored in gone:
+        await store.put_entry(line_of(stored, "Kids"))
+    await store.put_entry(line_of(rows[0], "Horror"))
+    ours = repair(store)
+    await ours.run()
+    assert ours.dropped == AT_ONCE + 6
+    assert await listed(store, "Horror") == []
+    _, lines = await contents(store)
+    assert len(lines) == 2 * len(rows)
+
+
+async def test_a_row_that_arrives_meanwhile_keeps_its_line(store: StrainedStore) -> None:
+    late = loaded(long_ago(), "Kids")
+    await store.put_entry(line_of(late, "Kids"))
+    ours = repair(store, settle_s=0.2)
+
+    async def write_soon() -> None:
+        await asyncio.sleep(0.1)
+        await store.load([late])
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(write_soon())
+        tasks.create_task(ours.run())
+    assert ours.dropped == 0
+    assert await listed(store, "Kids") == [late.row["id"]]
+
+
+async def test_a_write_between_the_last_look_and_the_drop_is_not_undone(
+    store: StrainedStore,
+) -> None:
+    stored = loaded(long_ago(), "Dramas")
+    await store.load([stored])
+    await store.put_entry(line_of(stored, "Kids"))
+    drop = store.drop_entry
+
+    async def late_drop(entry: Entry) -> None:
+        await store.update(stored.row["id"], Changes({"genres": ["Kids"]}), ANY)
+        await drop(entry)
+
+    store.drop_entry = late_drop  # type: ignore[method-assign] # a write gets in between
+    await repair(store).run()
+    assert [entry.genre for entry in store.writes] == ["Kids", "Dramas", "Kids"]
+    assert await listed(store, "Kids") == [stored.row["id"]]
+
+
+async def test_a_line_that_was_dropped_before_its_row_came_is_put_back(
+    store: StrainedStore,
+) -> None:
+    """An import that dies leaves lines without rows; after a repair, it is run again."""
+    stored = loaded(long_ago(), "Kids")
+    await store.put_entry(line_of(stored, "Kids"))
+    await repair(store).run()
+    await store.load([stored])
+    assert await listed(store, "Kids") == []  # the deletion wins at equal versions
+    await repair(store).run()
+    assert await listed(store, "Kids") == [stored.row["id"]]
+    writes = len(store.writes)
+    await repair(store).run()
+    assert len(store.writes) == writes
+
+
+async def test_a_stopped_repair_goes_on_behind_the_id_that_it_names(store: StrainedStore) -> None:
+    rows = await filled(store)
+    _, before = await contents(store)
+    for stored in rows:
+        await store.drop_entry(line_of(stored, "Dramas"))
+        await store.drop_entry(line_of(stored, "Kids"))
+    waits, puts = patience(), 0
+    put = store.put_entry
+
+    async def stop_half_way(entry: Entry) -> None:
+        nonlocal puts
+        puts += 1
+        if puts > len(rows):
+            waits.stop.set()
+        await put(entry)
+
+    store.put_entry = stop_half_way  # type: ignore[method-assign] # Ctrl-C, at a known moment
+    stopped = repair(store, waits)
+    with pytest.raises(Stopped):
+        await stopped.run()
+    assert stopped.after is not None
+    store.put_entry = put  # type: ignore[method-assign] # and nothing in the way any more
+    store.writes.clear()
+    await repair(store).run(stopped.after)
+    _, after = await contents(store)
+    assert without_versions(after) == without_versions(before)
+    assert {entry.video_id for entry in store.writes} == {
+        stored.row["id"] for stored in rows if stored.row["id"] > stopped.after
+    }

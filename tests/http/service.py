@@ -1,0 +1,47 @@
+"""The service as its users meet it: a process of its own, spoken to over a socket."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.processes import free_ports
+from bench.stack import Service
+
+CLIENT_TIMEOUT_S = 20.0
+
+
+class RunningService(Service):
+    """``service.py`` with these settings and none of this shell's; what it says is kept."""
+
+    def __init__(self, settings: Mapping[str, str], folder: Path) -> None:
+        (port,) = free_ports(1)
+        path = str(folder / "content.sqlite3")
+        ours = {"HOST": "127.0.0.1", "PORT": str(port), "EMBEDDED_PATH": path}
+        super().__init__({**ours, **settings}, folder)
+        self.log_path = folder / "service.log"
+        self.client = httpx.Client(
+            base_url=f"http://{self.host}:{self.port}", timeout=CLIENT_TIMEOUT_S, trust_env=False
+        )
+
+    def log(self) -> str:
+        """Everything it has said."""
+        assert self.log_path is not None
+        return self.log_path.read_text()
+
+
+@contextmanager
+def running(settings: Mapping[str, str], folder: Path) -> Iterator[RunningService]:
+    """A service for as long as the block lasts."""
+    service = RunningService(settings, folder)
+    with service.client, service:
+        yield service
+
+
+def keyspace() -> str:
+    """A keyspace that no other test has."""
+    return f"http_{uuid.uuid4().hex[:12]}"

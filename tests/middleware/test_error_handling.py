@@ -1,0 +1,157 @@
+"""Errors: one envelope, and one line in the log for what is our fault."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+
+import errors
+from errors import FieldError, ServiceError
+from middleware.error_handling import error_handling
+from middleware.onion import Context, Handler
+from tests.middleware.asgi import Sent, ask, fine, onion
+
+VERSION = "3d3d3d3d-3d3d-11f0-8d3d-3d3d3d3d3d3d"
+
+
+def loop_future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+KNOWN: list[tuple[Any, int, dict[str, str], dict[str, Any]]] = [
+    (lambda: errors.BadRequest("x"), 400, {}, {}),
+    (errors.Unauthorized, 401, {"www-authenticate": "Bearer"}, {}),
+    (errors.Forbidden, 403, {}, {}),
+    (errors.NotFound, 404, {}, {}),
+    (lambda: errors.MethodNotAllowed("GET, HEAD"), 405, {"allow": "GET, HEAD"}, {}),
+    (errors.Conflict, 409, {"retry-after": "1"}, {}),
+    (
+        lambda: errors.PreconditionFailed(VERSION, '"x.1"'),
+        412,
+        {"etag": '"x.1"'},
+        {"lastupdated": VERSION},
+    ),
+    (errors.TooLarge, 413, {}, {}),
+    (errors.UnsupportedMediaType, 415, {}, {}),
+    (
+        lambda: errors.Invalid("wrong", [FieldError("a", "b"), FieldError("c", "d")]),
+        422,
+        {},
+        {"errors": [{"field": "a", "message": "b"}, {"field": "c", "message": "d"}]},
+    ),
+    (lambda: errors.Unavailable(retry_after_s=7), 503, {"retry-after": "7"}, {}),
+    (errors.Late, 504, {}, {}),
+    (lambda: errors.OutcomeUnknown(loop_future()), 504, {}, {}),
+]
+
+
+def raising(make: Any) -> Handler:
+    async def handler(ctx: Context) -> None:
+        ctx.route = "/content/{id}"
+        ctx.headers |= {b"etag": b'"x"', b"cache-status": b"content; hit"}
+        ctx.answer("half done", 201)
+        raise make()
+
+    return handler
+
+
+async def failed(make: Any) -> Sent:
+    return await ask(onion(raising(make), error_handling()))
+
+
+@pytest.mark.parametrize(("make", "status", "headers", "details"), KNOWN)
+async def test_a_known_error_says_its_status_text_and_headers(
+    make: Any, status: int, headers: dict[str, str], details: dict[str, Any]
+) -> None:
+    sent = await failed(make)
+    assert sent.status == status
+    assert sent.json() == {"status": "failed", "message": make().message, **details}
+    ours = {"content-type": "application/json", "cache-control": "no-store", **headers}
+    assert {**sent.headers, **ours} == sent.headers
+    assert set(sent.headers) - set(ours) <= {"content-length", "x-request-id"}
+
+
+def test_every_class_of_error_is_in_the_table() -> None:
+    def below(cls: type[ServiceError]) -> set[str]:
+        return {cls.__name__}.union(*map(below, cls.__subclasses__()))
+
+    async def made() -> set[str]:
+        return {type(make()).__name__ for make, *_ in KNOWN}
+
+    ours = {name for name in below(ServiceError) if getattr(errors, name, None)}
+    assert ours - {"ServiceError"} <= asyncio.run(made())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: KeyError("secret"),
+        lambda: ValueError("secret"),
+        lambda: HTTPException(418, "secret"),
+        ServiceError,
+        lambda: ExceptionGroup("secret", [KeyError("secret")]),
+    ],
+)
+async def test_what_nobody_foresaw_keeps_its_text(make: Any) -> None:
+    sent = await failed(make)
+    assert sent.status == 500
+    assert sent.json() == {"status": "failed", "message": "Internal Server Error"}
+    assert "secret" not in str(sent)
+
+
+async def test_the_routers_own_404_has_the_envelope() -> None:
+    sent = await failed(lambda: HTTPException(404, "Not here"))
+    assert (sent.status, sent.json()["message"]) == (404, "Not Found")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [errors.Unavailable, errors.Late, lambda: errors.OutcomeUnknown(loop_future()), KeyError],
+)
+async def test_a_5xx_is_logged_once_with_its_traceback_and_the_id_of_the_answer(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = set()
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG):
+            sent = await failed(make)
+        (record,) = [each for each in caplog.records if each.name == "content"]
+        assert record.levelno == logging.ERROR
+        assert record.exc_info
+        assert record.exc_info[2] is not None
+        assert sent.headers["x-request-id"] in record.getMessage()
+        assert "/content/{id}" in record.getMessage()
+        assert str(sent.status) in record.getMessage()
+        ids.add(sent.headers["x-request-id"])
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("make", [make for make, status, *_ in KNOWN if status < 500])
+async def test_a_4xx_is_not_logged(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        sent = await failed(make)
+    assert [each for each in caplog.records if each.name == "content"] == []
+    assert "x-request-id" not in sent.headers
+
+
+async def test_success_passes_untouched(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "content"):
+        assert (await ask(onion(fine, error_handling()))) == await ask(onion(fine))
+    assert caplog.records == []
+
+
+async def test_a_cancelled_request_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def waits(ctx: Context) -> None:
+        await asyncio.sleep(60)
+
+    request = asyncio.ensure_future(ask(onion(waits, error_handling())))
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert [each for each in caplog.records if each.name == "content"] == []

@@ -1,0 +1,237 @@
+"""Settings: what each accepts, what a wrong one says, and that the README knows them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import Config, ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = dataclasses.fields(Config)
+VARIABLES = [field.metadata["variable"] for field in SETTINGS]
+SECRET = "s3cr3t-value"
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env(environ)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+    return str(refused.value)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    assert Config.from_env({}) == Config()
+    assert Config.from_env({"PATH": "/bin", "HOSTS": "x", "Port": "5"}) == Config()
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().port = 5  # type: ignore[misc]
+
+
+def test_every_setting_has_a_variable_of_its_own_and_a_reason() -> None:
+    assert len(set(VARIABLES)) == len(VARIABLES)
+    for field in SETTINGS:
+        assert re.fullmatch(r"[A-Z][A-Z0-9_]*", field.metadata["variable"])
+        assert field.metadata["reason"]
+        assert field.default is not dataclasses.MISSING
+
+
+def test_the_environment_is_read() -> None:
+    config = Config.from_env(
+        {
+            "HOST": "0.0.0.0",
+            "PORT": "0",
+            "CASSANDRA_HOST": "a, b ,c",
+            "CASSANDRA_PORT": "19042",
+            "STORE_DEADLINE_S": "0.25",
+            "WRITE_TOKEN": " a token ",
+            "CORS_ORIGINS": "https://a.example,https://b.example",
+            "ACCESS_LOG": "1",
+        }
+    )
+    assert (config.host, config.port, config.access_log) == ("0.0.0.0", 0, True)
+    assert (config.cassandra_host, config.cassandra_port) == (("a", "b", "c"), 19_042)
+    assert config.store_deadline_s == 0.25
+    assert config.write_token == " a token "
+    assert config.cors_origins == ("https://a.example", "https://b.example")
+
+
+WRONG = {
+    "PORT": ["", "x", "-1", "65536", "1.5", "80 80", "٨٠", "0x50", "1e3", "9" * 5_000],
+    "WORKERS": ["0", "65", ""],
+    "HOST": [""],
+    "CASSANDRA_HOST": ["", " ", ",", " , "],
+    "CASSANDRA_PORT": ["0", "65536"],
+    "CASSANDRA_KEYSPACE": ["", "a-b", "a b", "a;drop", "1a", "x" * 49, "é", '"a"'],
+    "CASSANDRA_REPLICATION": ["0", "10", "x"],
+    "CASSANDRA_DC": [""],
+    "CASSANDRA_PASSWORD": [""],
+    "STORE_DEADLINE_S": ["", "0", "-1", "x", "nan", "inf", "86401", "1s", "1,5"],
+    "WRITE_TOKEN": [""],
+    "CORS_ORIGINS": ["", ","],
+    "BODY_MAX_BYTES": ["1023", "64KiB", "-1"],
+    "MAX_AGE_S": ["-1", "x", "86401"],
+    "ACCESS_LOG": ["2", "yes", "", "true"],
+    "EMBEDDED_PATH": [""],
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [(name, text) for name, texts in WRONG.items() for text in texts]
+)
+def test_a_wrong_value_is_refused_by_name_and_never_shown(variable: str, text: str) -> None:
+    said = refusal({variable: text})
+    assert said.startswith(f"{variable} ")
+    assert len(said) < 200
+    if len(text) > 5:
+        assert text not in said
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_no_refusal_shows_a_value(variable: str, tmp_path: Path) -> None:
+    path = tmp_path / "value"
+    path.write_text(SECRET + "\n")
+    is_secret = SETTINGS[VARIABLES.index(variable)].metadata["secret"]
+    for environ in ({variable: SECRET}, {f"{variable}_FILE": str(path)}):
+        config, refused = outcome(environ)
+        assert SECRET not in refused
+        assert variable in refused or config is not None
+        assert config is None or (SECRET in repr(config)) != is_secret
+
+
+def outcome(environ: dict[str, str]) -> tuple[Config | None, str]:
+    try:
+        return Config.from_env(environ), ""
+    except ConfigError as error:
+        return None, str(error)
+
+
+def test_what_is_secret_is_not_in_its_text() -> None:
+    secrets = {field.metadata["variable"] for field in SETTINGS if field.metadata["secret"]}
+    assert {"WRITE_TOKEN", "CASSANDRA_PASSWORD"} <= secrets
+    named = {name for name in VARIABLES if re.search("TOKEN|PASSWORD|SECRET|REDIS_URL", name)}
+    assert named <= secrets
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b"secret", "secret"),
+        (b"secret\n", "secret"),
+        (b"secret\r\n", "secret"),
+        (b"secret\n\n", "secret\n"),
+        (b"secret\r\n\r\n", "secret\r\n"),
+        (b" sec ret ", " sec ret "),
+        (b" secret \n", " secret "),
+        (b"\tsecret\t\r\n", "\tsecret\t"),
+        (b"\nsecret\n", "\nsecret"),
+        ("pässword🎬\n".encode(), "pässword🎬"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["WRITE_TOKEN", "CASSANDRA_PASSWORD"])
+def test_a_secret_in_a_file_loses_one_line_end(
+    tmp_path: Path, variable: str, content: bytes, value: str
+) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    config = Config.from_env({f"{variable}_FILE": str(path)})
+    assert getattr(config, variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\r\n", b"\xff\xfe", "s3cr3t-value".encode("utf-16")]
+)
+def test_an_empty_or_unreadable_file_refuses_to_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    said = refusal({"WRITE_TOKEN_FILE": str(path)})
+    assert said.startswith("WRITE_TOKEN_FILE ")
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize("name", ["absent", ".", "absent/secret", ""])
+def test_a_file_that_is_none_refuses_to_start(tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / name) if name else ""
+    assert refusal({"WRITE_TOKEN_FILE": path}).startswith("WRITE_TOKEN_FILE ")
+
+
+def test_a_file_without_permission_refuses_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read everything
+    assert refusal({"WRITE_TOKEN_FILE": str(tmp_path)}).startswith("WRITE_TOKEN_FILE ")
+
+
+def test_a_variable_and_its_file_together_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("from the file")
+    for value in (SECRET, ""):
+        said = refusal({"WRITE_TOKEN": value, "WRITE_TOKEN_FILE": str(path)})
+        assert "WRITE_TOKEN" in said
+        assert "WRITE_TOKEN_FILE" in said
+        assert SECRET not in said
+        assert "from the file" not in said
+
+
+def test_any_setting_can_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "port"
+    path.write_text("8080\n")
+    assert Config.from_env({"PORT_FILE": str(path)}).port == 8080
+    path.write_text("no port\n")
+    said = refusal({"PORT_FILE": str(path)})
+    assert said.startswith("PORT")
+    assert "no port" not in said
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        *(("127.0.0.1", True), ("127.1.2.3", True), ("localhost", True), ("::1", True)),
+        *(("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("127.example", False)),
+    ],
+)
+def test_loopback_is_told_from_what_others_reach(host: str, is_loopback: bool) -> None:
+    assert Config(host=host).is_loopback == is_loopback
+
+
+def shown(default: Any) -> set[str]:
+    """How a default may stand in the README."""
+    if default is None or default == ():
+        return {"unset"}
+    if isinstance(default, bool):
+        return {str(int(default))}
+    return {str(default), f"{default:g}"} if isinstance(default, float) else {str(default)}
+
+
+def table() -> dict[str, list[str]]:
+    """The README's table of settings: a row for each variable, which its first cell names."""
+    rows: dict[str, list[str]] = {}
+    for line in (ROOT / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) >= 3 and re.fullmatch(r"`[A-Z][A-Z0-9_]*`", cells[0]):
+            assert cells[0] not in rows, f"{cells[0]} is there twice"
+            rows[cells[0].strip("`")] = cells[1:]
+    return rows
+
+
+@pytest.mark.parametrize("field", SETTINGS, ids=VARIABLES)
+def test_the_readme_has_each_setting_with_its_default(field: dataclasses.Field[Any]) -> None:
+    """A row is ``| `VARIABLE` | default | what it is for |``, thousands with or without commas."""
+    row = table()[field.metadata["variable"]]
+    given = re.sub(r"(?<=\d),(?=\d{3})", "", row[0].replace("`", ""))
+    assert given in shown(field.default)
+    assert row[1]
+
+
+def test_the_readme_has_no_setting_that_is_none() -> None:
+    assert set(table()) <= set(VARIABLES)
