@@ -1,4 +1,4 @@
-"""The fast lane: a near hit is written by the protocol, before a request becomes a task.
+"""The fast lane: a hit is written by the protocol, before a request becomes a task.
 
 It answers what the onion would answer, byte for byte but for the time that ``Server-Timing`` tells,
 and only where nothing else can be meant: GET or HEAD of HTTP/1.1 without a body, for exactly a key
@@ -8,11 +8,13 @@ Everything else goes the ordinary way.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cache.entry import Entry
+from cache.keys import ROW_ROUTE, is_row
 from middleware.cache_lookup import STATUS
 from middleware.conditional import matches
 from middleware.onion import JSON
@@ -20,6 +22,7 @@ from middleware.timing import RequestMetrics
 
 if TYPE_CHECKING:
     from cache.near import Near
+    from cache.redis import RedisRows
 
 OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
@@ -29,15 +32,15 @@ _ASIDE = frozenset((b"content-length", b"expect", b"origin", b"transfer-encoding
 """A request with one of these headers goes the ordinary way."""
 
 
-def render_with(cache_control: bytes) -> Callable[[Entry], bytes]:
-    """Makes the head of a near hit's response, from ``content-type`` up to the number of ``age``,
+def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], bytes]:
+    """Makes the head of a hit's response, from ``content-type`` up to the number of ``age``,
     in the order of ``cache_lookup.answer``."""
 
     def render(entry: Entry) -> bytes:
         return (
             b"content-type: %b\r\ncontent-length: %d\r\n"
             b"etag: %b\r\ncache-control: %b\r\ncache-status: %b\r\nage: "
-        ) % (JSON, len(entry.body), entry.etag, cache_control, STATUS["near"])
+        ) % (JSON, len(entry.body), entry.etag, cache_control, STATUS[layer])
 
     return render
 
@@ -51,30 +54,54 @@ def is_ordinary(headers: Headers) -> bool:
 
 
 class Lane:
-    """Builds near hits' responses and counts them where the onion would have."""
+    """Builds hits' responses and counts them where the onion would have. ``ask`` is for what is
+    not near: it starts a read of Redis."""
 
-    def __init__(self, near: Near, metrics: RequestMetrics) -> None:
+    def __init__(
+        self, near: Near, redis: RedisRows | None, metrics: RequestMetrics, cache_control: bytes
+    ) -> None:
         self._near = near
+        self._redis = redis
         self._metrics = metrics
+        self._render = render_with(cache_control, "redis")
 
-    def respond(
+    def near(
         self, method: str, target: str, condition: str | None, defaults: Headers
     ) -> bytes | None:
-        """The whole response; None when the onion has to make it. ``defaults`` are the server's
-        own headers (the date), ``condition`` is ``If-None-Match``."""
+        """The whole response to a request for what is near; None when the onion has to make it.
+        ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
         start = time.perf_counter()
         entry = self._near.get(target)
         if entry is None or entry.status != 200:
             return None
-        status, line, head, body = 200, OK, entry.head, entry.body
+        line, head, body, status = OK, entry.head, entry.body, 200
         if condition is not None and matches(condition, entry.etag.decode()):
             # what describes the bytes that a 304 does not have comes first in a head
-            status, line, head, body = 304, NOT_MODIFIED, head[head.index(b"etag: ") :], b""
+            line, head, body, status = NOT_MODIFIED, head[head.index(b"etag: ") :], b"", 304
         elif method == "HEAD":
             body = b""
-        age_s = max(0, int(time.time() - entry.filled_at))
-        date = b"".join([b"%b: %b\r\n" % header for header in defaults])
         seconds = time.perf_counter() - start
         self._metrics.observe(entry.route, method, status, seconds, "near")
-        timing = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n" % (age_s, seconds * 1000)
-        return b"".join((line, date, head, timing, body))
+        return _join(line, defaults, head, entry.filled_at, seconds, body)
+
+    def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
+        """Starts reading a row from Redis; None when the onion has to."""
+        if self._redis is None or not is_row(target):
+            return None
+        return self._redis.ask(target)
+
+    def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
+        """The whole response to a GET of what ``ask`` found; None when the onion has to make it."""
+        if entry is None or entry.status != 200:
+            return None
+        self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
+        return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)
+
+
+def _join(
+    line: bytes, defaults: Headers, head: bytes, filled_at: float, seconds: float, body: bytes
+) -> bytes:
+    age_s = max(0, int(time.time() - filled_at))
+    date = b"".join([b"%b: %b\r\n" % header for header in defaults])
+    timing = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n" % (age_s, seconds * 1000)
+    return b"".join((line, date, head, timing, body))

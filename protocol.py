@@ -7,14 +7,19 @@ what the near cache has is written here (``lane.py`` says when that is the same 
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any, NoReturn
 
 import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cache.entry import Entry
 from lane import Lane, is_ordinary
+from middleware.cache_lookup import MISSED
 
 TARGET_MAX_BYTES = 8_192
 HEAD_MAX_BYTES = 16_384
@@ -39,19 +44,28 @@ class Protocol(HttpToolsProtocol):
         self._begun = 0
         self._in_head = False
         self._laned = False  # answered by the lane, so its end is not for the parent
-        self._is_plain = False
+        self._is_plain = False  # nothing in its headers bears on its answer
         self._head_bytes = 0
         self._plain = b""  # the headers of the last request that only its line could change
         self._last_s = 0.0
+        self._asked = self._missed = self._closing = False
+        self._held = b""
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def data_received(self, data: bytes) -> None:
-        between = self._between
-        if between and self._plain and self._is_idle():
+        if self._asked:  # one request at a time goes through the lane
+            self._held += data
+            self.flow.pause_reading()
+            return
+        if self._between and self._plain and self._is_idle():
             line, _, headers = data.partition(b"\r\n")
             same = headers == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
-            if same and self._respond("GET", line[4:-9], None):
+            if same and (self._respond("GET", line[4:-9], None) or self._ask(line[4:-9], data)):
                 return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        between = self._between
         self._begun = 0
         self._unset_keepalive_if_required()
         try:
@@ -63,13 +77,13 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("")
             return
-        if between and self._between and self._laned and self._is_plain and self._begun == 1:
+        if between and self._between and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last: what follows its first line
             # was found plain, and the same bytes will be again
             self._plain = data.partition(b"\r\n")[2]
 
     def on_message_begin(self) -> None:
-        self._between = self._laned = False
+        self._between = self._laned = self._is_plain = False
         self._in_head = True
         self._begun += 1
         self._head_bytes = 0
@@ -88,6 +102,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._missed:
+            self.scope[MISSED] = True  # type: ignore[literal-required]
         version = self.parser.get_http_version()
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and version == "1.1"):
@@ -95,9 +111,10 @@ class Protocol(HttpToolsProtocol):
         if self._lane and version == "1.1" and self._is_idle() and is_ordinary(self.headers):
             conditions = [value for name, value in self.headers if name == b"if-none-match"]
             condition = b", ".join(conditions).decode("latin-1") if conditions else None
-            if self._respond(self.parser.get_method().decode("ascii"), self.url, condition):
+            method = self.parser.get_method().decode("ascii")
+            self._is_plain = method == "GET" and not conditions
+            if self._respond(method, self.url, condition):
                 self._laned = True
-                self._is_plain = not conditions
                 return
         super().on_headers_complete()
 
@@ -144,15 +161,58 @@ class Protocol(HttpToolsProtocol):
         if transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
             return False  # a client that does not read; the ordinary way waits until it does
         defaults = self.server_state.default_headers
-        response = lane.respond(method, target.decode("latin-1"), condition, defaults)
+        response = lane.near(method, target.decode("latin-1"), condition, defaults)
         if response is None:
             return False
-        transport.write(response)
+        self._write(response)
+        return True
+
+    def _ask(self, target: bytes, data: bytes) -> bool:
+        """Asks Redis for a row that is not near; False when the ordinary way has to."""
+        lane = self._lane
+        if lane is None or self.transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
+            return False
+        asked = lane.ask(target.decode("latin-1"))
+        if asked is None:
+            return False
+        self._asked = True
+        asked.add_done_callback(partial(self._told, lane, perf_counter(), data))
+        return True
+
+    def _told(
+        self, lane: Lane, start: float, data: bytes, asked: asyncio.Future[Entry | None]
+    ) -> None:
+        """Writes what Redis had; on a miss the request goes the ordinary way from its start."""
+        self._asked = False
+        if self.transport.is_closing():
+            return
+        entry = None if asked.cancelled() else asked.result()
+        response = lane.found(entry, perf_counter() - start, self.server_state.default_headers)
+        if response is None:
+            self._missed = True
+            self._parse(data)
+            self._missed = False
+        else:
+            self._write(response)
+        if self._closing:
+            self.shutdown()
+        elif self._held:
+            held, self._held = self._held, b""
+            self.flow.resume_reading()
+            self.data_received(held)
+
+    def shutdown(self) -> None:
+        """What is asked of Redis is a request in progress, which the parent cannot know."""
+        self._closing = True
+        if not self._asked:
+            super().shutdown()
+
+    def _write(self, response: bytes) -> None:
+        self.transport.write(response)
         self.server_state.total_requests += 1
         self._last_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._arm(self.timeout_keep_alive)
-        return True
 
     def _arm(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(

@@ -102,7 +102,7 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
-    app.state.lane = Lane(near, metrics) if config.fast_lane else None
+    app.state.lane = Lane(near, redis, metrics, config.cache_control) if config.fast_lane else None
     return app
 
 

@@ -14,7 +14,10 @@ from db.video import is_genre
 
 ROW = "/content/"
 GENRE = "/content/genre/"
+ROW_ROUTE = "/content/{id}"
+GENRE_ROUTE = "/content/genre/{genre:path}"
 BY_QUERY = "/content"
+_ROW_LENGTH = len(ROW) + 36
 _BY_QUERY = re.compile(
     rb"videoId=(%22|%27|\"|'|)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\1"
 )
@@ -45,6 +48,15 @@ def key_of(path: str, query: bytes = b"") -> str | None:
     return None if video_id is None else ROW + video_id
 
 
+def is_row(key: str) -> bool:
+    """Whether a request target is the key of a row, spelled as keys are."""
+    return (
+        len(key) == _ROW_LENGTH
+        and key.startswith(ROW)
+        and key[len(ROW) :] == parse_id(key[len(ROW) :])
+    )
+
+
 def is_list(key: str) -> bool:
     """Whether a key is that of a genre's list."""
     return key.startswith(GENRE)
@@ -52,4 +64,4 @@ def is_list(key: str) -> bool:
 
 def route_of(key: str) -> str:
     """The route template that answers a key's path: its label in metrics."""
-    return "/content/genre/{genre:path}" if is_list(key) else "/content/{id}"
+    return GENRE_ROUTE if is_list(key) else ROW_ROUTE

@@ -122,10 +122,15 @@ class RedisRows:
 
     async def get(self, key: str) -> Entry | None:
         """None: absent, late or away. All gets of one turn of the loop are one round trip."""
+        asked = self.ask(key)
+        return None if asked is None else await asked
+
+    def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
+        """``get`` for a caller that is no coroutine; None: away."""
         if self._reads is None:
             self._metrics.count("down", 1)
             return None
-        return await self._reads.add(key)
+        return self._reads.add(key)
 
     async def lease(self, key: str) -> Entry | Lease | None:
         """The value, or a lease on it; None when Redis is away: load and do not fill."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -116,33 +117,43 @@ def _items(args: argparse.Namespace, file: TextFile | None) -> Iterator[Item]:
 
 
 async def _run(args: argparse.Namespace, file: TextFile | None) -> int:
+    """The exit status. A signal explains whatever failed after it."""
     patience = Patience(asyncio.Event())
-    interrupt = Interrupt(patience.stop)
-    interrupt.listen()
     total = file.total_bytes if file else getattr(args, "rows", None)
     out = Progress(sys.stderr, total, "records" if args.command == "repair" else "rows")
     again = "" if args.command == "repair" else "; the same command goes on from here"
-    try:
-        store = await opened(Config.from_env(os.environ), patience, out)
+    with Interrupt(patience.stop) as interrupt:
         try:
-            command = Command(args, store, patience, out)
-            if args.command == "repair":
-                return await command.repair()
-            if file and args.if_empty and await command.is_filled():
-                print("the store has rows already: nothing imported")
-                return 0
-            status = await command.load(interrupt.guard(_items(args, file)), file)
+            status = await _with_store(args, file, patience, out, interrupt)
+        except (Failed, Stopped, Unavailable, Late) as error:
+            if not interrupt.signal:
+                raise Failed(f"{error}{again}") from error
         finally:
-            await store.close()
-    except (Failed, Stopped, Unavailable, Late) as error:
-        if not interrupt.signal:
-            raise Failed(f"{error}{again}") from error
-    finally:
-        out.close()
+            out.close()
     if interrupt.signal:
         out.say(f"stopped{again}")
         return 128 + interrupt.signal
     return status
+
+
+async def _with_store(
+    args: argparse.Namespace,
+    file: TextFile | None,
+    patience: Patience,
+    out: Progress,
+    interrupt: Interrupt,
+) -> int:
+    store = await opened(Config.from_env(os.environ), patience, out)
+    try:
+        command = Command(args, store, patience, out)
+        if args.command == "repair":
+            return await command.repair()
+        if file and args.if_empty and await command.is_filled():
+            print("the store has rows already: nothing imported")
+            return 0
+        return await command.load(interrupt.guard(_items(args, file)), file)
+    finally:
+        await store.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,4 +175,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # the store logs its state, for the service; here the state is told by the command itself
+    logging.getLogger("content").addHandler(logging.NullHandler())
     sys.exit(main())

@@ -64,7 +64,7 @@ def prepare(path: str) -> sqlite3.Connection:
         connection.execute("BEGIN")
         _is_new(connection)  # before anything is changed in a file that is not ours
         connection.execute("ROLLBACK")
-        _use_wal(connection)
+        use_wal(connection)
         # FULL: an acknowledged write outlives a power cut; the cache may hold it by then
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -93,7 +93,7 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def use_wal(connection: sqlite3.Connection) -> None:
     """Readers and the writer do not wait for each other in WAL mode.
 
     Two processes that switch a new file at once can be told "locked" at once: SQLite sees that

@@ -6,13 +6,13 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class Interrupt:
-    """SIGINT and SIGTERM set ``stop``; a second one ends the program where it is.
+    """Within it, SIGINT and SIGTERM set ``stop``; a second one ends the program where it is.
 
     A source may block for as long as it likes (standard input does), so it is read through
     ``guard``: only there does the first signal break in at once.
@@ -23,10 +23,16 @@ class Interrupt:
         self.signal: int | None = None
         self._loop = asyncio.get_running_loop()
         self._is_reading = False
+        self._before: dict[int, Any] = {}
 
-    def listen(self) -> None:
+    def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._heard)
+            self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         is_second = self.signal is not None

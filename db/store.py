@@ -51,7 +51,8 @@ class VideoStore(Protocol):
     """Which adapter: part of cursors, as the order of ids differs between adapters."""
 
     async def open(self) -> None:
-        """Returns at once; a store that is away comes to life later."""
+        """Returns soon; a store that is away comes to life later. Raises ConfigError when no
+        waiting can help."""
 
     async def close(self) -> None: ...
 
@@ -64,7 +65,8 @@ class VideoStore(Protocol):
     async def video(self, video_id: str) -> Row: ...
 
     async def genre(self, genre: str) -> list[str]:
-        """Up to GENRE_LIST ids, newest added first; NotFound when there is none."""
+        """Up to GENRE_LIST ids, newest added first; NotFound when there is none. ``genre`` is one
+        that ``is_genre`` lets pass."""
 
     async def genres(self) -> list[str]:
         """Every genre that has rows, sorted; may lag writes by up to 10 s."""
@@ -89,8 +91,8 @@ class CatalogueStore(VideoStore, Protocol):
     """What the loader and the repair need beside it."""
 
     async def load(self, rows: Sequence[Stored]) -> int:
-        """Adds those rows that are neither there nor were deleted; returns how many were not
-        there. Never shadows a write of the API, whenever it runs."""
+        """Adds those rows that are neither there nor were deleted; returns how many it believes
+        it added. Never shadows a write of the API, whenever it runs."""
 
     def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         """Every row, in the order of ``ids``."""
@@ -102,4 +104,5 @@ class CatalogueStore(VideoStore, Protocol):
         """Writes a line with its version's timestamp."""
 
     async def drop_entry(self, entry: Entry) -> None:
-        """Deletes a line with its version's timestamp: a later write of it survives."""
+        """Deletes a line with its version's timestamp: a later write of it survives, one of the
+        same microsecond does not."""

@@ -22,6 +22,7 @@ TITLE_MAX = 500
 GENRE_MAX = 100
 GENRES_MAX = 20
 TEXT_MAX = 10_000
+SERIES_ONLY = "belongs to a series, not to a movie"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -208,7 +209,7 @@ def parse_draft(body: object) -> dict[str, Any]:
         if field.required and field.name not in reader.values:
             reader.complain(field.spelling, "is required")
     if checked.get("ismovie") and checked.get("seasons") is not None:
-        reader.complain(reader.spelled["seasons"], "belongs to a series, not to a movie")
+        reader.complain(reader.spelled["seasons"], SERIES_ONLY)
     reader.finish()
     return {field.name: checked.get(field.name, field.empty) for field in FIELDS}
 
@@ -225,6 +226,8 @@ def parse_changes(body: object, video_id: str) -> Changes:
         if version is None:
             reader.complain(reader.spelled["lastupdated"], "has to be a version (timeuuid)")
     checked = reader.fields()
+    if checked.get("ismovie") and checked.get("seasons") is not None:
+        reader.complain(reader.spelled["seasons"], SERIES_ONLY)
     if not checked and not reader.errors:
         reader.complain("", "there is nothing to change")
     reader.finish()
@@ -256,7 +259,7 @@ def apply(row: Row, changes: Changes, version: str) -> Row:
     """The row after a PATCH. Raises Invalid when a movie would get seasons."""
     values = {**row, **changes.values}
     if values["ismovie"] and changes.values.get("seasons") is not None:
-        error = FieldError("seasons", "belongs to a series, not to a movie")
+        error = FieldError("seasons", SERIES_ONLY)
         raise Invalid("Could not update a video with invalid fields", [error])
     return build(row["id"], version, values)
 

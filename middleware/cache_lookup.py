@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Cached = Callable[[str], Awaitable[tuple[Entry | NearEntry, str] | None]]
 
+MISSED = "content.missed"
+"""In the scope of a request whose row the fast lane did not find."""
 STATUS = {
     "near": b"content; hit; detail=near",
     "redis": b"content; hit; detail=redis",
@@ -36,7 +38,7 @@ def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware
         entry: Entry | NearEntry | None = near.get(path)  # most paths are keys as they stand
         key, layer = path, "near"
         if entry is None:
-            key = key_of(path, ctx.scope["query_string"])
+            key = None if MISSED in ctx.scope else key_of(path, ctx.scope["query_string"])
             found = await cached(key) if key is not None else None
             if found is None:
                 await next()

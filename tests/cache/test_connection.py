@@ -87,7 +87,7 @@ async def test_loss_is_told_to_every_pending_command_and_then_once(ends: Ends) -
 async def test_nothing_is_parsed_after_an_abort_from_within_the_parser(ends: Ends) -> None:
     ends.connection.send(("A",), lambda reply: ends.connection.abort("of no use"))
     ends.send("B")
-    ends.connection.data_received(b"-LOADING\r\n+b\r\n>1\r\n+push\r\n")
+    ends.connection.data_received(b"-LOADING\r\n>1\r\n+push\r\n+b\r\n")
     assert ends.events[0][0] == "B"
     assert isinstance(ends.events[0][1], Lost)
     assert ends.events[1:] == ["of no use"]

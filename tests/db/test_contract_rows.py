@@ -135,6 +135,8 @@ async def test_a_deleted_id_can_be_created_again(store: CatalogueStore) -> None:
     assert await store.video(row["id"]) == again
     assert again["lastupdated"] != row["lastupdated"]
     assert await store.genre(genre) == [row["id"]]
+    assert await store.delete(row["id"], ANY) == Written(again, None)
+    assert await listed(store, genre) == []
 
 
 async def test_an_update_says_what_it_found_and_what_it_left(store: CatalogueStore) -> None:

@@ -102,6 +102,14 @@ async def test_a_write_whose_caller_left_goes_on_to_its_end(
         await embedded.video(queued)
 
 
+async def test_a_write_that_fails_halfway_leaves_nothing(embedded: EmbeddedStore) -> None:
+    good, bad = loaded(long_ago()), loaded(long_ago())._replace(created="no timeuuid")
+    with pytest.raises(ValueError, match="invalid literal"):
+        await embedded.load([good, bad])
+    assert await embedded.ids(None, 10) == []
+    assert await embedded.load([good]) == 1
+
+
 async def test_close_lets_writes_finish(path: Path) -> None:
     store = EmbeddedStore(str(path))
     await store.open()

@@ -12,12 +12,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from config import ConfigError
 from db.embedded import EmbeddedStore
-from db.embedded_file import SCHEMA_VERSION
+from db.embedded_file import SCHEMA_VERSION, use_wal
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import Unavailable
@@ -100,6 +101,25 @@ async def test_stores_that_open_a_new_file_at_once_agree_on_it(tmp_path: Path) -
         await asyncio.gather(*(store.open() for store in stores))
         assert len({await store.identity() for store in stores}) == 1
         await asyncio.gather(*(store.close() for store in stores))
+
+
+class LockedOnce(sqlite3.Connection):
+    """What one of some hundred processes meets that open a new file at once (seen: 1 of 360)."""
+
+    locked = True
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        if self.locked:
+            self.locked = False
+            raise sqlite3.OperationalError("database is locked")
+        return super().execute(*args)
+
+
+def test_a_file_that_another_process_switches_to_wal_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, factory=LockedOnce)) as connection:
+        use_wal(connection)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_a_file_keeps_its_rows_and_its_identity(tmp_path: Path) -> None:

@@ -1,0 +1,259 @@
+"""The command line as a user runs it: a process of its own, over an embedded store."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from bench.processes import free_ports
+from db import catalog
+from db.embedded import EmbeddedStore
+from db.formats import COLUMNS
+from db.store import State
+
+ROOT = Path(__file__).parents[2]
+DEMONSTRATION = "data/netflix_titles.csv.gz"
+HEADER = ",".join(COLUMNS)
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class Catalog:
+    """``python -m db.catalog`` with a store of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.path = folder / "content.sqlite3"
+        ours = ("CASSANDRA_", "EMBEDDED_")
+        self.environ = {key: os.environ[key] for key in os.environ if not key.startswith(ours)}
+        self.environ["EMBEDDED_PATH"] = str(self.path)
+
+    def start(self, *arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "db.catalog", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def run(self, *arguments: str, stdin: str = "") -> Ran:
+        process = self.start(*arguments)
+        out, err = process.communicate(stdin, timeout=60)
+        assert "Traceback" not in err
+        return Ran(process.returncode, out.strip(), err)
+
+    def file(self, name: str, *lines: str) -> str:
+        path = self.folder / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return str(path)
+
+    def count(self) -> int:
+        """Rows in the store so far, as another process sees them."""
+        try:
+            connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+        except sqlite3.OperationalError:
+            return 0
+        try:
+            return int(connection.execute("SELECT count(*) FROM video").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+        finally:
+            connection.close()
+
+    def wait_for_rows(self, least: int = 1) -> None:
+        deadline = time.monotonic() + 30
+        while self.count() < least:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path)
+
+
+def line(number: int, title: str = "T") -> str:
+    return f"s{number},Movie,{title},,,,2021-09-25,2020,R,90 min,Dramas,"
+
+
+def test_the_demonstration_catalogue_is_loaded_once(command: Catalog) -> None:
+    assert command.run("import", DEMONSTRATION, "--if-empty") == Ran(
+        0, "added 8,786, already there 0, malformed 0", ""
+    )
+    assert command.run("import", DEMONSTRATION) == Ran(
+        0, "added 0, already there 8,786, malformed 0", ""
+    )
+    again = command.run("import", DEMONSTRATION, "--if-empty")
+    assert (again.status, again.out) == (0, "the store has rows already: nothing imported")
+    other = command.run("import", DEMONSTRATION, "--catalogue", "another")
+    assert other.out == "added 8,786, already there 0, malformed 0"
+    assert command.count() == 2 * 8_786
+
+
+def test_standard_input_has_to_be_given_a_name(command: Catalog) -> None:
+    text = f"{HEADER}\n{line(1)}\n"
+    unnamed = command.run("import", "-", stdin=text)
+    assert unnamed.status == 1
+    assert "--catalogue" in unnamed.err
+    assert command.run("import", "-", "--catalogue", "mine", stdin=text).status == 0
+    same = command.run("import", command.file("mine.csv", HEADER, line(1)))
+    assert same.out == "added 0, already there 1, malformed 0"
+
+
+def test_malformed_lines_are_named_and_the_rest_goes_on(command: Catalog) -> None:
+    path = command.file("a.csv", HEADER, line(1), line(2, ""), line(3))
+    ran = command.run("import", path)
+    assert ran == Ran(
+        2, "added 2, already there 0, malformed 1", "line 3: title has to be a string\n"
+    )
+
+
+def test_of_many_malformed_lines_the_first_are_named(command: Catalog) -> None:
+    ran = command.run("import", command.file("a.csv", HEADER, *(line(n, "") for n in range(500))))
+    assert (ran.status, ran.out) == (2, "added 0, already there 0, malformed 500")
+    told = ran.err.splitlines()
+    assert len(told) == catalog.SHOWN + 1
+    assert told[-2].startswith(f"line {catalog.SHOWN + 1}: ")
+    assert told[-1] == f"... and {500 - catalog.SHOWN} more malformed lines"
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(command: Catalog) -> None:
+    absent = command.run("import", "absent.csv")
+    assert (absent.status, absent.out) == (1, "")
+    assert absent.err == "python -m db.catalog: absent.csv: No such file or directory\n"
+    other = command.run("import", command.file("a.csv", "a,b", "1,2"))
+    assert (other.status, "missing: show_id" in other.err) == (1, True)
+    cut = command.folder / "cut.csv.gz"
+    rows = "\n".join([HEADER, *(line(n) for n in range(20_000))])
+    cut.write_bytes(gzip.compress(rows.encode())[:-20])
+    damaged = command.run("import", str(cut))
+    assert (damaged.status, "cut off" in damaged.err) == (1, True)
+    assert 0 < command.count() < 20_000  # what came before it is kept
+
+
+def test_a_store_that_cannot_be_used_is_a_sentence(command: Catalog) -> None:
+    command.environ["EMBEDDED_PATH"] = str(command.folder)
+    ran = command.run("generate", "10")
+    assert (ran.status, "EMBEDDED_PATH" in ran.err) == (1, True)
+
+
+class Asleep(EmbeddedStore):
+    """Comes up as late as a server that was never started."""
+
+    def state(self) -> tuple[State, str]:
+        return "starting", "connecting"
+
+
+def test_a_store_that_does_not_come_up_is_waited_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalog, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
+    monkeypatch.setattr(catalog, "UP_S", 0.3)
+    before = signal.getsignal(signal.SIGINT)
+    assert catalog.main(["generate", "10"]) == 1
+    assert "the store is not up: connecting" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_waiting_for_the_store_can_be_stopped(command: Catalog) -> None:
+    (port,) = free_ports(1)
+    command.environ |= {"CASSANDRA_HOST": "127.0.0.1", "CASSANDRA_PORT": str(port)}
+    with command.start("repair") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("waiting for the store: ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("generate", "-5"), ("generate", "many"), ("import",), ("repair", "--after", "7")],
+)
+def test_wrong_arguments_are_not_mistaken_for_malformed_lines(
+    command: Catalog, arguments: tuple[str, ...]
+) -> None:
+    ran = command.run(*arguments)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith("usage: python -m db.catalog")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_cleanly_and_the_next_one_goes_on(
+    command: Catalog, number: signal.Signals, status: int
+) -> None:
+    with command.start("generate", "5000000", "--seed", "3") as process:
+        command.wait_for_rows(400)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert err.endswith("stopped; the same command goes on from here\n")
+    added = command.count()
+    assert out == f"added {added:,}, already there 0, malformed 0\n"
+    ran = command.run("generate", str(added + 50), "--seed", "3")
+    assert ran.out == f"added 50, already there {added:,}, malformed 0"
+
+
+def test_an_input_that_is_silent_can_be_stopped_at_once(command: Catalog) -> None:
+    with command.start("import", "-", "--catalogue", "mine") as process:
+        assert process.stdin is not None
+        process.stdin.write("\n".join([HEADER, *map(line, range(250)), ""]))
+        process.stdin.flush()
+        command.wait_for_rows(200)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert process.stdout is not None
+        assert process.stdout.read() == "added 250, already there 0, malformed 0\n"
+
+
+def test_repair_mends_what_a_crash_left_behind(command: Catalog) -> None:
+    command.run("generate", "500")
+    with sqlite3.connect(command.path) as connection:
+        (before,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+        connection.execute("DELETE FROM entry WHERE genre = 'Dramas'")
+    connection.close()
+    ran = command.run("repair")
+    assert ran.status == 0
+    assert ran.out.startswith("read 500 rows and ")
+    with sqlite3.connect(command.path) as connection:
+        assert connection.execute("SELECT count(*) FROM entry").fetchone() == (before,)
+    connection.close()
+    assert command.run("repair").out.endswith(f"{before:,} lines of lists; wrote 0, dropped 0")
+
+
+def test_a_terminal_shows_a_bar(command: Catalog) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = command.start("generate", "3000", stderr=theirs)
+    out, _ = process.communicate(timeout=60)
+    os.set_blocking(ours, False)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert out == "added 3,000, already there 0, malformed 0\n"
+    assert "100%" in shown
+    assert "3,000 rows" in shown
+
+
+def test_help_explains_every_column_and_the_statuses_of_a_row(command: Catalog) -> None:
+    ran = command.run("import", "--help")
+    assert ran.status == 0
+    assert all(column in ran.out for column in COLUMNS)

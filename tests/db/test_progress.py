@@ -1,0 +1,84 @@
+"""What a user sees while a command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+
+from db.patience import Patience
+from db.progress import Progress
+from errors import Conflict, Late, Unavailable
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
+    out, now = io.StringIO(), 100.0
+    progress = Progress(out, 40_000, clock=lambda: now)
+    for second in range(12):
+        now = 100.0 + second
+        progress.update(1_000 * second, 2_000 * second)
+    progress.close()
+    assert out.getvalue().splitlines() == [
+        "5,000 rows, 1,000/s, 25 %, 15 s left",
+        "10,000 rows, 1,000/s, 50 %, 10 s left",
+    ]
+
+
+def test_without_a_total_nothing_is_said_about_what_is_left() -> None:
+    out, now = io.StringIO(), 0.0
+    progress = Progress(out, None, "records", clock=lambda: now)
+    now = 10.0
+    progress.update(5_000, 77)
+    assert out.getvalue() == "5,000 records, 500/s\n"
+
+
+def test_on_a_terminal_it_is_a_bar_with_rate_and_remaining_time() -> None:
+    out, now = Terminal(), 0.0
+    progress = Progress(out, 1_000, clock=lambda: now)
+    now = 2.0
+    progress.update(100, 500)
+    progress.say("line 7: is not a row")
+    progress.close()
+    assert " 50% " in out.getvalue()
+    assert "100 rows, 50/s, " in out.getvalue()
+    assert " left" in out.getvalue()
+    assert "\rline 7: is not a row\n" in out.getvalue()
+
+
+async def test_patience_tries_again_after_an_outage_and_not_after_a_mistake() -> None:
+    failures: list[Exception] = [Unavailable(), Late(), Unavailable()]
+
+    async def call() -> str:
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    patience = Patience(asyncio.Event(), attempts=4, first_pause_s=0.0001)
+    assert await patience(call) == "done"
+    failures[:] = [Unavailable(), Conflict()]
+    with pytest.raises(Conflict):
+        await patience(call)
+    failures[:] = [Unavailable() for _ in range(6)]
+    with pytest.raises(Unavailable):
+        await patience(call)
+    assert len(failures) == 2
+
+
+async def test_patience_ends_when_it_is_time_to_stop() -> None:
+    stop, calls = asyncio.Event(), 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+        stop.set()
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        await Patience(stop, first_pause_s=3_600)(call)
+    assert calls == 1
