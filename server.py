@@ -1,4 +1,4 @@
-"""How uvicorn is run; what one connection may do is in ``protocol.py``."""
+"""How uvicorn is run; what one connection may do is in ``wire/``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from config import Config
-from protocol import Protocol
+from wire.protocol import Protocol
 
 logger = logging.getLogger("content")
 

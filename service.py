@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware as Asgi
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
 import server
+from api.cors import Cors
 from api.docs import Docs
 from api.handlers import Content
 from api.probes import Probes
@@ -31,12 +31,12 @@ from cache.tracking import Tracking
 from config import Config, ConfigError
 from db.open import open_store
 from db.store import VideoStore
-from lane import Lane, render_with
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion
 from middleware.timing import RequestMetrics, timing
+from wire.lane import Lane, render_with
 
 logger = logging.getLogger("content")
 
@@ -133,7 +133,7 @@ def _cors(config: Config) -> list[Asgi]:
         return []
     return [
         Asgi(
-            CORSMiddleware,
+            Cors,
             allow_origins=config.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
@@ -158,7 +158,8 @@ def main() -> None:
             logger.warning("no near cache: %d workers without Redis", config.workers)
         server.serve(config, create_app)
     except ConfigError as error:
-        sys.exit(f"content: {error}")
+        print(f"content: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ here ``Allow`` is complete by construction, and OPTIONS and HEAD come for free.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from starlette.routing import Route
@@ -41,4 +42,8 @@ class Resource:
 
 def routes(resources: Iterable[Resource]) -> list[Route]:
     """Starlette's route table of ``resources``; the first match wins."""
-    return [Route(resource.template, resource) for resource in resources]
+    table = [Route(resource.template, resource) for resource in resources]
+    for route in table:  # as compiled, ``$`` also matches before a line end, and ``.`` never does
+        pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
+        route.path_regex = re.compile(pattern, re.DOTALL)
+    return table

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
@@ -55,13 +56,18 @@ class Address:
             unquote(parts.path) if is_unix else None,
         )
 
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        """Made once: reading the machine's certificates takes the loop's time."""
+        return ssl.create_default_context() if self.tls else None
+
     async def connect(self, factory: Callable[[], Connection]) -> Connection:
         """Raises OSError, which TLS errors are too."""
         loop = asyncio.get_running_loop()
         if self.path is not None:
             return (await loop.create_unix_connection(factory, self.path))[1]
-        context = ssl.create_default_context() if self.tls else None
-        return (await loop.create_connection(factory, self.host, self.port, ssl=context))[1]
+        made = await loop.create_connection(factory, self.host, self.port, ssl=self._context)
+        return made[1]
 
     def credentials(self) -> tuple[str, ...]:
         """What HELLO says about who we are."""

@@ -16,7 +16,6 @@ from cache.entry import Entry
 
 KEYS_MAX = 256
 """In one MGET: it holds up everybody else's commands while it runs."""
-SECOND_LOOK_S = 0.001
 
 Waiter = asyncio.Future[Entry | None]
 
@@ -88,20 +87,17 @@ class Reads:
         batch.due = self._loop.time() + self._deadline_s
         self._sent.append(batch)
         if self._timer is None:  # one timer for all, armed for the oldest
-            self._timer = self._loop.call_at(batch.due, self._look, False)
+            self._timer = self._loop.call_at(batch.due, self._look)
 
-    def _look(self, is_second: bool) -> None:
+    def _look(self) -> None:
         self._timer = None
         now = self._loop.time()
         while self._sent and self._sent[0].due <= now:
-            if not is_second:  # the answer may lie in the socket, unread as the loop was busy
-                self._timer = self._loop.call_later(SECOND_LOOK_S, self._look, True)
-                return
             batch = self._sent.popleft()
             batch.is_late = True
             self._count("late", batch.resolve(None))
         if self._sent:
-            self._timer = self._loop.call_at(self._sent[0].due, self._look, False)
+            self._timer = self._loop.call_at(self._sent[0].due, self._look)
 
     def _answered(self, batch: Batch, reply: Reply) -> None:
         hits = misses = 0

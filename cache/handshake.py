@@ -46,7 +46,7 @@ def code_of(error: ReplyError) -> str:
 
 async def greet(connection: Connection, address: Address, identity: str) -> Session:
     """Raises Refused, and Lost when the connection ends. The caller bounds the time."""
-    check_role(await _required(connection, "HELLO", "3", *address.credentials()))
+    check_role(await _hello(connection, address))
     if address.db:
         await _required(connection, "SELECT", address.db)
     named, labelled, info, save, appendonly = await asyncio.gather(
@@ -74,6 +74,17 @@ def check_role(hello: Reply) -> None:
         raise Refused("it is a replica")
     if about.get(b"mode") == b"cluster":
         raise Refused("it is a Redis Cluster, which is not supported")
+
+
+async def _hello(connection: Connection, address: Address) -> Reply:
+    try:
+        return await connection.call("HELLO", 3, *address.credentials())
+    except ReplyError as error:
+        # an old server would repeat the arguments in its answer, the password too
+        unknown = "unknown command" in str(error)
+        raise Refused(
+            "HELLO is unknown: Redis 6 or later is needed" if unknown else str(error)
+        ) from None
 
 
 async def _required(connection: Connection, *command: str | int) -> Reply:

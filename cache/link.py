@@ -172,7 +172,7 @@ class Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        # a loop that stood still itself has not read yet what may have come long ago
+        # a loop that stood still itself may not even have sent yet what it waits for
         if now - self._due < self._hang_s / 2 and self._connection.waiting_s() > self._hang_s:
             return self._connection.abort(f"no answer for {self._hang_s} s")
         if now - self._asked_at >= HEARTBEAT_S:

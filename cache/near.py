@@ -3,7 +3,9 @@
 What stays is decided by SIEVE (Zhang et al., "SIEVE is Simpler than LRU", NSDI '24): entries stand
 in the order of their arrival, a hit sets a flag and moves nothing, and a hand walks from the oldest
 to the newest, lets flagged entries stand (once) and evicts the first other one. What a crawler asks
-for once falls to the hand without pushing out what is asked for again; ``bench/near_policy.py`` has
+for once falls to the hand without pushing out what is asked for again. With TTLs of seconds that is
+not enough: what expired behind the hand would stand there and make SIEVE worse than LRU. The order
+is also that of expiry, so the oldest goes first once it has expired. ``bench/near_policy.py`` has
 the numbers beside LRU's, FIFO's and S3-FIFO's.
 
 Negative entries (404) stand in a queue of their own that takes at most a sixteenth of the room, so

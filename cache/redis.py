@@ -217,7 +217,7 @@ class RedisRows:
         skip = len(self._session.prefix) + len("v:")
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
-            self._on_invalidate(name.decode()[skip:])
+            self._on_invalidate(name[skip:].decode(errors="replace"))
 
     def _changed(self, session: Session | None) -> None:
         connection = self._link.connection

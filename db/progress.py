@@ -9,8 +9,8 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 EVERY_S = 5.0
-_BAR = "{percentage:3.0f}% {bar} {postfix}, {remaining} left"
-_NO_BAR = "{elapsed} {postfix}"
+_BAR = "{percentage:3.0f}% {bar}{postfix}, {remaining} left"
+_NO_BAR = "{elapsed}{postfix}"
 
 
 class Progress:

@@ -12,12 +12,6 @@ import pytest
 from bench.servers import CassandraNode, RedisServer
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # acsylla never closes the pair of sockets by which its threads wake the event loop
-    leak = r"ignore:unclosed <socket\.socket fd=\d+, family=1, type=1, proto=0>:ResourceWarning"
-    config.addinivalue_line("filterwarnings", leak)
-
-
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     with RedisServer() as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,11 @@ from cache.redis import RedisRows
 from tests.cache.redis_world import command, until, url_of
 
 OpenRows = Callable[..., Awaitable[RedisRows]]
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "content")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import hiredis
+import pytest
 
 from bench.servers import RedisServer
 from cache.entry import Entry
@@ -79,6 +81,16 @@ def calls(server: RedisServer) -> Counter[str]:
             name, _, stats = line.removeprefix("cmdstat_").partition(":calls=")
             found[name] = int(stats.partition(",")[0])
     return found
+
+
+def changes(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The words up and down, as logged in this test."""
+    starts = ("Redis is up", "Redis is down")
+    return [text.split()[2].strip(":") for text in caplog.messages if text.startswith(starts)]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 class Recorder:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
 from pathlib import Path
 
 import pytest
@@ -13,21 +11,15 @@ from prometheus_client import CollectorRegistry
 from bench.servers import RedisServer
 from cache.batch import KEYS_MAX
 from cache.entry import Entry
-from cache.near import Near
-from cache.redis import Intent, Lease, RedisRows
-from cache.tracking import Tracking
+from cache.redis import Intent, RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
-    FakeRedis,
     Recorder,
     calls,
     command,
     entry,
     filled,
-    granted,
-    reconnected,
-    restart,
     until,
 )
 
@@ -85,6 +77,7 @@ async def test_bytes_that_are_no_entry_are_a_miss(rows: RedisRows, redis: RedisS
     await filled(rows, "k")
     command(redis, "SET", value_key(redis, "k"), "garbage")
     assert await rows.get("k") is None
+    assert (rows.state, rows._link.attempts) == ("up", 1)
 
 
 async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServer) -> None:
@@ -162,149 +155,6 @@ async def test_a_writer_has_forgotten_its_keys_when_its_call_returns(
     assert told.events[2:] == [("invalidate", "a"), ("invalidate", "b"), ("invalidate", "c")]
 
 
-@pytest.mark.parametrize(("order", "is_kept"), [("reply push", False), ("push reply", True)])
-async def test_the_order_of_the_stream_decides_what_is_kept_near(
-    open_rows: OpenRows, order: str, is_kept: bool
-) -> None:
-    """A value and its invalidation in one buffer: the waiter runs only after both are parsed."""
-    packed = entry().pack()
-    near = Near(1_000_000, 60.0)
-    async with FakeRedis() as fake:
-        tracking = Tracking(near)
-        rows = await open_rows(
-            fake.url,
-            on_value=tracking.on_value,
-            on_invalidate=tracking.on_invalidate,
-            on_state=tracking.on_state,
-        )
-
-        def answer(words: list[bytes]) -> bytes:
-            push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(words[1]), words[1])
-            reply = b"*1\r\n$%d\r\n%b\r\n" % (len(packed), packed)
-            return reply + push if order == "reply push" else push + reply
-
-        fake.answers["MGET"] = answer
-        assert isinstance(await rows.get("/content/k"), Entry)
-        assert (near.get("/content/k") is not None) == is_kept
-        await rows.close()
-        assert near.get("/content/k") is None
-
-
-async def test_one_replica_loads_and_the_others_wait(
-    open_rows: OpenRows, redis: RedisServer
-) -> None:
-    one, two = await open_rows(redis), await open_rows(redis)
-    lease = await granted(one, "k")
-    other = await two.lease("k")
-    assert isinstance(other, Lease)
-    assert (other.granted, other.held) == (False, True)
-    assert not await two.fill("k", other, entry("not mine to fill"), 60.0)
-    assert await one.fill("k", lease, entry(), 60.0)
-    assert isinstance(await two.get("k"), Entry)
-
-
-async def test_a_slow_fill_after_anothers_write_is_refused(
-    open_rows: OpenRows, redis: RedisServer
-) -> None:
-    reader, writer = await open_rows(redis), await open_rows(redis)
-    lease = await granted(reader, "k")
-    intent = await writer.intend(["k"])
-    fenced = await reader.lease("k")
-    assert isinstance(fenced, Lease)
-    assert (fenced.granted, fenced.held) == (False, False)
-    assert await writer.settle(["k"], intent)
-    assert not await reader.fill("k", lease, entry("old row"), 60.0)
-    assert await reader.get("k") is None
-
-
-async def test_another_replicas_write_empties_near(open_rows: OpenRows, redis: RedisServer) -> None:
-    near = Near(1_000_000, 60.0)
-    tracking = Tracking(near)
-    reader = await open_rows(
-        redis,
-        on_value=tracking.on_value,
-        on_invalidate=tracking.on_invalidate,
-        on_state=tracking.on_state,
-    )
-    writer = await open_rows(redis)
-    await filled(writer, "/content/k")
-    await until(lambda: near.enabled)
-    await reader.get("/content/k")
-    assert near.get("/content/k") is not None
-    await writer.intend(["/content/k"])
-    await until(lambda: near.get("/content/k") is None, within_s=1.0)
-
-
-async def test_an_intent_whose_writer_gave_up_is_lifted(
-    open_rows: OpenRows, redis: RedisServer
-) -> None:
-    rows = await open_rows(redis, write_deadline_s=0.05)
-    redis.pause()
-    with pytest.raises(Unavailable):
-        await rows.intend(["k"])
-    redis.resume()
-    await until(lambda: calls(redis)["zadd"] == 1)
-    await until(lambda: command(redis, "KEYS", "content:*:i:k") == [])
-
-
-async def test_a_fill_of_an_earlier_run_is_refused_and_an_intent_settles_on_the_new_one(
-    rows: RedisRows, redis: RedisServer, open_rows: OpenRows
-) -> None:
-    lease = await granted(rows, "k")
-    intent = await rows.intend(["other"])
-    await restart(rows, redis)
-    assert not await rows.fill("k", lease, entry("old row"), 60.0)
-    await filled(rows, "other", entry("old row"))  # nothing fences this run
-    assert await rows.settle(["other"], intent)
-    assert await rows.get("other") is None
-    assert intent.epoch != (await granted(rows, "other")).epoch
-
-
-async def test_what_a_restart_brings_back_from_disk_is_not_served(
-    open_rows: OpenRows, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "content")
-    with RedisServer(tmp_path / "redis", ["--save", "3600", "1"]) as server:
-        rows = await open_rows(server)
-        await filled(rows, "k", entry("old row"))
-        await restart(rows, server)
-        assert command(server, "KEYS", "content:*:v:k") != []
-        assert await rows.get("k") is None
-    assert sum("persists to disk" in text for text in caplog.messages) == 1
-
-
-async def test_a_redis_that_keeps_nothing_is_not_warned_about(
-    rows: RedisRows, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert [each.message for each in caplog.get_records("setup") if "disk" in each.message] == []
-
-
-async def test_two_stores_on_one_redis_do_not_meet(open_rows: OpenRows, redis: RedisServer) -> None:
-    one, two = await open_rows(redis, identity="one"), await open_rows(redis, identity="two")
-    await filled(one, "k")
-    assert await two.get("k") is None
-
-
-async def test_a_store_that_cannot_be_told_yet_is_asked_again(
-    open_rows: OpenRows, redis: RedisServer
-) -> None:
-    asked = 0
-
-    async def identity() -> str:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            raise OSError("the store is not up yet")
-        return uuid.uuid4().hex
-
-    rows = await open_rows(redis, up=False, identity=identity)
-    await until(lambda: rows.reason == "the store is not up yet")
-    await until(lambda: rows.state == "up")
-    command(redis, "CLIENT", "KILL", "TYPE", "normal")
-    await reconnected(rows, rows._link.attempts)
-    assert asked == 2
-
-
 async def test_after_close_reads_are_misses_and_writes_refused(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
@@ -322,9 +172,10 @@ async def test_after_close_reads_are_misses_and_writes_refused(
     assert (rows.state, rows.reason, told.of("state")) == ("down", "closed", [False, True, False])
 
 
-async def test_a_unix_socket_will_do(open_rows: OpenRows, tmp_path: Path) -> None:
+async def test_a_unix_socket_and_another_database(open_rows: OpenRows, tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
-    with RedisServer(tmp_path / "redis", ["--unixsocket", str(path)]):
+    with RedisServer(tmp_path / "redis", ["--unixsocket", str(path)]) as server:
         rows = await open_rows(f"unix://{path}?db=3")
         await filled(rows, "k")
         assert isinstance(await rows.get("k"), Entry)
+        assert "db3:keys=1" in command(server, "INFO", "keyspace")

@@ -14,22 +14,22 @@ from errors import Unavailable
 
 class StrainedStore(EmbeddedStore):
     """Fails the next ``failures`` loads after they were done, as a lost answer does, and counts
-    the loads in flight and the writes of single lines."""
+    the loads in flight and the writes of single lines. Loads wait while ``gate`` is shut."""
 
     def __init__(self, path: Path):
         super().__init__(str(path))
         self.failures = 0
         self.loads = 0
         self.in_flight = 0
-        self.most_in_flight = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.writes: list[Entry] = []
 
     async def load(self, rows: Sequence[Stored]) -> int:
         self.loads += 1
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(0.005)
+            await self.gate.wait()
             added = await super().load(rows)
         finally:
             self.in_flight -= 1

@@ -70,6 +70,22 @@ async def test_patience_tries_again_after_an_outage_and_not_after_a_mistake() ->
     assert len(failures) == 2
 
 
+async def test_patience_lasts_half_a_minute() -> None:
+    pauses: list[float] = []
+
+    class Hasty(Patience):
+        async def sleep(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            return False
+
+    async def call() -> None:
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        await Hasty(asyncio.Event())(call)
+    assert pauses == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
+
+
 async def test_patience_ends_when_it_is_time_to_stop() -> None:
     stop, calls = asyncio.Event(), 0
 

@@ -13,6 +13,7 @@ from db.repair import AT_ONCE, Repair, Stopped
 from db.store import Entry, Stored
 from db.version import Expected, new_id
 from db.video import Changes
+from errors import Unavailable
 from tests.db.samples import listed, loaded, long_ago
 from tests.db.strained_store import StrainedStore, contents, patience, strained
 
@@ -176,3 +177,26 @@ async def test_a_stopped_repair_goes_on_behind_the_id_that_it_names(store: Strai
     assert {entry.video_id for entry in store.writes} == {
         stored.row["id"] for stored in rows if stored.row["id"] > stopped.after
     }
+
+
+async def test_an_outage_names_an_id_that_leaves_no_line_out(store: StrainedStore) -> None:
+    rows = await filled(store)
+    _, before = await contents(store)
+    for stored in rows:
+        await store.drop_entry(line_of(stored, "Dramas"))
+    put = store.put_entry
+
+    async def fail_later(entry: Entry) -> None:
+        if entry.video_id > "8":
+            raise Unavailable
+        await put(entry)
+
+    store.put_entry = fail_later  # type: ignore[method-assign] # an outage, at a known moment
+    failed = repair(store, patience(2))
+    with pytest.raises(Unavailable):
+        await failed.run()
+    assert failed.after is not None
+    store.put_entry = put  # type: ignore[method-assign] # and nothing in the way any more
+    await repair(store).run(failed.after)
+    _, after = await contents(store)
+    assert without_versions(after) == without_versions(before)

@@ -29,7 +29,11 @@ class Combination(NamedTuple):
 
 COMBINATIONS = {
     "embedded": Combination(),
-    "cassandra": Combination(cassandra=True),
+    "embedded, no lane": Combination(environment={"FAST_LANE": "0"}),
+    "embedded, no cache": Combination(environment={"NEAR_BYTES": "0"}),
+    "embedded, redis": Combination(redis=True),
+    "cassandra, no cache": Combination(cassandra=True, environment={"NEAR_BYTES": "0"}),
+    "cassandra, redis": Combination(cassandra=True, redis=True),
 }
 PATIENT = {"STORE_DEADLINE_S": "10"}  # what is tested here is what it answers, not how soon
 
@@ -58,7 +62,7 @@ def service(
         "CASSANDRA_KEYSPACE": keyspace(),
         **wanted.environment,
     }
-    with running(settings, tmp_path_factory.mktemp(request.param)) as started:
+    with running(settings, tmp_path_factory.mktemp("service")) as started:
         yield started
 
 

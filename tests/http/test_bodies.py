@@ -27,7 +27,6 @@ UNREADABLE = {
     "Infinity": b'{"duration": Infinity, "title": "MARKED"}',
     "-Infinity": b'{"duration": -Infinity}',
     "an octal": b'{"duration": 007}',
-    "a huge integer": b'{"duration": %b}' % (b"9" * 5_000),
     "brackets": b"[" * 60_000,
     "braces": b'{"a":' * 10_000,
     "balanced brackets": b"[" * 30_000 + b"]" * 30_000,
@@ -104,7 +103,10 @@ def test_json_that_is_no_video_is_invalid(
     assert MARK not in answer.text
 
 
-@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1e-400", b"1e5", b"-0", b"0.0", b"-0.0"])
+NUMBERS = [b"1e400", b"-1e400", b"1e-400", b"1e5", b"-0", b"0.0", b"-0.0", b"9" * 5_000]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:9].decode())
 def test_a_number_that_is_no_integer_is_refused(
     client: httpx.Client, url: tuple[str, str], number: bytes
 ) -> None:

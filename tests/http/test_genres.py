@@ -108,6 +108,13 @@ def test_nonsense_is_not_found(client: httpx.Client, raw: str) -> None:
     assert client.head(f"/content/genre/{raw}").status_code == 404
 
 
+def test_a_line_end_behind_a_name_makes_it_another(client: httpx.Client) -> None:
+    genre = genre_name()
+    post(client, genres=[genre])
+    for end in ("%0A", "%0D", "%00", "%0D%0A"):
+        failure(client.get(path_of(genre) + end), 404)
+
+
 def test_ten_kilobytes_of_name_are_refused(client: httpx.Client) -> None:
     failure(client.get("/content/genre/" + "x" * 10_000), 414)
 

@@ -82,6 +82,37 @@ def test_a_path_that_is_not_there_has_no_methods(client: httpx.Client, method: s
 
 
 @pytest.mark.parametrize(
+    "url", ["/content/{id}", "/content?videoId={id}", "/content/genre/{genre}"]
+)
+def test_what_is_cached_answers_get_alone(client: httpx.Client, url: str) -> None:
+    row = post(client, genres=[uuid.uuid4().hex])
+    url = url.format(id=row["id"], genre=row["genres"][0])
+    for _ in range(3):
+        get = client.get(url)
+        for method in ("OPTIONS", "PUT", "TRACE", "PURGE", "PROPFIND"):
+            answer = client.request(method, url)
+            assert answer.status_code == (204 if method == "OPTIONS" else 405), method
+            assert "GET" in allow(answer)
+        failure(client.request("POST", url), 400 if "?" in url else 405)
+        assert (client.head(url).status_code, client.head(url).content) == (200, b"")
+        assert client.get(url).content == get.content
+
+
+def test_a_cached_row_can_be_changed_and_deleted(client: httpx.Client) -> None:
+    url = f"/content/{post(client)['id']}"
+    for title in ("A", "B", "C"):
+        for _ in range(3):
+            data(client.get(url))
+        failure(client.request("PATCH", url), 400)  # no body at all
+        data(client.patch(url, json={"title": title}))
+        assert data(client.get(url))["title"] == title
+    for _ in range(3):
+        data(client.get(url))
+    assert list(data(client.delete(url))) == ["id"]
+    failure(client.get(url), 404)
+
+
+@pytest.mark.parametrize(
     "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"]
 )
 def test_no_header_changes_the_method(client: httpx.Client, name: str) -> None:

@@ -8,12 +8,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.http.samples import data, draft, failure, genre_name, post
 
-SERIES = re.compile(
-    r'content_request_seconds_count\{method="(\w+)",outcome="(\w+)",route="([^"]*)"\} ([\d.e+]+)'
-)
 TEMPLATES = {
     *("/", "/content", "/content/{id}", "/content/genre/{genre:path}", "/home", "/videos"),
     *("/uuids", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{asset}"),
@@ -23,10 +21,15 @@ METHODS = {"GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE", "other"}
 
 
 def counts(client: httpx.Client) -> dict[tuple[str, str, str], float]:
-    """Requests by (route, method, outcome)."""
-    text = client.get("/metrics").text
-    found = SERIES.findall(text)
-    return {(route, method, outcome): float(count) for method, outcome, route, count in found}
+    """Requests by (route, method, outcome), over all that other labels tell apart."""
+    found: dict[tuple[str, str, str], float] = {}
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == "content_request_seconds_count":
+                labels = sample.labels
+                key = (labels["route"], labels["method"], labels["outcome"])
+                found[key] = found.get(key, 0) + sample.value
+    return found
 
 
 def counted(client: httpx.Client, *key: str) -> float:

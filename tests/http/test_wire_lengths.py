@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.http.samples import draft, post
+from tests.http.samples import post
 from tests.http.service import RunningService
 from tests.http.wire import Conversation, is_refusal, request, talk
 
@@ -190,4 +190,3 @@ def test_a_body_that_never_comes_holds_nobody_else(service: RunningService) -> N
     assert (waiting.answers, waiting.closed) == ([], False)
     made = talk(service, request("POST", "/content", "Connection: close", body=VIDEO))
     assert made.statuses == [201]
-    assert draft()

@@ -1,0 +1,80 @@
+"""The demonstration catalogue is the same bytes from both stores: every row and every list."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bench.servers import CassandraNode, settings_of
+from bench.stack import CATALOGUE, ROOT
+from config import Config
+from db.open import open_store
+from db.store import CatalogueStore
+from tests.db.samples import eventually
+
+TITLES = 8_786
+AT_ONCE = 200
+
+
+def start_import(settings: Mapping[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "db.catalog", "import", CATALOGUE]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@asynccontextmanager
+async def opened(settings: Mapping[str, str]) -> AsyncIterator[CatalogueStore]:
+    store = open_store(Config.from_env({**settings, "STORE_DEADLINE_S": "10"}))
+    await store.open()
+
+    async def is_up() -> bool:
+        return store.state()[0] == "up"
+
+    try:
+        await eventually(is_up, 60)
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.mark.timeout(300)
+async def test_both_stores_say_the_same_of_every_title(
+    cassandra_node: CassandraNode, tmp_path: Path
+) -> None:
+    keyspace = f"titles_{uuid.uuid4().hex[:12]}"
+    embedded = {"EMBEDDED_PATH": str(tmp_path / "content.sqlite3")}
+    cassandra = {**settings_of(cassandra_node), "CASSANDRA_KEYSPACE": keyspace}
+    for importer in [start_import(settings) for settings in (embedded, cassandra)]:
+        with importer:
+            said, _ = await asyncio.to_thread(importer.communicate)
+        assert importer.returncode == 0, said
+
+    async with opened(embedded) as ours, opened(cassandra) as theirs:
+        genres = await ours.genres()
+        assert await theirs.genres() == genres
+        assert len(genres) > 40
+        for genre in genres:
+            assert await theirs.genre(genre) == await ours.genre(genre)
+
+        rows = {stored.row["id"]: stored async for stored in ours.scan()}
+        assert len(rows) == TITLES
+        ids = iter(rows)
+        while some := list(islice(ids, AT_ONCE)):
+            read = await asyncio.gather(*(theirs.video(video_id) for video_id in some))
+            for row in read:
+                assert orjson.dumps(row) == orjson.dumps(rows[row["id"]].row)
+            one = await ours.video(some[0])
+            assert orjson.dumps(one) == orjson.dumps(rows[some[0]].row)
+        assert {stored.row["id"]: stored async for stored in theirs.scan()} == rows
+        lines = sorted([entry async for entry in ours.entries()])
+        assert sorted([entry async for entry in theirs.entries()]) == lines

@@ -1,0 +1,158 @@
+"""The protocol of the service: strict, and with the fast lane before everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from cache.entry import Entry
+from middleware.cache_lookup import MISSED
+from wire.lane import Lane, is_ordinary
+from wire.strict import StrictProtocol
+
+UNSENT_MAX_BYTES = 65_536
+"""Above it a client does not read what it asks for, and goes the ordinary way, which waits."""
+
+
+class Protocol(StrictProtocol):
+    """One connection. What a client sends behind the first line hardly ever changes from request
+    to request, so once that was parsed and found plain the same bytes need no parsing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        state = getattr(self.app, "state", None)
+        # an access log has a line a request, which is the ordinary way's to write
+        self._lane: Lane | None = None if self.access_log else getattr(state, "lane", None)
+        self._laned = False  # answered by the lane, so its end is not for the parent
+        self._is_plain = False  # nothing in its headers bears on its answer
+        self._plain = b""  # all bytes behind the first line of such a request
+        self._last_s = 0.0
+        self._asked = self._missed = self._closing = False
+        self._held = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self._asked:  # one request at a time goes through the lane
+            self._held += data
+            self.flow.pause_reading()
+            return
+        if self._between and self._plain and self._is_idle():
+            line, _, rest = data.partition(b"\r\n")
+            same = rest == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
+            if same and (self._hit("GET", line[4:-9], None) or self._ask(line[4:-9], data)):
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        between = self._between
+        super().data_received(data)
+        if between and self._between and self._is_plain and self._begun == 1:
+            # exactly one request, from its first byte to its last
+            self._plain = data.partition(b"\r\n")[2]
+
+    def on_message_begin(self) -> None:
+        self._laned = self._is_plain = False
+        super().on_message_begin()
+
+    def start_request(self) -> None:
+        ordinary = self._lane is not None and is_ordinary(self.headers)
+        if ordinary and self.parser.get_http_version() == "1.1" and self._is_idle():
+            conditions = [value for name, value in self.headers if name == b"if-none-match"]
+            condition = b", ".join(conditions).decode("latin-1") if conditions else None
+            self._is_plain = self._method == "GET" and not conditions
+            if self._method in ("GET", "HEAD") and self._hit(self._method, self.url, condition):
+                self._laned = True
+                return
+        if self._missed:
+            self.scope[MISSED] = True  # type: ignore[literal-required]
+        super().start_request()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._laned:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._laned:
+            self._between = True
+        else:
+            super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """What is asked of Redis is a request in progress, which the parent cannot know."""
+        self._closing = True
+        if not self._asked:
+            super().shutdown()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """A hit does not arm the timer anew, which costs more than this look at the clock."""
+        self.timeout_keep_alive_task = None
+        left_s = self._last_s + self.timeout_keep_alive - self.loop.time()
+        if self._asked or left_s > 0:
+            self._arm(max(left_s, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _is_idle(self) -> bool:
+        """Whether no other request of this connection waits for its answer."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+
+    def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
+        """Answers from the near cache; False when the ordinary way has to."""
+        lane = self._lane
+        if lane is None or not self._is_read():
+            return False
+        defaults = self.server_state.default_headers
+        response = lane.near(method, target.decode("latin-1"), condition, defaults)
+        if response is None:
+            return False
+        self._write(response)
+        return True
+
+    def _ask(self, target: bytes, data: bytes) -> bool:
+        """Asks Redis for a row that is not near; False when the ordinary way has to."""
+        lane = self._lane
+        asked = lane.ask(target.decode("latin-1")) if lane and self._is_read() else None
+        if lane is None or asked is None:
+            return False
+        self._asked = True
+        asked.add_done_callback(partial(self._told, lane, perf_counter(), data))
+        return True
+
+    def _told(
+        self, lane: Lane, start: float, data: bytes, asked: asyncio.Future[Entry | None]
+    ) -> None:
+        """Writes what Redis had; on a miss the request goes the ordinary way from its start."""
+        self._asked = False
+        if self.transport.is_closing():
+            return
+        entry = None if asked.cancelled() else asked.result()
+        response = lane.found(entry, perf_counter() - start, self.server_state.default_headers)
+        if response is None:
+            self._missed = True
+            self._parse(data)
+            self._missed = False
+        else:
+            self._write(response)
+        if self._closing:
+            self.shutdown()
+        elif self._held:
+            held, self._held = self._held, b""
+            self.flow.resume_reading()
+            self.data_received(held)
+
+    def _is_read(self) -> bool:
+        transport = self.transport
+        return not transport.is_closing() and transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
+
+    def _write(self, response: bytes) -> None:
+        self.transport.write(response)
+        self.server_state.total_requests += 1
+        self._last_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._arm(self.timeout_keep_alive)
+
+    def _arm(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
