@@ -16,10 +16,9 @@ MAY_IMPORT = {
     "cache": {*GROUND, "db"},
     "middleware": {*GROUND, "cache"},
     "api": {*GROUND, "db", "cache", "middleware"},
-    "lane": {*GROUND, "cache", "middleware"},
-    "protocol": {*GROUND, "cache", "middleware", "lane"},
-    "server": {*GROUND, "cache", "middleware", "lane", "protocol"},
-    "service": {*GROUND, "db", "cache", "middleware", "api", "lane", "protocol", "server"},
+    "wire": {*GROUND, "cache", "middleware"},
+    "server": {*GROUND, "wire"},
+    "service": {*GROUND, "db", "cache", "middleware", "api", "wire", "server"},
 }
 """Each room with the rooms it may import, itself aside; whatever is not here is a new decision."""
 
@@ -29,8 +28,8 @@ DRIVERS = {
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
     "sqlite3": {"db/embedded", "tests/"},
-    "uvicorn": {"server.py", "protocol.py", "bench/", "tests/"},
-    "httptools": {"server.py", "protocol.py", "bench/", "tests/"},
+    "uvicorn": {"server.py", "wire/", "bench/", "tests/"},
+    "httptools": {"server.py", "wire/", "bench/", "tests/"},
 }
 """Each driver with where it may be imported."""
 

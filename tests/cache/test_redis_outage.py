@@ -216,6 +216,7 @@ def test_a_loop_that_stood_still_blames_nobody(redis: RedisServer) -> None:
         leasing = asyncio.ensure_future(rows.lease("k"))
         asyncio.get_running_loop().call_soon(time.sleep, 0.6)  # in the same turn, so it is unsent
         await leasing
+        assert rows.state == "up"
         assert registry.get_sample_value("content_redis_connections_total") == 1
         await rows.close()
 
