@@ -93,6 +93,7 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
                 if part is not None:
                     await part.open()
                     running.push_async_callback(part.close)
+            server.calm_gc()
             yield
 
     app = Starlette(
@@ -136,7 +137,13 @@ def _cors(config: Config) -> list[Asgi]:
             Cors,
             allow_origins=config.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "If-None-Match",
+            ],
             expose_headers=["Cache-Status", "ETag", "Link", "Location", "Server-Timing"],
         )
     ]

@@ -93,6 +93,9 @@ def ways(settings: dict[str, str], running: ExitStack, redis: RedisServer) -> li
         return Service(name, SERVER_CORE, {**settings, **more})
 
     bare = {name: value for name, value in settings.items() if not name.startswith("REDIS")}
+    # a database of its own, where nothing that another service filled is found
+    own = f"redis://{redis.host}:{redis.port}/1"
+    uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "REDIS_URL": own}
     fast = service("near, fast lane")
     found = [
         Way("empty raw ASGI app", Empty("raw", SERVER_CORE), 1),
@@ -101,9 +104,7 @@ def ways(settings: dict[str, str], running: ExitStack, redis: RedisServer) -> li
         Way("near hit, fast lane, 1,000 rows", fast, IDS),
         Way("near hit, onion", service("near, onion", FAST_LANE="0"), 1),
         Way("Redis hit", service("redis", NEAR_BYTES="0"), IDS),
-        Way(
-            "Cassandra, lease and fill", service("store", NEAR_BYTES="0", REDIS_TTL_S="0.001"), IDS
-        ),
+        Way("Cassandra, lease and fill", service("store", **uncached), IDS),
         Way("Cassandra alone", Service("bare", SERVER_CORE, {**bare, "NEAR_BYTES": "0"}), IDS),
     ]
     for server in {id(way.server): way.server for way in found}.values():

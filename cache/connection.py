@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._is_full = False
+        self._unsent: list[bytes] = []
 
     def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
         """False: nothing was sent and ``on_reply`` is not called, as the connection is lost or
@@ -50,9 +51,16 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self.lost_because is not None or self._is_full:
             return False
         self._pending.append((self._loop.time(), on_reply))
+        if not self._unsent:  # what one turn of the loop sends is one write: each costs a syscall
+            self._loop.call_soon(self._flush)
         # hiredis' stub says a tuple of one
-        self._transport.write(hiredis.pack_command(cast(Any, command)))
+        self._unsent.append(hiredis.pack_command(cast(Any, command)))
         return True
+
+    def _flush(self) -> None:
+        unsent, self._unsent = b"".join(self._unsent), []
+        if self._transport is not None and self.lost_because is None:
+            self._transport.write(unsent)
 
     async def call(self, *command: Argument) -> Reply:
         """The reply; raises ``ReplyError`` or ``Lost``."""

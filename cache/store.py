@@ -113,7 +113,7 @@ class CachedVideoStore:
             return Answer(filled, "redis")
         entry = await _read(load)
         if lease is not None and lease.granted:
-            await self.redis.fill(key, lease, entry, self._ttl_s(key, entry))
+            self.redis.start_fill(key, lease, entry, self._ttl_s(key, entry))
         return Answer(entry, "store")
 
     async def _others_fill(self, key: str) -> Entry | None:

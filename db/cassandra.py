@@ -93,6 +93,7 @@ class Cassandra:
         self._statements = (PROBE, *statements)
         self._session: acsylla.Session | None = None
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
+        self._clusters: dict[str | None, acsylla.Cluster] = {}
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._state: tuple[State, str] = ("starting", "connecting to Cassandra")
@@ -129,8 +130,8 @@ class Cassandra:
                 statement.bind(index, value)
         if read:
             statement.set_is_idempotent(True)
-        if timeout_s is not None:
-            statement.set_timeout(timeout_s)
+        # always: a bound statement inherits the time that preparing it was given
+        statement.set_timeout(self._config.store_deadline_s if timeout_s is None else timeout_s)
         if serial:  # a read that finishes or discards the Paxos rounds before it
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
         try:
@@ -206,6 +207,13 @@ class Cassandra:
         self._session = session
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
+        """One for each data centre: each has descriptors that it never gives back."""
+        cluster = self._clusters.get(datacenter)
+        if cluster is None:
+            cluster = self._clusters[datacenter] = self._make_cluster(datacenter)
+        return cluster
+
+    def _make_cluster(self, datacenter: str | None) -> acsylla.Cluster:
         config = self._config
         return acsylla.create_cluster(
             list(config.cassandra_host),
@@ -237,7 +245,7 @@ class Cassandra:
                 late = 0
                 self._turn("up", "")
             except ServiceError as error:
-                late += isinstance(error, Late)
-                if late != 1:  # one late answer is a busy moment, two are an outage
+                late = late + 1 if isinstance(error, Late) else 2
+                if late > 1:  # one late answer is a busy moment, two are an outage
                     self._turn("down", error.message)
             await self._pause(WATCH_S)

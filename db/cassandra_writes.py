@@ -149,14 +149,19 @@ class Writes:
         except (Late, Unavailable):
             if not late:
                 raise  # it was never sent
-        raise OutcomeUnknown(self.spawn(self._settle(video_id, holds, then)))
+        raise OutcomeUnknown(self.spawn(self._settle(cql, values, video_id, holds, then)))
 
-    async def _settle(self, video_id: str, holds: Holds, then: Lines) -> None:
-        """Finds out what became of a write, for as long as SETTLE_S, and finishes it if it held."""
+    async def _settle(
+        self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
+    ) -> None:
+        """Executes the transaction again until it is answered, for as long as SETTLE_S: from then
+        on a first one that a frozen node still holds is refused. A serial read could pass it."""
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
-                if holds(await self.find(video_id)):
+                result = await self._cassandra.execute(cql, values)
+                applied = result.first().column_value_by_index(0)
+                if applied or holds(await self.find(video_id)):
                     await self.relist(*then)
             except ServiceError:
                 await asyncio.sleep(RETRY_S)

@@ -60,6 +60,17 @@ async def test_each_error_is_an_outage_with_one_line(
     assert error in caplog.text
 
 
+async def test_an_outage_during_the_handshake_is_no_lack_of_permission(open_rows: OpenRows) -> None:
+    """Else its keys would be those of no run in particular, for as long as it is connected."""
+    async with FakeRedis() as fake:
+        fake.answers["INFO"] = b"-LOADING a moment\r\n"
+        rows = await open_rows(fake.url, up=False)
+        await until(lambda: rows.reason == "LOADING a moment")
+        del fake.answers["INFO"]
+        await until(lambda: rows.state == "up")
+        await rows.close()
+
+
 @pytest.mark.parametrize("error", ERRORS[:-1])
 async def test_a_script_that_finds_an_outage_ends_the_connection(
     open_rows: OpenRows, error: str

@@ -84,7 +84,10 @@ async def test_a_slow_fill_after_anothers_write_is_refused(
     assert await reader.get("k") is None
 
 
-async def test_another_replicas_write_empties_near(open_rows: OpenRows, redis: RedisServer) -> None:
+@pytest.mark.parametrize("how", ["write", "flush"])
+async def test_what_others_do_empties_near(
+    open_rows: OpenRows, redis: RedisServer, how: str
+) -> None:
     near = Near(1_000_000, 60.0)
     tracking = Tracking(near)
     reader = await open_rows(
@@ -98,7 +101,10 @@ async def test_another_replicas_write_empties_near(open_rows: OpenRows, redis: R
     await until(lambda: near.enabled)
     await reader.get("/content/k")
     assert near.get("/content/k") is not None
-    await writer.intend(["/content/k"])
+    if how == "write":
+        await writer.intend(["/content/k"])
+    else:
+        command(redis, "FLUSHALL")
     await until(lambda: near.get("/content/k") is None, within_s=1.0)
 
 

@@ -1,0 +1,170 @@
+"""The consistency check: two replicas, real servers, writers and readers, and things that break.
+
+`python -m bench.consistency --seconds 60 --readers 2 --writers 4 --keys 20`: readers check as many
+answers as they can get against what the writers know to be acknowledged, while Redis drops its
+clients and forgets its scripts and replicas stand still for moments. The promise is in
+``consistency_judge.py``; any breach of it makes the status 1. `--calm` breaks nothing, and so shows
+how late the near caches are by themselves; `--restart-redis` also restarts Redis half-way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench.consistency_end import check_end, rows_in_store
+from bench.consistency_judge import Judge, Verdict, percentile
+from bench.consistency_readers import Readings, run_readers
+from bench.consistency_world import Chaos, Options, Replica, World
+from bench.consistency_writers import Course, Write, id_of, run_writers
+from bench.processes import Server, interruptible
+from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+from config import Config
+
+REPLICAS = 2
+CONNECTIONS = 8
+SETTLED_S = 6.0  # the near caches' TTL and a little
+START_S, END_S = 60.0, 60.0
+MARGIN_S = 1.0
+
+
+@dataclass
+class Report:
+    """What a run has done and seen."""
+
+    options: Options
+    counts: Counter[str]
+    writes: Sequence[Write]
+    verdict: Verdict
+    chaos: Counter[str]
+
+    @property
+    def checked(self) -> int:
+        return sum(self.counts[each] for each in ("near", "redis", "store", "collapsed", "absent"))
+
+    def lines(self) -> list[str]:
+        """For people."""
+        late = self.verdict.late_s
+        answers = Counter(f"{write.method} {write.status}" for write in self.writes)
+        held = sum(write.held for write in self.writes)
+        lags = self.verdict.lag_s
+        lines = [
+            f"{self.checked:,} reads checked in {self.options.seconds:.0f} s: {dict(self.counts)}",
+            f"{held:,} writes acknowledged: {dict(sorted(answers.items()))}",
+            f"done to it: {dict(self.chaos)}",
+            *(f"old answers from {layer}: {_spread(sorted(late[layer]))}" for layer in late),
+            f"writes that some later answer did not have: {sum(lag > 0 for lag in lags):,}",
+            f"how long, over all writes: {_spread(lags)}",
+            f"violations: {dict(self.verdict.violations) or 'none'}",
+        ]
+        return lines + self.verdict.examples
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    text = ", ".join(f"{k} {percentile(seconds, s) * 1000:.2f}" for k, s in shares.items())
+    return f"{len(seconds):,}; {text} ms"
+
+
+def run_load(world: World, options: Options) -> Report:
+    """Writers and readers in processes of their own, and chaos from here, then the end's state."""
+    context = multiprocessing.get_context("spawn")
+    run = f"run-{uuid.uuid4().hex[:8]}"
+    course = Course(
+        run,
+        ports=tuple(replica.port for replica in world.replicas),
+        ids=tuple(id_of(run, key) for key in range(options.keys)),
+        seconds=options.seconds,
+        writers=options.writers,
+        pause_s=options.pause_s,
+        connections=CONNECTIONS,
+        newest=context.RawArray("q", options.keys),
+        start=context.Barrier(options.readers + 2),
+    )
+    pipes = []
+    for target in (run_writers, *[run_readers] * options.readers):
+        ours, theirs = context.Pipe(duplex=False)
+        context.Process(target=target, args=(course, theirs), daemon=True).start()
+        theirs.close()  # so that a process which dies is the end of its pipe
+        pipes.append(ours)
+    course.start.wait(START_S)
+    chaos = Chaos(world, options)
+    chaos.run()
+    writes, *readings = [_received(pipe) for pipe in pipes]
+    return judged(world, options, course, writes, readings, chaos.done)
+
+
+def _received(pipe: Pipe) -> Any:
+    if not pipe.poll(END_S):
+        raise ServerError("a process of the load does not end")
+    with pipe:
+        return pipe.recv()
+
+
+def judged(
+    world: World,
+    options: Options,
+    course: Course,
+    writes: Sequence[Write],
+    readings: Sequence[Readings],
+    chaos: Counter[str],
+) -> Report:
+    config = Config.from_env(world.settings)
+    judge = Judge(writes, config.near_ttl_s + MARGIN_S)
+    for each in readings:
+        judge.readings(each)
+    time.sleep(SETTLED_S)
+    check_end(world, course, judge, asyncio.run(rows_in_store(config, course.ids)))
+    for replica in world.replicas:
+        assert replica.log_path is not None
+        if "Traceback" in (log := replica.log_path.read_text()):
+            judge.verdict.convict("traceback", log[log.index("Traceback") :][:2000])
+    counts = sum((each.counts for each in readings), Counter[str]())
+    return Report(options, counts, writes, judge.finish(), chaos)
+
+
+def run_on(cassandra: Server, redis: Server, options: Options) -> Report:
+    """The check on these servers, with replicas and a keyspace of its own."""
+    with ExitStack() as running:
+        folder = Path(running.enter_context(TemporaryDirectory(prefix="consistency-")))
+        settings = {
+            **settings_of(cassandra, redis),
+            "CASSANDRA_KEYSPACE": f"consistency_{uuid.uuid4().hex[:8]}",
+        }
+        replicas = [Replica(settings, folder / f"replica{n}") for n in range(REPLICAS)]
+        for replica in replicas:
+            running.enter_context(replica)
+        return run_load(World(settings, redis, replicas), options)
+
+
+def main(arguments: Sequence[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="consistency: %(message)s")
+    parser = argparse.ArgumentParser(prog="python -m bench.consistency", description=__doc__)
+    for name, kind in (("seconds", float), ("readers", int), ("writers", int), ("keys", int)):
+        parser.add_argument(f"--{name}", type=kind, default=getattr(Options, name))
+    parser.add_argument("--pause-s", type=float, default=Options.pause_s)
+    parser.add_argument("--calm", action="store_true")
+    parser.add_argument("--restart-redis", action="store_true")
+    options = Options(**vars(parser.parse_args(arguments)))
+    with interruptible(), CassandraNode() as cassandra, RedisServer() as redis:
+        report = run_on(cassandra, redis, options)
+        print("\n".join(report.lines()))
+        return 1 if report.verdict.violations else 0
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

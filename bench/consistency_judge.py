@@ -1,0 +1,186 @@
+"""What a consistency run has shown: which answers were too old, how old, and which were of no write.
+
+An answer is judged by the moment its request was sent. What had been acknowledged by then through
+the same replica must be in it, always. What had been acknowledged through another one must be in it
+when it comes from Redis or the store, and after ``bound_s`` when it comes from the near cache, which
+follows by pushes. One exception is counted apart: a load that was joined (``collapsed``) is as old
+as the moment at which its first reader asked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import orjson
+
+from bench.consistency_readers import ABSENT, Doubt, Readings
+from bench.consistency_writers import Write, position_of
+
+EXAMPLES = 8
+
+
+class History:
+    """Acknowledged states of one row: asked since when a state has been too old."""
+
+    def __init__(self, writes: Iterable[Write]) -> None:
+        self.writes = sorted(writes, key=lambda write: write.position)
+        self._positions = [write.position for write in self.writes]
+        # of each state and all later ones, the first that was acknowledged
+        earliest = accumulate(reversed(self.writes), lambda a, b: min(a, b, key=_answered_s))
+        self._earliest = [*earliest][::-1]
+
+    @property
+    def newest(self) -> int:
+        return self._positions[-1] if self._positions else 0
+
+    def replaced_by(self, position: int) -> Write | None:
+        """The first acknowledged write to have made a state at ``position`` out of date."""
+        at = bisect_right(self._positions, position)
+        return self._earliest[at] if at < len(self._earliest) else None
+
+
+def _answered_s(write: Write) -> float:
+    return write.answered_s
+
+
+@dataclass
+class Verdict:
+    """``violations`` by kind, with ``examples``; ``late_s`` is how late each answer was that was
+    rightly old, by layer, and ``lag_s`` how long each acknowledged write was still missing from
+    some answer of another replica (0: from none)."""
+
+    violations: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    late_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    lag_s: list[float] = field(default_factory=list)
+
+    def convict(self, kind: str, detail: str) -> None:
+        self.violations[kind] += 1
+        if self.violations[kind] <= EXAMPLES:
+            self.examples.append(f"{kind}: {detail}")
+
+
+class Judge:
+    """Knows every write of a run; tell it what was read."""
+
+    def __init__(self, writes: Sequence[Write], bound_s: float) -> None:
+        self.verdict = Verdict()
+        self.writes, self._bound_s = writes, bound_s
+        self._by_number = {write.number: write for write in writes}
+        self._deletions: dict[int, list[Write]] = defaultdict(list)
+        self._lag_s: dict[int, float] = {write.number: 0.0 for write in writes if write.held}
+        held: dict[Any, list[Write]] = defaultdict(list)
+        for write in writes:
+            if write.method == "DELETE" and (write.held or write.unknown):
+                self._deletions[write.key].append(write)
+            if write.held:
+                held[write.key].append(write)
+                held[write.key, write.replica].append(write)
+        self._histories = defaultdict(lambda: History(()), {k: History(v) for k, v in held.items()})
+
+    def readings(self, readings: Readings) -> None:
+        """What one process of readers has seen."""
+        for fault in readings.faults:
+            self.verdict.convict("malformed", fault)
+        if (more := readings.counts["fault"] - len(readings.faults)) > 0:
+            self.verdict.violations["malformed"] += more
+        if unjudged := readings.counts["doubt"] - len(readings.doubts):
+            self.verdict.convict("unjudged", f"{unjudged} doubts were too many to keep")
+        for key, position, body in readings.states.values():
+            self.state(key, position, body)
+        for doubt in readings.doubts:
+            self.doubt(doubt)
+
+    def state(self, key: int, position: int, body: bytes) -> None:
+        """A state that was read: some write has made it, byte for byte, and was not refused."""
+        number = orjson.loads(body)["data"]["duration"]
+        write = self._by_number.get(number)
+        if write is None or write.key != key:
+            self.verdict.convict("made up", f"key {key}: {body!r}")
+        elif write.held and (write.body, write.position) != (body, position):
+            self.verdict.convict("differs", f"key {key}: {body!r}, written {write.body!r}")
+        elif not write.held and not write.unknown:
+            self.verdict.convict("refused write shows", f"key {key}: {_told(write)}")
+
+    def doubt(self, doubt: Doubt) -> None:
+        """An answer that may be too old."""
+        position = self._position(doubt)
+        own = self._histories[doubt.key, doubt.replica].replaced_by(position)
+        if own is not None and own.answered_s < doubt.start_s:
+            self._convict("its own write missed", doubt, own)
+        newer = self._histories[doubt.key].replaced_by(position)
+        if newer is not None and newer.answered_s < doubt.start_s:
+            self._late(doubt, newer)
+        elif doubt.position != ABSENT and position < doubt.seen and doubt.layer != "collapsed":
+            detail = f"{doubt}: {doubt.seen - position} behind what its connection had seen"
+            self.verdict.convict("went back", detail)
+
+    def final(self, key: int, replica: int, position: int, now_s: float) -> None:
+        """What a replica, or the store (-1), says when all is long over."""
+        found = self._position(Doubt(key, replica, "", "", now_s, now_s, position, 0))
+        missed = self._histories[key].replaced_by(found)
+        if missed is not None:
+            where = "the store" if replica < 0 else f"replica {replica}"
+            self.verdict.convict(
+                "lost write", f"{where} has {position}, not that of {_told(missed)}"
+            )
+
+    def finish(self) -> Verdict:
+        self.verdict.lag_s = sorted(self._lag_s.values())
+        return self.verdict
+
+    def _position(self, doubt: Doubt) -> int:
+        """An absent row may be that of any deletion which was sent before the answer came."""
+        if doubt.position != ABSENT:
+            return doubt.position
+        deletions = self._deletions[doubt.key]
+        return max((each.position for each in deletions if each.sent_s < doubt.end_s), default=0)
+
+    def _late(self, doubt: Doubt, newer: Write) -> None:
+        late_s = doubt.start_s - newer.answered_s
+        self.verdict.late_s[doubt.layer].append(late_s)
+        self._lag_s[newer.number] = max(self._lag_s[newer.number], late_s)
+        if doubt.layer in ("redis", "store"):
+            self._convict(f"old from {doubt.layer}", doubt, newer)
+        elif late_s > self._bound_s:
+            self._convict("older than the bound", doubt, newer)
+
+    def _convict(self, kind: str, doubt: Doubt, newer: Write) -> None:
+        if self.verdict.violations[kind] >= EXAMPLES:  # there may be very many
+            self.verdict.violations[kind] += 1
+            return
+        late_ms = (doubt.start_s - newer.answered_s) * 1000
+        self.verdict.convict(
+            kind,
+            f"{doubt.spelling} of key {doubt.key} at replica {doubt.replica} ({doubt.layer}), sent "
+            f"{late_ms:.2f} ms after the answer to {_told(newer)}, had {self._of(doubt)}; answered "
+            f"after {(doubt.end_s - doubt.start_s) * 1000:.2f} ms, at {doubt.start_s:.4f}",
+        )
+
+    def _of(self, doubt: Doubt) -> str:
+        if doubt.position == ABSENT:
+            return "no row"
+        found = [w for w in self.writes if w.position == doubt.position and w.key == doubt.key]
+        return _told(found[0]) if found else f"position {doubt.position}"
+
+
+def _told(write: Write) -> str:
+    return (
+        f"{write.method} {write.number} at replica {write.replica} "
+        f"(sent {write.sent_s:.4f}, {write.status} at {write.answered_s:.4f})"
+    )
+
+
+def state_of(body: bytes) -> int:
+    """The position of a row in its envelope."""
+    return position_of(orjson.loads(body)["data"]["lastupdated"])
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; 0 of none."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
