@@ -1,10 +1,10 @@
-"""What a consistency run has shown: which answers were too old, how old, and which were of no write.
+"""What a consistency run has shown: answers that were too old, how old, and states of no write.
 
-An answer is judged by the moment its request was sent. What had been acknowledged by then through
-the same replica must be in it, always. What had been acknowledged through another one must be in it
-when it comes from Redis or the store, and after ``bound_s`` when it comes from the near cache, which
-follows by pushes. One exception is counted apart: a load that was joined (``collapsed``) is as old
-as the moment at which its first reader asked.
+An answer is judged by the moment its request was sent. What was acknowledged by then through the
+same replica must be in it, always. What was acknowledged through another one must be in it when it
+comes from Redis or the store, and after ``bound_s`` when it comes from the near cache, which follows
+by pushes. One exception is counted apart: a load that was joined (``collapsed``) is as old as the
+moment at which its first reader asked.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ class History:
         self.writes = sorted(writes, key=lambda write: write.position)
         self._positions = [write.position for write in self.writes]
         # of each state and all later ones, the first that was acknowledged
-        earliest = accumulate(reversed(self.writes), lambda a, b: min(a, b, key=_answered_s))
-        self._earliest = [*earliest][::-1]
+        self._earliest = [*accumulate(reversed(self.writes), _first)][::-1]
 
     @property
     def newest(self) -> int:
@@ -44,8 +43,8 @@ class History:
         return self._earliest[at] if at < len(self._earliest) else None
 
 
-def _answered_s(write: Write) -> float:
-    return write.answered_s
+def _first(one: Write, other: Write) -> Write:
+    return one if one.answered_s < other.answered_s else other
 
 
 @dataclass
@@ -116,9 +115,8 @@ class Judge:
         newer = self._histories[doubt.key].replaced_by(position)
         if newer is not None and newer.answered_s < doubt.start_s:
             self._late(doubt, newer)
-        elif doubt.position != ABSENT and position < doubt.seen and doubt.layer != "collapsed":
-            detail = f"{doubt}: {doubt.seen - position} behind what its connection had seen"
-            self.verdict.convict("went back", detail)
+        if doubt.position != ABSENT and position < doubt.seen and doubt.layer != "collapsed":
+            self.verdict.convict("went back", f"{doubt} had {self._of(doubt)}")
 
     def final(self, key: int, replica: int, position: int, now_s: float) -> None:
         """What a replica, or the store (-1), says when all is long over."""
@@ -126,9 +124,7 @@ class Judge:
         missed = self._histories[key].replaced_by(found)
         if missed is not None:
             where = "the store" if replica < 0 else f"replica {replica}"
-            self.verdict.convict(
-                "lost write", f"{where} has {position}, not that of {_told(missed)}"
-            )
+            self.verdict.convict("lost write", f"{where} has {position}, not {_told(missed)}")
 
     def finish(self) -> Verdict:
         self.verdict.lag_s = sorted(self._lag_s.values())

@@ -145,7 +145,9 @@ class RedisRows:
         return await self._calls.start(LEASE, self._keys([key]), args, self._deadline_s, parse)
 
     async def fill(self, key: str, lease: Lease, entry: Entry, ttl_s: float) -> bool:
-        """Whether it was stored; False when late, too, and then it may be stored all the same."""
+        """Whether it is known to be stored; one that is late may be stored all the same. Not an
+        ``on_value``: Redis invalidates what a script of ours changes for us too, so the value would
+        be gone from near at once. The next read brings it there."""
         started = self.start_fill(key, lease, entry, ttl_s)
         return started is not None and bool(await started)
 
@@ -155,12 +157,8 @@ class RedisRows:
         """``fill`` for who need not wait: what this process asks next is behind it on the wire."""
         if not lease.granted or lease.epoch != self._session.run:
             return None
-
-        def parse(reply: Reply) -> bool:
-            return bool(reply == 1)
-
         keys, args = self._keys([key])[:2], (lease.token, entry.pack(), _ms(ttl_s))
-        return self._calls.start(FILL, keys, args, self._deadline_s, parse)
+        return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
     async def intend(self, keys: Sequence[str]) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
