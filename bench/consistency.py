@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import logging
 import multiprocessing
+import re
 import sys
 import time
 import uuid
@@ -39,6 +40,7 @@ CONNECTIONS = 8
 SETTLED_S = 6.0  # the near caches' TTL and a little
 START_S, END_S = 60.0, 60.0
 MARGIN_S = 1.0
+UNFORESEEN = re.compile("never retrieved|Exception in|Internal Server Error")
 
 
 @dataclass
@@ -130,8 +132,9 @@ def judged(
     check_end(world, course, judge, asyncio.run(rows_in_store(config, course.ids)))
     for replica in world.replicas:
         assert replica.log_path is not None
-        if "Traceback" in (log := replica.log_path.read_text()):
-            judge.verdict.convict("traceback", log[log.index("Traceback") :][:2000])
+        for line in replica.log_path.read_text().splitlines():
+            if UNFORESEEN.search(line):  # a 503 or 504 has its traceback, too, so not that
+                judge.verdict.convict("unforeseen", line)
     counts = sum((each.counts for each in readings), Counter[str]())
     return Report(options, counts, writes, judge.finish(), chaos)
 

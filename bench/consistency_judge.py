@@ -2,9 +2,9 @@
 
 An answer is judged by the moment its request was sent. What was acknowledged by then through the
 same replica must be in it, always. What was acknowledged through another one must be in it when it
-comes from Redis or the store, and after ``bound_s`` when it comes from the near cache, which follows
-by pushes. One exception is counted apart: a load that was joined (``collapsed``) is as old as the
-moment at which its first reader asked.
+comes from Redis or the store, and after ``bound_s`` when it comes from the near cache, which
+follows by pushes. One exception is counted apart: a load that was joined (``collapsed``) is as old
+as the moment at which its first reader asked.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from bench.consistency_readers import ABSENT, Doubt, Readings
 from bench.consistency_writers import Write, position_of
 
 EXAMPLES = 8
+STATUSES = (200, 201, 404, 409, 412, 422, 503, 504)
+"""What a write may be answered; only the first two did anything for sure, and 504 may have."""
 
 
 class History:
@@ -75,6 +77,8 @@ class Judge:
         self._lag_s: dict[int, float] = {write.number: 0.0 for write in writes if write.held}
         held: dict[Any, list[Write]] = defaultdict(list)
         for write in writes:
+            if write.status not in STATUSES:
+                self.verdict.convict("unforeseen", _told(write))
             if write.method == "DELETE" and (write.held or write.unknown):
                 self._deletions[write.key].append(write)
             if write.held:

@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+from bench.spawn import ServerError
+
 log = logging.getLogger("bench")
 
 VERSION = "5.0.9"
@@ -41,7 +43,8 @@ def cassandra_jars() -> Path:
 
 
 def completed(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """`folder`, once `fill` was run on an empty one; waits for another process that does."""
+    """`folder`, once `fill` was run on an empty one; waits for another process that does. Raises
+    ServerError when there is no network."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(folder.name + ".part")
     with folder.with_name(folder.name + ".lock").open("w") as lock:
@@ -49,7 +52,10 @@ def completed(folder: Path, fill: Callable[[Path], None]) -> Path:
         if not folder.is_dir():
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            fill(unfinished)
+            try:
+                fill(unfinished)
+            except OSError as error:  # requests' exceptions are OSErrors
+                raise ServerError(f"Cassandra could not be downloaded: {error}") from error
             unfinished.rename(folder)
     return folder
 

@@ -90,7 +90,9 @@ class CachedVideoStore:
         """The entry of a genre's list, loaded."""
 
         async def load() -> Entry:
-            return entry_of({genre: await self.store.genre(genre)})
+            entry = entry_of({genre: await self.store.genre(genre)})
+            entry.age_limit_s = LIST_AGE_S  # near alone, too
+            return entry
 
         return await self._loaded(genre_key(genre), load)
 

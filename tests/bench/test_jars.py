@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import jars
+from bench.spawn import ServerError
 
 
 def test_folder_of_jars_is_filled_again_after_a_failure(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_folder_of_jars_is_filled_again_after_a_failure(tmp_path: Path) -> None:
         raise OSError("the network is gone")
 
     target = tmp_path / "cache" / "jars"
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(ServerError, match="gone"):
         jars.completed(target, cut_off)
     assert not target.exists()
     jars.completed(target, lambda folder: (folder / "whole.jar").touch())

@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from db.patience import Patience
-from db.progress import Progress
+from db.catalog.patience import Patience
+from db.catalog.progress import Progress
 from errors import Conflict, Late, Unavailable
 
 

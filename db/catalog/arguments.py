@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from db.files import STDIN
-from db.reading import stem
+from db.catalog.files import STDIN
+from db.catalog.reading import stem
 from db.version import parse_id
 
 EXAMPLES = """\

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from db.files import TextFile, Unreadable
-from db.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
+from db.catalog.files import TextFile, Unreadable
+from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
 from db.store import Stored
 
 CSV_SUFFIX = ".csv"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.formats import COLUMNS, Catalogue, Malformed, from_columns
+from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns
 from db.version import parse_id, parse_version, version_us
-from tests.db.titles import CATALOGUE, RECORD, TEXT, TODAY, could_have_been_posted, stored
+from tests.db.catalog.titles import CATALOGUE, RECORD, TEXT, TODAY, could_have_been_posted, stored
 
 
 def row(**cells: Any) -> dict[str, Any]:

@@ -15,17 +15,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from config import Config, ConfigError
-from db.arguments import parse
-from db.files import TextFile, Unreadable
-from db.formats import Catalogue
-from db.generator import Generator
-from db.interrupt import Interrupt
-from db.loading import Loader
+from db.catalog.arguments import parse
+from db.catalog.files import TextFile, Unreadable
+from db.catalog.formats import Catalogue
+from db.catalog.generator import Generator
+from db.catalog.interrupt import Interrupt
+from db.catalog.loading import Loader
+from db.catalog.patience import Patience
+from db.catalog.progress import Progress
+from db.catalog.reading import Bad, Item, rows
+from db.catalog.repair import Repair, Stopped
 from db.open import open_store
-from db.patience import Patience
-from db.progress import Progress
-from db.reading import Bad, Item, rows
-from db.repair import Repair, Stopped
 from db.store import CatalogueStore
 from errors import Late, Unavailable
 

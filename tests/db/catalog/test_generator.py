@@ -11,13 +11,13 @@ from itertools import islice
 
 import orjson
 
-from db.generator import FIRST_US, LARGEST_BYTES, LAST_US, SMALLEST_BYTES, Generator
+from db.catalog.generator import FIRST_US, LARGEST_BYTES, LAST_US, SMALLEST_BYTES, Generator
 from db.store import Stored
 from db.version import parse_id, parse_version, version_us
 from db.video import build, parse_draft
 
 PRINT = """
-from db.generator import Generator
+from db.catalog.generator import Generator
 for stored in Generator(7, "generated").rows(50): print(stored)
 """
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from bench.processes import free_ports
-from db import catalog
+from db.catalog import __main__ as catalog
+from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
-from db.formats import COLUMNS
 from db.store import State
-from tests.db.command_line import Catalog, Ran
+from tests.db.catalog.command_line import Catalog, Ran
 
 DEMONSTRATION = "data/netflix_titles.csv.gz"
 HEADER = ",".join(COLUMNS)

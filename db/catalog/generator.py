@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import orjson
 
-from db import vocabulary as words
+from db.catalog import vocabulary as words
 from db.store import Stored
 from db.version import make_version
 from db.video import Row, build

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from db.patience import Patience
+from db.catalog.patience import Patience
 from db.store import CatalogueStore, Entry, Stored
 from db.version import make_version, version_us
 from errors import NotFound

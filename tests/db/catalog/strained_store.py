@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from db.catalog.patience import Patience
 from db.embedded import EmbeddedStore
-from db.patience import Patience
 from db.store import CatalogueStore, Entry, Stored
 from errors import Unavailable
 

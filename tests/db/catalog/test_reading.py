@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.files import LINE_MAX_BYTES, TextFile, Unreadable
-from db.formats import COLUMNS, Catalogue
-from db.reading import Bad, Item, rows, stem
+from db.catalog.files import LINE_MAX_BYTES, TextFile, Unreadable
+from db.catalog.formats import COLUMNS, Catalogue
+from db.catalog.reading import Bad, Item, rows, stem
 from db.store import Stored
 
 CATALOGUE = Catalogue("test", date(2026, 3, 1))
 HEADER = ",".join(COLUMNS)
-DEMONSTRATION = Path(__file__).parents[2] / "data" / "netflix_titles.csv.gz"
+DEMONSTRATION = Path(__file__).parents[3] / "data" / "netflix_titles.csv.gz"
 
 
 def line(number: int, title: str = "T", description: str = "") -> str:

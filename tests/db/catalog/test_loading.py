@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from db.files import Unreadable
-from db.generator import Generator
-from db.loading import BATCH_ROWS, BATCHES, Loader
-from db.patience import Patience
-from db.reading import Bad, Item
+from db.catalog.files import Unreadable
+from db.catalog.generator import Generator
+from db.catalog.loading import BATCH_ROWS, BATCHES, Loader
+from db.catalog.patience import Patience
+from db.catalog.reading import Bad, Item
 from db.store import CatalogueStore
 from errors import Unavailable
-from tests.db.strained_store import NullStore, StrainedStore, contents, patience, strained
+from tests.db.catalog.strained_store import NullStore, StrainedStore, contents, patience, strained
 
 GENERATOR = Generator(1, "generated")
 ROWS = BATCH_ROWS * BATCHES * 2 + 17

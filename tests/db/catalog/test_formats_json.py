@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.formats import COLUMNS, Malformed, from_json
+from db.catalog.formats import COLUMNS, Malformed, from_json
 from db.store import Stored
 from db.version import make_version, new_id, version_us
 from db.video import build, parse_draft
-from tests.db.titles import CATALOGUE, RECORD, TEXT, could_have_been_posted, stored
+from tests.db.catalog.titles import CATALOGUE, RECORD, TEXT, could_have_been_posted, stored
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | TEXT,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from db.patience import Patience
-from db.repair import AT_ONCE, Repair, Stopped
+from db.catalog.patience import Patience
+from db.catalog.repair import AT_ONCE, Repair, Stopped
 from db.store import Entry, Stored
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import Unavailable
+from tests.db.catalog.strained_store import StrainedStore, contents, patience, strained
 from tests.db.samples import listed, loaded, long_ago
-from tests.db.strained_store import StrainedStore, contents, patience, strained
 
 ANY = Expected()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from db.formats import Catalogue, from_columns
+from db.catalog.formats import Catalogue, from_columns
 from db.store import Stored
 from db.video import build, parse_draft
 

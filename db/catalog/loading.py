@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from db.patience import Patience
-from db.reading import Bad, Item
+from db.catalog.patience import Patience
+from db.catalog.reading import Bad, Item
 from db.store import CatalogueStore, Stored
 
 BATCH_ROWS = 100

@@ -1,0 +1,1 @@
+"""The catalogue: ``python -m db.catalog`` imports, generates and repairs it."""

@@ -1,0 +1,68 @@
+"""Entries: what goes into Redis comes out the same, and what is no entry is told apart."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from cache.entry import ABSENT, DATA, Entry, inner
+from cache.near import Near
+from cache.store import entry_of
+from middleware.onion import NOT_FOUND
+
+BODIES = [b"{}", b"", b"\n", b"a\nb 1\n\n", b"12 \"x\"\ny", bytes(range(256)), "Ä🎬".encode() * 999]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:9]))
+@pytest.mark.parametrize("tag", [b'"v.1"', b'"with a blank"', b'"\xc3\x84"'])
+def test_an_entry_that_was_packed_is_the_same(body: bytes, tag: bytes) -> None:
+    found = Entry.unpack(Entry(body, tag, 1_700_000_000.9).pack())
+    assert (found.body, found.etag, found.status) == (body, tag, 200)
+    assert found.filled_at == 1_700_000_000  # whole seconds are what Age has
+    assert found.age_limit_s is None
+
+
+def test_an_absent_row_is_small_in_redis_and_the_envelope_outside() -> None:
+    before = time.time()
+    absent = Entry.absent()
+    assert before <= absent.filled_at <= time.time()
+    packed = absent.pack()
+    assert len(packed) < 16
+    found = Entry.unpack(packed)
+    assert (found.status, found.body, found.etag) == (404, ABSENT, b"")
+    assert ABSENT == NOT_FOUND  # a hit and a miss are the same bytes
+    assert found.filled_at == int(absent.filled_at)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"\n", b"12", b"12\nbody", b"x y\nbody", b' "tag"\nbody', b"1.5 x\n", b"{}", b"OK"],
+)
+def test_what_is_no_entry_is_not_taken_for_one(packed: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not an entry|invalid literal"):
+        Entry.unpack(packed)
+
+
+@pytest.mark.parametrize("value", [{"a": [1, True, None]}, {}, {"x": "}"}, {"Ä": ["🎬"]}])
+def test_inside_the_envelope_of_an_entry_is_its_data(value: object) -> None:
+    entry = entry_of(value)
+    assert entry.body == DATA + inner(entry) + b"}"
+    assert inner(entry) == entry_of(value).body[len(DATA) : -1]
+    assert inner(Entry.absent()) == b""
+
+
+def test_an_entry_that_is_near_has_the_same_inside() -> None:
+    near = Near(100_000, 60.0)
+    for entry in (entry_of({"a": 1}), Entry.absent()):
+        kept = near.put("/content/x", entry, "")
+        assert kept is not None
+        assert inner(kept) == inner(entry)
+
+
+def test_a_tag_is_of_the_bytes_and_of_nothing_else() -> None:
+    assert entry_of({"a": 1}).etag == entry_of({"a": 1}).etag
+    assert entry_of({"a": 1}).etag != entry_of({"a": 2}).etag
+    # fixed, so the same on every replica and after every restart
+    assert entry_of({"a": 1}).etag == b'"5075f102e890a9f7ab44d138"'
+    assert entry_of({"a": 1}, b'"mine"').etag == b'"mine"'

@@ -1,0 +1,126 @@
+"""The consistency check (``bench/consistency.py``) in short, and that it can convict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from bench.consistency import Report, run_on
+from bench.consistency_judge import History, Judge
+from bench.consistency_readers import ABSENT, Doubt
+from bench.consistency_world import Options
+from bench.consistency_writers import Write
+from bench.servers import CassandraNode, RedisServer
+from db.version import make_version
+
+LOAD_S = 10.0
+BOUND_S = 6.0
+
+
+@pytest.fixture(scope="module")
+def report(cassandra_node: CassandraNode) -> Iterator[Report]:
+    with RedisServer() as redis:  # one whose clients nobody else misses
+        yield run_on(cassandra_node, redis, Options(seconds=LOAD_S, restart_redis=True))
+
+
+@pytest.mark.timeout(180)
+def test_no_answer_is_older_than_promised_and_no_write_is_lost(report: Report) -> None:
+    assert not report.verdict.violations, "\n".join(report.lines())
+
+
+@pytest.mark.timeout(180)
+def test_the_check_saw_every_layer_and_every_kind_of_write(report: Report) -> None:
+    said = "\n".join(report.lines())
+    assert report.checked > 1_000 * LOAD_S, said
+    for layer in ("near", "redis", "store", "absent"):
+        assert report.counts[layer], said
+    held = {write.method for write in report.writes if write.held}
+    assert held == {"POST", "PATCH", "DELETE"}, said
+    assert {"freeze", "kill", "flush", "restart"} == set(report.chaos), said
+
+
+def write(number: int, at_s: float, **fields: Any) -> Write:
+    """PATCH ``number`` of row 0 through replica 0, answered at ``at_s`` seconds."""
+    base = Write(0, number, "PATCH", 0, at_s - 0.5, at_s, 200, 2 * number, body(number))
+    return base._replace(**fields)
+
+
+def body(number: int) -> bytes:
+    row = {"lastupdated": make_version(number, b"12345678"), "duration": number}
+    return orjson.dumps({"data": row})
+
+
+def read(position: int, start_s: float, replica: int = 1, layer: str = "near") -> Doubt:
+    return Doubt(0, replica, layer, "plain", start_s, start_s + 0.5, position, 0)
+
+
+def convicted(writes: list[Write], doubt: Doubt) -> set[str]:
+    judge = Judge(writes, BOUND_S)
+    judge.doubt(doubt)
+    return set(judge.finish().violations)
+
+
+WRITES = [write(1, 1.0), write(2, 2.0), write(3, 30.0, replica=1)]
+
+
+def test_a_state_is_replaced_by_whichever_later_write_was_acknowledged_first() -> None:
+    late = write(4, 5.0)
+    history = History([write(1, 1.0), write(5, 3.0), late])
+    replaced = history.replaced_by(2)
+    assert replaced is not None
+    assert replaced.number == 5
+    assert history.replaced_by(10) is None
+
+
+@pytest.mark.parametrize(
+    ("doubt", "violations"),
+    [
+        (read(4, 2.5), set()),
+        (read(2, 1.9), set()),
+        (read(2, 2.5), set()),
+        (read(2, 8.5), {"older than the bound"}),
+        (read(2, 2.5, layer="redis"), {"old from redis"}),
+        (read(2, 2.5, layer="store"), {"old from store"}),
+        (read(2, 2.5, layer="collapsed"), set()),
+        (read(2, 2.5, replica=0), {"its own write missed"}),
+        (read(ABSENT, 2.5, replica=0), {"its own write missed"}),
+        (read(2, 1.9)._replace(seen=4), {"went back"}),
+    ],
+)
+def test_an_old_answer_is_convicted_by_where_it_came_from(
+    doubt: Doubt, violations: set[str]
+) -> None:
+    assert convicted(WRITES, doubt) == violations
+
+
+def test_absent_is_right_once_a_deletion_may_have_been_done() -> None:
+    deletion = write(4, 5.0, method="DELETE", position=2 * 2 + 1, status=504)
+    absent = read(ABSENT, 4.6, replica=0)
+    assert convicted([*WRITES, deletion], absent) == set()
+    assert convicted([*WRITES, deletion._replace(status=412)], absent) == {"its own write missed"}
+
+
+def test_states_of_no_write_are_convicted() -> None:
+    refused, unknown = write(3, 3.0, status=503, body=b""), write(4, 4.0, status=504, body=b"")
+    for number, violations in (
+        (1, set()),
+        (3, {"refused write shows"}),
+        (4, set()),
+        (5, {"made up"}),
+    ):
+        judge = Judge([write(1, 1.0), refused, unknown], BOUND_S)
+        judge.state(0, 2 * number, body(number))
+        assert set(judge.finish().violations) == violations
+    judge = Judge([write(1, 1.0)], BOUND_S)
+    judge.state(0, 2, body(1) + b" ")
+    assert set(judge.finish().violations) == {"differs"}
+
+
+def test_a_lost_write_is_convicted_at_the_end() -> None:
+    for position, violations in ((6, set()), (4, {"lost write"}), (ABSENT, {"lost write"})):
+        judge = Judge(WRITES, BOUND_S)
+        judge.final(0, -1, position, 100.0)
+        assert set(judge.finish().violations) == violations

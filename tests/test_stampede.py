@@ -1,0 +1,114 @@
+"""A stampede: a thousand first reads at once, spread over two replicas, are one read of Cassandra.
+
+Counted by the services' own metrics and by Cassandra's, which knows every read of a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from bench.servers import CassandraNode, RedisServer, settings_of
+from config import Config
+from db.cassandra import Cassandra
+from errors import Unavailable
+from tests.http.samples import post
+from tests.http.service import RunningService, keyspace, running
+
+EACH = 500
+COUNTED = (
+    "SELECT count FROM system_views.coordinator_read_latency"
+    " WHERE keyspace_name = ? AND table_name = 'video'"
+)
+SERIES = re.compile(r'^content_request_seconds_count\{.*layer="(\w*)".*\} (\S+)$', re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def settings(cassandra_node: CassandraNode, redis_server: RedisServer) -> dict[str, str]:
+    return {**settings_of(cassandra_node, redis_server), "CASSANDRA_KEYSPACE": keyspace()}
+
+
+@pytest.fixture(scope="module")
+def replicas(
+    settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[RunningService]]:
+    folder = tmp_path_factory.mktemp("stampede")
+    with running(settings, folder / "one") as one, running(settings, folder / "two") as two:
+        yield [one, two]
+
+
+@pytest.fixture
+async def cassandra(settings: dict[str, str]) -> AsyncIterator[Cassandra]:
+    cassandra = Cassandra(Config.from_env(settings), (COUNTED,))
+    await cassandra.open()
+    yield cassandra
+    await cassandra.close()
+
+
+async def reads_of(cassandra: Cassandra, settings: dict[str, str]) -> int:
+    """How many reads of rows Cassandra has done."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                result = await cassandra.execute(COUNTED, (settings["CASSANDRA_KEYSPACE"],))
+            except Unavailable:  # not connected yet
+                await asyncio.sleep(0.05)
+            else:
+                return int(result.first().column_value_by_index(0))
+
+
+def layers(replicas: list[RunningService]) -> Counter[str]:
+    """How many answers each layer has given, over all replicas."""
+    counts: Counter[str] = Counter()
+    for replica in replicas:
+        for layer, count in SERIES.findall(replica.client.get("/metrics").text):
+            counts[layer] += int(float(count))
+    return counts
+
+
+async def stampede(replicas: list[RunningService], path: str) -> Counter[bytes]:
+    """Asks EACH times of every replica, all at once; counts the answers, ``Date`` and such left
+    out. Connections are made before, so that nothing but the requests is under way."""
+    opened = await asyncio.gather(
+        *(asyncio.open_connection(each.host, each.port) for each in replicas for _ in range(EACH))
+    )
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    for _, writer in opened:
+        writer.write(request)
+    answers = await asyncio.gather(*(reader.read() for reader, _ in opened))
+    for _, writer in opened:
+        writer.close()
+    return Counter(answer[:12] + answer.partition(b"\r\n\r\n")[2] for answer in answers)
+
+
+async def test_a_thousand_first_reads_of_a_row_are_one_read_of_cassandra(
+    replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
+) -> None:
+    row = post(replicas[0].client)
+    before, read_before = layers(replicas), await reads_of(cassandra, settings)
+    answers = await stampede(replicas, f"/content/{row['id']}")
+    ((answer, count),) = answers.items()
+    assert count == EACH * len(replicas)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert httpx.Response(200, content=answer[12:]).json()["data"] == row
+    found = layers(replicas) - before
+    assert found["store"] == 1, found
+    assert sum(found[each] for each in ("store", "collapsed", "redis", "near")) == count, found
+    assert await reads_of(cassandra, settings) - read_before == 1, found
+
+
+async def test_a_thousand_reads_of_an_absent_row_are_one_read_of_cassandra(
+    replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
+) -> None:
+    read_before = await reads_of(cassandra, settings)
+    answers = await stampede(replicas, f"/content/{uuid.uuid4()}")
+    ((answer, count),) = answers.items()
+    assert count == EACH * len(replicas)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert await reads_of(cassandra, settings) - read_before == 1
