@@ -93,10 +93,6 @@ class Protocol(StrictProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def _is_idle(self) -> bool:
-        """Whether no other request of this connection waits for its answer."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
-
     def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
         """Answers from the near cache; False when the ordinary way has to."""
         lane = self._lane

@@ -124,6 +124,11 @@ class StrictProtocol(HttpToolsProtocol):
         """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
         if self.transport.is_closing():
             return
+        if self._in_head and not self._is_idle():
+            # what was asked before is answered first, and then the connection ends
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
         status = self._refusal
         body = orjson.dumps({"status": "failed", "message": _MESSAGES[status]})
         head = (
@@ -133,6 +138,10 @@ class StrictProtocol(HttpToolsProtocol):
         defaults = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
         self.transport.write(head + defaults + b"\r\n" + body)
         self.transport.close()
+
+    def _is_idle(self) -> bool:
+        """Whether no request of this connection waits for its answer."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once

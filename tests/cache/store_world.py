@@ -66,7 +66,8 @@ class HeldStore(EmbeddedStore):
     """The real one; its calls are counted, and can be held up or made to fail, by their names.
 
     ``has_read``: between a read and its return. ``writes`` and ``has_written``: before and after
-    the transaction. ``failures`` are raised instead of reading, and after having written.
+    the transaction. ``failures`` are raised instead of reading, after having written ("update"), or
+    before it ("before update").
     """
 
     def __init__(self, path: str) -> None:
@@ -106,6 +107,8 @@ class HeldStore(EmbeddedStore):
     async def _writing(self, name: str, write: Callable[..., Awaitable[T]], *values: Any) -> T:
         self.calls[name] += 1
         await self.writes.passed()
+        if f"before {name}" in self.failures:
+            raise self.failures[f"before {name}"]
         written = await write(*values)
         await self.has_written.passed()
         if name in self.failures:

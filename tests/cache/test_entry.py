@@ -11,7 +11,7 @@ from cache.near import Near
 from cache.store import entry_of
 from middleware.onion import NOT_FOUND
 
-BODIES = [b"{}", b"", b"\n", b"a\nb 1\n\n", b"12 \"x\"\ny", bytes(range(256)), "Ä🎬".encode() * 999]
+BODIES = [b"{}", b"", b"\n", b"a\nb 1\n\n", b'12 "x"\ny', bytes(range(256)), "Ä🎬".encode() * 999]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:9]))

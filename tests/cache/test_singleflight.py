@@ -162,7 +162,7 @@ async def test_an_old_load_that_lands_late_does_not_take_the_new_one_with_it() -
     await turns()
     assert new.began == 1
     new.go.set()
-    assert await asyncio.gather(after, joined) == [(1, False), (1, True)]
+    assert (await after, await joined) == ((1, False), (1, True))
 
 
 async def test_forget_is_of_one_key_and_of_a_load_under_way_alone() -> None:

@@ -1,0 +1,39 @@
+"""The cost benchmark: its arithmetic, and one short run of its smallest part."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.cost import Cost, Way, table, wrk
+from bench.spawn import ServerError
+from bench.targets import Empty
+
+RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    rounds = {
+        RAW: [Cost(10, 1), Cost(20, 1), Cost(40, 1)],
+        ROUTE: [Cost(20, 1), Cost(20, 1), Cost(20, 1)],
+        "mine": [Cost(5, 100), Cost(10, 300), Cost(20, 200)],
+    }
+    assert table(rounds).splitlines()[-1] == "| mine | 10.0 | 200 | 0.50 | 0.50 |"
+
+
+@pytest.mark.skipif(
+    shutil.which("wrk") is None or shutil.which("taskset") is None,
+    reason="wrk and taskset are not installed",
+)
+def test_a_run_counts_and_an_error_fails_it(tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text("x\n")
+    with Empty("raw", 0) as raw, Empty("route", 0) as route:
+        cost = wrk(Way(RAW, raw, 1), ids, 1)
+        assert cost.cpu_us > 0
+        assert cost.requests_per_s > 0
+        ids.write_text("not/a/route\n")
+        with pytest.raises(ServerError, match="failed under load"):
+            wrk(Way(ROUTE, route, 1), ids, 1)

@@ -1,0 +1,186 @@
+"""The list of genres and what ``/home`` is made of: read behind the callers' backs, never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from api.handlers import HOME_GENRES, Content
+from cache.store import GENRES_FRESH_S, GENRES_MAX_S
+from config import Config
+from db.video import Changes
+from errors import Unavailable
+from middleware.onion import Context
+from tests.cache.redis_world import until
+from tests.cache.store_world import ANY, Replica, opened, soon
+
+
+@pytest.fixture(params=["near alone", "redis"])
+async def here(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Replica]:
+    redis = request.getfixturevalue("redis") if request.param == "redis" else None
+    async with opened(tmp_path, redis) as replica:
+        yield replica
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Replica]:
+    async with opened(tmp_path, None) as replica:
+        yield replica
+
+
+def make_older(replica: Replica, seconds: float) -> None:
+    replica.videos._genres_at -= seconds
+
+
+async def test_the_list_is_read_once_for_all_who_wait_for_it(alone: Replica) -> None:
+    await alone.create(genre="A")
+    found = await asyncio.gather(*(alone.videos.genres() for _ in range(100)))
+    assert found == [["A"]] * 100
+    assert await alone.videos.genres() == ["A"]
+    assert alone.store.calls["genres"] == 1
+
+
+async def test_a_list_that_is_not_fresh_is_read_again_behind_the_callers_back(
+    alone: Replica,
+) -> None:
+    await alone.create(genre="A")
+    await alone.videos.genres()
+    async with opened(_folder(alone), None) as loader:  # whose writes nobody here is told of
+        await loader.create(genre="B")
+    make_older(alone, GENRES_FRESH_S - 1)
+    assert await alone.videos.genres() == ["A"]
+    assert alone.store.calls["genres"] == 1
+    make_older(alone, 2)
+    trap = alone.store.has_read["genres"].trap()
+    assert [await alone.videos.genres() for _ in range(3)] == [["A"]] * 3  # nobody waits
+    await trap.reached()
+    assert await alone.videos.genres() == ["A"]
+    trap.release()
+    await until(lambda: alone.videos._genres == ["A", "B"])
+    assert await alone.videos.genres() == ["A", "B"]
+    assert alone.store.calls["genres"] == 2
+
+
+async def test_a_list_that_is_too_old_is_waited_for(alone: Replica) -> None:
+    await alone.create(genre="A")
+    await alone.videos.genres()
+    async with opened(_folder(alone), None) as loader:
+        await loader.create(genre="B")
+    make_older(alone, GENRES_MAX_S + 1)
+    assert await alone.videos.genres() == ["A", "B"]
+    assert alone.store.calls["genres"] == 2
+
+
+def _folder(replica: Replica) -> Path:
+    return Path(replica.store._path).parent
+
+
+async def test_who_wrote_sees_its_genre_at_once(here: Replica) -> None:
+    assert await here.videos.genres() == []
+    one = await here.create(genre="A")
+    assert await here.videos.genres() == ["A"]
+    await here.videos.update(one, Changes({"genres": ["B"]}), ANY)
+    assert await here.videos.genres() == ["B"]
+    await here.videos.delete(one, ANY)
+    assert await here.videos.genres() == []
+
+
+async def test_a_list_that_was_read_before_a_write_is_not_kept_after_it(alone: Replica) -> None:
+    await alone.create(genre="A")
+    trap = alone.store.has_read["genres"].trap()
+    old = asyncio.create_task(alone.videos.genres())
+    await trap.reached()
+    await alone.create(genre="B")
+    assert await alone.videos.genres() == ["A", "B"]
+    trap.release()
+    assert await soon(old) == ["A"]
+    assert await alone.videos.genres() == ["A", "B"]
+
+
+@pytest.mark.xfail(reason="the task behind the callers' back ends with an error nobody looks at")
+async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
+    alone: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    await alone.create(genre="A")
+    await alone.videos.genres()
+    alone.store.failures["genres"] = Unavailable("the store is away")
+    make_older(alone, GENRES_FRESH_S + 1)
+    assert await alone.videos.genres() == ["A"]
+    await until(lambda: alone.store.calls["genres"] == 2)
+    await until(lambda: len(alone.videos._genre_flight) == 0)
+    assert await alone.videos.genres() == ["A"]
+    await until(lambda: alone.store.calls["genres"] == 3)
+    gc.collect()
+    assert [text for text in caplog.messages if "never retrieved" in text] == []
+
+
+@pytest.mark.xfail(reason="a list above 10 s is dropped even when there is no other")
+async def test_while_the_store_is_away_an_old_list_is_better_than_none(alone: Replica) -> None:
+    await alone.create(genre="A")
+    await alone.videos.genres()
+    alone.store.failures["genres"] = Unavailable("the store is away")
+    make_older(alone, GENRES_MAX_S + 1)
+    assert await alone.videos.genres() == ["A"]
+
+
+async def home(replica: Replica) -> dict[str, list[str]]:
+    """What ``/home`` answers: ids by genre."""
+    ctx = Context({"type": "http", "method": "GET", "path": "/home"}, _nothing)
+    await Content(Config(), replica.videos).home(ctx)
+    (found,) = orjson.loads(ctx.body)["data"].items()
+    assert found[0] == "homePage"
+    pairs = [pair for piece in found[1] for pair in piece.items()]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+async def _nothing() -> dict[str, object]:
+    raise AssertionError("/home has no body")
+
+
+async def test_home_is_made_of_the_lists_that_the_caches_have(here: Replica) -> None:
+    genres = [f"genre/{number}" for number in range(HOME_GENRES)]
+    ids = {genre: [await here.create(genre=genre)] for genre in genres}
+    assert await home(here) == ids
+    assert here.store.calls["genre"] == HOME_GENRES
+    for _ in range(3):
+        assert await home(here) == ids
+    assert here.store.calls["genre"] == HOME_GENRES
+    assert [await here.listed(genre) for genre in genres] == list(ids.values())
+    assert here.store.calls["genre"] == HOME_GENRES  # one and the same entry
+
+
+async def test_many_who_come_home_at_once_read_each_list_once(here: Replica) -> None:
+    for number in range(HOME_GENRES):
+        await here.create(genre=f"genre {number}")
+    found = await asyncio.gather(*(home(here) for _ in range(30)))
+    assert all(len(each) == HOME_GENRES for each in found)
+    assert here.store.calls["genre"] == HOME_GENRES
+    assert here.store.calls["genres"] == 1
+
+
+async def test_home_draws_some_of_many_and_never_the_same_for_all(here: Replica) -> None:
+    for number in range(HOME_GENRES * 2):
+        await here.create(genre=f"genre {number}")
+    drawn = [frozenset(await home(here)) for _ in range(20)]
+    assert {len(each) for each in drawn} == {HOME_GENRES}
+    assert len(set(drawn)) > 10
+
+
+async def test_home_leaves_out_a_genre_that_has_gone(here: Replica) -> None:
+    one, two = await here.create(genre="A"), await here.create(genre="B")
+    assert await home(here) == {"A": [one], "B": [two]}
+    async with opened(_folder(here), None) as other:  # one that tells nobody
+        await other.videos.delete(one, ANY)
+    here.near.clear()
+    if here.redis is None:
+        assert await here.listed("A") == []
+        assert await here.videos.genres() == ["A", "B"]  # not yet read again
+        assert await home(here) == {"B": [two]}
+    await here.rename(two, "three")
+    assert (await home(here))["B"] == [two]
