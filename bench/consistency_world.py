@@ -14,8 +14,10 @@ from pathlib import Path
 from bench.processes import Server, exchange, free_ports
 from bench.stack import Service
 
-KILL_S, FLUSH_S, FREEZE_S = 3.0, 7.0, 0.3
+FREEZE_S, EVICT_S, KILL_S, HANG_S, FLUSH_S = 0.3, 0.5, 3.0, 4.5, 7.0
 FROZEN_S = 0.02, 0.06  # longer than a whole write takes, and than the deadline of a read of Redis
+HUNG_S = 0.3, 0.4  # longer than the deadline of an intent, and too short to be noticed as dead
+EVICT = "for _, key in ipairs(redis.call('KEYS', 'content:*:i:*')) do redis.call('DEL', key) end"
 TICK_S = 0.02
 
 
@@ -71,13 +73,13 @@ class Chaos:
         self.done: Counter[str] = Counter()
         now = time.monotonic()
         self._until = now + options.seconds
-        self._due: dict[Callable[[], None], float] = {}
+        self._every_s: dict[Callable[[], None], float] = {}
         if not options.calm:
-            self._due = {self.freeze: now + FREEZE_S, self.kill: now + KILL_S}
-            self._due[self.flush] = now + FLUSH_S
+            self._every_s = {self.freeze: FREEZE_S, self.evict: EVICT_S, self.kill: KILL_S}
+            self._every_s |= {self.hang: HANG_S, self.flush: FLUSH_S}
+        self._due = {act: now + every_s for act, every_s in self._every_s.items()}
         if options.restart_redis:
             self._due[self.restart] = now + options.seconds / 2
-        self._every_s = {self.freeze: FREEZE_S, self.kill: KILL_S, self.flush: FLUSH_S}
 
     def run(self) -> None:
         while (now := time.monotonic()) < self._until:
@@ -89,10 +91,20 @@ class Chaos:
 
     def freeze(self) -> None:
         """What a replica has asked for comes back to it late, and what it is told arrives late."""
-        replica = random.choice(self._world.replicas)
-        replica.pause()
-        time.sleep(random.uniform(*FROZEN_S))
-        replica.resume()
+        self._stop(random.choice(self._world.replicas), FROZEN_S)
+
+    def hang(self) -> None:
+        """Redis does what it was asked when nobody waits for it any more."""
+        self._stop(self._world.redis, HUNG_S)
+
+    def _stop(self, server: Server, for_s: tuple[float, float]) -> None:
+        server.pause()
+        time.sleep(random.uniform(*for_s))
+        server.resume()
+
+    def evict(self) -> None:
+        """As a Redis does that is full: the intents of all writes under way."""
+        self._world.ask_redis(f'EVAL "{EVICT}" 0')
 
     def kill(self) -> None:
         """All connections to Redis, or one replica's alone while the other goes on writing."""

@@ -149,10 +149,17 @@ class Writer:
     async def run(self) -> None:
         until = monotonic() + self._course.seconds
         while monotonic() < until:
-            await self._write(random.randrange(len(self._course.ids)))
-            await asyncio.sleep(random.uniform(0, 2 * self._course.pause_s))
+            key = random.randrange(len(self._course.ids))
+            await self._write(key)
+            await self._pause()
+            if not self._rows.tags[key]:  # soon: reads of what is not there cost the most
+                await self._write(key)
+                await self._pause()
         for client in self._clients:
             await client.close()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(random.uniform(0, 2 * self._course.pause_s))
 
     async def _write(self, key: int) -> None:
         tag, drawn = self._rows.tags[key], random.random()

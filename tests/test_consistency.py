@@ -17,7 +17,7 @@ from bench.servers import CassandraNode, RedisServer
 from db.version import make_version
 
 LOAD_S = 10.0
-BOUND_S = 6.0
+NEAR_TTL_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_check_saw_every_layer_and_every_kind_of_write(report: Report) -> No
         assert report.counts[layer], said
     held = {write.method for write in report.writes if write.held}
     assert held == {"POST", "PATCH", "DELETE"}, said
-    assert {"freeze", "kill", "flush", "restart"} == set(report.chaos), said
+    assert {"freeze", "evict", "kill", "hang", "flush", "restart"} == set(report.chaos), said
 
 
 def write(number: int, at_s: float, **fields: Any) -> Write:
@@ -58,7 +58,7 @@ def read(position: int, start_s: float, replica: int = 1, layer: str = "near") -
 
 
 def convicted(writes: list[Write], doubt: Doubt) -> set[str]:
-    judge = Judge(writes, BOUND_S)
+    judge = Judge(writes, NEAR_TTL_S)
     judge.doubt(doubt)
     return set(judge.finish().violations)
 
@@ -81,7 +81,8 @@ def test_a_state_is_replaced_by_whichever_later_write_was_acknowledged_first() -
         (read(4, 2.5), set()),
         (read(2, 1.9), set()),
         (read(2, 2.5), set()),
-        (read(2, 8.5), {"older than the bound"}),
+        (read(2, 8.5), {"older than the near TTL"}),
+        (read(2, 3.5), {"push missed"}),
         (read(2, 2.5, layer="redis"), {"old from redis"}),
         (read(2, 2.5, layer="store"), {"old from store"}),
         (read(2, 2.5, layer="collapsed"), set()),
@@ -111,16 +112,16 @@ def test_states_of_no_write_are_convicted() -> None:
         (4, set()),
         (5, {"made up"}),
     ):
-        judge = Judge([write(1, 1.0), refused, unknown], BOUND_S)
+        judge = Judge([write(1, 1.0), refused, unknown], NEAR_TTL_S)
         judge.state(0, 2 * number, body(number))
         assert set(judge.finish().violations) == violations
-    judge = Judge([write(1, 1.0)], BOUND_S)
+    judge = Judge([write(1, 1.0)], NEAR_TTL_S)
     judge.state(0, 2, body(1) + b" ")
     assert set(judge.finish().violations) == {"differs"}
 
 
 def test_a_lost_write_is_convicted_at_the_end() -> None:
     for position, violations in ((6, set()), (4, {"lost write"}), (ABSENT, {"lost write"})):
-        judge = Judge(WRITES, BOUND_S)
+        judge = Judge(WRITES, NEAR_TTL_S)
         judge.final(0, -1, position, 100.0)
         assert set(judge.finish().violations) == violations

@@ -31,7 +31,10 @@ SERIES = re.compile(r'^content_request_seconds_count\{.*layer="(\w*)".*\} (\S+)$
 
 @pytest.fixture(scope="module")
 def settings(cassandra_node: CassandraNode, redis_server: RedisServer) -> dict[str, str]:
-    return {**settings_of(cassandra_node, redis_server), "CASSANDRA_KEYSPACE": keyspace()}
+    """Patient ones: a thousand requests take longer to read than Redis has time to answer, and what
+    comes late is one more load."""
+    servers = settings_of(cassandra_node, redis_server)
+    return {**servers, "CASSANDRA_KEYSPACE": keyspace(), "REDIS_DEADLINE_S": "2"}
 
 
 @pytest.fixture(scope="module")

@@ -85,8 +85,9 @@ class Lane:
         return _join(line, defaults, head, entry.filled_at, seconds, body)
 
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
-        """Starts reading a row from Redis; None when the onion has to."""
-        if self._redis is None or not is_row(target):
+        """Starts reading a row from Redis; None when the onion has to: what is near and got no
+        answer from here is known to be absent."""
+        if self._redis is None or not is_row(target) or self._near.get(target) is not None:
             return None
         return self._redis.ask(target)
 

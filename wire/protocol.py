@@ -47,7 +47,8 @@ class Protocol(StrictProtocol):
     def _parse(self, data: bytes) -> None:
         between = self._between
         super().data_received(data)
-        if between and self._between and self._is_plain and self._begun == 1:
+        whole = between and self._between and data.startswith(b"GET ")  # no empty line before it
+        if whole and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
             self._plain = data.partition(b"\r\n")[2]
 
@@ -88,7 +89,7 @@ class Protocol(StrictProtocol):
         """A hit does not arm the timer anew, which costs more than this look at the clock."""
         self.timeout_keep_alive_task = None
         left_s = self._last_s + self.timeout_keep_alive - self.loop.time()
-        if self._asked or left_s > 0:
+        if self._asked or not self._is_idle() or left_s > 0:
             self._arm(max(left_s, 1.0))
         else:
             super().timeout_keep_alive_handler()

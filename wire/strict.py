@@ -60,11 +60,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._silent = False
         self._unset_keepalive_if_required()
         try:
-            if not between and self._in_head:
-                self._count(len(data))  # a header that never ends reaches no callback
             self.parser.feed_data(data)
             if not between and not self._begun:
-                self._count_framing(len(data))
+                self._count_framing(len(data))  # a header that never ends reaches no callback
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
@@ -95,7 +93,6 @@ class StrictProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         self._due_s = self.loop.time() + ARRIVAL_S
         self._method = self.parser.get_method().decode("ascii")
         hosts = sum(name == b"host" for name, _ in self.headers)
@@ -103,6 +100,7 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":
             self._refuse(HTTPStatus.NOT_IMPLEMENTED)
+        self._in_head = False
         self._offered = self.parser.should_upgrade()
         if not self._offered:  # else the parser stops before the body, and ``_decline`` goes on
             self.start_request()
@@ -146,8 +144,10 @@ class StrictProtocol(HttpToolsProtocol):
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once
         more without it. The parser would take the body for the other protocol's first bytes."""
+        version = self.parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b" % (self._method.encode(), self.url, version)
         self.parser = httptools.HttpRequestParser(self)
-        line = b"%b %b HTTP/1.1" % (self._method.encode(), self.url)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as its parent does
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._between = True
         self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import pytest
 
 from bench.servers import RedisServer
 from cache import fence
-from cache.entry import Entry
-from cache.keys import genre_key, row_key
+from cache.keys import row_key
 from db.version import new_id
-from errors import Late, OutcomeUnknown, Unavailable
+from errors import OutcomeUnknown, Unavailable
 from tests.cache.redis_world import command, until
 from tests.cache.store_world import ANY, Replica, opened, soon
 
@@ -150,56 +148,6 @@ async def test_what_a_new_run_was_filled_with_meanwhile_is_deleted(
     assert not there.kept(redis, "v", key)
     await until(lambda: there.near.get(key) is None)
     assert await there.title(video_id) == "two"
-
-
-@pytest.mark.parametrize("wrote", [True, False])
-async def test_a_write_of_unknown_outcome_is_fenced_until_the_store_knows(
-    redis: RedisServer, pair: tuple[Replica, Replica], wrote: bool
-) -> None:
-    here, there = pair
-    video_id = await here.create("one", genre="A")
-    keys = [row_key(video_id), genre_key("A")]
-    await near(there, video_id)
-    settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    # before or after it was written: the same to whoever waits
-    here.store.failures["update" if wrote else "before update"] = OutcomeUnknown(settled)
-    with pytest.raises(OutcomeUnknown) as unknown:
-        await here.rename(video_id, "two")
-    assert isinstance(unknown.value, Late)
-    assert unknown.value.status == 504
-    for replica in pair * 2:
-        assert (await replica.read(video_id)).layer == "store"
-    assert [here.kept(redis, "v", key) for key in keys] == [False, False]
-    assert [here.kept(redis, "i", key) for key in keys] == [True, True]
-    trap = there.store.has_read["video"].trap()
-    old = asyncio.create_task(there.read(video_id))
-    await trap.reached()
-    settled.set_result(None)
-    await until(lambda: not here.kept(redis, "i", keys[0]))
-    trap.release()
-    await soon(old)
-    assert not here.kept(redis, "v", keys[0])  # read before the store knew: not to be trusted
-    assert await there.title(video_id) == ("two" if wrote else "one")
-    await near(there, video_id)
-
-
-async def test_a_write_of_unknown_outcome_without_redis_is_not_kept_either(tmp_path: Path) -> None:
-    async with opened(tmp_path, None) as here:
-        video_id = await here.create("one")
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        here.store.failures["update"] = OutcomeUnknown(settled)
-        writing = here.store.writes.trap()
-        write = asyncio.create_task(here.rename(video_id, "two"))
-        await writing.reached()
-        assert await here.title(video_id) == "one"
-        writing.release()
-        with pytest.raises(OutcomeUnknown):
-            await soon(write)
-        here.near.put(row_key(video_id), Entry(b"from before", b'"x"', time.time()), "")
-        settled.set_result(None)
-        await here.videos.close()
-        assert here.near.get(row_key(video_id)) is None
-        assert await here.title(video_id) == "two"
 
 
 @pytest.mark.xfail(reason="close waits for GIVE_UP_S, an hour, while Redis is away")

@@ -146,6 +146,7 @@ async def test_redis_is_told_how_long_to_keep_what(
     rows = [await here.create(genre="Drama") for _ in range(20)]
     for video_id in rows:
         await here.read(video_id)
+    await until(lambda: all(here.kept(redis, "v", row_key(each)) for each in rows))
     ages = [command(redis, "PTTL", here.name("v", row_key(each))) / 1_000 for each in rows]
     assert all(0.9 * ROW_TTL_S - 10.0 <= age <= ROW_TTL_S for age in ages)
     assert max(ages) - min(ages) > 0.01 * ROW_TTL_S  # filled together, not gone together
@@ -154,6 +155,7 @@ async def test_redis_is_told_how_long_to_keep_what(
     assert await here.listed("Drama")
     assert await here.listed("nowhere") == []
     for key in (row_key(absent), genre_key("Drama"), genre_key("nowhere")):
+        await until(lambda key=key: here.kept(redis, "v", key))  # type: ignore[misc]
         age_s = command(redis, "PTTL", here.name("v", key)) / 1_000
         assert 1.0 < age_s <= LIST_AGE_S == NEGATIVE_TTL_S == 5.0
 

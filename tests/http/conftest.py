@@ -7,6 +7,8 @@ traceback in its log: that is checked after every one.
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,21 +22,36 @@ from tests.http.service import RunningService, keyspace, running
 
 
 class Combination(NamedTuple):
-    """Which servers the service is told of, and what else its environment says."""
+    """Which store and which layers of cache the service has."""
 
-    cassandra: bool = False
-    redis: bool = False
-    environment: Mapping[str, str] = {}
+    cassandra: bool
+    redis: bool
+    near: bool
+    lane: bool
+
+    def __str__(self) -> str:
+        layers = [name for name in ("redis", "near", "lane") if getattr(self, name)]
+        return ", ".join(["cassandra" if self.cassandra else "embedded", *layers])
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return {
+            **({} if self.near else {"NEAR_BYTES": "0"}),
+            "FAST_LANE": str(int(self.lane)),
+        }
 
 
-COMBINATIONS = {
-    "embedded": Combination(),
-    "embedded, no lane": Combination(environment={"FAST_LANE": "0"}),
-    "embedded, no cache": Combination(environment={"NEAR_BYTES": "0"}),
-    "embedded, redis": Combination(redis=True),
-    "cassandra, no cache": Combination(cassandra=True, environment={"NEAR_BYTES": "0"}),
-    "cassandra, redis": Combination(cassandra=True, redis=True),
-}
+ALL = [Combination(*layers) for layers in itertools.product((False, True), repeat=4)]
+EXTREMES = [
+    Combination(cassandra=False, redis=False, near=False, lane=False),
+    Combination(cassandra=False, redis=False, near=True, lane=True),
+    Combination(cassandra=False, redis=True, near=True, lane=True),
+    Combination(cassandra=True, redis=True, near=False, lane=False),
+    Combination(cassandra=True, redis=True, near=True, lane=True),
+]
+COMBINATIONS = ALL if os.environ.get("ALL_COMBINATIONS") == "1" else EXTREMES
+"""The extremes; all sixteen, three times as long, when the environment says so."""
+
 PATIENT = {"STORE_DEADLINE_S": "10"}  # what is tested here is what it answers, not how soon
 
 
@@ -44,11 +61,11 @@ class StartsService(Protocol):
     def __call__(self, **settings: str) -> AbstractContextManager[RunningService]: ...
 
 
-@pytest.fixture(scope="session", params=COMBINATIONS)
+@pytest.fixture(scope="session", params=COMBINATIONS, ids=str)
 def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    wanted = COMBINATIONS[request.param]
+    wanted: Combination = request.param
 
     def server(name: str, is_wanted: bool) -> Server | None:
         found: Server | None = request.getfixturevalue(name) if is_wanted else None
@@ -60,7 +77,7 @@ def service(
             server("cassandra_node", wanted.cassandra), server("redis_server", wanted.redis)
         ),
         "CASSANDRA_KEYSPACE": keyspace(),
-        **wanted.environment,
+        **wanted.settings,
     }
     with running(settings, tmp_path_factory.mktemp("service")) as started:
         yield started

@@ -1,0 +1,103 @@
+"""The protocol on a server in the test's own loop, where limits can be short and calls counted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from tests.http.wire import Answer, parse
+from wire.protocol import Protocol
+
+BOUND_S = 10.0
+
+
+@asynccontextmanager
+async def serving(app: Any, protocol: Any = Protocol, **options: Any) -> AsyncIterator[int]:
+    """The port of a server that runs as ``server.py`` has it, but for ``options``."""
+    fixed = {"ws": "none", "server_header": False, "access_log": False, "log_config": None}
+    config = uvicorn.Config(app, http=protocol, **{**fixed, "lifespan": "on", **options})
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = asyncio.create_task(server._serve([listener]))
+    try:
+        while not server.started:
+            assert not running.done()
+            await asyncio.sleep(0.005)
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+class Client:
+    """One connection; what it says is read only when asked for."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> Answer:
+        """The next one, of a request that is not HEAD."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), BOUND_S)
+        (empty,) = parse(head, ["HEAD"])
+        has_body = empty.status >= 200 and empty.status not in (204, 304)
+        length = int(empty.headers["content-length"]) if has_body else 0
+        body = await asyncio.wait_for(self.reader.readexactly(length), BOUND_S)
+        return empty._replace(body=body)
+
+    async def rest(self) -> bytes:
+        """Everything until it is closed; fails when it is not."""
+        return await asyncio.wait_for(self.reader.read(), BOUND_S)
+
+    async def closed_after_s(self) -> float:
+        """How long it takes until it is closed without another word."""
+        began = time.monotonic()
+        assert await self.rest() == b""
+        return time.monotonic() - began
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that says what it was asked, after as many seconds as ``?`` says."""
+    assert scope["type"] == "http"
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    await asyncio.sleep(float(scope["query_string"] or 0))
+    said = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "version": scope["http_version"],
+        "headers": [[name.decode(), value.decode("latin-1")] for name, value in scope["headers"]],
+        "body": body.decode("latin-1"),
+    }
+    content = orjson.dumps(said)
+    headers = [(b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
