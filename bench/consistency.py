@@ -19,10 +19,11 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -96,17 +97,22 @@ def run_load(world: World, options: Options) -> Report:
         newest=context.RawArray("q", options.keys),
         start=context.Barrier(options.readers + 2),
     )
-    pipes = []
-    for target in (run_writers, *[run_readers] * options.readers):
-        ours, theirs = context.Pipe(duplex=False)
-        context.Process(target=target, args=(course, theirs), daemon=True).start()
-        theirs.close()  # so that a process which dies is the end of its pipe
-        pipes.append(ours)
+    targets = [run_writers] + [run_readers] * options.readers
+    pipes = [_started(context, target, course) for target in targets]
     course.start.wait(START_S)
     chaos = Chaos(world, options)
     chaos.run()
     writes, *readings = [_received(pipe) for pipe in pipes]
-    return judged(world, options, course, writes, readings, chaos.done)
+    verdict = judged(world, course, writes, readings)
+    counts = sum((each.counts for each in readings), Counter[str]())
+    return Report(options, counts, writes, verdict, chaos.done)
+
+
+def _started(context: SpawnContext, target: Callable[[Course, Pipe], None], course: Course) -> Pipe:
+    ours, theirs = context.Pipe(duplex=False)
+    context.Process(target=target, args=(course, theirs), daemon=True).start()
+    theirs.close()  # so that a process which dies is the end of its pipe
+    return ours
 
 
 def _received(pipe: Pipe) -> Any:
@@ -117,13 +123,9 @@ def _received(pipe: Pipe) -> Any:
 
 
 def judged(
-    world: World,
-    options: Options,
-    course: Course,
-    writes: Sequence[Write],
-    readings: Sequence[Readings],
-    chaos: Counter[str],
-) -> Report:
+    world: World, course: Course, writes: Sequence[Write], readings: Sequence[Readings]
+) -> Verdict:
+    """What was read, what is there in the end, and what the replicas' logs say."""
     config = Config.from_env(world.settings)
     judge = Judge(writes, config.near_ttl_s)
     for each in readings:
@@ -135,8 +137,7 @@ def judged(
         for line in replica.log_path.read_text().splitlines():
             if UNFORESEEN.search(line):  # a 503 or 504 has its traceback, too, so not that
                 judge.verdict.convict("unforeseen", line)
-    counts = sum((each.counts for each in readings), Counter[str]())
-    return Report(options, counts, writes, judge.finish(), chaos)
+    return judge.finish()
 
 
 def run_on(cassandra: Server, redis: Server, options: Options) -> Report:

@@ -1,6 +1,6 @@
 """A ring under load: what each node says of itself, and every request that failed, with its time.
 
-``ask`` speaks to one node and no other, which the driver's sessions are made to avoid.
+``ask`` speaks to one node and no other, which the driver takes care not to do.
 """
 
 from __future__ import annotations
@@ -10,87 +10,197 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
 from bench.servers import CassandraNode, ServerError
+from config import Config
 from db.cassandra_store import CassandraStore
 from db.catalog.generator import Generator
 from db.version import Expected, new_id
 from db.video import Changes
-from errors import ServiceError
+from tests.db.cassandra_world import ask_until_answered
 from tests.db.samples import draft
 
 ONE, ALL = 0x0001, 0x0005
-_STARTUP, _QUERY, _RESULT, _ROWS = 0x01, 0x07, 0x08, 2
-_SKIP_METADATA, _WARNED = 0x02, 0x08
-READS_PER_S, WRITES_PER_S = 300, 15
+_ERROR, _STARTUP, _QUERY, _ROWS = 0x00, 0x01, 0x07, 2
+_WITHOUT_METADATA, _WARNED = 0x02, 0x08
+READS_PER_S, LIVES_PER_S = 300, 5
 
 
 def ask(node: CassandraNode, cql: str, consistency: int = ONE) -> list[list[bytes]]:
-    """The cells of the rows with which this very node answers; raises ServerError with its words."""
+    """The cells with which this very node answers; ServerError with its words when it refuses."""
+    text = cql.encode()
+    query = struct.pack(">I", len(text)) + text
+    query += struct.pack(">HB", consistency, _WITHOUT_METADATA)
+    version = b"\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0"
     with socket.create_connection((node.host, node.port), timeout=60) as connection:
-        stream = connection.makefile("rb")
-        pairs = [_string(text) for text in ("CQL_VERSION", "3.0.0")]
-        connection.sendall(_frame(_STARTUP, struct.pack(">H", 1) + b"".join(pairs)))
-        _answer(stream)
-        text = cql.encode()
-        query = (
-            struct.pack(">I", len(text)) + text + struct.pack(">HB", consistency, _SKIP_METADATA)
-        )
-        connection.sendall(_frame(_QUERY, query))
-        opcode, body = _answer(stream)
-    return _cells(body) if opcode == _RESULT else []
+        answers = connection.makefile("rb")
+        for opcode, body in ((_STARTUP, version), (_QUERY, query)):
+            connection.sendall(struct.pack(">BBhBI", 0x04, 0, 0, opcode, len(body)) + body)
+            answer = _answer(answers)
+    return _cells(answer)
 
 
-def _string(text: str) -> bytes:
-    return struct.pack(">H", len(text)) + text.encode()
-
-
-def _frame(opcode: int, body: bytes) -> bytes:
-    return struct.pack(">BBhBI", 0x04, 0, 0, opcode, len(body)) + body
-
-
-def _answer(stream: BinaryIO) -> tuple[int, bytes]:
-    _, flags, _, opcode, size = struct.unpack(">BBhBI", stream.read(9))
-    body = stream.read(size)
-    if opcode == 0:
-        raise ServerError(body[6:].decode(errors="replace"))
+def _answer(answers: BinaryIO) -> bytes:
+    head = answers.read(9)
+    if len(head) < 9:
+        raise ConnectionError("the node hung up")
+    _, flags, _, opcode, size = struct.unpack(">BBhBI", head)
+    body = answers.read(size)
     if flags & _WARNED:
-        at = 2
-        for _ in range(int.from_bytes(body[:2], "big")):
+        warnings, at = int.from_bytes(body[:2], "big"), 2
+        for _ in range(warnings):
             at += 2 + int.from_bytes(body[at : at + 2], "big")
         body = body[at:]
-    return opcode, body
+    if opcode == _ERROR:
+        raise ServerError(body[6:].decode(errors="replace"))
+    return body
 
 
 def _cells(body: bytes) -> list[list[bytes]]:
-    kind, _, columns, rows = struct.unpack_from(">IIII", body) if len(body) >= 16 else (0, 0, 0, 0)
-    if kind != _ROWS:
+    """A result without metadata and pages; empty when it is not one of rows."""
+    if len(body) < 16 or int.from_bytes(body[:4], "big") != _ROWS:
         return []
-    at, found = 16, []
+    _, _, columns, rows = struct.unpack_from(">IIII", body)
+    at, cells = 16, []
     for _ in range(rows * columns):
         (size,) = struct.unpack_from(">i", body, at)
-        found.append(body[at + 4 : at + 4 + max(size, 0)])
+        cells.append(body[at + 4 : at + 4 + max(size, 0)])
         at += 4 + max(size, 0)
-    return [found[start : start + columns] for start in range(0, len(found), columns)]
+    return [cells[start : start + columns] for start in range(0, len(cells), columns)]
 
 
-async def whole(ring: Sequence[CassandraNode], table: str) -> int:
-    """How many rows a table has; returns when every node sees every other one up."""
-    async with asyncio.timeout(60):
+async def count(ring: Sequence[CassandraNode], table: str) -> int:
+    """How many rows there are; not before every node sees every other one up again."""
+    cql = f"SELECT COUNT(*) FROM {table}"
+    async with asyncio.timeout(90):
         while True:
             try:
-                counts = [
-                    await asyncio.to_thread(ask, node, f"SELECT COUNT(*) FROM {table}", ALL)
-                    for node in ring
-                ]
+                found = [await asyncio.to_thread(ask, node, cql, ALL) for node in ring]
             except (ServerError, OSError):
                 await asyncio.sleep(0.2)
                 continue
-            numbers = {int.from_bytes(count[0][0], "big") for count in counts}
-            assert len(numbers) == 1
-            return numbers.pop()
+            (number,) = {int.from_bytes(row[0], "big") for (row,) in found}
+            return number
+
+
+def config_of_ring(
+    ring: Sequence[CassandraNode], hosts: Sequence[str] = (), **settings: Any
+) -> Config:
+    return Config(
+        cassandra_host=tuple(hosts) or tuple(node.host for node in ring),
+        cassandra_port=ring[0].port,
+        **settings,
+    )
+
+
+async def filled(store: CassandraStore, catalogue: str, rows: int) -> dict[str, bytes]:
+    """Loads so many rows and reads each: the bytes by id. Nodes that never read are slow at it."""
+    stored = list(Generator(1, catalogue).rows(rows))
+    for start in range(0, rows, 20):
+        some = stored[start : start + 20]
+        await ask_until_answered(lambda some=some: store.load(some))  # type: ignore[misc]
+    found = {}
+    for _ in range(3):
+        for each in stored:
+            video_id = each.row["id"]
+            row = await ask_until_answered(lambda key=video_id: store.video(key))  # type: ignore[misc]
+            found[video_id] = orjson.dumps(row)
+    return found
+
+
+class Failure(NamedTuple):
+    """A request that failed: when it began and how long it took, in seconds, and the reason."""
+
+    began: float
+    taken: float
+    what: str
+    why: str
+
+
+class Load:
+    """Reads of known rows, and lives of other rows, at a fixed rate however late answers are.
+
+    ``kept`` are the rows whose last write was acknowledged, ``failed`` the requests that failed or
+    read other bytes than before.
+    """
+
+    def __init__(self, store: CassandraStore, known: dict[str, bytes]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failed: list[Failure] = []
+        self.slowest: dict[str, float] = {}
+        self.kept: dict[str, bytes] = {}
+        self._store = store
+        self._known = list(known.items())
+        self._stopping = False
+
+    def failed_since(self, moment: float) -> list[Failure]:
+        """Those that began at that moment of the monotonic clock, or later."""
+        return [failure for failure in self.failed if failure.began >= moment]
+
+    async def run(self) -> None:
+        every = READS_PER_S // LIVES_PER_S
+        due = time.monotonic()
+        async with asyncio.TaskGroup() as requests:
+            number = 0
+            while not self._stopping:
+                requests.create_task(self._read(*self._known[number % len(self._known)]))
+                if number % every == 0:
+                    requests.create_task(self._live(keep=number % (2 * every) == 0))
+                number += 1
+                due += 1 / READS_PER_S
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    async def _read(self, video_id: str, expected: bytes) -> None:
+        row = await self._noted("read", self._store.video(video_id))
+        if row is not None and orjson.dumps(row) != expected:
+            self.failed.append(Failure(time.monotonic(), 0, "read", "other bytes"))
+
+    async def _live(self, keep: bool) -> None:
+        video_id = new_id()
+        row = await self._noted("create", self._store.create(video_id, draft("ring"), None))
+        if row is None:
+            return
+        changes = Changes({"title": "Changed"})
+        update = self._store.update(video_id, changes, Expected())
+        written = await self._noted("update", update)
+        if written is None:
+            return
+        if keep:
+            self.kept[video_id] = orjson.dumps(written.after)
+        else:
+            await self._noted("delete", self._store.delete(video_id, Expected()))
+
+    async def _noted(self, what: str, request: Awaitable[Any]) -> Any:
+        began = time.monotonic()
+        try:
+            answer = await request
+        except Exception as error:  # noqa: BLE001 - each is evidence
+            taken = time.monotonic() - began
+            why = f"{type(error).__name__} of {type(error.__cause__).__name__}"
+            self.failed.append(Failure(began, taken, what, why))
+            return None
+        self.counts[what] += 1
+        self.slowest[what] = max(self.slowest.get(what, 0), time.monotonic() - began)
+        return answer
+
+
+@asynccontextmanager
+async def loaded(store: CassandraStore, known: dict[str, bytes]) -> AsyncIterator[Load]:
+    """A block under load; at its end every acknowledged write is looked for."""
+    load = Load(store, known)
+    running = asyncio.create_task(load.run())
+    try:
+        yield load
+    finally:
+        load.stop()
+        await running
+    for video_id, expected in load.kept.items():
+        assert orjson.dumps(await store.video(video_id)) == expected

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import resource
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.http.samples import data, post
 from tests.http.service import RunningService, running
 from tests.http.wire import BOUND_S, Conversation, parse, request, talk
+from tests.wire.twins import counted
 
 NEAR = {"NEAR_TTL_S": "600"}
 LAST = request("GET", "/healthz", "Connection: close")
@@ -171,17 +169,6 @@ def test_a_request_that_is_half_there_sees_a_write_of_another(
             while piece := connection.recv(65_536):
                 received += piece
         assert parse(received)[1].json()["data"]["title"] == title
-
-
-def counted(client: httpx.Client) -> Counter[tuple[str, ...]]:
-    """Requests so far, by (route, method, outcome, layer)."""
-    found: Counter[tuple[str, ...]] = Counter()
-    for line in client.get("/metrics").text.splitlines():
-        if line.startswith("content_request_seconds_count{"):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-            key = tuple(labels[name] for name in ("route", "method", "outcome", "layer"))
-            found[key] += int(float(line.rsplit(" ", 1)[1]))
-    return found
 
 
 def test_each_request_is_counted_once_by_whichever_way_it_went(lane: RunningService) -> None:

@@ -17,6 +17,7 @@ from tests.cache.redis_world import calls, command
 from tests.http.samples import post
 from tests.http.service import RunningService, running
 from tests.http.wire import BOUND_S, Answer, parse, request, talk
+from tests.wire.twins import counted
 
 DEADLINE_S = 0.3
 LAST = request("GET", "/healthz", "Connection: close")
@@ -179,6 +180,17 @@ def test_a_row_that_is_not_in_redis_is_asked_for_once(world: Asking) -> None:
         connection.sendall(request("GET", f"/content/{other}"))
         assert one_answer(connection).headers["cache-status"] == STORE
         assert calls(world.redis)["mget"] == 1  # the onion does not ask again
+
+
+def test_each_hit_in_redis_is_counted_once(world: Asking) -> None:
+    before = counted(world.service.client)
+    said = talk(world.service, *[world.plain] * 8, LAST, quiet_s=2.0)
+    assert {each.headers.get("cache-status") for each in said.answers} == {
+        "content; hit; detail=redis",
+        None,
+    }
+    row = "/content/{id}"
+    assert (counted(world.service.client) - before)[row, "GET", "ok", "redis"] == 8
 
 
 def test_what_is_near_is_not_asked_for(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import httpx
 
 from tests.http.service import RunningService, running
 from tests.http.wire import Answer, talk
@@ -66,3 +69,14 @@ def twins(folder: Path, settings: Mapping[str, str]) -> Iterator[Twins]:
         running({**shared, "FAST_LANE": "0"}, plain) as without,
     ):
         yield Twins(with_lane, without)
+
+
+def counted(client: httpx.Client) -> Counter[tuple[str, ...]]:
+    """Requests so far, by (route, method, outcome, layer)."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith("content_request_seconds_count{"):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            key = tuple(labels[name] for name in ("route", "method", "outcome", "layer"))
+            found[key] += int(float(line.rsplit(" ", 1)[1]))
+    return found

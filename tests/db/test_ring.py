@@ -1,0 +1,153 @@
+"""Three nodes: a schema that everybody makes, one node dead, a table altered, pages in a restart.
+
+The nodes say that they are in ``eu-west``, so nothing here works by assuming ``datacenter1``. One
+ring for the module; each test leaves it whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bench.servers import CassandraNode, cassandra_ring
+from db.cassandra_store import CassandraStore
+from db.version import Expected, new_id
+from errors import Late, ServiceError, Unavailable
+from tests.db.cassandra_world import ask_until_answered, is_up, opened
+from tests.db.ring_world import Failure, ask, config_of_ring, count, filled, loaded
+from tests.db.samples import draft, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+DATACENTER = "eu-west"
+LOADED_ROWS = 500
+IN_FLIGHT_S = 0.2
+"""How long after a kill a request may still go to the dead node: until its end is noticed."""
+DEAD_S = 8.0
+"""How long a node stays dead: the others take 5 to 6 s to see that it is."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def ring() -> Iterator[list[CassandraNode]]:
+    with cassandra_ring(heap="512M", datacenter=DATACENTER) as nodes:
+        yield nodes
+
+
+async def together(do: Callable[[CassandraNode], Any], ring: list[CassandraNode]) -> None:
+    await asyncio.gather(*(asyncio.to_thread(do, node) for node in ring))
+
+
+async def load_catalogue(ring: list[CassandraNode], host: str) -> int:
+    """``python -m db.catalog generate``, to its end; its status."""
+    settings = {"CASSANDRA_HOST": host, "CASSANDRA_PORT": str(ring[0].port)}
+    command = f"-m db.catalog generate {LOADED_ROWS}".split()
+    loader = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=ROOT, env=os.environ | settings
+    )
+    return await loader.wait()
+
+
+def tables_of(node: CassandraNode) -> dict[bytes, bytes]:
+    where = "keyspace_name = 'content'"
+    cql = f"SELECT table_name, id FROM system_schema.tables WHERE {where}"
+    replication = ask(node, f"SELECT replication FROM system_schema.keyspaces WHERE {where}")
+    assert replication[0][0].endswith(b"eu-west\x00\x00\x00\x013")
+    return {name: table_id for name, table_id in ask(node, cql)}
+
+
+async def test_everybody_creates_the_schema_and_there_is_one(ring: list[CassandraNode]) -> None:
+    hosts = [node.host for node in ring]
+    orders = [hosts[:1], hosts[1:2], hosts[2:], hosts, hosts[::-1], hosts[1:] + hosts[:1]]
+    stores = [CassandraStore(config_of_ring(ring, order)) for order in orders]
+    try:
+        loading = asyncio.create_task(load_catalogue(ring, hosts[1]))
+        await asyncio.gather(*(store.open() for store in stores))
+        for store in stores:
+            await eventually(lambda store=store: is_up(store), 60)  # type: ignore[misc]
+        assert await loading == 0
+        rows = {}
+        for store in stores:
+            key = new_id()
+            rows[key] = await ask_until_answered(
+                lambda store=store, key=key: store.create(key, draft("ring"), None)  # type: ignore[misc]
+            )
+        tables = [tables_of(node) for node in ring]
+        assert set(tables[0]) == {b"video", b"video_by_genre"}
+        assert tables[1:] == tables[:-1]
+        before = await count(ring, "content.video")
+        assert before >= LOADED_ROWS + len(rows)
+
+        await together(CassandraNode.stop, ring)
+        await together(CassandraNode.start, ring)
+        assert await count(ring, "content.video") == before
+        assert [tables_of(node) for node in ring] == tables
+        for store in stores:
+            for key, row in rows.items():
+                found = await ask_until_answered(lambda s=store, key=key: s.video(key))  # type: ignore[misc]
+                assert found == row
+    finally:
+        await asyncio.gather(*(store.close() for store in stores))
+    for node in ring:
+        # a table made twice has left a folder of its first id, even if it is gone
+        folders = (node.folder / "data" / "content").iterdir()
+        assert Counter(each.name.split("-")[0] for each in folders) == {
+            "video": 1,
+            "video_by_genre": 1,
+        }
+        assert node.log_path
+        assert "ID mismatch" not in node.log_path.read_text(errors="replace")
+
+
+async def test_the_data_centre_is_found_or_told(ring: list[CassandraNode]) -> None:
+    async with opened(config_of_ring(ring, cassandra_dc=DATACENTER)):
+        pass
+    async with opened(config_of_ring(ring, cassandra_dc="dc1"), wait=False) as store:
+
+        async def told() -> bool:
+            return DATACENTER in store.state()[1]
+
+        await eventually(told)
+        state, reason = store.state()
+        assert state == "starting"
+        assert "CASSANDRA_DC" in reason
+        with pytest.raises(Unavailable):
+            await store.video(new_id())
+
+
+@pytest.mark.parametrize("victim", [2, 0], ids=["third", "first"])
+async def test_a_dead_node_fails_no_read_and_no_write(
+    ring: list[CassandraNode], victim: int
+) -> None:
+    """Nor does one that comes back and has forgotten every prepared statement."""
+    async with opened(config_of_ring(ring)) as store:
+        known = await filled(store, "generated", LOADED_ROWS)
+        async with loaded(store, known) as load:
+            await asyncio.sleep(2)
+            before = time.monotonic()
+            await asyncio.to_thread(ring[victim].kill)
+            killed = time.monotonic()
+            await asyncio.sleep(DEAD_S)
+            await asyncio.to_thread(ring[victim].start)
+            back = time.monotonic()
+            await asyncio.sleep(3)
+        print(f"dead for {back - killed:.1f} s", load.counts, load.slowest)
+        print("in flight:", Counter(f[2:] for f in load.failed if before - 1 < f.began))
+        assert not load.failed_since(killed + IN_FLIGHT_S), told(load.failed, killed)
+        assert store.state() == ("up", "")
+    await count(ring, "content.video")
+
+
+def told(failed: list[Failure], moment: float) -> str:
+    when = [failure.began - moment for failure in failed]
+    kinds = Counter(failure[2:] for failure in failed)
+    return f"{kinds} from {min(when, default=0):.2f} to {max(when, default=0):.2f} s"
