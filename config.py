@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class ConfigError(ValueError):
@@ -38,6 +39,14 @@ def _seconds(text: str) -> float:
     if not 0 < value <= 86_400:
         raise ValueError("has to be a number of seconds above 0, at most 86,400")
     return value
+
+
+def _redis_url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if scheme not in ("redis", "rediss", "unix") or not separator or not rest:
+        raise ValueError("has to be a redis://, rediss:// or unix:// URL")
+    _ = urlsplit(text).port  # raises ValueError for one that is no number
+    return text
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -109,7 +118,7 @@ class Config:
     redis_url: str | None = setting(
         "REDIS_URL",
         None,
-        _filled,
+        _redis_url,
         "instead of host and port, with user, password, database; rediss:// for TLS",
         secret=True,
     )

@@ -103,8 +103,17 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
-    app.state.lane = Lane(near, redis, metrics, config.cache_control) if config.fast_lane else None
+    app.state.lane = _lane(config, near, redis, metrics)
     return app
+
+
+def _lane(
+    config: Config, near: Near, redis: RedisRows | None, metrics: RequestMetrics
+) -> Lane | None:
+    """With CORS every answer says what its origin may do with it, which the lane does not know."""
+    if not config.fast_lane or config.cors_origins:
+        return None
+    return Lane(near, redis, metrics, config.cache_control)
 
 
 def _near_bytes(config: Config) -> int:

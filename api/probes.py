@@ -45,6 +45,7 @@ class Probes:
         ctx.answer(data)
         if overall == "starting":
             ctx.status = 503
+            ctx.headers[b"retry-after"] = b"1"
             ctx.body = orjson.dumps({"status": "failed", "message": "starting", "data": data})
         ctx.headers[b"cache-control"] = b"no-store"
 

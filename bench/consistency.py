@@ -71,6 +71,7 @@ class Report:
             *(f"old answers from {layer}: {_spread(sorted(late[layer]))}" for layer in late),
             f"writes that some later answer did not have: {sum(lag > 0 for lag in lags):,}",
             f"how long, over all writes: {_spread(lags)}",
+            f"went back behind a write under way whose intent was lost: {self.verdict.unfenced}",
             f"violations: {dict(self.verdict.violations) or 'none'}",
         ]
         return lines + self.verdict.examples
@@ -103,9 +104,10 @@ def run_load(world: World, options: Options) -> Report:
     chaos = Chaos(world, options)
     chaos.run()
     writes, *readings = [_received(pipe) for pipe in pipes]
-    verdict = judged(world, course, writes, readings)
+    judge = Judge(writes, Config.from_env(world.settings).near_ttl_s, chaos.unfenced_s)
+    examine(judge, world, course, readings)
     counts = sum((each.counts for each in readings), Counter[str]())
-    return Report(options, counts, writes, verdict, chaos.done)
+    return Report(options, counts, writes, judge.finish(), chaos.done)
 
 
 def _started(context: SpawnContext, target: Callable[[Course, Pipe], None], course: Course) -> Pipe:
@@ -122,22 +124,18 @@ def _received(pipe: Pipe) -> Any:
         return pipe.recv()
 
 
-def judged(
-    world: World, course: Course, writes: Sequence[Write], readings: Sequence[Readings]
-) -> Verdict:
+def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readings]) -> None:
     """What was read, what is there in the end, and what the replicas' logs say."""
-    config = Config.from_env(world.settings)
-    judge = Judge(writes, config.near_ttl_s)
     for each in readings:
         judge.readings(each)
     time.sleep(SETTLED_S)
+    config = Config.from_env(world.settings)
     check_end(world, course, judge, asyncio.run(rows_in_store(config, course.ids)))
     for replica in world.replicas:
         assert replica.log_path is not None
         for line in replica.log_path.read_text().splitlines():
             if UNFORESEEN.search(line):  # a 503 or 504 has its traceback, too, so not that
                 judge.verdict.convict("unforeseen", line)
-    return judge.finish()
 
 
 def run_on(cassandra: Server, redis: Server, options: Options) -> Report:

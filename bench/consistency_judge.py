@@ -56,12 +56,14 @@ def _first(one: Write, other: Write) -> Write:
 class Verdict:
     """``violations`` by kind, with ``examples``; ``late_s`` is how late each answer was that was
     rightly old, by layer, and ``lag_s`` how long each acknowledged write was still missing from
-    some answer of another replica (0: from none)."""
+    some answer of another replica (0: from none). ``unfenced`` counts answers that went back
+    behind a state which was not acknowledged yet, after Redis had lost its intent."""
 
     violations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     late_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lag_s: list[float] = field(default_factory=list)
+    unfenced: int = 0
 
     def convict(self, kind: str, detail: str) -> None:
         self.violations[kind] += 1
@@ -70,11 +72,14 @@ class Verdict:
 
 
 class Judge:
-    """Knows every write of a run; tell it what was read."""
+    """Knows every write of a run, and when Redis lost intents; tell it what was read."""
 
-    def __init__(self, writes: Sequence[Write], near_ttl_s: float) -> None:
+    def __init__(
+        self, writes: Sequence[Write], near_ttl_s: float, unfenced_s: Sequence[float] = ()
+    ) -> None:
         self.verdict = Verdict()
         self.writes, self._near_ttl_s = writes, near_ttl_s
+        self._unfenced_s = unfenced_s
         self._by_number = {write.number: write for write in writes}
         self._deletions: dict[int, list[Write]] = defaultdict(list)
         self._lag_s: dict[int, float] = {write.number: 0.0 for write in writes if write.held}
@@ -123,7 +128,7 @@ class Judge:
         if newer is not None and newer.answered_s < doubt.start_s:
             self._late(doubt, newer)
         if doubt.position != ABSENT and position < doubt.seen and doubt.layer != "collapsed":
-            self.verdict.convict("went back", f"{doubt} had {self._of(doubt)}")
+            self._went_back(doubt)
 
     def final(self, key: int, replica: int, position: int, now_s: float) -> None:
         """What a replica, or the store (-1), says when all is long over."""
@@ -143,6 +148,17 @@ class Judge:
             return doubt.position
         deletions = self._deletions[doubt.key]
         return max((each.position for each in deletions if each.sent_s < doubt.end_s), default=0)
+
+    def _went_back(self, doubt: Doubt) -> None:
+        """Nobody promises anything of a state that is not acknowledged, but while its write is
+        fenced it cannot be seen and then be gone. Without the fence it can: an older one may be
+        filled, until the write's end deletes that."""
+        write = self._find(doubt.key, doubt.seen)
+        if write is not None and any(write.sent_s < s < doubt.end_s for s in self._unfenced_s):
+            self.verdict.unfenced += 1
+        else:
+            detail = f"{doubt} had {self._of(doubt)}, seen was {write and _told(write)}"
+            self.verdict.convict("went back", detail)
 
     def _late(self, doubt: Doubt, newer: Write) -> None:
         late_s = doubt.start_s - newer.answered_s
@@ -170,8 +186,11 @@ class Judge:
     def _of(self, doubt: Doubt) -> str:
         if doubt.position == ABSENT:
             return "no row"
-        found = [w for w in self.writes if w.position == doubt.position and w.key == doubt.key]
-        return _told(found[0]) if found else f"position {doubt.position}"
+        write = self._find(doubt.key, doubt.position)
+        return _told(write) if write else f"position {doubt.position}"
+
+    def _find(self, key: int, position: int) -> Write | None:
+        return next((w for w in self.writes if (w.key, w.position) == (key, position)), None)
 
 
 def _told(write: Write) -> str:

@@ -33,7 +33,7 @@ FAULTS_MAX = 20
 ROUND = 499
 """Requests in a connection's round; a prime, so that no two rounds march in step."""
 SPELLINGS = ("query", "upper", "head", "condition")
-PLAIN_WEIGHT = 60
+PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""
 NICE = 5  # readers take what the others leave: a writer has to know at once what was acknowledged
 

@@ -29,7 +29,7 @@ class Options:
     readers: int = 2
     writers: int = 4
     keys: int = 20
-    pause_s: float = 0.01
+    pause_s: float = 0.02
     calm: bool = False
     restart_redis: bool = False
 
@@ -66,11 +66,13 @@ class World:
 
 
 class Chaos:
-    """Breaks things at their times; ``done`` counts what was done."""
+    """Breaks things at their times; ``done`` counts what was done, ``unfenced_s`` has the moments
+    around everything that made Redis lose the intents of writes under way."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
         self.done: Counter[str] = Counter()
+        self.unfenced_s: list[float] = []
         now = time.monotonic()
         self._until = now + options.seconds
         self._every_s: dict[Callable[[], None], float] = {}
@@ -86,6 +88,8 @@ class Chaos:
             for act in [act for act, due in self._due.items() if due <= now]:
                 act()
                 self.done[act.__name__] += 1
+                if act in (self.evict, self.restart):
+                    self.unfenced_s += now, time.monotonic()
                 self._due[act] = now + self._every_s.get(act, float("inf"))
             time.sleep(TICK_S)
 

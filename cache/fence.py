@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 TRIES = 20
 PAUSE_S = 0.05
+CLOSE_S = 3.0
 GIVE_UP_S = 3_600.0  # a value lives no longer than that in Redis
 
 
@@ -43,9 +44,14 @@ class Fence:
         return await asyncio.shield(self._spawn(self._around(set(keys), write, touched)))
 
     async def close(self) -> None:
-        """Waits for writes under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Waits for writes under way, but not for what has no end in sight: what is given up then
+        is bounded by the intents and the TTL, as if the process had died."""
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

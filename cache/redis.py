@@ -160,6 +160,11 @@ class RedisRows:
         keys, args = self._keys([key])[:2], (lease.token, entry.pack(), _ms(ttl_s))
         return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
+    def release(self, key: str, lease: Lease) -> None:
+        """Gives a granted lease back, unfilled; at worst another's, who then does not fill."""
+        if lease.epoch == self._session.run:
+            self._calls.start(SETTLE, self._keys([key]), (lease.token,), self._deadline_s, bool)
+
     async def intend(self, keys: Sequence[str]) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
         the intent expires. Raises Unavailable when it cannot be placed: do not write then."""

@@ -26,7 +26,7 @@ from cache.singleflight import Flight, SingleFlight
 from db.store import VideoStore, Written
 from db.version import Expected, etag
 from db.video import Changes, Row
-from errors import NotFound
+from errors import NotFound, ServiceError
 
 Load = Callable[[], Awaitable[Entry]]
 
@@ -113,7 +113,12 @@ class CachedVideoStore:
             return Answer(lease, "redis")
         if lease is not None and lease.held and (filled := await self._others_fill(key)):
             return Answer(filled, "redis")
-        entry = await _read(load)
+        try:
+            entry = await _read(load)
+        except BaseException:
+            if lease is not None and lease.granted:
+                self.redis.release(key, lease)  # others need not wait for what is not coming
+            raise
         if lease is not None and lease.granted:
             self.redis.start_fill(key, lease, entry, self._ttl_s(key, entry))
         return Answer(entry, "store")
@@ -139,9 +144,14 @@ class CachedVideoStore:
         age_s = time.monotonic() - self._genres_at
         if age_s > GENRES_FRESH_S and not self._genre_flight:
             self._refresh = asyncio.create_task(self._genre_flight.do("", self._read_genres))
-        if age_s > GENRES_MAX_S:
-            return (await self._genre_flight.do("", self._read_genres))[0]
-        return self._genres
+            self._refresh.add_done_callback(_seen)
+        if age_s > GENRES_MAX_S or not self._genres:
+            try:
+                return (await self._genre_flight.do("", self._read_genres))[0]
+            except ServiceError:
+                if not self._genres:
+                    raise
+        return self._genres  # an old list is better than none
 
     async def _read_genres(self, flight: Flight[list[str]]) -> list[str]:
         started = time.monotonic()
@@ -197,6 +207,12 @@ def entry_of(data: Any, tag: bytes = b"") -> Entry:
     if not tag:
         tag = b'"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
     return Entry(body, tag, time.time())
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """A refresh that fails is tried again by the next reader; nobody waits for its error."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _read(load: Load) -> Entry:

@@ -16,7 +16,7 @@ import orjson
 
 from db.cassandra import UNSET, Cassandra
 from db.store import Entry, Stored, Written
-from db.version import version_us
+from db.version import next_version, version_us
 from db.video import COLUMNS, Row, genres_left, shape
 from errors import Late, OutcomeUnknown, ServiceError, Unavailable
 
@@ -131,42 +131,72 @@ class Writes:
     async def _decide(
         self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
     ) -> bool:
-        """Executes a transaction, a second time when the first answer is late. Such a retry that
-        is refused has still succeeded when the row ``holds`` what was to be written."""
-        late = False
+        """Executes a transaction; when the answer is late, asks what became of it. Raises
+        OutcomeUnknown when that is late, too."""
         try:
-            for _ in range(2):
-                try:
-                    result = await self._cassandra.execute(cql, values)
-                except Late:
-                    late = True
-                    continue
-                applied = result.first().column_value_by_index(0)
-                if applied or (late and holds(await self.find(video_id))):
-                    await self.relist(*then)
-                    return True
-                return False
-        except (Late, Unavailable):
-            if not late:
-                raise  # it was never sent
-        raise OutcomeUnknown(self.spawn(self._settle(cql, values, video_id, holds, then)))
+            result = await self._cassandra.execute(cql, values)
+        except Late:
+            try:
+                held = await self._look(cql, values, video_id, holds, then)
+            except (Late, Unavailable):
+                held = None
+            if held is None:
+                settled = self.spawn(self._settle(cql, values, video_id, holds, then))
+                raise OutcomeUnknown(settled) from None
+            return held
+        applied = bool(result.first().column_value_by_index(0))
+        if applied:
+            await self.relist(*then)
+        return applied
+
+    async def _look(
+        self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
+    ) -> bool | None:
+        """Whether a transaction of unknown outcome holds; None: not known yet. An UPDATE or DELETE
+        is executed again: whatever the answer, a first one that a frozen node still has is refused
+        from then on, where a serial read could pass it. A CREATE is not: if it held, and the row
+        was deleted since, it would bring it back."""
+        if cql != CREATE:
+            result = await self._cassandra.execute(cql, values)
+            if result.first().column_value_by_index(0):
+                await self.relist(*then)
+                return True
+        found = await self.find(video_id)
+        if holds(found):
+            await self.relist(*then)
+            return True
+        if cql == CREATE and found is None:
+            return None
+        await self._mend(found, then)
+        return False
+
+    async def _mend(self, found: Stored | None, then: Lines) -> None:
+        """Brings the lists up to whatever row there is now. The transaction may have held and been
+        overtaken by a writer who took its genres for listed already."""
+        (before, after), created, version = then
+        genres = {genre for row in (before, after) if row is not None for genre in row["genres"]}
+        row = after or before
+        assert row is not None
+        union: Row = {"id": row["id"], "genres": sorted(genres)}
+        if found is None:
+            await self.relist(Written(union, None), created, next_version(version))
+        elif found.created == created:
+            now = found.row["lastupdated"]
+            await self.relist(Written(union, found.row), created, now)
+            await self.relist(Written(None, found.row), created, now)
 
     async def _settle(
         self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
     ) -> None:
-        """Executes the transaction again until it is answered, for as long as SETTLE_S: from then
-        on a first one that a frozen node still holds is refused. A serial read could pass it."""
+        """Finds out what became of a write, for as long as SETTLE_S, and finishes it if it held."""
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
-                result = await self._cassandra.execute(cql, values)
-                applied = result.first().column_value_by_index(0)
-                if applied or holds(await self.find(video_id)):
-                    await self.relist(*then)
+                if await self._look(cql, values, video_id, holds, then) is not None:
+                    return
             except ServiceError:
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+                pass
+            await asyncio.sleep(RETRY_S)
         logger.error("the outcome of a write to %s is still unknown", video_id)
 
     async def relist(self, written: Written, created: str, version: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from cache.entry import Entry
-from cache.keys import BY_QUERY, key_of, route_of
+from cache.keys import BY_QUERY, is_list, key_of, route_of
 from errors import NotFound
 from middleware.onion import JSON, Context, Middleware, Next
 
@@ -35,7 +35,8 @@ def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware
             await next()
             return
         path = ctx.scope["path"]
-        entry: Entry | NearEntry | None = near.get(path)  # most paths are keys as they stand
+        # a row's path is its key as it stands; a genre's is one only once it is encoded
+        entry: Entry | NearEntry | None = None if is_list(path) else near.get(path)
         key, layer = path, "near"
         if entry is None:
             key = None if MISSED in ctx.scope else key_of(path, ctx.scope["query_string"])

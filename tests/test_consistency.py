@@ -87,7 +87,7 @@ def test_a_state_is_replaced_by_whichever_later_write_was_acknowledged_first() -
         (read(2, 2.5, layer="store"), {"old from store"}),
         (read(2, 2.5, layer="collapsed"), set()),
         (read(2, 2.5, replica=0), {"its own write missed"}),
-        (read(ABSENT, 2.5, replica=0), {"its own write missed"}),
+        (read(ABSENT, 1.9, replica=0), {"its own write missed"}),
         (read(2, 1.9)._replace(seen=4), {"went back"}),
     ],
 )
@@ -97,11 +97,20 @@ def test_an_old_answer_is_convicted_by_where_it_came_from(
     assert convicted(WRITES, doubt) == violations
 
 
+def test_without_a_fence_a_state_may_go_again_until_its_write_is_answered() -> None:
+    writes = [write(1, 1.0), write(2, 9.0, sent_s=2.0)]
+    doubt = read(2, 4.0)._replace(seen=4)
+    for unfenced_s, violations in ((3.0, set()), (1.5, {"went back"}), (5.0, {"went back"})):
+        judge = Judge(writes, NEAR_TTL_S, [unfenced_s])
+        judge.doubt(doubt)
+        assert set(judge.finish().violations) == violations
+
+
 def test_absent_is_right_once_a_deletion_may_have_been_done() -> None:
     deletion = write(4, 5.0, method="DELETE", position=2 * 2 + 1, status=504)
-    absent = read(ABSENT, 4.6, replica=0)
+    absent = read(ABSENT, 4.6)
     assert convicted([*WRITES, deletion], absent) == set()
-    assert convicted([*WRITES, deletion._replace(status=412)], absent) == {"its own write missed"}
+    assert convicted([*WRITES, deletion._replace(status=412)], absent) == {"push missed"}
 
 
 def test_states_of_no_write_are_convicted() -> None:

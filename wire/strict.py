@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import httptools
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 TARGET_MAX_BYTES = 8_192
 HEAD_MAX_BYTES = 16_384
@@ -41,6 +41,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._method = ""
         self._due_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,6 +53,11 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._arrival is not None:
             self._arrival.cancel()
+        running = self._running
+        if running is not None and not running.response_complete:
+            # the parent tells only the newest, which may still wait for its turn
+            running.disconnected = True
+            running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -108,6 +114,13 @@ class StrictProtocol(HttpToolsProtocol):
     def start_request(self) -> None:
         """The head is there and within the limits."""
         super().on_headers_complete()
+        if self.expect_100_continue:
+            # a client that was not told to go on keeps its body: the next bytes are a request
+            self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -122,9 +135,13 @@ class StrictProtocol(HttpToolsProtocol):
         """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
         if self.transport.is_closing():
             return
-        if self._in_head and not self._is_idle():
+        if self.pipeline or (self._in_head and not self._is_idle()):
             # what was asked before is answered first, and then the connection ends
-            self.cycle.keep_alive = False
+            if not self._in_head:
+                self.pipeline.popleft()  # the refused one itself: its head was good, its body not
+            last = self.pipeline[0][0] if self.pipeline else self._running
+            if last is not None:
+                last.keep_alive = False
             self.flow.pause_reading()
             return
         status = self._refusal
@@ -140,6 +157,10 @@ class StrictProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         """Whether no request of this connection waits for its answer."""
         return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+
+    def _is_answering(self) -> bool:
+        cycle = self._running
+        return cycle is not None and cycle.response_started and not cycle.response_complete
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once
@@ -163,7 +184,11 @@ class StrictProtocol(HttpToolsProtocol):
             return
         if self.loop.time() < self._due_s:
             self._await_arrival()
-        elif self._silent or (self.cycle is not None and self.cycle.response_started):
+        elif self._silent or (
+            self.cycle is not None
+            and self.cycle.response_started
+            and not self.cycle.response_complete
+        ):
             self.transport.close()
         else:
             self._refusal = HTTPStatus.REQUEST_TIMEOUT

@@ -150,7 +150,6 @@ async def test_what_a_new_run_was_filled_with_meanwhile_is_deleted(
     assert await there.title(video_id) == "two"
 
 
-@pytest.mark.xfail(reason="close waits for GIVE_UP_S, an hour, while Redis is away")
 async def test_a_process_that_is_told_to_end_does_not_wait_for_a_redis_that_is_gone(
     redis: RedisServer, pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
 ) -> None:

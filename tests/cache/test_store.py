@@ -95,7 +95,6 @@ async def test_an_error_reaches_every_reader_and_is_kept_nowhere(here: Replica) 
     assert (await here.read(video_id)).layer == "store"
 
 
-@pytest.mark.xfail(reason="who fails keeps its lease, and others wait 0.3 s for its value")
 async def test_while_the_store_is_away_every_refusal_comes_at_once(
     pair: tuple[Replica, Replica],
 ) -> None:

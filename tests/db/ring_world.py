@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -28,7 +28,7 @@ from tests.db.samples import draft
 ONE, ALL = 0x0001, 0x0005
 _ERROR, _STARTUP, _QUERY, _ROWS = 0x00, 0x01, 0x07, 2
 _WITHOUT_METADATA, _WARNED = 0x02, 0x08
-READS_PER_S, LIVES_PER_S = 300, 5
+READS_PER_S, READS_A_LIFE, READS_A_PAGE = 300, 60, 30
 
 
 def ask(node: CassandraNode, cql: str, consistency: int = ONE) -> list[list[bytes]]:
@@ -123,7 +123,8 @@ class Failure(NamedTuple):
 
 
 class Load:
-    """Reads of known rows, and lives of other rows, at a fixed rate however late answers are.
+    """Reads of known rows, pages, and lives of other rows, due at fixed times however late the
+    answers are.
 
     ``kept`` are the rows whose last write was acknowledged, ``failed`` the requests that failed or
     read other bytes than before.
@@ -136,23 +137,27 @@ class Load:
         self.kept: dict[str, bytes] = {}
         self._store = store
         self._known = list(known.items())
+        self.reads_per_s = READS_PER_S
         self._stopping = False
 
-    def failed_since(self, moment: float) -> list[Failure]:
-        """Those that began at that moment of the monotonic clock, or later."""
-        return [failure for failure in self.failed if failure.began >= moment]
+    def failed_in(self, what: str, since: float, until: float = float("inf")) -> list[Failure]:
+        """Those that began between two moments of the monotonic clock; ``write``: all of these."""
+        kinds = {"create", "update", "delete"} if what == "write" else {what}
+        return [f for f in self.failed if f.what in kinds and since <= f.began < until]
 
     async def run(self) -> None:
-        every = READS_PER_S // LIVES_PER_S
         due = time.monotonic()
         async with asyncio.TaskGroup() as requests:
             number = 0
             while not self._stopping:
                 requests.create_task(self._read(*self._known[number % len(self._known)]))
-                if number % every == 0:
-                    requests.create_task(self._live(keep=number % (2 * every) == 0))
+                if number % READS_A_PAGE == 0:
+                    after = self._known[number % len(self._known)][0]
+                    requests.create_task(self._noted("page", self._store.ids(after, 7)))
+                if number % READS_A_LIFE == 0:
+                    requests.create_task(self._live(keep=number % (2 * READS_A_LIFE) == 0))
                 number += 1
-                due += 1 / READS_PER_S
+                due += 1 / self.reads_per_s
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def stop(self) -> None:

@@ -42,7 +42,6 @@ def test_a_request_with_an_origin_is_answered_as_by_the_app(
     assert len(plain.statuses) == 3
 
 
-@pytest.mark.xfail(reason="the lane does not say Vary: Origin, which the app says to everybody")
 @pytest.mark.parametrize("lines", [(), ("If-None-Match: *",)])
 def test_a_request_without_an_origin_varies_with_it_too(cors: Twins, lines: tuple[str]) -> None:
     path = near(cors)
@@ -52,7 +51,6 @@ def test_a_request_without_an_origin_varies_with_it_too(cors: Twins, lines: tupl
     assert lane == app
 
 
-@pytest.mark.xfail(reason="cache_lookup takes a decoded path for a key")
 def test_a_genre_with_a_percent_sign_is_not_taken_for_another(cors: Twins) -> None:
     """``a%2Fb``, asked for as ``a%252Fb``, decodes to what is the key of ``a/b``."""
     start = genre_name().replace(" ", "-")

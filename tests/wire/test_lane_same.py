@@ -15,6 +15,7 @@ from tests.wire.conftest import Warm, heat
 
 KEY, TAG, ID = "{key}", "{tag}", "{id}"
 """Stand for the row's path, tag and id in a case."""
+ABSENT = "/content/00000000-0000-4000-8000-000000000000"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PLAIN = request("GET", KEY)
 HOST = b"Host: localhost\r\n"
@@ -73,7 +74,7 @@ TARGETS = {
     "absolute": f"http://localhost{KEY}",
     "absolute, elsewhere": f"http://evil.example:8080{KEY}",
     "not a row": "/content/genre",
-    "absent": "/content/00000000-0000-4000-8000-000000000000",
+    "absent": ABSENT,
     "genre": "/content/genre/A%2FB",
     "genre, raw slash": "/content/genre/A/B",
     "genre, lower-case escape": "/content/genre/A%2fB",
@@ -180,6 +181,7 @@ CASES: dict[str, Case] = {
     **{f"{name} to a key": raw(request(name, KEY)) for name in ("OPTIONS", "PUT", "POST", "TRACE")},
     "CONNECT to a key": raw(request("CONNECT", KEY)),
     "PATCH without a body": raw(request("PATCH", KEY)),
+    "an absent row, known by now to be absent": raw(*[request("GET", ABSENT)] * 4),
     "two in one": raw(PLAIN + PLAIN),
     "hit, miss, hit in one": raw(PLAIN + request("GET", "/nowhere") + PLAIN),
     "half and half": raw(PLAIN[:20], PLAIN[20:]),

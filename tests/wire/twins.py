@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 
 from tests.http.service import RunningService, running
-from tests.http.wire import Answer, talk
+from tests.http.wire import BOUND_S, Answer, parse
 
-PAUSE_S = 0.02  # between two segments: enough to be two reads, most of the time
-QUIET_S = 0.3
+PAUSE_S = 0.01  # behind a whole answer: more of what one segment asked for may follow
+QUIET_S = 0.4  # where no answer comes, since a segment is only a part of a request
 _PASSING = re.compile(rb"(?<=\r\n)(date: |age: |server-timing: total;dur=|x-request-id: )[^\r]*")
 
 
@@ -44,14 +45,51 @@ class Twins(NamedTuple):
 
 
 def _outcome(service: RunningService, pieces: Sequence[bytes], methods: Sequence[str]) -> Outcome:
-    said = talk(service, *pieces, pause_s=PAUSE_S, quiet_s=QUIET_S, methods=methods)
+    """One segment after the other, each when what came before it is answered: what has to wait
+    for its turn is another matter, in which the lane may differ by being faster."""
+    received, closed = b"", False
+    with socket.create_connection((service.host, service.port), timeout=BOUND_S) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(piece)
+            said, closed = _hear(connection, methods, received)
+            received += said
+            if closed:
+                break
+    answers = parse(received, methods)
     return Outcome(
-        [mask(answer) for answer in said.answers],
-        [answer.body for answer in said.answers],
-        [answer.headers.get("cache-status") for answer in said.answers],
-        said.statuses,
-        said.closed,
+        [mask(answer) for answer in answers],
+        [answer.body for answer in answers],
+        [answer.headers.get("cache-status") for answer in answers],
+        [answer.status for answer in answers],
+        closed,
     )
+
+
+def _hear(connection: socket.socket, methods: Sequence[str], before: bytes) -> tuple[bytes, bool]:
+    """What comes until all of it is whole answers and a moment is silent; whether it closed."""
+    said = b""
+    while True:
+        is_whole = bool(said) and _is_whole(before + said, methods)
+        connection.settimeout(PAUSE_S if is_whole else QUIET_S)
+        try:
+            data = connection.recv(65_536)
+        except TimeoutError:
+            return said, False
+        except ConnectionResetError:
+            return said, True
+        if not data:
+            return said, True
+        said += data
+
+
+def _is_whole(received: bytes, methods: Sequence[str]) -> bool:
+    try:
+        parse(received, methods)
+    except (AssertionError, ValueError):
+        return False
+    return True
 
 
 def mask(answer: Answer) -> bytes:
