@@ -1,11 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
+EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
 
 .PHONY: install run stack test
 
 run: .venv/run
-	$(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
-	$(BIN)/python service.py
+	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
+	$(EMBEDDED) $(BIN)/python service.py
 
 stack: .venv/install
 	$(BIN)/python -m bench.stack

@@ -22,7 +22,8 @@ class ConfigError(ValueError):
 
 def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        value = int(text) if text.strip().isascii() else minimum - 1
+        digits = text.strip()
+        value = int(digits) if digits.isascii() and digits.isdecimal() else minimum - 1
         if not minimum <= value <= maximum:
             raise ValueError(f"has to be a whole number from {minimum:,} to {maximum:,}")
         return value

@@ -5,6 +5,7 @@ Read ``create_app`` first: it names every part once. Nothing happens at import.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -163,6 +164,14 @@ async def _reraise(request: Request, error: Exception) -> Response:
     raise error
 
 
+async def _try(store: VideoStore) -> None:
+    """Raises ConfigError when the store can never be used."""
+    try:
+        await store.open()
+    finally:
+        await store.close()
+
+
 def main() -> None:
     """Serves until told to stop; ends with status 2 and one line when a setting is wrong."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -172,6 +181,8 @@ def main() -> None:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
+        if not config.cassandra_host:
+            asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
         server.serve(config, create_app)
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)

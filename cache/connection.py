@@ -22,6 +22,7 @@ Argument = str | bytes | int
 
 UNSENT_MAX_BYTES = 1_048_576
 """Above it sending fails at once: a peer that does not read must not fill our memory."""
+FLUSH_BYTES = 65_536
 
 _NOTHING = object()
 
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_full = False
         self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
 
     def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
         """False: nothing was sent and ``on_reply`` is not called, as the connection is lost or
@@ -55,11 +57,14 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         # hiredis' stub says a tuple of one
         self._unsent.append(hiredis.pack_command(cast(Any, command)))
+        self._unsent_bytes += len(self._unsent[-1])
+        if self._unsent_bytes > FLUSH_BYTES:  # else a burst would pass by the bound on the unsent
+            self._flush()
         return True
 
     def _flush(self) -> None:
-        unsent, self._unsent = b"".join(self._unsent), []
-        if self._transport is not None and self.lost_because is None:
+        unsent, self._unsent, self._unsent_bytes = b"".join(self._unsent), [], 0
+        if unsent and self._transport is not None and self.lost_because is None:
             self._transport.write(unsent)
 
     async def call(self, *command: Argument) -> Reply:

@@ -180,7 +180,9 @@ class _Body:
                 if field is None:
                     ours = name in ("id", "lastupdated")
                     raise ValueError("is set by the service" if ours else "is not a known field")
-                if value is None and not field.required:
+                if value is None and field.required:
+                    raise ValueError("is required, and null is no value for it")
+                if value is None:
                     checked[name] = field.empty
                 else:
                     checked[name] = field.check(value)

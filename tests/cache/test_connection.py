@@ -54,6 +54,7 @@ async def test_replies_go_to_commands_in_order_and_pushes_in_between(ends: Ends)
     ends.send("B")
     ends.connection.data_received(b"+a\r\n>2\r\n+invalidate\r\n*1\r\n+k\r\n$1\r\nb\r\n")
     assert ends.events == [("A", b"a"), [b"invalidate", [b"k"]], ("B", b"b")]
+    await asyncio.sleep(0)  # what one turn of the loop sends leaves at its end
     assert ends.tap.written == b"*1\r\n$1\r\nA\r\n*1\r\n$1\r\nB\r\n"
 
 

@@ -180,6 +180,9 @@ def test_a_row_that_is_not_in_redis_is_asked_for_once(world: Asking) -> None:
         connection.sendall(request("GET", f"/content/{other}"))
         assert one_answer(connection).headers["cache-status"] == STORE
         assert calls(world.redis)["mget"] == 1  # the onion does not ask again
+        connection.sendall(request("GET", f"/content/{world.row_id.upper()}"))
+        assert one_answer(connection).headers["cache-status"].endswith("redis")
+        assert calls(world.redis)["mget"] == 2  # but it does for what comes next
 
 
 def test_each_hit_in_redis_is_counted_once(world: Asking) -> None:

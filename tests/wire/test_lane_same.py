@@ -1,7 +1,8 @@
 """The fast lane answers as the app does, byte for byte, whatever a request looks like.
 
 Each case is sent on a connection on which plain requests have gone before, so that the lane knows
-their head by heart, and is followed by plain ones, which must find the connection in order.
+their head by heart; twice, lest it learnt too much; and is followed by plain ones, which must find
+the connection in order.
 """
 
 from __future__ import annotations
@@ -182,6 +183,14 @@ CASES: dict[str, Case] = {
     "CONNECT to a key": raw(request("CONNECT", KEY)),
     "PATCH without a body": raw(request("PATCH", KEY)),
     "an absent row, known by now to be absent": raw(*[request("GET", ABSENT)] * 4),
+    "a later body that is a plain request": raw(
+        b"GET {key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n", PLAIN
+    ),
+    "a head that ends like a line": raw(
+        b"GET {key} HTTP/1.1\r\nX: ",
+        b"GET y\r\n" + HOST + b"\r\n" + PLAIN,
+        b"GET {key} HTTP/1.1\r\n" + HOST + b"\r\n" + PLAIN,
+    ),
     "two in one": raw(PLAIN + PLAIN),
     "hit, miss, hit in one": raw(PLAIN + request("GET", "/nowhere") + PLAIN),
     "half and half": raw(PLAIN[:20], PLAIN[20:]),
@@ -194,6 +203,7 @@ def fill(piece: bytes, warm: Warm) -> bytes:
     first, rest = warm.row_id[0], warm.row_id[1:]
     for name, value in (
         *(("{key}", warm.key), ("{tag}", warm.etag), ("{id}", warm.row_id)),
+        ("{size}", str(len(PLAIN) + len(warm.key) - len(KEY))),
         *(("{ID}", warm.row_id.upper()), ("{first}", f"{ord(first):x}"), ("{rest}", rest)),
     ):
         piece = piece.replace(name.encode(), value.encode())
@@ -203,13 +213,15 @@ def fill(piece: bytes, warm: Warm) -> bytes:
 @pytest.mark.parametrize("name", CASES)
 def test_the_lane_answers_as_the_app_does(warm: Warm, name: str) -> None:
     case = CASES[name]
-    if "genre" in name:
-        for service in warm.twins:
-            heat(service.client, warm.row_id)  # lists are kept for 5 s only
-    pieces = [fill(piece, warm) for piece in (PLAIN, PLAIN, *case.pieces, PLAIN, PLAIN)]
+    pieces = [fill(piece, warm) for piece in (PLAIN, PLAIN, *case.pieces * 2, PLAIN, PLAIN)]
     pieces.append(request("GET", "/healthz", "Connection: close"))
-    methods = ["GET", "GET", *case.methods] if case.methods else []
-    lane, plain = warm.twins.both(*pieces, methods=methods)
+    methods = ["GET", "GET", *case.methods * 2] if case.methods else []
+    for _ in range(3 if "genre" in name else 1):  # a list is kept for 5 s, and may go meanwhile
+        for service in warm.twins:
+            heat(service.client, warm.row_id)
+        lane, plain = warm.twins.both(*pieces, methods=methods)
+        if lane == plain:
+            break
     for mine, theirs in zip(lane.heads, plain.heads, strict=False):
         assert mine == theirs
     assert lane == plain
