@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from api.handlers import HOME_GENRES
 from api.request import PAGE_DEFAULT, PAGE_MAX
 from api.schemas import ID, STRING, UUID, Schema, record, schemas, success
-from db.video import GENRE
+from db.fields import GENRE
 from errors import (
     BadRequest,
     Conflict,
@@ -147,7 +147,7 @@ def _of_operations() -> dict[str, Any]:
     return {
         "Alive": _answer("It is.", alive),
         "Ready": _answer("It can serve.", success(ref("schemas", "Ready"))),
-        "NotReady": _answer("It could not serve yet, or is about to stop.", failed),
+        "NotReady": _answer("It could not serve yet.", failed, ("Retry-After",)),
         "Metrics": _answer("Samples.", STRING, media=CONTENT_TYPE_LATEST),
         "Contract": _answer("This document.", {"type": "object"}, ("ETag",)),
         "Page": _answer("The page.", STRING, page, media="text/html"),

@@ -12,8 +12,9 @@ from cache.entry import DATA, inner
 from cache.keys import genre_key
 from cache.store import Answer, CachedVideoStore
 from config import Config
+from db.fields import is_genre
 from db.version import etag, new_id
-from db.video import Row, is_genre, parse_changes, parse_draft
+from db.video import Row, parse_changes, parse_draft
 from errors import NotFound
 from middleware.cache_lookup import STATUS, answer
 from middleware.onion import Context

@@ -1,6 +1,6 @@
 """The schemas of the contract: what bodies and answers look like.
 
-They are made from what validates (``db.video.FIELDS``), so that the contract cannot say another
+They are made from what validates (``db.fields.FIELDS``), so that the contract cannot say another
 thing than the service does; a test holds both against each other and against real answers.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from db.fields import COLUMNS, FIELDS, GENRE, Field
 from db.store import GENRE_LIST
-from db.video import COLUMNS, FIELDS, GENRE, Field, build, parse_draft
+from db.video import build, parse_draft
 
 Schema = dict[str, Any]
 

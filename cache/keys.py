@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from db.fields import is_genre
 from db.version import parse_id
-from db.video import is_genre
 
 ROW = "/content/"
 GENRE = "/content/genre/"

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import orjson
 
 from db.cassandra import UNSET, Cassandra
+from db.fields import COLUMNS
 from db.store import Entry, Stored, Written
 from db.version import next_version, version_us
-from db.video import COLUMNS, Row, genres_left, shape
+from db.video import Row, genres_left, shape
 from errors import Late, OutcomeUnknown, ServiceError, Unavailable
 
 logger = logging.getLogger("content")

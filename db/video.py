@@ -1,149 +1,18 @@
-"""The row: its fields and what a request body may say about them.
-
-``FIELDS`` is the one definition: it validates request bodies here and describes them in
-``/openapi.json``. Nothing is coerced, because Cassandra's driver would: it binds 1.7 to an int as
-1, True as 1, and a string to a set as its characters.
-"""
+"""The row: what a request body may say about it, and what it is before and after a write."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from db.fields import FIELDS, TITLE_MAX
 from db.version import parse_version
 from errors import FieldError, Invalid
 
 Row = dict[str, Any]
 """A row as the API shows it, keys in the order of ``COLUMNS``."""
 
-INT32_MAX = 2**31 - 1
-TITLE_MAX = 500
-GENRE_MAX = 100
-GENRES_MAX = 20
-TEXT_MAX = 10_000
 SERIES_ONLY = "belongs to a series, not to a movie"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-Check = Callable[[object], Any]
-
-
-def _text(maximum: int = TEXT_MAX) -> Check:
-    def check(value: object) -> str:
-        if not isinstance(value, str):
-            raise ValueError("has to be a string")
-        if len(value) > maximum:
-            raise ValueError(f"has to be at most {maximum:,} characters")
-        if "\x00" in value or _SURROGATE.search(value):
-            raise ValueError("has a character that cannot be stored")
-        return value
-
-    return check
-
-
-def _title(value: object) -> str:
-    title: str = _text(TITLE_MAX)(value)
-    if not title.strip():
-        raise ValueError("has to be more than blanks")
-    return title
-
-
-def is_genre(text: str) -> bool:
-    """Whether ``text`` could be a genre's name at all."""
-    return (
-        0 < len(text) <= GENRE_MAX
-        and text not in (".", "..")  # no URL can name these: every client resolves them
-        and not _CONTROL.search(text)
-        and not _SURROGATE.search(text)
-    )
-
-
-def _texts(value: object) -> list[str]:
-    if not isinstance(value, list):
-        raise ValueError("has to be an array of strings")
-    check = _text()
-    try:
-        return sorted({check(text) for text in value})
-    except ValueError as error:
-        raise ValueError(f"every element {error}") from None
-
-
-def _genres(value: object) -> list[str]:
-    genres = _texts(value)
-    if not 1 <= len(genres) <= GENRES_MAX:
-        raise ValueError(f"has to name 1 to {GENRES_MAX} genres")
-    if not all(map(is_genre, genres)):
-        raise ValueError(f"a genre has 1 to {GENRE_MAX} characters, no control characters")
-    return genres
-
-
-def _integer(value: object) -> int:
-    if type(value) is not int:  # bool is an int to isinstance
-        raise ValueError("has to be an integer")
-    if not 0 <= value <= INT32_MAX:
-        raise ValueError(f"has to be between 0 and {INT32_MAX}")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("has to be true or false")
-    return value
-
-
-def _schema(kind: str, **bounds: object) -> dict[str, Any]:
-    return {"type": kind, **bounds}
-
-
-# what str.strip() takes away; \s is another set in JSON Schema's dialect, ECMA-262
-_BLANK = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_NOT_BLANK = rf"^[^\x00]*[^\x00{_BLANK}][^\x00]*$"
-
-TEXT = _schema("string", maxLength=TEXT_MAX, pattern=r"^[^\x00]*$")
-TEXTS = _schema("array", items=TEXT)
-INTEGER = _schema("integer", minimum=0, maximum=INT32_MAX)
-BOOLEAN = _schema("boolean")
-TITLE = _schema("string", minLength=1, maxLength=TITLE_MAX, pattern=_NOT_BLANK)
-GENRE = _schema("string", minLength=1, maxLength=GENRE_MAX, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
-GENRE["not"] = {"enum": [".", ".."]}
-# duplicates merge before they are counted: a few more than the contract promises may pass
-GENRES = _schema("array", items=GENRE, minItems=1, maxItems=GENRES_MAX)
-
-
-class Field(NamedTuple):
-    """One settable field: ``name`` in answers, ``spelling`` in the original's requests."""
-
-    name: str
-    spelling: str
-    check: Check
-    schema: dict[str, Any]
-    required: bool = False
-
-    @property
-    def empty(self) -> Any:
-        """What an absent value is in a row."""
-        return [] if self.schema["type"] == "array" else None
-
-
-FIELDS = (
-    Field("title", "title", _title, TITLE, required=True),
-    Field("description", "description", _text(), TEXT),
-    Field("genres", "genres", _genres, GENRES, required=True),
-    Field("cast", "cast", _texts, TEXTS),
-    Field("director", "director", _text(), TEXT),
-    Field("duration", "duration", _integer, INTEGER),
-    Field("rating", "rating", _text(), TEXT),
-    Field("releasedate", "releaseDate", _integer, INTEGER),
-    Field("isoriginal", "isOriginal", _boolean, BOOLEAN),
-    Field("ismovie", "isMovie", _boolean, BOOLEAN, required=True),
-    Field("locationuri", "locationURI", _text(), TEXT),
-    Field("thumbnailurl", "thumbnailURL", _text(), TEXT),
-    Field("trailerurl", "trailerURL", _text(), TEXT),
-    Field("regions", "regions", _texts, TEXTS),
-    Field("seasons", "seasons", _integer, INTEGER),
-)
-COLUMNS = ("id", "lastupdated", *(field.name for field in FIELDS))
 _BY_NAME = {field.name: field for field in FIELDS}
 _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.empty is not None)
 
@@ -181,7 +50,7 @@ class _Body:
                     ours = name in ("id", "lastupdated")
                     raise ValueError("is set by the service" if ours else "is not a known field")
                 if value is None and field.required:
-                    raise ValueError("is required, and null is no value for it")
+                    raise ValueError("is required")
                 if value is None:
                     checked[name] = field.empty
                 else:

@@ -16,8 +16,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 from api.openapi import contract
 from config import Config
+from db.fields import is_genre
 from db.version import parse_id
-from db.video import is_genre
 from service import create_app
 from tests.api.process import GENRES, IDS
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from db.video import FIELDS, TITLE_MAX
+from db.fields import FIELDS, TITLE_MAX
 from tests.api.process import IDS
 
 SERIES: dict[str, Any] = {"title": "t", "genres": ["a"], "isMovie": False}

@@ -13,7 +13,8 @@ import errors
 from api.components import FAILURES, components
 from api.openapi import OPERATIONS, contract, path
 from api.resource import Resource
-from db.video import GENRES_MAX, INT32_MAX, TITLE_MAX, apply, build, parse_changes, parse_draft
+from db.fields import GENRES_MAX, INT32_MAX, TITLE_MAX
+from db.video import apply, build, parse_changes, parse_draft
 from middleware.onion import Context
 from tests.api.conformance import Api, validator
 

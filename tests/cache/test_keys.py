@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from cache.keys import genre_key, is_list, is_row, key_of, route_of, row_key
-from db.video import is_genre
+from db.fields import is_genre
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

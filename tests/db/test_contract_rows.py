@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from db.fields import COLUMNS, INT32_MAX, TEXT_MAX, is_genre
 from db.store import CatalogueStore, Written
 from db.version import Expected, make_version, new_id, version_us
-from db.video import COLUMNS, INT32_MAX, TEXT_MAX, Changes, build, is_genre, parse_draft
+from db.video import Changes, build, parse_draft
 from errors import Invalid, NotFound
 from tests.db.samples import draft, genre_name, listed, loaded, long_ago
 

@@ -23,6 +23,7 @@ BOUND_S = 10.0
 async def serving(app: Any, protocol: Any = Protocol, **options: Any) -> AsyncIterator[int]:
     """The port of a server that runs as ``server.py`` has it, but for ``options``."""
     fixed = {"ws": "none", "server_header": False, "access_log": False, "log_config": None}
+    fixed["proxy_headers"] = False  # a wrapper around the app would hide its lane
     config = uvicorn.Config(app, http=protocol, **{**fixed, "lifespan": "on", **options})
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))

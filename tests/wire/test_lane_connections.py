@@ -97,24 +97,22 @@ def test_who_reads_nothing_of_many_hits_costs_little_and_hinders_nobody(
 ) -> None:
     exchange(lane, plain(row_id) * 100 + LAST)
     before = resident_bytes(lane)
-    silent = []
-    for _ in range(10):
+    silent, several = [], plain(row_id) * 1_000
+    for _ in range(5):
         connection = socket.create_connection((lane.host, lane.port), timeout=BOUND_S)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        connection.settimeout(0.2)
+        connection.settimeout(0.5)
         silent.append(connection)
-        try:
-            for _ in range(50):
-                connection.sendall(plain(row_id) * 100)  # 5,000 in all, 4 MB of answers
-        except TimeoutError:
-            pass  # it has stopped reading: right
+        with pytest.raises(TimeoutError):  # what it asks is not read any more, either
+            for _ in range(300):
+                connection.sendall(several)
     began = time.monotonic()
     assert lane.client.get(f"/content/{row_id}").status_code == 200
     assert time.monotonic() - began < 1.0
     grown = resident_bytes(lane) - before
     for connection in silent:
         connection.close()
-    assert grown < 80_000_000  # 8 MB each, most of it requests that were read at once
+    assert grown < 50_000_000  # some 4 MB each: requests that had been read when it was noticed
 
 
 def test_who_reads_late_gets_every_answer(lane: RunningService, row_id: str) -> None:

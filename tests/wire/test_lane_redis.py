@@ -147,6 +147,21 @@ def test_many_by_heart_one_after_the_other_while_redis_is_asked(world: Asking) -
         assert [answer.status for answer in everything(connection)] == [200] * 21
 
 
+def test_after_what_was_held_back_the_connection_is_read_on(world: Asking) -> None:
+    with by_heart(world) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with paused(world):
+            for _ in range(2):
+                connection.sendall(world.plain)
+                time.sleep(0.02)
+        received = b""
+        while received.count(b"HTTP/1.1 200 OK") < 2 or not received.endswith(b"}"):
+            received += connection.recv(65_536)
+        assert len(parse(received)) == 2
+        connection.sendall(world.plain)
+        assert one_answer(connection).status == 200
+
+
 def descriptors(service: RunningService) -> int:
     return len(os.listdir(f"/proc/{service.pid}/fd"))
 
@@ -217,11 +232,11 @@ def test_who_is_told_to_end_while_redis_is_asked_answers_first(tmp_path: Path) -
         world.redis.pause()
         connection.sendall(world.plain)
         time.sleep(0.05)
+        began = time.monotonic()
         world.service.terminate()
         (answer,) = everything(connection)
         assert (answer.status, answer.json()["data"]["id"]) == (200, world.row_id)
         assert everything(idle) == []
-        began = time.monotonic()
         world.service.wait()
         assert time.monotonic() - began < 5.0
         world.redis.resume()

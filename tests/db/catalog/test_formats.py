@@ -189,7 +189,7 @@ def test_a_title_stays_text(title: str) -> None:
         ({"show_id": " "}, "show_id is missing"),
         ({"type": "Film"}, "type has to be Movie or TV Show"),
         ({"type": ""}, "type has to be Movie or TV Show"),
-        ({"title": ""}, "title has to be a string"),
+        ({"title": ""}, "title is required"),
         ({"title": "x" * 501}, "title has to be at most 500 characters"),
         ({"title": "a\x00b"}, "title has a character that cannot be stored"),
         ({"listed_in": ", ,"}, "listed_in has to name 1 to 20 genres"),
@@ -209,7 +209,7 @@ def test_a_reason_names_the_column(cells: dict[str, str], said: str) -> None:
 
 def test_a_reason_names_every_wrong_column_that_the_api_would_name() -> None:
     assert reason(title="", listed_in="") == (
-        "title has to be a string; listed_in has to name 1 to 20 genres"
+        "title is required; listed_in has to name 1 to 20 genres"
     )
 
 

@@ -90,7 +90,7 @@ def test_a_malformed_record_is_reported_by_the_line_that_it_starts_on(tmp_path: 
     assert titles(found) == ["A", "B", "C"]
     assert bad(found) == [5, 10, 11, 14]
     reasons = [item.reason for item in found if isinstance(item, Bad)]
-    assert reasons[:2] == ["title has to be a string", "has 2 columns, not 12"]
+    assert reasons[:2] == ["title is required", "has 2 columns, not 12"]
 
 
 def test_an_open_quote_costs_its_own_line_and_no_other(tmp_path: Path) -> None:
