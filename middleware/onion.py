@@ -92,7 +92,8 @@ class Context:
             body = b""
         elif b"content-length" not in self.headers:
             self.headers[b"content-length"] = b"%d" % len(body)
-        if self.status >= 400 and not self.was_read and self._has_body():
+        held = self.status >= 400 or self.header(b"expect") is not None
+        if held and not self.was_read and self._has_body():
             # a client that held its body back may send a request next: it would be taken for it
             self.headers[b"connection"] = b"close"
         headers = list(self.headers.items())

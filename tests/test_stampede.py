@@ -79,7 +79,7 @@ async def stampede(replicas: list[RunningService], path: str) -> Counter[bytes]:
     """Asks EACH times of every replica, all at once; counts the answers, ``Date`` and such left
     out. Connections are made before, so that nothing but the requests is under way."""
     opened = await asyncio.gather(
-        *(asyncio.open_connection(each.host, each.port) for each in replicas for _ in range(EACH))
+        *(asyncio.open_connection(each.host, each.port) for _ in range(EACH) for each in replicas)
     )
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     for _, writer in opened:

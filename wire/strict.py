@@ -114,9 +114,6 @@ class StrictProtocol(HttpToolsProtocol):
     def start_request(self) -> None:
         """The head is there and within the limits."""
         super().on_headers_complete()
-        if self.expect_100_continue:
-            # a client that was not told to go on keeps its body: the next bytes are a request
-            self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -87,6 +87,10 @@ async def test_an_answer_may_take_longer_than_the_request(client: Client) -> Non
     await asyncio.sleep(0.6)  # and so may the pause before the next
     client.send(request("GET", "/x"))
     assert (await client.answer()).status == 200
+    client.send(b"GET /")  # whose time counts from its first byte
+    statuses, taken_s = await cut_off(client)
+    assert statuses == [408]
+    assert 0.3 < taken_s < 2
 
 
 async def test_a_head_within_the_limit_may_come_in_pieces(client: Client) -> None:
