@@ -22,6 +22,7 @@ from tests.http.samples import post
 from tests.http.service import RunningService, keyspace, running
 
 EACH = 500
+ROUNDS = 5
 COUNTED = (
     "SELECT count FROM system_views.coordinator_read_latency"
     " WHERE keyspace_name = ? AND table_name = 'video'"
@@ -90,28 +91,40 @@ async def stampede(replicas: list[RunningService], path: str) -> Counter[bytes]:
     return Counter(answer[:12] + answer.partition(b"\r\n\r\n")[2] for answer in answers)
 
 
+def are_one_read_each(reads: list[int]) -> bool:
+    """Once in ROUNDS a machine without time may cost a read more: the replica that waits for the
+    other's fill gives up after 0.3 s. Several rounds, as a broken lease has luck in some."""
+    return min(reads) == 1 and sum(reads) <= len(reads) + 1
+
+
 async def test_a_thousand_first_reads_of_a_row_are_one_read_of_cassandra(
     replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
 ) -> None:
-    row = post(replicas[0].client)
-    before, read_before = layers(replicas), await reads_of(cassandra, settings)
-    answers = await stampede(replicas, f"/content/{row['id']}")
-    ((answer, count),) = answers.items()
-    assert count == EACH * len(replicas)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert httpx.Response(200, content=answer[12:]).json()["data"] == row
-    found = layers(replicas) - before
-    assert found["store"] == 1, found
-    assert sum(found[each] for each in ("store", "collapsed", "redis", "near")) == count, found
-    assert await reads_of(cassandra, settings) - read_before == 1, found
+    reads = []
+    for _ in range(ROUNDS):
+        row = post(replicas[0].client)
+        before, read_before = layers(replicas), await reads_of(cassandra, settings)
+        answers = await stampede(replicas, f"/content/{row['id']}")
+        ((answer, count),) = answers.items()
+        assert count == EACH * len(replicas)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert httpx.Response(200, content=answer[12:]).json()["data"] == row
+        found = layers(replicas) - before
+        assert sum(found[each] for each in ("store", "collapsed", "redis", "near")) == count, found
+        reads.append(await reads_of(cassandra, settings) - read_before)
+        assert found["store"] == reads[-1], found
+    assert are_one_read_each(reads), reads
 
 
 async def test_a_thousand_reads_of_an_absent_row_are_one_read_of_cassandra(
     replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
 ) -> None:
-    read_before = await reads_of(cassandra, settings)
-    answers = await stampede(replicas, f"/content/{uuid.uuid4()}")
-    ((answer, count),) = answers.items()
-    assert count == EACH * len(replicas)
-    assert answer.startswith(b"HTTP/1.1 404")
-    assert await reads_of(cassandra, settings) - read_before == 1
+    reads = []
+    for _ in range(ROUNDS):
+        read_before = await reads_of(cassandra, settings)
+        answers = await stampede(replicas, f"/content/{uuid.uuid4()}")
+        ((answer, count),) = answers.items()
+        assert count == EACH * len(replicas)
+        assert answer.startswith(b"HTTP/1.1 404")
+        reads.append(await reads_of(cassandra, settings) - read_before)
+    assert are_one_read_each(reads), reads

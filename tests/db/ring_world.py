@@ -151,7 +151,6 @@ class Load:
     def __init__(self, store: CassandraStore, known: dict[str, bytes], reads_per_s: float) -> None:
         self.counts: Counter[str] = Counter()
         self.failed: list[Failure] = []
-        self.slowest: dict[str, float] = {}
         self.kept: dict[str, bytes] = {}
         self._store = store
         self._known = list(known.items())
@@ -211,7 +210,6 @@ class Load:
             self.failed.append(Failure(began, taken, what, why))
             return None
         self.counts[what] += 1
-        self.slowest[what] = max(self.slowest.get(what, 0), time.monotonic() - began)
         return answer
 
 

@@ -86,7 +86,8 @@ async def test_everybody_creates_the_schema_and_there_is_one(ring: list[Cassandr
         assert before >= LOADED_ROWS + len(rows)
 
         await together(CassandraNode.stop, ring)
-        await together(CassandraNode.start, ring)
+        await together(CassandraNode.start, ring[:1])  # the others give up without their seed
+        await together(CassandraNode.start, ring[1:])
         assert await count(ring, "content.video") == before
         assert [tables_of(node) for node in ring] == tables
         for store in stores:
@@ -125,7 +126,8 @@ async def test_the_data_centre_is_found_or_told(ring: list[CassandraNode]) -> No
 async def test_a_dead_node_fails_no_read_and_no_write(
     ring: list[CassandraNode], victim: int
 ) -> None:
-    """Nor does one that comes back and has forgotten every prepared statement."""
+    """Nor does one that comes back and has forgotten every prepared statement; only a write may
+    be late for the Java of a node that has just started."""
     async with opened(config_of_ring(ring)) as store:
         known = await filled(store, KNOWN_ROWS)
         async with loaded(store, known) as load:
@@ -139,17 +141,14 @@ async def test_a_dead_node_fails_no_read_and_no_write(
             await asyncio.sleep(2)
             load.reads_per_s = usual
             await asyncio.sleep(2)
-        print(f"dead for {back - killed:.1f} s", usual, load.counts, load.slowest)
-        for what in ("read", "page", "write"):
-            for since, until in (
-                (0, killed + IN_FLIGHT_S),
-                (killed + IN_FLIGHT_S, back),
-                (back, 1e99),
-            ):
-                print(what, told(load.failed_in(what, since, until), killed))
         since = killed + IN_FLIGHT_S
-        assert not load.failed_in("read", since), load.failed
-        assert not load.failed_in("write", since, back), load.failed
+        for failed in (
+            load.failed_in("read", since),
+            load.failed_in("write", since, back),
+            # Cassandra reads ranges without speculation: pages fail until the death is noticed
+            load.failed_in("page", killed + DEAD_S),
+        ):
+            assert not failed, told(failed, killed)
         assert store.state() == ("up", "")
     await count(ring, "content.video")
 
@@ -169,9 +168,6 @@ async def test_reads_pass_an_alter_table(ring: list[CassandraNode]) -> None:
             for node, change in ((ring[1], "ADD x int"), (ring[2], "DROP x")):
                 await asyncio.to_thread(ask, node, f"ALTER TABLE content.video {change}")
                 await asyncio.sleep(2)
-        print(load.counts, load.slowest)
-        for what in ("read", "page", "write"):
-            print(what, told(load.failed_in(what, 0), began))
         assert not load.failed_in("read", 0), told(load.failed, began)
 
 
@@ -198,7 +194,6 @@ async def test_a_walk_sees_what_stays_once(ring: list[CassandraNode]) -> None:
             assert staying <= set(seen)
             walks += 1
         await restart
-        print(walks, "walks")
     await count(ring, "content.video")
 
 
