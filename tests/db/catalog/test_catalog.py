@@ -61,7 +61,7 @@ def test_malformed_lines_are_named_and_the_rest_goes_on(command: Catalog) -> Non
     path = command.file("a.csv", HEADER, line(1), line(2, ""), line(3))
     ran = command.run("import", path)
     assert ran == Ran(
-        2, "added 2, already there 0, malformed 1", "line 3: title has to be a string\n"
+        2, "added 2, already there 0, malformed 1", "line 3: title is required\n"
     )
 
 
