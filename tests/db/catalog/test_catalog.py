@@ -60,9 +60,7 @@ def test_standard_input_has_to_be_given_a_name(command: Catalog) -> None:
 def test_malformed_lines_are_named_and_the_rest_goes_on(command: Catalog) -> None:
     path = command.file("a.csv", HEADER, line(1), line(2, ""), line(3))
     ran = command.run("import", path)
-    assert ran == Ran(
-        2, "added 2, already there 0, malformed 1", "line 3: title is required\n"
-    )
+    assert ran == Ran(2, "added 2, already there 0, malformed 1", "line 3: title is required\n")
 
 
 def test_of_many_malformed_lines_the_first_are_named(command: Catalog) -> None:
