@@ -214,7 +214,7 @@ def cassandra_ring(
                 heap=heap,
                 datacenter=datacenter,
                 ports=ports,
-                ring_delay_ms=1000,
+                ring_delay_ms=2000,
             )
             nodes.append(running.enter_context(node))
         try:
