@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_S = 3.0
 RETRY_S = 0.5
 WATCH_S = 1.0
 DDL_TIMEOUT_S = 20.0
+AGAIN_S = 0.03
 PAGE = 500
 PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
@@ -43,7 +44,6 @@ _AWAY = (
     "CassErrorServerBadCredentials",
     "CassErrorServerIsBootstrapping",
     "CassErrorServerOverloaded",
-    "CassErrorServerReadFailure",
     "CassErrorServerTruncateError",
     "CassErrorServerUnauthorized",
     "CassErrorServerUnavailable",
@@ -61,11 +61,15 @@ _AWAY = (
 _LATE = (  # sent, and perhaps done: a write that ends like this has an unknown outcome
     "CassErrorLibRequestTimedOut",
     "CassErrorLibWriteError",
+    "CassErrorServerReadFailure",
     "CassErrorServerReadTimeout",
     "CassErrorServerServerError",
     "CassErrorServerWriteFailure",
     "CassErrorServerWriteTimeout",
 )
+_AGAIN = driver.CassErrorLibWriteError, driver.CassErrorServerReadFailure
+"""Reads are tried again after these, which the driver does not do: a connection broke under the
+request, or nodes disagreed on the columns while a table was altered."""
 MEANINGS: dict[type[BaseException], type[ServiceError]] = {
     **{getattr(driver, name): Unavailable for name in _AWAY},
     **{getattr(driver, name): Late for name in _LATE},
@@ -130,14 +134,21 @@ class Cassandra:
                 statement.bind(index, value)
         if read:
             statement.set_is_idempotent(True)
-        # always: a bound statement inherits the time that preparing it was given
-        statement.set_timeout(self._config.store_deadline_s if timeout_s is None else timeout_s)
         if serial:  # a read that finishes or discards the Paxos rounds before it
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
-        try:
-            return await self._session.execute(statement)
-        except Exception as error:
-            raise translate(error) from error
+        loop = asyncio.get_running_loop()
+        left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
+        end = loop.time() + left_s
+        while True:
+            # always: a bound statement inherits the time that preparing it was given
+            statement.set_timeout(left_s)
+            try:
+                return await self._session.execute(statement)
+            except Exception as error:
+                left_s = end - loop.time() - AGAIN_S
+                if not read or left_s <= 0 or not isinstance(error, _AGAIN):
+                    raise translate(error) from error
+            await asyncio.sleep(AGAIN_S)
 
     async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
         """The rows of an unbounded read, fetched a page at a time."""
@@ -232,6 +243,9 @@ class Cassandra:
             heartbeat_interval_sec=1,  # a silent server is noticed by nothing else
             idle_timeout_sec=3,
             use_schema=datacenter is not None,
+            speculative_execution_policy=acsylla.SpeculativeExecutionPolicy(
+                constant_delay_ms=round(600 * config.store_deadline_s), max_speculative_executions=1
+            ),  # of reads alone: a node that hangs, or has just started, is not waited for
             application_name="content",
             log_level="critical",  # it calls a missing ScyllaDB feature an error, per connection
         )

@@ -14,6 +14,8 @@ from config import Config
 logger = logging.getLogger("content")
 
 AGREEMENT_S = 30.0
+RING = 3
+LOOK_AGAIN_S = 3.0
 _TABLES = {"video", "video_by_genre"}
 
 
@@ -27,7 +29,13 @@ async def ensure(session: Any, config: Config) -> str:
         found = ", ".join(sorted(set(datacenters)))
         raise ValueError(f"CASSANDRA_DC is {local}, but the cluster has {found}")
     if not await _is_there(session, config.cassandra_keyspace):
-        replication = config.cassandra_replication or (3 if datacenters.count(local) >= 3 else 1)
+        replication = config.cassandra_replication
+        if replication is None and datacenters.count(local) < RING:
+            # a ring that has just started answers before it knows its nodes
+            await asyncio.sleep(LOOK_AGAIN_S)
+            datacenters = await _datacenters(session)
+        replication = replication or (RING if datacenters.count(local) >= RING else 1)
+        logger.info("creating keyspace %s, replication %d", config.cassandra_keyspace, replication)
         for statement in _statements(config.cassandra_keyspace, local, replication):
             await session.query(statement)
     await _agreement(session)
