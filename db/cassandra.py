@@ -27,6 +27,8 @@ RETRY_S = 0.5
 WATCH_S = 1.0
 DDL_TIMEOUT_S = 20.0
 AGAIN_S = 0.03
+FIRST_TRY = 0.6
+"""In a ring, the share of a read's deadline after which another node is asked."""
 PAGE = 500
 PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
@@ -67,9 +69,14 @@ _LATE = (  # sent, and perhaps done: a write that ends like this has an unknown 
     "CassErrorServerWriteFailure",
     "CassErrorServerWriteTimeout",
 )
-_AGAIN = driver.CassErrorLibWriteError, driver.CassErrorServerReadFailure
+_AGAIN = (
+    driver.CassErrorLibRequestTimedOut,
+    driver.CassErrorLibWriteError,
+    driver.CassErrorServerReadFailure,
+)
 """Reads are tried again after these, which the driver does not do: a connection broke under the
-request, or nodes disagreed on the columns while a table was altered."""
+request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
+are no help: where no other host is left, the request never ends, not even by its timeout.)"""
 MEANINGS: dict[type[BaseException], type[ServiceError]] = {
     **{getattr(driver, name): Unavailable for name in _AWAY},
     **{getattr(driver, name): Late for name in _LATE},
@@ -98,6 +105,7 @@ class Cassandra:
         self._session: acsylla.Session | None = None
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
         self._clusters: dict[str | None, acsylla.Cluster] = {}
+        self._is_ring = False
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._state: tuple[State, str] = ("starting", "connecting to Cassandra")
@@ -139,15 +147,17 @@ class Cassandra:
         loop = asyncio.get_running_loop()
         left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
         end = loop.time() + left_s
+        share = FIRST_TRY if read and self._is_ring else 1.0
         while True:
             # always: a bound statement inherits the time that preparing it was given
-            statement.set_timeout(left_s)
+            statement.set_timeout(left_s * share)
             try:
                 return await self._session.execute(statement)
             except Exception as error:
                 left_s = end - loop.time() - AGAIN_S
                 if not read or left_s <= 0 or not isinstance(error, _AGAIN):
                     raise translate(error) from error
+            share = 1.0
             await asyncio.sleep(AGAIN_S)
 
     async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
@@ -203,7 +213,7 @@ class Cassandra:
         """Looks around from any node, sees to the schema, then settles in the local data centre."""
         scout = await self._cluster(None).create_session()
         try:
-            local = await schema.ensure(scout, self._config)
+            local, nodes = await schema.ensure(scout, self._config)
         finally:
             await scout.close()
         session = await self._cluster(local).create_session(self._config.cassandra_keyspace)
@@ -215,7 +225,7 @@ class Cassandra:
         except BaseException:
             await session.close()
             raise
-        self._session = session
+        self._session, self._is_ring = session, nodes > 1
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
         """One for each data centre: each has descriptors that it never gives back."""
@@ -243,9 +253,6 @@ class Cassandra:
             heartbeat_interval_sec=1,  # a silent server is noticed by nothing else
             idle_timeout_sec=3,
             use_schema=datacenter is not None,
-            speculative_execution_policy=acsylla.SpeculativeExecutionPolicy(
-                constant_delay_ms=round(600 * config.store_deadline_s), max_speculative_executions=1
-            ),  # of reads alone: a node that hangs, or has just started, is not waited for
             application_name="content",
             log_level="critical",  # it calls a missing ScyllaDB feature an error, per connection
         )

@@ -19,10 +19,10 @@ LOOK_AGAIN_S = 3.0
 _TABLES = {"video", "video_by_genre"}
 
 
-async def ensure(session: Any, config: Config) -> str:
+async def ensure(session: Any, config: Config) -> tuple[str, int]:
     """Creates what is missing of ``schema.cql``, waits until the cluster agrees, and returns the
-    name of the local data centre. Raises ValueError when CASSANDRA_DC names none of those found.
-    ``session`` is a driver session without a keyspace."""
+    local data centre's name and how many nodes it has. Raises ValueError when CASSANDRA_DC names
+    none of those found. ``session`` is a driver session without a keyspace."""
     datacenters = await _datacenters(session)
     local = config.cassandra_dc or datacenters[0]
     if local not in datacenters:
@@ -39,7 +39,7 @@ async def ensure(session: Any, config: Config) -> str:
         for statement in _statements(config.cassandra_keyspace, local, replication):
             await session.query(statement)
     await _agreement(session)
-    return local
+    return local, datacenters.count(local)
 
 
 def _statements(keyspace: str, datacenter: str, replication: int) -> list[str]:
