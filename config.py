@@ -42,6 +42,10 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _seconds_or_none(text: str) -> float:
+    return 0.0 if text.strip() == "0" else _seconds(text)
+
+
 def _redis_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if scheme not in ("redis", "rediss", "unix") or not separator or not rest:
@@ -155,6 +159,12 @@ class Config:
     )
     body_max_bytes: int = setting(
         "BODY_MAX_BYTES", 65_536, _whole(1_024, 16_777_216), "a row is far smaller; above: 413"
+    )
+    drain_s: float = setting(
+        "DRAIN_S",
+        2.0,
+        _seconds_or_none,
+        "after SIGTERM, answering with Connection: close while balancers notice; 0: none",
     )
     access_log: bool = setting("ACCESS_LOG", False, _switch, "a line costs more than a hit")
 

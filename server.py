@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -16,7 +19,8 @@ from wire.protocol import Protocol
 logger = logging.getLogger("content")
 
 KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, or it writes into a closed one
-GRACE_S = 8  # below a container's stop grace of 10 s; uvicorn would wait for a stalled upload
+NOT_STARTED = 3  # uvicorn's own status for that
+GRACE_S = 7  # with the drain below a container's stop grace of 10 s; uvicorn has none
 
 
 def calm_gc() -> None:
@@ -25,6 +29,15 @@ def calm_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+class Server(uvicorn.Server):
+    """An orderly end after SIGTERM is a success: status 0, where uvicorn's own is 143."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if sig == signal.SIGTERM:
+            self._captured_signals.clear()  # what is left there, it would raise again at the end
 
 
 def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
@@ -46,4 +59,7 @@ def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
     if config.workers > 1:
         uvicorn.run("service:create_app", factory=True, workers=config.workers, **options)
     else:
-        uvicorn.run(create_app(), **options)
+        one = Server(uvicorn.Config(create_app(), **options))
+        one.run()
+        if not one.started:
+            sys.exit(NOT_STARTED)

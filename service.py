@@ -14,10 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware as Asgi
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 import server
 from api.cors import Cors
@@ -34,6 +31,7 @@ from db.open import open_store
 from db.store import VideoStore
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
+from middleware.drain import Drain
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion
 from middleware.timing import RequestMetrics, timing
@@ -83,6 +81,7 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
     store = store or open_store(config)
     registry = CollectorRegistry()
     metrics = RequestMetrics(registry)
+    drain = Drain(config.drain_s)
     near = Near(_near_bytes(config), config.near_ttl_s, render=render_with(config.cache_control))
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s)
@@ -94,27 +93,22 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
                 if part is not None:
                     await part.open()
                     running.push_async_callback(part.close)
+            running.enter_context(drain.armed())
             server.calm_gc()
             yield
 
     app = Starlette(
-        routes=routes(resources(Content(config, videos), Probes(store, redis, registry))),
-        middleware=[*_cors(config), Asgi(Onion, layers(config, metrics, videos))],
-        exception_handlers={HTTPException: _reraise},
+        routes=routes(resources(Content(config, videos), Probes(store, redis, registry, drain))),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
-    app.state.lane = _lane(config, near, redis, metrics)
+    # in place of Starlette's own stack, whose two layers answer errors in plain text
+    onion = Onion(app.router, layers(config, metrics, videos), drain)
+    app.middleware_stack = _cors(config, onion)
+    if config.fast_lane and not config.cors_origins:
+        # with CORS every answer says what its origin may do with it, which the lane does not know
+        app.state.lane = Lane(near, redis, metrics, config.cache_control, drain)
     return app
-
-
-def _lane(
-    config: Config, near: Near, redis: RedisRows | None, metrics: RequestMetrics
-) -> Lane | None:
-    """With CORS every answer says what its origin may do with it, which the lane does not know."""
-    if not config.fast_lane or config.cors_origins:
-        return None
-    return Lane(near, redis, metrics, config.cache_control)
 
 
 def _near_bytes(config: Config) -> int:
@@ -139,29 +133,22 @@ def _redis(
     )
 
 
-def _cors(config: Config) -> list[Asgi]:
+def _cors(config: Config, app: ASGIApp) -> ASGIApp:
     if not config.cors_origins:
-        return []
-    return [
-        Asgi(
-            Cors,
-            allow_origins=config.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-Match",
-                "If-None-Match",
-            ],
-            expose_headers=["Cache-Status", "ETag", "Link", "Location", "Server-Timing"],
-        )
-    ]
-
-
-async def _reraise(request: Request, error: Exception) -> Response:
-    """Starlette would answer its own 404 in plain text; the onion has the one envelope."""
-    raise error
+        return app
+    return Cors(
+        app,
+        allow_origins=config.cors_origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "If-None-Match",
+        ],
+        expose_headers=["Cache-Status", "ETag", "Link", "Location", "Server-Timing"],
+    )
 
 
 async def _try(store: VideoStore) -> None:

@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from cache.redis import RedisRows
 from db.store import VideoStore
+from middleware.drain import Drain
 from middleware.onion import Context
 
 
@@ -15,11 +16,16 @@ class Probes:
     """``/healthz``, ``/readyz`` and ``/metrics``; none of them waits for a dependency."""
 
     def __init__(
-        self, store: VideoStore, redis: RedisRows | None, registry: CollectorRegistry
+        self,
+        store: VideoStore,
+        redis: RedisRows | None,
+        registry: CollectorRegistry,
+        drain: Drain,
     ) -> None:
         self.store = store
         self.redis = redis
         self.registry = registry
+        self.drain = drain
         self.served = False
 
     async def alive(self, ctx: Context) -> None:
@@ -37,16 +43,18 @@ class Probes:
             overall = "degraded" if redis == "down" else "ready"
         else:
             overall = "degraded" if self.served else "starting"
+        if self.drain.active:
+            overall = "draining"
         data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}
         if self.redis is not None and self.redis.reason:
             reason = "; ".join(filter(None, (reason, self.redis.reason)))
         if reason:
             data["reason"] = reason
         ctx.answer(data)
-        if overall == "starting":
+        if overall in ("starting", "draining"):
             ctx.status = 503
             ctx.headers[b"retry-after"] = b"1"
-            ctx.body = orjson.dumps({"status": "failed", "message": "starting", "data": data})
+            ctx.body = orjson.dumps({"status": "failed", "message": overall, "data": data})
         ctx.headers[b"cache-control"] = b"no-store"
 
     async def metrics(self, ctx: Context) -> None:

@@ -34,7 +34,7 @@ class Service(Server):
     def __init__(self, settings: Mapping[str, str], folder: Path | None = None) -> None:
         config = Config.from_env(settings)
         super().__init__(config.host, config.port, folder, logged=False)
-        self._settings = settings
+        self._settings = {"DRAIN_S": "0", **settings}  # no balancer has to notice its end
 
     def command(self) -> list[str]:
         return [sys.executable, str(ROOT / "service.py")]

@@ -14,6 +14,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import BadRequest, TooLarge
+from middleware.drain import Drain
 
 UNMATCHED = "unmatched"
 JSON = b"application/json"
@@ -136,13 +137,16 @@ def _wrap(middleware: Middleware, inner: Handler) -> Handler:
 class Onion:
     """The one ASGI-aware middleware: wraps the whole stack around a Starlette app's router."""
 
-    def __init__(self, app: ASGIApp, stack: Sequence[Middleware]) -> None:
+    def __init__(
+        self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain | None = None
+    ) -> None:
         async def route(ctx: Context) -> None:
             ctx.scope["ctx"] = ctx
             await app(ctx.scope, ctx.receive, _refuse)
 
         self.app = app
         self.run = compose(stack, route)
+        self.drain = drain or Drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -150,6 +154,8 @@ class Onion:
             return
         ctx = Context(scope, receive)
         await self.run(ctx)
+        if self.drain.active:
+            ctx.headers[b"connection"] = b"close"
         await ctx.send(send)
 
 

@@ -17,6 +17,7 @@ from cache.entry import Entry
 from cache.keys import ROW_ROUTE, is_row
 from middleware.cache_lookup import STATUS
 from middleware.conditional import matches
+from middleware.drain import Drain
 from middleware.onion import JSON
 from middleware.timing import RequestMetrics
 
@@ -55,14 +56,20 @@ def is_ordinary(headers: Headers) -> bool:
 
 class Lane:
     """Builds hits' responses and counts them where the onion would have. ``ask`` is for what is
-    not near: it starts a read of Redis."""
+    not near: it starts a read of Redis. While the service drains, the onion answers everything."""
 
     def __init__(
-        self, near: Near, redis: RedisRows | None, metrics: RequestMetrics, cache_control: bytes
+        self,
+        near: Near,
+        redis: RedisRows | None,
+        metrics: RequestMetrics,
+        cache_control: bytes,
+        drain: Drain,
     ) -> None:
         self._near = near
         self._redis = redis
         self._metrics = metrics
+        self._drain = drain
         self._render = render_with(cache_control, "redis")
 
     def near(
@@ -72,7 +79,7 @@ class Lane:
         ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
         start = time.perf_counter()
         entry = self._near.get(target)
-        if entry is None or entry.status != 200:
+        if entry is None or entry.status != 200 or self._drain.active:
             return None
         line, head, body, status = OK, entry.head, entry.body, 200
         if condition is not None and matches(condition, entry.etag.decode()):
@@ -87,13 +94,18 @@ class Lane:
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
         """Starts reading a row from Redis; None when the onion has to: what is near and got no
         answer from here is known to be absent."""
-        if self._redis is None or not is_row(target) or self._near.get(target) is not None:
+        if (
+            self._redis is None
+            or self._drain.active
+            or not is_row(target)
+            or self._near.get(target) is not None
+        ):
             return None
         return self._redis.ask(target)
 
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """The whole response to a GET of what ``ask`` found; None when the onion has to make it."""
-        if entry is None or entry.status != 200:
+        if entry is None or entry.status != 200 or self._drain.active:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)

@@ -24,7 +24,12 @@ def running(folder: Path) -> Iterator[str]:
     """Its address; what it logs goes to ``log`` in the folder."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    environ = {**os.environ, "PORT": port, "EMBEDDED_PATH": str(folder / "content.sqlite3")}
+    environ = {
+        **os.environ,
+        "DRAIN_S": "0",
+        "PORT": port,
+        "EMBEDDED_PATH": str(folder / "content.sqlite3"),
+    }
     command = [sys.executable, "service.py"]
     with (
         (folder / "log").open("wb") as log,

@@ -70,6 +70,30 @@ def talk(
     return Conversation(parse(received, methods), closed)
 
 
+def one_answer(connection: socket.socket) -> Answer:
+    """The next answer; the connection stays open."""
+    received = b""
+    while b"\r\n\r\n" not in received or len(received) < _size(received):
+        piece = connection.recv(65_536)
+        assert piece, received
+        received += piece
+    (answer,) = parse(received)
+    return answer
+
+
+def _size(received: bytes) -> int:
+    head, _, _ = received.partition(b"\r\n\r\n")
+    return len(head) + 4 + int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+
+
+def everything(connection: socket.socket) -> list[Answer]:
+    """What comes until the service ends the connection."""
+    received = b""
+    while piece := connection.recv(65_536):
+        received += piece
+    return parse(received)
+
+
 def parse(received: bytes, methods: Sequence[str] = ()) -> list[Answer]:
     """Splits a stream into responses; fails at any byte that belongs to none."""
     answers: list[Answer] = []

@@ -16,7 +16,7 @@ from bench.servers import RedisServer, settings_of
 from tests.cache.redis_world import calls, command
 from tests.http.samples import post
 from tests.http.service import RunningService, running
-from tests.http.wire import BOUND_S, Answer, parse, request, talk
+from tests.http.wire import BOUND_S, everything, one_answer, parse, request, talk
 from tests.wire.twins import counted
 
 DEADLINE_S = 0.3
@@ -78,28 +78,6 @@ def by_heart(world: Asking) -> socket.socket:
         connection.sendall(world.plain)
         assert one_answer(connection).headers["cache-status"].endswith("redis")
     return connection
-
-
-def one_answer(connection: socket.socket) -> Answer:
-    received = b""
-    while b"\r\n\r\n" not in received or len(received) < _size(received):
-        piece = connection.recv(65_536)
-        assert piece, received
-        received += piece
-    (answer,) = parse(received)
-    return answer
-
-
-def _size(received: bytes) -> int:
-    head, _, _ = received.partition(b"\r\n\r\n")
-    return len(head) + 4 + int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-
-
-def everything(connection: socket.socket) -> list[Answer]:
-    received = b""
-    while piece := connection.recv(65_536):
-        received += piece
-    return parse(received)
 
 
 def test_a_silent_redis_costs_a_deadline_and_no_answer(world: Asking) -> None:
