@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from wire.protocol import Protocol
 logger = logging.getLogger("content")
 
 KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, or it writes into a closed one
+FILES = 65_536
 NOT_STARTED = 3  # uvicorn's own status for that
 GRACE_S = 7  # with the drain below a container's stop grace of 10 s; uvicorn has none
 
@@ -29,6 +31,14 @@ def calm_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def allow_connections() -> None:
+    """Each connection is a descriptor, and a shell's soft limit of 1,024 is soon used up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Server(uvicorn.Server):
@@ -42,6 +52,7 @@ class Server(uvicorn.Server):
 
 def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
     """Runs the service until it is told to stop."""
+    allow_connections()  # workers inherit it
     options: dict[str, Any] = {
         "host": config.host,
         "port": config.port,

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+import server
 from bench.servers import CassandraNode, RedisServer
+
+server.allow_connections()  # a thousand clients are one process here
 
 
 @pytest.fixture(scope="session")
