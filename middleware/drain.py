@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -25,8 +26,9 @@ class Drain:
         """Stands before the server's own handler within the block; a second SIGTERM hurries."""
         loop = asyncio.get_running_loop()
         server = signal.getsignal(signal.SIGTERM)
-        if not callable(server) or self._seconds <= 0:  # no handler: run by something else
-            yield
+        is_main = threading.current_thread() is threading.main_thread()
+        if not callable(server) or not is_main or self._seconds <= 0:
+            yield  # no server's handler, or no place to put one: run by something else
             return
 
         def told(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,119 @@
+"""Restarts one after another behind HAProxy, under keep-alive load: how many requests fail?
+
+    python -m bench.restarts --restarts 5 --drain 2
+
+Two embedded replicas on one file. HAProxy goes by `/readyz` and retries nothing, so what a replica
+loses is seen: as a status above 399, a refused connection or one that ends without an answer. With
+`--drain 0` it is seen what the drain is for. Needs haproxy and wrk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.cost import CONNECTIONS, IDS, LOAD_CORE, SERVER_CORE, fetch
+from bench.servers import ServerError
+from bench.stack import load_catalogue
+from bench.targets import ROOT, HttpServer, Service
+
+CONF = """
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 10s
+  retries 0
+frontend all
+  bind 127.0.0.1:%d
+  default_backend web
+backend web
+  option httpchk GET /readyz
+  http-reuse always
+  default-server check inter 200ms fall 1 rise 2
+"""
+LINE = "  server web%d 127.0.0.1:%d\n"
+
+
+class HAProxy(HttpServer):
+    """A balancer over ``replicas``."""
+
+    def __init__(self, replicas: Sequence[HttpServer]) -> None:
+        super().__init__("haproxy", LOAD_CORE, "/healthz")
+        self.replicas = replicas
+
+    def program(self) -> Sequence[str]:
+        haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+        if haproxy is None:
+            raise ServerError("haproxy is not installed")
+        lines = (LINE % (number, each.port) for number, each in enumerate(self.replicas))
+        path = self.folder / "haproxy.cfg"
+        path.write_text(CONF % self.port + "".join(lines))
+        return [haproxy, "-db", "-f", str(path)]
+
+
+def restart_each(replicas: Sequence[HttpServer], restarts: int) -> list[int]:
+    """Restarts them in turn, with time to be found ready between; their exit statuses."""
+    statuses = []
+    for number in range(restarts):
+        replica = replicas[number % len(replicas)]
+        replica.terminate()
+        statuses.append(replica.wait())
+        replica.start()
+        time.sleep(2)
+    return statuses
+
+
+def load(balancer: HttpServer, ids: Path) -> subprocess.Popen[str]:
+    """wrk, until it is interrupted."""
+    script = str(ROOT / "bench" / "wrk" / "ids.lua")
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", "-s", script, balancer.url]
+    pinned = ["taskset", "-c", str(LOAD_CORE), *command, "--", str(ids)]
+    return subprocess.Popen(pinned, stdout=subprocess.PIPE, text=True)
+
+
+def run(restarts: int, drain_s: float, folder: Path) -> bool:
+    """Prints what was seen; whether nothing failed."""
+    settings = {"EMBEDDED_PATH": str(folder / "content.sqlite3"), "DRAIN_S": f"{drain_s:g}"}
+    load_catalogue({**os.environ, **settings})
+    with ExitStack() as running:
+        pair = [Service(f"web{each}", SERVER_CORE, settings) for each in range(2)]
+        for server in (*pair, balancer := HAProxy(pair)):
+            running.enter_context(server)
+        ids = folder / "ids"
+        ids.write_text("\n".join(fetch(f"{pair[0].url}/uuids?limit={IDS}")["data"]) + "\n")
+        loading = load(balancer, ids)
+        try:
+            time.sleep(2)
+            statuses = restart_each(pair, restarts)
+        finally:
+            loading.send_signal(signal.SIGINT)
+            text, _ = loading.communicate(timeout=10)
+    found = re.search(r"(\d+) requests in", text)
+    failures = re.findall(r"Non-2xx.*|Socket errors.*", text)
+    print(f"{restarts} restarts, DRAIN_S={drain_s:g}: {found[1] if found else 0} requests")
+    print(f"exit statuses {statuses}; " + ("; ".join(failures) or "0 failed, 0 refused"))
+    return found is not None and not failures and not any(statuses)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--restarts", type=int, default=5)
+    parser.add_argument("--drain", type=float, default=2.0, help="DRAIN_S, in seconds")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if run(arguments.restarts, arguments.drain, Path(folder)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
