@@ -43,7 +43,7 @@ def _seconds(text: str) -> float:
 
 
 def _seconds_or_none(text: str) -> float:
-    return 0.0 if text.strip() == "0" else _seconds(text)
+    return 0.0 if float(text) == 0 else _seconds(text)
 
 
 def _redis_url(text: str) -> str:

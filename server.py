@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -47,7 +48,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if sig == signal.SIGTERM:
-            self._captured_signals.clear()  # what is left there, it would raise again at the end
+            self._captured_signals.remove(sig)  # what stays there is raised again at the end
 
 
 def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
@@ -71,6 +72,7 @@ def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
         uvicorn.run("service:create_app", factory=True, workers=config.workers, **options)
     else:
         one = Server(uvicorn.Config(create_app(), **options))
-        one.run()
+        with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order
+            one.run()
         if not one.started:
             sys.exit(NOT_STARTED)

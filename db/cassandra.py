@@ -27,8 +27,9 @@ RETRY_S = 0.5
 WATCH_S = 1.0
 DDL_TIMEOUT_S = 20.0
 AGAIN_S = 0.03
+LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
 FIRST_TRY = 0.6
-"""In a ring, the share of a read's deadline after which another node is asked."""
+"""In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
 PAGE = 500
 PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
@@ -133,8 +134,8 @@ class Cassandra:
         serial: bool = False,
     ) -> Any:
         """Executes a prepared statement; a value that is UNSET leaves its column alone."""
-        prepared = self._prepared.get(cql)
-        if prepared is None or self._session is None:
+        prepared, session = self._prepared.get(cql), self._session
+        if prepared is None or session is None:
             raise Unavailable(f"The store is not there yet: {self._state[1]}")
         statement: Any = prepared.bind()
         for index, value in enumerate(values):
@@ -152,10 +153,10 @@ class Cassandra:
             # always: a bound statement inherits the time that preparing it was given
             statement.set_timeout(left_s * share)
             try:
-                return await self._session.execute(statement)
+                return await session.execute(statement)
             except Exception as error:
                 left_s = end - loop.time() - AGAIN_S
-                if not read or left_s <= 0 or not isinstance(error, _AGAIN):
+                if not read or left_s < LEAST_S or not isinstance(error, _AGAIN):
                     raise translate(error) from error
             share = 1.0
             await asyncio.sleep(AGAIN_S)

@@ -1,7 +1,8 @@
 """Drain: after SIGTERM the service answers on for a while, and asks its clients to go.
 
 A balancer needs that time to notice: one that is told nothing sends its next requests into closed
-connections. Meanwhile ``/readyz`` is 503 and every answer says ``Connection: close``.
+connections. Meanwhile ``/readyz`` is 503 and every answer says ``Connection: close``, but for a
+CORS preflight's, which is Starlette's.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def is_ordinary(headers: Headers) -> bool:
 
 class Lane:
     """Builds hits' responses and counts them where the onion would have. ``ask`` is for what is
-    not near: it starts a read of Redis. While the service drains, the onion answers everything."""
+    not near: it starts a read of Redis. While the service drains, the onion answers what comes."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Lane:
 
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """The whole response to a GET of what ``ask`` found; None when the onion has to make it."""
-        if entry is None or entry.status != 200 or self._drain.active:
+        if entry is None or entry.status != 200:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)
