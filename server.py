@@ -23,7 +23,7 @@ logger = logging.getLogger("content")
 KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, or it writes into a closed one
 FILES = 65_536
 NOT_STARTED = 3  # uvicorn's own status for that
-GRACE_S = 7  # with the drain below a container's stop grace of 10 s; uvicorn has none
+GRACE_S = 7  # with the drain's default below a container's stop grace; uvicorn has none
 
 
 def calm_gc() -> None:

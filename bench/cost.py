@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, cast
 
 from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
 from bench.stack import load_catalogue
-from bench.targets import ROOT, Empty, HttpServer, Koa, Nginx, Service
+from bench.targets import ROOT, Empty, HttpServer, Koa, Nginx, Service, installed
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 64
@@ -45,15 +45,24 @@ class Cost(NamedTuple):
     requests_per_s: float
 
 
+def wrk_command(url: str, seconds: int, ids: Path, count: int) -> list[str]:
+    """Keep-alive load on the load's core: the first ``count`` rows of the file ``ids`` in turn."""
+    return [
+        *(installed("taskset"), "-c", str(LOAD_CORE)),
+        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
+        *("-s", str(ROOT / "bench" / "wrk" / "ids.lua"), url, "--", str(ids), str(count)),
+    ]
+
+
 def wrk(way: Way, ids: Path, seconds: int) -> Cost:
     """Loads for so long and sees what it cost."""
-    command = [
-        *("taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
-        *("-s", str(ROOT / "bench" / "wrk" / "ids.lua"), way.server.url),
-        *("--", str(ids), str(way.ids)),
-    ]
     before = way.server.cpu_s()
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        wrk_command(way.server.url, seconds, ids, way.ids),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     used = way.server.cpu_s() - before
     text = result.stdout
     if "Non-2xx" in text or "Socket errors" in text:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +21,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.cost import CONNECTIONS, IDS, LOAD_CORE, SERVER_CORE, fetch
-from bench.servers import ServerError
+from bench.cost import IDS, LOAD_CORE, SERVER_CORE, fetch, wrk_command
 from bench.stack import load_catalogue
-from bench.targets import ROOT, HttpServer, Service
+from bench.targets import HttpServer, Service, installed
 
 CONF = """
 defaults
@@ -42,6 +40,7 @@ backend web
   http-reuse always
   default-server check inter 200ms fall 1 rise 2
 """
+LONGEST_S = 600  # it is interrupted before
 LINE = "  server web%d 127.0.0.1:%d\n"
 
 
@@ -53,13 +52,10 @@ class HAProxy(HttpServer):
         self.replicas = replicas
 
     def program(self) -> Sequence[str]:
-        haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        if haproxy is None:
-            raise ServerError("haproxy is not installed")
         lines = (LINE % (number, each.port) for number, each in enumerate(self.replicas))
         path = self.folder / "haproxy.cfg"
         path.write_text(CONF % self.port + "".join(lines))
-        return [haproxy, "-db", "-f", str(path)]
+        return [installed("haproxy"), "-db", "-f", str(path)]
 
 
 def restart_each(replicas: Sequence[HttpServer], restarts: int) -> list[int]:
@@ -74,14 +70,6 @@ def restart_each(replicas: Sequence[HttpServer], restarts: int) -> list[int]:
     return statuses
 
 
-def load(balancer: HttpServer, ids: Path) -> subprocess.Popen[str]:
-    """wrk, until it is interrupted."""
-    script = str(ROOT / "bench" / "wrk" / "ids.lua")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", "-s", script, balancer.url]
-    pinned = ["taskset", "-c", str(LOAD_CORE), *command, "--", str(ids)]
-    return subprocess.Popen(pinned, stdout=subprocess.PIPE, text=True)
-
-
 def run(restarts: int, drain_s: float, folder: Path) -> bool:
     """Prints what was seen; whether nothing failed."""
     settings = {"EMBEDDED_PATH": str(folder / "content.sqlite3"), "DRAIN_S": f"{drain_s:g}"}
@@ -92,7 +80,8 @@ def run(restarts: int, drain_s: float, folder: Path) -> bool:
             running.enter_context(server)
         ids = folder / "ids"
         ids.write_text("\n".join(fetch(f"{pair[0].url}/uuids?limit={IDS}")["data"]) + "\n")
-        loading = load(balancer, ids)
+        command = wrk_command(balancer.url, LONGEST_S, ids, IDS)
+        loading = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(2)
             statuses = restart_each(pair, restarts)
@@ -107,6 +96,7 @@ def run(restarts: int, drain_s: float, folder: Path) -> bool:
 
 
 def main() -> int:
+    """Exit status 1: something failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--restarts", type=int, default=5)
     parser.add_argument("--drain", type=float, default=2.0, help="DRAIN_S, in seconds")

@@ -30,7 +30,7 @@ class HttpServer(Server):
         raise NotImplementedError
 
     def command(self) -> list[str]:
-        return [_taskset(), "-c", str(self.core), *self.program()]
+        return [installed("taskset"), "-c", str(self.core), *self.program()]
 
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -80,9 +80,7 @@ class Nginx(HttpServer):
         self.upstream = upstream
 
     def program(self) -> Sequence[str]:
-        nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-        if nginx is None:
-            raise ServerError("nginx is not installed")
+        nginx = installed("nginx")
         text = (ROOT / "bench" / "peers" / "nginx.conf").read_text()
         values = {"folder": self.folder, "port": self.port, "upstream": self.upstream}
         path = self.folder / "nginx.conf"
@@ -107,10 +105,12 @@ class Koa(HttpServer):
         return [node, str(home / "server.js"), str(self.port), str(self.redis_port)]
 
 
-def _taskset() -> str:
-    found = shutil.which("taskset")
+def installed(program: str) -> str:
+    """Its path, where a server's would be, too; raises ServerError when it is not there."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+    found = shutil.which(program, path=path)
     if found is None:
-        raise ServerError("taskset (of util-linux) is not installed")
+        raise ServerError(f"{program} is not installed")
     return found
 
 

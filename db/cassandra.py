@@ -17,6 +17,7 @@ from acsylla import errors as driver
 
 from config import Config
 from db import schema
+from db.cassandra_errors import AWAY, LATE
 from db.store import State
 from errors import Late, ServiceError, Unavailable
 
@@ -35,41 +36,6 @@ PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
 """Bound to a column, leaves it alone; None would write a tombstone."""
 
-_AWAY = (
-    "CassErrorLibHostResolution",
-    "CassErrorLibNoHostsAvailable",
-    "CassErrorLibNoStreams",
-    "CassErrorLibRequestQueueFull",
-    "CassErrorLibUnableToClose",
-    "CassErrorLibUnableToConnect",
-    "CassErrorLibUnableToDetermineProtocol",
-    "CassErrorLibUnableToSetKeyspace",
-    "CassErrorServerBadCredentials",
-    "CassErrorServerIsBootstrapping",
-    "CassErrorServerOverloaded",
-    "CassErrorServerTruncateError",
-    "CassErrorServerUnauthorized",
-    "CassErrorServerUnavailable",
-    "CassErrorServerUnprepared",
-    "CassErrorSourceSsl",
-    "CassErrorSslClosed",
-    "CassErrorSslIdentityMismatch",
-    "CassErrorSslInvalidCert",
-    "CassErrorSslInvalidPeerCert",
-    "CassErrorSslInvalidPrivateKey",
-    "CassErrorSslNoPeerCert",
-    "CassErrorSslProtocolError",
-    "CassExceptionConnectionError",
-)
-_LATE = (  # sent, and perhaps done: a write that ends like this has an unknown outcome
-    "CassErrorLibRequestTimedOut",
-    "CassErrorLibWriteError",
-    "CassErrorServerReadFailure",
-    "CassErrorServerReadTimeout",
-    "CassErrorServerServerError",
-    "CassErrorServerWriteFailure",
-    "CassErrorServerWriteTimeout",
-)
 _AGAIN = (
     driver.CassErrorLibRequestTimedOut,
     driver.CassErrorLibWriteError,
@@ -79,8 +45,8 @@ _AGAIN = (
 request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
 are no help: where no other host is left, the request never ends, not even by its timeout.)"""
 MEANINGS: dict[type[BaseException], type[ServiceError]] = {
-    **{getattr(driver, name): Unavailable for name in _AWAY},
-    **{getattr(driver, name): Late for name in _LATE},
+    **{getattr(driver, name): Unavailable for name in AWAY},
+    **{getattr(driver, name): Late for name in LATE},
 }
 """Driver errors that outside conditions cause. All others are mistakes of ours: a plain 500."""
 

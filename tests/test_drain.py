@@ -37,7 +37,6 @@ def connect(service: RunningService) -> socket.socket:
 
 
 def tell(service: RunningService) -> None:
-    assert service.pid is not None
     os.kill(service.pid, signal.SIGTERM)
 
 

@@ -205,6 +205,17 @@ def test_what_is_near_is_not_asked_for(tmp_path: Path) -> None:
         assert calls(world.redis)["mget"] == 0
 
 
+def test_a_drain_asks_those_to_go_whom_the_lane_answered_from_redis(tmp_path: Path) -> None:
+    with asking(tmp_path, DRAIN_S="3") as world, by_heart(world) as connection:
+        world.service.terminate()
+        while world.service.client.get("/readyz").status_code == 200:
+            time.sleep(0.02)
+        connection.sendall(world.plain)
+        (answer,) = everything(connection)
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert answer.headers["cache-status"] == "content; hit; detail=redis"
+
+
 def test_who_is_told_to_end_while_redis_is_asked_answers_first(tmp_path: Path) -> None:
     with asking(tmp_path) as world, by_heart(world) as connection, by_heart(world) as idle:
         world.redis.pause()
