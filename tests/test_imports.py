@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "config"}
+GROUND = {"errors", "config", "settings"}
 MAY_IMPORT = {
     "errors": set[str](),
-    "config": {"errors"},
+    "settings": set[str](),
+    "config": {"settings"},
     "db": GROUND,
     "cache": {*GROUND, "db"},
     "middleware": {*GROUND, "cache"},
