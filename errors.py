@@ -12,6 +12,7 @@
       UnsupportedMediaType 415  the body is not JSON
       Invalid 422               readable, but not a video; names every wrong field
       Unavailable 503           a dependency is away; try again
+        Shed 503                more is asked than can be answered in time
       Late 504                  a dependency did not answer in time
         OutcomeUnknown 504      a write was sent and nobody knows whether it holds
 
@@ -133,6 +134,13 @@ class Unavailable(ServiceError):
 
     def __init__(self, message: str | None = None, retry_after_s: int = 1):
         super().__init__(message, {"Retry-After": str(retry_after_s)})
+
+
+class Shed(Unavailable):
+    """Refused at once, so that others are answered in time. Counted, but not logged: under an
+    overload there are thousands a second."""
+
+    message = "Too much is asked at the moment; try again"
 
 
 class Late(ServiceError):

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -27,10 +27,13 @@ from cache.redis import RedisRows
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config, ConfigError
+from db.limit import Limit
 from db.open import open_store
 from db.store import VideoStore
+from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
+from middleware.deadline import deadline
 from middleware.drain import Drain
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion
@@ -40,15 +43,25 @@ from wire.lane import Lane, render_with
 logger = logging.getLogger("content")
 
 
+PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
+
+
 def layers(
-    config: Config, metrics: RequestMetrics, videos: CachedVideoStore
+    config: Config,
+    registry: CollectorRegistry,
+    metrics: RequestMetrics,
+    videos: CachedVideoStore,
+    limit: Limit,
 ) -> Sequence[Middleware]:
     """The onion, outside in. Taking a layer away is taking its line out."""
+    shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
     return [
         timing(metrics),
         error_handling(),
         conditional(),
         cache_lookup(videos.near, videos.cached, config.cache_control),
+        *shedding,
+        deadline(config.read_deadline_s, config.write_deadline_s),
     ]
 
 
@@ -78,13 +91,19 @@ def resources(content: Content, probes: Probes) -> list[Resource]:
 def create_app(config: Config | None = None, store: VideoStore | None = None) -> Starlette:
     """The ASGI application; configured by the environment unless ``config`` says otherwise."""
     config = config or Config.from_env(os.environ)
-    store = store or open_store(config)
     registry = CollectorRegistry()
+    limit = _limit(config, registry)
+    store = store or open_store(config, limit)
     metrics = RequestMetrics(registry)
     drain = Drain(config.drain_s)
-    near = Near(_near_bytes(config), config.near_ttl_s, render=render_with(config.cache_control))
+    near = Near(
+        _near_bytes(config),
+        config.near_ttl_s,
+        stale_s=config.stale_s,
+        render=render_with(config.cache_control),
+    )
     redis = _redis(config, near, store, registry)
-    videos = CachedVideoStore(store, near, redis, config.redis_ttl_s)
+    videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -103,12 +122,24 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
-    onion = Onion(app.router, layers(config, metrics, videos), drain)
+    onion = Onion(app.router, layers(config, registry, metrics, videos, limit), drain)
     app.middleware_stack = _cors(config, onion)
     if config.fast_lane and not config.cors_origins:
         # with CORS every answer says what its origin may do with it, which the lane does not know
         app.state.lane = Lane(near, redis, metrics, config.cache_control, drain)
     return app
+
+
+def _limit(config: Config, registry: CollectorRegistry) -> Limit:
+    gauge = Gauge(
+        "content_store_reads_limit",
+        "How many reads may be at Cassandra at a time.",
+        registry=registry,
+        multiprocess_mode="livesum",
+    )
+    limit = Limit(config.store_reads_max, gauge.set)
+    gauge.set(limit.limit)
+    return limit
 
 
 def _near_bytes(config: Config) -> int:

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from api import request
 from cache.entry import DATA, inner
 from cache.keys import genre_key
-from cache.store import Answer, CachedVideoStore
+from cache.reads import Answer
+from cache.store import CachedVideoStore
 from config import Config
 from db.fields import is_genre
 from db.version import etag, new_id

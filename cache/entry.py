@@ -6,6 +6,7 @@ was read, in seconds since 1970 by this machine's clock: the start of ``Age``.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -22,41 +23,57 @@ DATA = b'{"status":"success","data":'
 class Entry:
     """``etag`` includes its quotes and is empty for an absent row: a negative entry, a 404.
 
-    ``age_limit_s`` says how long after ``filled_at`` it may be served at all; None: as long as the
-    layer's own TTL lets it.
+    ``ttl_s`` says how long after ``filled_at`` it is fresh; past that it answers only for want of
+    a better one. None: as long as a layer keeps it. Replicas' clocks have to agree within what that
+    allows; one that is ahead makes its entries look younger, never older than new.
     """
 
-    __slots__ = ("age_limit_s", "body", "etag", "filled_at")
+    __slots__ = ("body", "etag", "filled_at", "ttl_s")
 
     def __init__(
-        self, body: bytes, etag: bytes, filled_at: float, age_limit_s: float | None = None
+        self, body: bytes, etag: bytes, filled_at: float, ttl_s: float | None = None
     ) -> None:
         self.body = body
         self.etag = etag
         self.filled_at = filled_at
-        self.age_limit_s = age_limit_s
+        self.ttl_s = ttl_s
 
     @classmethod
     def absent(cls) -> Entry:
         """A negative entry, read now."""
         return cls(ABSENT, b"", time.time())
 
+    def left_s(self, now: float) -> float:
+        """For how long it is still fresh at ``now``, by the clock of ``filled_at``; negative: for
+        how long it has been stale."""
+        if self.ttl_s is None:
+            return math.inf
+        return min(self.ttl_s, self.filled_at + self.ttl_s - now)
+
+    def is_fresh(self) -> bool:
+        return self.ttl_s is None or self.filled_at + self.ttl_s >= time.time()
+
     @property
     def status(self) -> int:
         return 200 if self.etag else 404
 
     def pack(self) -> bytes:
-        """The bytes that Redis keeps; ``unpack`` is its inverse but for whole seconds."""
-        return b"%d %b\n%b" % (self.filled_at, self.etag, self.body if self.etag else b"")
+        """The bytes that Redis keeps, times in ms; ``unpack`` is its inverse."""
+        body = self.body if self.etag else b""
+        return b"%d %d %b\n%b" % (
+            self.filled_at * 1000,
+            (self.ttl_s or 0) * 1000,
+            self.etag,
+            body,
+        )
 
     @classmethod
     def unpack(cls, packed: bytes) -> Entry:
         """Raises ValueError for bytes that ``pack`` did not make."""
         head, _, body = packed.partition(b"\n")
-        filled_at, blank, etag = head.partition(b" ")
-        if not blank:
-            raise ValueError("not an entry")
-        return cls(body if etag else ABSENT, etag, int(filled_at))
+        filled_at, ttl, etag = head.split(b" ", 2)
+        ttl_s = int(ttl) / 1000 or None
+        return cls(body if etag else ABSENT, etag, int(filled_at) / 1000, ttl_s)
 
 
 def inner(entry: Entry | NearEntry) -> bytes:

@@ -16,6 +16,8 @@ from cache.address import Address
 from cache.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
+FORMAT = 2
+"""Of packed entries: replicas of two releases that pack differently share nothing."""
 """Stands for the run id of a server that does not tell it."""
 
 OUTAGES = frozenset(
@@ -60,7 +62,7 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
     session = Session("", UNKNOWN_RUN, tracking=False)
     _note_run(session, info)
     _note_persistence(session, save, appendonly)
-    session.prefix = f"content:{identity}:{session.run}:"
+    session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"
     await _track(connection, session)
     await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
     return session

@@ -117,6 +117,7 @@ class _Sieve:
 class Near:
     """Answers by key for at most ``ttl_s`` seconds, in at most ``limit_bytes``; 0 keeps nothing.
 
+    What has expired stays for ``stale_s`` as long as nobody needs the room, for ``stale`` alone.
     ``render`` makes an answer's ``head``, once, when it is put. ``clock`` is monotonic, ``wall`` is
     the clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
     """
@@ -127,6 +128,7 @@ class Near:
         ttl_s: float,
         *,
         negative_ttl_s: float = 5.0,
+        stale_s: float = 0.0,
         render: Callable[[Entry], bytes] = lambda entry: b"",
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -138,6 +140,7 @@ class Near:
         self.expirations = 0  # noticed: by a get, or when room was needed
         self._ttl_s = ttl_s
         self._negative_ttl_s = negative_ttl_s
+        self._stale_s = stale_s
         self._render = render
         self._clock = clock
         self._wall = wall
@@ -158,12 +161,21 @@ class Near:
         entry = self._index.get(key)
         if entry is None:
             return None
-        if entry.expires_at > self._clock():
+        now = self._clock()
+        if entry.expires_at > now:
             entry.visited = True
             return entry
-        self.expirations += 1
-        self._drop(entry)
+        if entry.expires_at + self._stale_s <= now:
+            self.expirations += 1
+            self._drop(entry)
         return None
+
+    def stale(self, key: str) -> NearEntry | None:
+        """An entry that has expired and was not invalidated since: better than none."""
+        entry = self._index.get(key)
+        if entry is None or entry.status != 200:
+            return None
+        return entry if entry.expires_at + self._stale_s > self._clock() else None
 
     def put(self, key: str, entry: Entry, route: str) -> NearEntry | None:
         """Keeps the entry in place of what the key had; None when it is not kept: too large, too
@@ -205,11 +217,7 @@ class Near:
     def _life_s(self, entry: Entry) -> float:
         ttl_s = self._ttl_s if entry.status == 200 else self._negative_ttl_s
         life_s = ttl_s * (1 - JITTER * self._jitter())
-        if entry.age_limit_s is None:
-            return life_s
-        # another replica's clock may be ahead: its entry is then new, not younger than new
-        age_s = max(0.0, self._wall() - entry.filled_at)
-        return min(life_s, entry.age_limit_s - age_s)
+        return min(life_s, entry.left_s(self._wall()))
 
     def _queue(self, entry: NearEntry) -> _Sieve:
         return self._rows if entry.status == 200 else self._absent

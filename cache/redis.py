@@ -132,8 +132,9 @@ class RedisRows:
             return None
         return self._reads.add(key)
 
-    async def lease(self, key: str) -> Entry | Lease | None:
-        """The value, or a lease on it; None when Redis is away: load and do not fill."""
+    async def lease(self, key: str, *, replace: bool = False) -> Entry | Lease | None:
+        """The value, or a lease on it; None when Redis is away: load and do not fill. ``replace``:
+        a lease to put another value in the place of one that is there."""
         token, epoch = next(self._tokens), self._session.run
 
         def parse(reply: Reply) -> Entry | Lease | None:
@@ -141,23 +142,23 @@ class RedisRows:
                 return self._parse(key, reply)
             return Lease(token, epoch, reply == GRANTED, reply == HELD)
 
-        args = (token, self._lease_ms)
+        args = (token, self._lease_ms, int(replace))
         return await self._calls.start(LEASE, self._keys([key]), args, self._deadline_s, parse)
 
-    async def fill(self, key: str, lease: Lease, entry: Entry, ttl_s: float) -> bool:
+    async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
         """Whether it is known to be stored; one that is late may be stored all the same. Not an
         ``on_value``: Redis invalidates what a script of ours changes for us too, so the value would
         be gone from near at once. The next read brings it there."""
-        started = self.start_fill(key, lease, entry, ttl_s)
+        started = self.start_fill(key, lease, entry, keep_s)
         return started is not None and bool(await started)
 
     def start_fill(
-        self, key: str, lease: Lease, entry: Entry, ttl_s: float
+        self, key: str, lease: Lease, entry: Entry, keep_s: float
     ) -> asyncio.Future[bool | None] | None:
         """``fill`` for who need not wait: what this process asks next is behind it on the wire."""
         if not lease.granted or lease.epoch != self._session.run:
             return None
-        keys, args = self._keys([key])[:2], (lease.token, entry.pack(), _ms(ttl_s))
+        keys, args = self._keys([key])[:2], (lease.token, entry.pack(), _ms(keep_s))
         return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
     def release(self, key: str, lease: Lease) -> None:
@@ -209,7 +210,7 @@ class RedisRows:
             entry = Entry.unpack(packed)
         except ValueError:
             return None
-        if self._session.tracking:
+        if self._session.tracking and entry.is_fresh():
             self._on_value(key, entry)
         return entry
 

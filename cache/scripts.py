@@ -53,11 +53,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# A lease is granted only while there is no value, no live intent and no other lease.
+# A lease is granted only while there is no live intent, no other lease, and no value but one that
+# is to be replaced: it answers on until it is, and goes with a write like any other.
 LEASE = Script(
     """
 local value = redis.call('GET', KEYS[1])
-if value then return value end
+if value and ARGV[3] == '0' then return value end
 """
     + _NOW_MS
     + """
@@ -66,7 +67,8 @@ if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0
 """
 )
-"""keys: value, lease, intents; args: token, lease_ms. The value, or GRANTED, HELD or FENCED."""
+"""keys: value, lease, intents; args: token, lease_ms, 1 to replace a value (else 0). The value, or
+GRANTED, HELD or FENCED."""
 
 # A value is stored only under the lease that was granted before its source was read, and every
 # write deletes leases: so nothing read before a write is stored after it. SET comes first, since a

@@ -8,11 +8,8 @@ invalidations do not arrive, the near cache is off and empty.
 from __future__ import annotations
 
 from cache.entry import Entry
-from cache.keys import is_list, route_of
+from cache.keys import route_of
 from cache.near import Near
-
-LIST_AGE_S = 10.0
-"""How old a genre's list gets over both layers: so late the loader's rows show."""
 
 
 class Tracking:
@@ -22,8 +19,6 @@ class Tracking:
         self._near = near
 
     def on_value(self, key: str, entry: Entry) -> None:
-        if is_list(key):
-            entry.age_limit_s = LIST_AGE_S
         self._near.put(key, entry, route_of(key))
 
     def on_invalidate(self, key: str | None) -> None:

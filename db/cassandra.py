@@ -8,7 +8,7 @@ when Cassandra does. Requests fail at once while it is known to be away.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -18,20 +18,23 @@ from acsylla import errors as driver
 from config import Config
 from db import schema
 from db.cassandra_errors import AWAY, LATE
+from db.health import Health
+from db.limit import Limit
 from db.store import State
 from errors import Late, ServiceError, Unavailable
-
-logger = logging.getLogger("content")
+from priority import urgent
 
 CONNECT_TIMEOUT_S = 3.0
 RETRY_S = 0.5
-WATCH_S = 1.0
+WATCH_S, WATCH_DOWN_S = 1.0, 0.1
 DDL_TIMEOUT_S = 20.0
 AGAIN_S = 0.03
 LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
 FIRST_TRY = 0.6
 """In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
+AWAY_MESSAGE = "The store is away; try again"
 PAGE = 500
+SAMPLE_ROWS = 100  # reading more says little of how the store does
 PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
 """Bound to a column, leaves it alone; None would write a tombstone."""
@@ -57,16 +60,19 @@ def translate(error: Exception) -> Exception:
         return Unavailable("The store is closed")
     meaning = MEANINGS.get(type(error))
     if meaning is Unavailable:
-        return Unavailable("The store is away; try again")
+        return Unavailable(AWAY_MESSAGE)
     if meaning is Late:
         return Late("The store did not answer in time")
     return error
 
 
 class Cassandra:
-    """One session: connects, watches, executes. ``statements`` are prepared at every connect."""
+    """One session: connects, watches, executes. ``statements`` are prepared at every connect;
+    reads of requests stand in line at ``limit``."""
 
-    def __init__(self, config: Config, statements: Sequence[str]) -> None:
+    def __init__(
+        self, config: Config, statements: Sequence[str], limit: Limit | None = None
+    ) -> None:
         self._config = config
         self._statements = (PROBE, *statements)
         self._session: acsylla.Session | None = None
@@ -75,7 +81,8 @@ class Cassandra:
         self._is_ring = False
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
-        self._state: tuple[State, str] = ("starting", "connecting to Cassandra")
+        self.health = Health()
+        self.limit = limit or Limit(config.store_reads_max)
 
     async def open(self) -> None:
         """Returns at once; the session follows."""
@@ -88,7 +95,7 @@ class Cassandra:
             await self._life
 
     def state(self) -> tuple[State, str]:
-        return self._state
+        return self.health.state
 
     async def execute(
         self,
@@ -96,23 +103,49 @@ class Cassandra:
         values: Sequence[Any] = (),
         *,
         read: bool = False,
+        in_turn: bool = False,
         timeout_s: float | None = None,
         serial: bool = False,
     ) -> Any:
-        """Executes a prepared statement; a value that is UNSET leaves its column alone."""
-        prepared, session = self._prepared.get(cql), self._session
-        if prepared is None or session is None:
-            raise Unavailable(f"The store is not there yet: {self._state[1]}")
+        """Executes a prepared statement; a value that is UNSET leaves its column alone. What is
+        read for a request waits ``in_turn``, behind ``limit``."""
+        if self.health.is_down:
+            raise Unavailable(AWAY_MESSAGE)  # the driver's own word may take a deadline to come
+        statement = self._bind(cql, values)
+        if serial:  # a read that finishes or discards the Paxos rounds before it
+            statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
+        left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
+        if not in_turn:
+            return await self._run(statement, left_s, read=read)
+        await self.limit.enter(urgent.get())
+        began, took_s = time.monotonic(), None
+        try:
+            result = await self._run(statement, left_s, read=True)
+            if result.count() <= SAMPLE_ROWS:
+                took_s = time.monotonic() - began
+            return result
+        except Late:
+            took_s = left_s
+            raise
+        finally:
+            self.limit.leave(took_s)
+
+    def _bind(self, cql: str, values: Sequence[Any] = ()) -> Any:
+        prepared = self._prepared.get(cql)
+        if prepared is None or self._session is None:
+            raise Unavailable(f"The store is not there yet: {self.health.state[1]}")
         statement: Any = prepared.bind()
         for index, value in enumerate(values):
             if value is not UNSET:
                 statement.bind(index, value)
+        return statement
+
+    async def _run(self, statement: Any, left_s: float, *, read: bool) -> Any:
+        session = self._session
+        assert session is not None  # else it could not have been bound
         if read:
             statement.set_is_idempotent(True)
-        if serial:  # a read that finishes or discards the Paxos rounds before it
-            statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
         loop = asyncio.get_running_loop()
-        left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
         end = loop.time() + left_s
         share = FIRST_TRY if read and self._is_ring else 1.0
         while True:
@@ -130,7 +163,7 @@ class Cassandra:
     async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
         """The rows of an unbounded read, fetched a page at a time."""
         if self._session is None:
-            raise Unavailable(f"The store is not there yet: {self._state[1]}")
+            raise Unavailable(f"The store is not there yet: {self.health.state[1]}")
         statement: Any = self._prepared[cql].bind(page_size=PAGE)
         statement.bind_list(list(values))
         statement.set_is_idempotent(True)
@@ -152,7 +185,7 @@ class Cassandra:
             try:
                 await self._connect()
             except Exception as error:  # noqa: BLE001 - whatever it is, Cassandra is not there
-                self._turn("starting", f"{type(error).__name__}: {error}")
+                self.health.turn("starting", f"{type(error).__name__}: {error}")
                 await self._pause(RETRY_S)
                 continue
             await self._watch()
@@ -165,16 +198,6 @@ class Cassandra:
             await asyncio.wait_for(self._closing.wait(), seconds)
         except TimeoutError:
             return
-
-    def _turn(self, state: State, reason: str) -> None:
-        if (state, reason) != self._state:
-            logger.log(
-                logging.INFO if state == "up" else logging.WARNING,
-                "Cassandra is %s%s",
-                state,
-                reason and f": {reason}",
-            )
-        self._state = (state, reason)
 
     async def _connect(self) -> None:
         """Looks around from any node, sees to the schema, then settles in the local data centre."""
@@ -216,7 +239,7 @@ class Cassandra:
             load_balance_dc_aware=datacenter,
             core_connections_per_host=2,  # with one, a dropped connection fails every query for 2 s
             exponential_reconnect_base_delay_ms=100,
-            exponential_reconnect_max_delay_ms=1000,
+            exponential_reconnect_max_delay_ms=500,
             heartbeat_interval_sec=1,  # a silent server is noticed by nothing else
             idle_timeout_sec=3,
             use_schema=datacenter is not None,
@@ -225,15 +248,11 @@ class Cassandra:
         )
 
     async def _watch(self) -> None:
-        """Asks once a second whether the cluster answers, so that the state needs no traffic."""
-        late = 0
+        """Asks time and again whether the cluster answers, so that the state needs no traffic."""
         while not self._closing.is_set():
             try:
-                await self.execute(PROBE, read=True)
-                late = 0
-                self._turn("up", "")
+                await self._run(self._bind(PROBE), self._config.store_deadline_s, read=True)
+                self.health.answered()
             except ServiceError as error:
-                late = late + 1 if isinstance(error, Late) else 2
-                if late > 1:  # one late answer is a busy moment, two are an outage
-                    self._turn("down", error.message)
-            await self._pause(WATCH_S)
+                self.health.failed(error)
+            await self._pause(WATCH_DOWN_S if self.health.is_down else WATCH_S)

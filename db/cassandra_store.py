@@ -14,6 +14,7 @@ from config import Config
 from db import cassandra_writes
 from db.cassandra import Cassandra
 from db.cassandra_writes import NAMES, SCAN, Writes, parse, values_of
+from db.limit import Limit
 from db.store import GENRE_LIST, Entry, State, Stored, Written
 from db.version import Expected, next_version, version_us
 from db.video import Changes, Row, apply, build, shape
@@ -50,8 +51,8 @@ class CassandraStore:
 
     name = "cassandra"
 
-    def __init__(self, config: Config) -> None:
-        self._cassandra = Cassandra(config, STATEMENTS)
+    def __init__(self, config: Config, limit: Limit | None = None) -> None:
+        self._cassandra = Cassandra(config, STATEMENTS, limit)
         self._writes = Writes(self._cassandra)
         self._keyspace = config.cassandra_keyspace
         self._genres: list[str] = []
@@ -72,7 +73,7 @@ class CassandraStore:
         return self._keyspace
 
     async def video(self, video_id: str) -> Row:
-        result = await self._cassandra.execute(READ, (video_id,), read=True)
+        result = await self._cassandra.execute(READ, (video_id,), in_turn=True)
         found = result.first()
         if found is None:
             raise NotFound()
@@ -115,7 +116,7 @@ class CassandraStore:
         return await (self._ids(FIRST, limit) if after is None else self._ids(NEXT, after, limit))
 
     async def _ids(self, cql: str, *values: Any) -> list[str]:
-        result = await self._cassandra.execute(cql, values, read=True)
+        result = await self._cassandra.execute(cql, values, in_turn=True)
         return [row.column_value_by_index(0) for row in result.all()]
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:

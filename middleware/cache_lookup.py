@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ STATUS = {
     "store": b"content; fwd=miss; detail=store",
     "collapsed": b"content; fwd=miss; collapsed; detail=store",
 }
-"""``Cache-Status`` (RFC 9211) by the layer that had the answer."""
+"""``Cache-Status`` (RFC 9211) by the layer that had the answer; a stale one says how stale."""
+AGED = ("near", "redis", "stale")
 
 
 def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware:
@@ -53,6 +55,15 @@ def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware
     return cache_lookup
 
 
+def _stale(entry: Entry | NearEntry) -> bytes:
+    """How far past its TTL it is, as a negative one (RFC 9211, 2.4), in whole seconds."""
+    if isinstance(entry, Entry):
+        layer, left_s = b"redis", entry.left_s(time.time())
+    else:
+        layer, left_s = b"near", entry.expires_at - time.monotonic()
+    return b"content; hit; ttl=%d; detail=%b" % (min(-1, math.floor(left_s)), layer)
+
+
 def answer(ctx: Context, entry: Entry | NearEntry, layer: str, cache_control: bytes) -> None:
     """Answers with a finished entry. ``Age`` counts from its fill, on hits alone (RFC 9111, 5.1:
     an answer fresh from the origin has none)."""
@@ -64,7 +75,7 @@ def answer(ctx: Context, entry: Entry | NearEntry, layer: str, cache_control: by
         b"content-length": b"%d" % len(entry.body),
         b"etag": entry.etag,
         b"cache-control": cache_control,
-        b"cache-status": STATUS[layer],
+        b"cache-status": STATUS.get(layer) or _stale(entry),
     }
-    if layer in ("near", "redis"):
+    if layer in AGED:
         ctx.headers[b"age"] = b"%d" % max(0, time.time() - entry.filled_at)

@@ -1,45 +1,78 @@
 """Error handling: every failure becomes one envelope, in one place.
 
 An expected error says its own status and text. Whatever else is raised is a 500 whose text stays
-in the log. Each 5xx is logged once, with a traceback and the request id that the answer carries.
+in the log. Each is logged once, with a traceback and the request id that the answer carries. An
+outage makes the same 503 or 504 over and over: of those one a second is logged, and the rest
+counted. What is shed under overload is not logged at all.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import secrets
+import time
+from collections.abc import Callable
 
 import orjson
 from starlette.exceptions import HTTPException
 
-from errors import NotFound, ServiceError
+from errors import Late, NotFound, ServiceError, Shed, Unavailable
 from middleware.onion import JSON, Context, Middleware, Next
 
 logger = logging.getLogger("content")
 
+PAUSE_S = 1.0
 
-def error_handling() -> Middleware:
+
+def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
     """Makes the middleware."""
+    log = Log(clock)
 
     async def error_handling(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         try:
             await next()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes an answer
             error = _known(raised)
             _respond(ctx, error)
             if error.status >= 500:
-                request_id = secrets.token_hex(8)
-                ctx.headers[b"x-request-id"] = request_id.encode()
-                logger.error(
-                    "%s %s answered %d (request %s)",
-                    ctx.method,
-                    ctx.route,
-                    error.status,
-                    request_id,
-                    exc_info=raised,
-                )
+                log(ctx, error, raised)
 
     return error_handling
+
+
+class Log:
+    """One line with a traceback for each failure that nobody foresaw, and at most one a second for
+    each outage, with the number of those left out."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._outages: dict[tuple[type[ServiceError], str], tuple[float, int]] = {}
+
+    def __call__(self, ctx: Context, error: ServiceError, raised: Exception) -> None:
+        more = 0
+        if isinstance(error, Shed):
+            return
+        if isinstance(error, Unavailable | Late):
+            outage = (type(error), ctx.route)
+            said_at, left_out = self._outages.get(outage, (-math.inf, 0))
+            now = self._clock()
+            if now - said_at < PAUSE_S:
+                self._outages[outage] = said_at, left_out + 1
+                return
+            self._outages[outage] = now, 0
+            more = left_out
+        request_id = secrets.token_hex(8)
+        ctx.headers[b"x-request-id"] = request_id.encode()
+        logger.error(
+            "%s %s answered %d (request %s)%s",
+            ctx.method,
+            ctx.route,
+            error.status,
+            request_id,
+            f", and {more} like it before" if more else "",
+            exc_info=raised,
+        )
 
 
 def _known(raised: Exception) -> ServiceError:

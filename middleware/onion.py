@@ -25,7 +25,8 @@ class Context:
     """One request and the response it will get.
 
     ``headers`` are the response's, lower-case bytes to bytes. ``route`` is the template that
-    matched, the only name of a path that metrics may use. ``layer`` says who had the data, in the
+    matched, the only name of a path that metrics may use. ``on_read`` is told that the request's
+    body is there. ``layer`` says who had the data, in the
     words of ``Cache-Status`` (RFC 9211).
     """
 
@@ -34,6 +35,7 @@ class Context:
         "headers",
         "layer",
         "method",
+        "on_read",
         "receive",
         "route",
         "scope",
@@ -47,6 +49,7 @@ class Context:
         self.method: str = scope["method"]
         self.route = UNMATCHED
         self.was_read = False
+        self.on_read: Callable[[], None] | None = None
         self.layer = ""
         self.status = 404
         self.headers: dict[bytes, bytes] = {b"content-type": JSON}
@@ -80,6 +83,8 @@ class Context:
             chunks.append(chunk)
             if not message.get("more_body", False):
                 self.was_read = True
+                if self.on_read is not None:
+                    self.on_read()
                 return b"".join(chunks)
 
     def _has_body(self) -> bool:

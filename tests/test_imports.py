@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "config", "settings"}
+GROUND = {"errors", "config", "settings", "priority"}
 MAY_IMPORT = {
     "errors": set[str](),
+    "priority": set[str](),
     "settings": set[str](),
     "config": {"settings"},
     "db": GROUND,

@@ -105,7 +105,7 @@ class Lane:
 
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """The whole response to a GET of what ``ask`` found; None when the onion has to make it."""
-        if entry is None or entry.status != 200:
+        if entry is None or entry.status != 200 or not entry.is_fresh():
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)

@@ -15,8 +15,9 @@ import orjson
 from bench.servers import RedisServer
 from cache.keys import genre_key, row_key
 from cache.near import Near
+from cache.reads import Answer
 from cache.redis import RedisRows
-from cache.store import Answer, CachedVideoStore
+from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from db.embedded import EmbeddedStore
 from db.store import Written
@@ -171,11 +172,20 @@ class Replica:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, redis: RedisServer | None, *, near_bytes: int = 1_000_000, **options: Any
+    folder: Path,
+    redis: RedisServer | None,
+    *,
+    near_bytes: int = 1_000_000,
+    stale_s: float = 0.0,
+    **options: Any,
 ) -> AsyncIterator[Replica]:
     """A replica on the store in ``folder``, put together as ``service.py`` does it. Deadlines are
     long where they are not what is tested: machines stall."""
-    store, near, rows = HeldStore(str(folder / "store.sqlite3")), Near(near_bytes, 60.0), None
+    store, near, rows = (
+        HeldStore(str(folder / "store.sqlite3")),
+        Near(near_bytes, 60.0, stale_s=stale_s),
+        None,
+    )
     await store.open()
     if redis is not None:
         said = Tracking(near)
@@ -189,7 +199,7 @@ async def opened(
         )
         await rows.open()
         await until(lambda: rows.state == "up")
-    videos = CachedVideoStore(store, near, rows, ROW_TTL_S)
+    videos = CachedVideoStore(store, near, rows, ROW_TTL_S, stale_s)
     try:
         yield Replica(store, near, rows, videos)
     finally:

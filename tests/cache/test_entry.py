@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -17,10 +18,10 @@ BODIES = [b"{}", b"", b"\n", b"a\nb 1\n\n", b'12 "x"\ny', bytes(range(256)), "Ä
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:9]))
 @pytest.mark.parametrize("tag", [b'"v.1"', b'"with a blank"', b'"\xc3\x84"'])
 def test_an_entry_that_was_packed_is_the_same(body: bytes, tag: bytes) -> None:
-    found = Entry.unpack(Entry(body, tag, 1_700_000_000.9).pack())
+    found = Entry.unpack(Entry(body, tag, 1_700_000_000.9, 3_421.5).pack())
     assert (found.body, found.etag, found.status) == (body, tag, 200)
-    assert found.filled_at == 1_700_000_000  # whole seconds are what Age has
-    assert found.age_limit_s is None
+    assert (found.filled_at, found.ttl_s) == (1_700_000_000.9, 3_421.5)
+    assert Entry.unpack(Entry(body, tag, 0.0).pack()).ttl_s is None
 
 
 def test_an_absent_row_is_small_in_redis_and_the_envelope_outside() -> None:
@@ -28,20 +29,40 @@ def test_an_absent_row_is_small_in_redis_and_the_envelope_outside() -> None:
     absent = Entry.absent()
     assert before <= absent.filled_at <= time.time()
     packed = absent.pack()
-    assert len(packed) < 16
+    assert len(packed) < 20
     found = Entry.unpack(packed)
     assert (found.status, found.body, found.etag) == (404, ABSENT, b"")
     assert ABSENT == NOT_FOUND  # a hit and a miss are the same bytes
-    assert found.filled_at == int(absent.filled_at)
+    assert abs(found.filled_at - absent.filled_at) <= 0.001
 
 
 @pytest.mark.parametrize(
     "packed",
-    [b"", b"\n", b"12", b"12\nbody", b"x y\nbody", b' "tag"\nbody', b"1.5 x\n", b"{}", b"OK"],
+    [
+        b"",
+        b"\n",
+        b"12",
+        b"12\nbody",
+        b"x y\nbody",
+        b' "tag"\nbody',
+        b"1.5 0 x\n",
+        b'12 "tag"\n',
+        b"{}",
+    ],
 )
 def test_what_is_no_entry_is_not_taken_for_one(packed: bytes) -> None:
-    with pytest.raises(ValueError, match=r"not an entry|invalid literal"):
+    with pytest.raises(ValueError, match=r"not enough values|invalid literal"):
         Entry.unpack(packed)
+
+
+def test_an_entry_is_fresh_until_its_ttl_is_over() -> None:
+    now = time.time()
+    assert Entry(b"", b"", 0.0).is_fresh()
+    assert Entry(b"", b"", now - 4.0, 5.0).is_fresh()
+    assert not Entry(b"", b"", now - 5.1, 5.0).is_fresh()
+    left = [Entry(b"", b"", now - age_s, 5.0).left_s(now) for age_s in (0.0, 2.0, 7.0, -60.0)]
+    assert left == [5.0, 3.0, -2.0, 5.0]  # a clock that is ahead prolongs nothing
+    assert Entry(b"", b"", 0.0).left_s(now) == math.inf
 
 
 @pytest.mark.parametrize("value", [{"a": [1, True, None]}, {}, {"x": "}"}, {"Ä": ["🎬"]}])

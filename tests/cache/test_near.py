@@ -36,8 +36,8 @@ class Time:
             **options,
         )
 
-    def row(self, body: bytes = b"body", age_limit_s: float | None = None) -> Entry:
-        return Entry(body, b'"tag"', NOON + self.now_s, age_limit_s)
+    def row(self, body: bytes = b"body", ttl_s: float | None = None) -> Entry:
+        return Entry(body, b'"tag"', NOON + self.now_s, ttl_s)
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def test_jitter_only_shortens_and_by_a_tenth_at_most(at: Time) -> None:
     assert near.get("/a") is None
 
 
-def test_nothing_is_served_past_its_age_limit_whenever_it_was_filled(at: Time) -> None:
+def test_nothing_is_served_past_its_own_ttl_whenever_it_was_filled(at: Time) -> None:
     near = at.near(ttl_s=10)
-    entry = at.row(age_limit_s=5)
+    entry = at.row(ttl_s=5)
     at.now_s += 3
     put(near, "/a", entry)
     at.now_s += 1.99
@@ -130,16 +130,16 @@ def test_nothing_is_served_past_its_age_limit_whenever_it_was_filled(at: Time) -
     assert put(near, "/a", entry) is None
 
 
-def test_an_age_limit_beyond_the_ttl_does_not_prolong_it(at: Time) -> None:
+def test_a_ttl_beyond_that_of_the_cache_does_not_prolong_it(at: Time) -> None:
     near = at.near(ttl_s=10)
-    put(near, "/a", at.row(age_limit_s=60))
+    put(near, "/a", at.row(ttl_s=60))
     at.now_s += 10
     assert near.get("/a") is None
 
 
 def test_a_fill_from_a_clock_ahead_of_ours_is_new_and_no_more(at: Time) -> None:
     near = at.near(ttl_s=10)
-    entry = at.row(age_limit_s=5)
+    entry = at.row(ttl_s=5)
     entry.filled_at += 60
     put(near, "/a", entry)
     at.now_s += 5
@@ -292,7 +292,7 @@ class NearMachine(RuleBasedStateMachine):
         size=st.integers(0, 300) | st.integers(0, 13_000),
         absent=st.booleans(),
         age_s=st.floats(-5, 8),
-        age_limit_s=st.none() | st.floats(0, 20),
+        ttl_s=st.none() | st.floats(0, 20),
         jitter=st.floats(0, 1),
     )
     def put(
@@ -301,16 +301,16 @@ class NearMachine(RuleBasedStateMachine):
         size: int,
         absent: bool,
         age_s: float,
-        age_limit_s: float | None,
+        ttl_s: float | None,
         jitter: float,
     ) -> None:
         self.at.jitter = jitter
         tag = b"" if absent else b'"tag"'
-        entry = Entry(bytes(size), tag, NOON + self.at.now_s - age_s, age_limit_s)
+        entry = Entry(bytes(size), tag, NOON + self.at.now_s - age_s, ttl_s)
         self.kept.pop(key, None)
         kept = self.near.put(key, entry, ROUTE)
         if kept is not None:
-            limit_s = float("inf") if age_limit_s is None else age_limit_s - max(0, age_s)
+            limit_s = float("inf") if ttl_s is None else ttl_s - max(0, age_s)
             self.kept[key] = kept, self.at.now_s + min(3.0 if absent else 10.0, limit_s)
 
     @rule(key=KEYS)

@@ -144,7 +144,7 @@ async def test_without_info_runs_are_not_told_apart_and_it_says_so(
 ) -> None:
     rows = await limited.open("-info")
     await filled(rows, "k")
-    assert command(redis, "KEYS", "content:test:any-run:v:k") != []
+    assert command(redis, "KEYS", "content:*:test:any-run:v:k") != []
     (warning,) = warnings(caplog)
     assert "INFO" in warning
     assert "restart" in warning

@@ -32,8 +32,8 @@ class World:
             raise reply
         return reply
 
-    async def lease(self, token: str) -> Any:
-        return await self.run(LEASE, ["v", "l", "i"], token, LEASE_MS)
+    async def lease(self, token: str, replace: int = 0) -> Any:
+        return await self.run(LEASE, ["v", "l", "i"], token, LEASE_MS, replace)
 
     async def fill(self, token: str, value: str) -> Any:
         return await self.run(FILL, ["v", "l"], token, value, TTL_MS)
@@ -72,6 +72,29 @@ async def test_a_lease_says_the_value_when_there_is_one(world: World) -> None:
     world.ask("SET", "v", "row")
     assert await world.lease("reader") == b"row"
     assert world.ask("EXISTS", "l") == 0
+
+
+async def test_a_value_answers_on_while_one_reader_replaces_it(world: World) -> None:
+    world.ask("SET", "v", "row")
+    assert await world.lease("one", replace=1) == GRANTED
+    assert await world.lease("two", replace=1) == HELD
+    assert await world.lease("three") == b"row"
+    assert await world.fill("one", "newer row") == 1
+    assert await world.lease("four") == b"newer row"
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_what_was_read_to_replace_a_value_is_not_stored_after_a_write(
+    world: World, settled: bool
+) -> None:
+    world.ask("SET", "v", "row")
+    await world.lease("reader", replace=1)
+    await world.intend("writer")
+    assert await world.lease("other", replace=1) == FENCED
+    if settled:
+        await world.settle("writer")
+    assert await world.fill("reader", "old row") == 0
+    assert world.ask("EXISTS", "v") == 0
 
 
 async def test_one_reader_at_a_time_holds_the_lease_and_for_a_bounded_time(world: World) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from bench.servers import RedisServer
 from cache.keys import genre_key, row_key
+from cache.reads import LIST_AGE_S, NEGATIVE_TTL_S
 from cache.redis import Lease
-from cache.store import LIST_AGE_S, NEGATIVE_TTL_S
 from db.version import new_id
 from errors import NotFound, Unavailable
 from tests.cache.redis_world import calls, command, until
@@ -76,7 +76,7 @@ async def test_a_cancelled_reader_stops_nobody_and_what_it_began_is_kept(here: R
     alone.cancel()
     await asyncio.wait([alone])
     trap.release()
-    await until(lambda: len(here.videos._flights) == 0)
+    await until(lambda: len(here.videos._reads._flights) == 0)
     assert (await here.read(third)).layer in ("near", "redis")
     assert here.store.calls["video"] == 2
 

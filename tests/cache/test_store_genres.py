@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from api.handlers import HOME_GENRES, Content
-from cache.store import GENRES_FRESH_S, GENRES_MAX_S
+from cache.genres import FRESH_S, MAX_S
 from config import Config
 from db.video import Changes
 from errors import Unavailable
@@ -34,7 +34,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Replica]:
 
 
 def make_older(replica: Replica, seconds: float) -> None:
-    replica.videos._genres_at -= seconds
+    replica.videos._genres._read_at -= seconds
 
 
 async def test_the_list_is_read_once_for_all_who_wait_for_it(alone: Replica) -> None:
@@ -52,7 +52,7 @@ async def test_a_list_that_is_not_fresh_is_read_again_behind_the_callers_back(
     await alone.videos.genres()
     async with opened(_folder(alone), None) as loader:  # whose writes nobody here is told of
         await loader.create(genre="B")
-    make_older(alone, GENRES_FRESH_S - 1)
+    make_older(alone, FRESH_S - 1)
     assert await alone.videos.genres() == ["A"]
     assert alone.store.calls["genres"] == 1
     make_older(alone, 2)
@@ -61,7 +61,7 @@ async def test_a_list_that_is_not_fresh_is_read_again_behind_the_callers_back(
     await trap.reached()
     assert await alone.videos.genres() == ["A"]
     trap.release()
-    await until(lambda: alone.videos._genres == ["A", "B"])
+    await until(lambda: alone.videos._genres._names == ["A", "B"])
     assert await alone.videos.genres() == ["A", "B"]
     assert alone.store.calls["genres"] == 2
 
@@ -71,7 +71,7 @@ async def test_a_list_that_is_too_old_is_waited_for(alone: Replica) -> None:
     await alone.videos.genres()
     async with opened(_folder(alone), None) as loader:
         await loader.create(genre="B")
-    make_older(alone, GENRES_MAX_S + 1)
+    make_older(alone, MAX_S + 1)
     assert await alone.videos.genres() == ["A", "B"]
     assert alone.store.calls["genres"] == 2
 
@@ -108,10 +108,10 @@ async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
     await alone.create(genre="A")
     await alone.videos.genres()
     alone.store.failures["genres"] = Unavailable("the store is away")
-    make_older(alone, GENRES_FRESH_S + 1)
+    make_older(alone, FRESH_S + 1)
     assert await alone.videos.genres() == ["A"]
     await until(lambda: alone.store.calls["genres"] == 2)
-    await until(lambda: len(alone.videos._genre_flight) == 0)
+    await until(lambda: len(alone.videos._genres._flight) == 0)
     assert await alone.videos.genres() == ["A"]
     await until(lambda: alone.store.calls["genres"] == 3)
     gc.collect()
@@ -122,7 +122,7 @@ async def test_while_the_store_is_away_an_old_list_is_better_than_none(alone: Re
     await alone.create(genre="A")
     await alone.videos.genres()
     alone.store.failures["genres"] = Unavailable("the store is away")
-    make_older(alone, GENRES_MAX_S + 1)
+    make_older(alone, MAX_S + 1)
     assert await alone.videos.genres() == ["A"]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from cache.entry import Entry
 from cache.keys import GENRE_ROUTE, ROW_ROUTE, genre_key, row_key
 from cache.near import Near
-from cache.tracking import LIST_AGE_S, Tracking
+from cache.reads import LIST_AGE_S
+from cache.tracking import Tracking
 from tests.cache.redis_world import entry
 
 NOW = 1_000_000.0
@@ -27,17 +28,17 @@ def test_values_are_kept_under_their_routes() -> None:
     assert (row.route, listed.route) == (ROW_ROUTE, GENRE_ROUTE)
 
 
-def test_a_list_ages_in_redis_and_near_together_and_a_row_does_not() -> None:
+def test_a_list_ages_in_redis_and_near_together_and_a_row_outlives_its_stay() -> None:
     near = near_of()
     said = Tracking(near)
-    for age_s in (0.0, 4.0, 9.0):
-        said.on_value(LIST, Entry(b"list", b'"tag"', NOW - age_s))
+    for age_s in (0.0, 2.0, 4.5):
+        said.on_value(LIST, Entry(b"list", b'"tag"', NOW - age_s, LIST_AGE_S))
         kept = near.get(LIST)
         assert kept is not None
         assert kept.expires_at == LIST_AGE_S - age_s
-    said.on_value(LIST, Entry(b"list", b'"tag"', NOW - LIST_AGE_S))
+    said.on_value(LIST, Entry(b"list", b'"tag"', NOW - LIST_AGE_S, LIST_AGE_S))
     assert near.get(LIST) is None
-    said.on_value(ROW, Entry(b"row", b'"tag"', NOW - 3_000.0))
+    said.on_value(ROW, Entry(b"row", b'"tag"', NOW - 3_000.0, 3_600.0))
     row = near.get(ROW)
     assert row is not None
     assert row.expires_at == 60.0

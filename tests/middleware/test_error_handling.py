@@ -44,6 +44,7 @@ KNOWN: list[tuple[Any, int, dict[str, str], dict[str, Any]]] = [
         {"errors": [{"field": "a", "message": "b"}, {"field": "c", "message": "d"}]},
     ),
     (lambda: errors.Unavailable(retry_after_s=7), 503, {"retry-after": "7"}, {}),
+    (errors.Shed, 503, {"retry-after": "1"}, {}),
     (errors.Late, 504, {}, {}),
     (lambda: errors.OutcomeUnknown(loop_future()), 504, {}, {}),
 ]

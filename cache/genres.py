@@ -1,0 +1,58 @@
+"""The list of genres: one small value, kept in the process and read again in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cache.reads import PATIENCE_S
+from cache.singleflight import Flight, SingleFlight
+
+FRESH_S, MAX_S = 5.0, 10.0
+
+
+class Genres:
+    """``read`` asks the store. Fresh for 5 s, read again in the background after that, waited for
+    after 10; while the store does not answer, an old list is better than none."""
+
+    def __init__(self, read: Callable[[], Awaitable[list[str]]]) -> None:
+        self._read = read
+        self._flight: SingleFlight[list[str]] = SingleFlight()
+        self._names: list[str] = []
+        self._read_at = float("-inf")
+        self._refresh: asyncio.Task[Any] | None = None
+
+    async def names(self) -> list[str]:
+        """Every genre, sorted; raises what ``read`` raised while there never was a list."""
+        age_s = time.monotonic() - self._read_at
+        if age_s <= FRESH_S:
+            return self._names
+        if not self._names:
+            return (await self._flight.do("", self._load))[0]
+        if not self._flight:
+            self._refresh = asyncio.create_task(self._flight.do("", self._load))
+            self._refresh.add_done_callback(_seen)
+        if age_s > MAX_S and self._refresh is not None:
+            patience_s = None if age_s == float("inf") else PATIENCE_S
+            await asyncio.wait([self._refresh], timeout=patience_s)
+        return self._names
+
+    def forget(self) -> None:
+        """A write may have changed the list: the worker that wrote sees it at once."""
+        self._flight.forget("")
+        self._read_at = float("-inf")
+
+    async def _load(self, flight: Flight[list[str]]) -> list[str]:
+        started = time.monotonic()
+        names = await self._read()
+        if flight.current:
+            self._names, self._read_at = names, started
+        return names
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """A refresh that fails is tried again by the next reader; nobody waits for its error."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,166 @@
+"""The read path over whatever layers of cache there are: near, Redis, else one load.
+
+A load is single-flight in this process and, by its lease, over all replicas; its fill stands only
+while the lease does. What is past its TTL answers on while something better is on its way or out of
+reach: readers wait for a refresh, but not for long, and not at all for one of another replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from cache.entry import Entry
+from cache.keys import is_list, route_of
+from cache.near import Near, NearEntry
+from cache.redis import Lease, RedisRows
+from cache.singleflight import Flight, SingleFlight
+from errors import Late, NotFound, Unavailable
+from priority import urgent
+
+Load = Callable[[], Awaitable[Entry]]
+
+LIST_AGE_S = 5.0
+"""Of genre lists: what the loader adds shows within 10 s, a new genre's name included."""
+NEGATIVE_TTL_S = 5.0
+WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+PATIENCE_S = 0.05
+"""How long a reader who could have a stale answer waits for a fresh one."""
+
+
+class Answer(NamedTuple):
+    """An entry and who had it: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
+    ``stale``: near or Redis, past its TTL."""
+
+    entry: Entry | NearEntry
+    layer: str
+
+
+class Reads:
+    """``store_is_up``: whether loading can be tried at all. ``row_ttl_s``: a row's TTL, less up to
+    10 % of jitter; Redis keeps it for ``stale_s`` more."""
+
+    def __init__(
+        self,
+        near: Near,
+        redis: RedisRows | None,
+        store_is_up: Callable[[], bool],
+        row_ttl_s: float,
+        stale_s: float,
+    ) -> None:
+        self._near, self._redis = near, redis
+        self._store_is_up = store_is_up
+        self._row_ttl_s, self._stale_s = row_ttl_s, stale_s
+        self._flights: SingleFlight[Answer] = SingleFlight()
+        self._refreshes: set[asyncio.Task[Entry]] = set()
+
+    async def cached(self, key: str) -> Answer | None:
+        """What near or Redis has; the entry may be a negative one, and a stale one while there is
+        no asking the store."""
+        near = self._near.get(key)
+        if near is not None:
+            return Answer(near, "near")
+        entry = await self._redis.get(key) if self._redis else None
+        if entry is None:
+            return None
+        if entry.is_fresh():
+            return Answer(entry, "redis")
+        return None if self._store_is_up() else Answer(entry, "stale")
+
+    async def loaded(self, key: str, load: Load) -> Answer:
+        """The entry, loaded: for callers that found nothing ``cached``. Absence raises NotFound."""
+        answer, joined = await self._flights.do(key, lambda flight: self._load(key, load, flight))
+        if answer.entry.status == 404:
+            raise NotFound()
+        return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
+
+    def forget(self, key: str) -> None:
+        """A write has begun or ended: nothing that was read before it is to be kept."""
+        self._near.remove(key)
+        self._flights.forget(key)
+
+    async def close(self) -> None:
+        """Gives up refreshes under way: nobody waits for them."""
+        for task in self._refreshes:
+            task.cancel()
+        await asyncio.gather(*self._refreshes, return_exceptions=True)
+
+    async def _load(self, key: str, load: Load, flight: Flight[Answer]) -> Answer:
+        lease = await self._redis.lease(key) if self._redis else None
+        if isinstance(lease, Entry):
+            if lease.is_fresh():
+                return Answer(lease, "redis")
+            return await self._renew(key, load, lease)
+        if lease is not None and lease.held and (filled := await self._others_fill(key)):
+            return Answer(filled, "redis")
+        try:
+            return Answer(await self._fetch(key, load, lease, flight), "store")
+        except BaseException as error:
+            if self._redis is not None and lease is not None and lease.granted:
+                self._redis.release(key, lease)  # others need not wait for what is not coming
+            stale = self._near.stale(key) if flight.current else None
+            if stale is None or not isinstance(error, Late | Unavailable):
+                raise
+            return Answer(stale, "stale")
+
+    async def _fetch(
+        self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
+    ) -> Entry:
+        """Asks the store, and fills whatever layer there is."""
+        entry = await _read(load)
+        entry.ttl_s = ttl_s = self._ttl_s(key, entry)
+        if self._redis is None:
+            if flight is not None and flight.current:  # else a write may have changed the row
+                self._near.put(key, entry, route_of(key))
+        elif lease is not None and lease.granted:
+            keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
+            self._redis.start_fill(key, lease, entry, keep_s)
+        return entry
+
+    async def _renew(self, key: str, load: Load, stale: Entry) -> Answer:
+        """A fresh entry if it comes soon, else the stale one; at most one replica asks the store.
+        A refresh that fails keeps its lease, so that the next one is tried once that has ended."""
+        assert self._redis is not None
+        lease = await self._redis.lease(key, replace=True)
+        if isinstance(lease, Lease) and lease.granted:
+            refresh = asyncio.create_task(self._refresh(key, load, lease))
+            self._refreshes.add(refresh)
+            refresh.add_done_callback(self._ended)
+            await asyncio.wait([refresh], timeout=PATIENCE_S)
+            if refresh.done() and not refresh.cancelled() and not refresh.exception():
+                return Answer(refresh.result(), "store")
+        return Answer(stale, "stale")
+
+    async def _refresh(self, key: str, load: Load, lease: Lease) -> Entry:
+        urgent.set(False)  # in this task: whoever has nothing yet goes first
+        return await self._fetch(key, load, lease)
+
+    def _ended(self, refresh: asyncio.Task[Entry]) -> None:
+        self._refreshes.discard(refresh)
+        if not refresh.cancelled():
+            refresh.exception()  # an outage of the store, which is said elsewhere
+
+    async def _others_fill(self, key: str) -> Entry | None:
+        """Waits a moment for the replica that holds the lease; None: it is not coming."""
+        for pause_s in WAITS_S:
+            await asyncio.sleep(pause_s)
+            entry = await self._redis.get(key) if self._redis else None
+            if entry is not None and entry.is_fresh():
+                return entry
+        return None
+
+    def _ttl_s(self, key: str, entry: Entry) -> float:
+        if entry.status == 404:
+            return NEGATIVE_TTL_S
+        if is_list(key):
+            return LIST_AGE_S
+        return self._row_ttl_s * random.uniform(0.9, 1.0)  # filled together, not gone together
+
+
+async def _read(load: Load) -> Entry:
+    try:
+        return await load()
+    except NotFound:
+        return Entry.absent()

@@ -1,0 +1,43 @@
+"""What is known of a store from afar: up, down, or not there yet; said once per change."""
+
+from __future__ import annotations
+
+import logging
+
+from db.store import State
+from errors import Late, ServiceError
+
+logger = logging.getLogger("content")
+
+
+class Health:
+    """``state`` is the state and, when not up, the reason in words."""
+
+    def __init__(self) -> None:
+        self.state: tuple[State, str] = ("starting", "connecting to Cassandra")
+        self._late = 0
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it was there and is not: asking it now would be waiting in vain."""
+        return self.state[0] == "down"
+
+    def answered(self) -> None:
+        self._late = 0
+        self.turn("up", "")
+
+    def failed(self, error: ServiceError) -> None:
+        """One late answer is a busy moment, two are an outage."""
+        self._late = self._late + 1 if isinstance(error, Late) else 2
+        if self._late > 1:
+            self.turn("down", error.message)
+
+    def turn(self, state: State, reason: str) -> None:
+        if (state, reason) != self.state:
+            logger.log(
+                logging.INFO if state == "up" else logging.WARNING,
+                "Cassandra is %s%s",
+                state,
+                reason and f": {reason}",
+            )
+        self.state = (state, reason)

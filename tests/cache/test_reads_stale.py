@@ -1,0 +1,223 @@
+"""What is past its TTL: fresh while the store answers, stale and soon while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bench.servers import RedisServer
+from cache.entry import Entry
+from cache.keys import genre_key, row_key
+from cache.reads import Answer
+from errors import Late, NotFound, Unavailable
+from tests.cache.redis_world import command, until
+from tests.cache.store_world import ROW_TTL_S, Replica, opened, soon
+
+STALE_S = 1_000.0
+
+
+@pytest.fixture
+async def pair(redis: RedisServer, tmp_path: Path) -> AsyncIterator[tuple[Replica, Replica]]:
+    """Nothing is near, so that every read is one of Redis."""
+    async with (
+        opened(tmp_path, redis, near_bytes=0, stale_s=STALE_S) as here,
+        opened(tmp_path, redis, near_bytes=0, stale_s=STALE_S) as there,
+    ):
+        yield here, there
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Replica]:
+    async with opened(tmp_path, None, stale_s=STALE_S) as replica:
+        yield replica
+
+
+def packed(redis: RedisServer, replica: Replica, key: str) -> Entry | None:
+    found = command(redis, "GET", replica.name("v", key))
+    return None if found is None else Entry.unpack(found.encode())
+
+
+async def make_stale(redis: RedisServer, replica: Replica, key: str, by_s: float = 7.0) -> None:
+    """As time does: what Redis has becomes so much older."""
+    await until(lambda: packed(redis, replica, key) is not None)
+    entry = packed(redis, replica, key)
+    assert entry is not None
+    assert entry.ttl_s is not None
+    entry.filled_at = time.time() - entry.ttl_s - by_s
+    command(redis, "SET", replica.name("v", key), entry.pack().decode(), "KEEPTTL")
+
+
+async def stale_row(redis: RedisServer, replica: Replica) -> str:
+    video_id = await replica.create("one")
+    await replica.read(video_id)
+    await make_stale(redis, replica, row_key(video_id))
+    replica.store.calls.clear()
+    return video_id
+
+
+def is_fresh(redis: RedisServer, replica: Replica, key: str) -> bool:
+    entry = packed(redis, replica, key)
+    return entry is not None and entry.is_fresh()
+
+
+async def test_redis_keeps_what_is_there_past_its_ttl_and_what_is_absent_not(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    video_id = await here.create()
+    await here.read(video_id)
+    await here.listed("Drama")
+    await here.listed("nowhere")
+    for key, least_s in (
+        (row_key(video_id), 0.9 * ROW_TTL_S + STALE_S),
+        (genre_key("Drama"), STALE_S),
+    ):
+        await until(lambda key=key: here.kept(redis, "v", key))  # type: ignore[misc]
+        assert command(redis, "PTTL", here.name("v", key)) / 1_000 > least_s - 10.0
+    await until(lambda: here.kept(redis, "v", genre_key("nowhere")))
+    assert command(redis, "PTTL", here.name("v", genre_key("nowhere"))) <= 5_000
+
+
+async def test_a_stale_row_is_loaded_while_the_store_answers(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    video_id = await stale_row(redis, here)
+    found = await here.read(video_id)
+    assert found.layer == "store"
+    assert time.time() - found.entry.filled_at < 5.0
+    await until(lambda: is_fresh(redis, here, row_key(video_id)))
+    assert (await here.read(video_id)).layer == "redis"
+    assert here.store.calls["video"] == 1
+
+
+async def test_a_slow_store_is_asked_once_by_all_replicas_and_nobody_waits_for_it(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, there = pair
+    video_id = await stale_row(redis, here)
+    there.store.calls.clear()
+    traps = [replica.store.has_read["video"].trap() for replica in pair]
+    readers = [soon(asyncio.create_task(each.read(video_id))) for each in [*pair] * 20]
+    found: list[Answer] = await asyncio.gather(*readers)
+    assert {answer.layer for answer in found} == {"stale"}
+    assert here.store.calls["video"] + there.store.calls["video"] == 1
+    for trap in traps:
+        trap.release()
+    await until(lambda: is_fresh(redis, here, row_key(video_id)))
+    assert (await there.read(video_id)).layer == "redis"
+    assert here.store.calls["video"] + there.store.calls["video"] == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Late()])
+async def test_a_store_that_fails_leaves_the_stale_row_and_is_not_asked_by_every_reader(
+    redis: RedisServer, pair: tuple[Replica, Replica], error: Exception
+) -> None:
+    here, _ = pair
+    video_id = await stale_row(redis, here)
+    here.store.failures["video"] = error
+    assert [(await here.read(video_id)).layer for _ in range(5)] == ["stale"] * 5
+    assert here.store.calls["video"] == 1
+
+
+async def test_a_store_that_is_known_to_be_down_is_not_asked_at_all(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    video_id = await stale_row(redis, here)
+    here.store._state = ("down", "gone")
+    found = await here.videos.cached(row_key(video_id))
+    assert found is not None
+    assert found.layer == "stale"
+    assert not here.kept(redis, "l", row_key(video_id))
+    here.store._state = ("up", "")
+    assert await here.videos.cached(row_key(video_id)) is None
+
+
+async def test_a_stale_list_is_served_like_a_row(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    video_id = await here.create(genre="Drama")
+    assert await here.listed("Drama") == [video_id]
+    await make_stale(redis, here, genre_key("Drama"))
+    here.store.failures["genre"] = Unavailable("away")
+    assert await here.listed("Drama") == [video_id]
+    del here.store.failures["genre"]
+    command(redis, "DEL", here.name("l", genre_key("Drama")))  # as its expiry does
+    assert (await here.videos.genre("Drama")).layer == "store"
+
+
+async def test_a_row_that_is_gone_replaces_the_stale_one(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    video_id = await stale_row(redis, here)
+    here.store.failures["video"] = NotFound()
+    assert await here.is_absent(video_id)
+    await until(lambda: is_fresh(redis, here, row_key(video_id)))
+    entry = packed(redis, here, row_key(video_id))
+    assert entry is not None
+    assert entry.status == 404
+
+
+async def test_a_refresh_that_a_write_overtook_is_not_kept(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, there = pair
+    video_id = await stale_row(redis, here)
+    trap = here.store.has_read["video"].trap()
+    assert (await here.read(video_id)).layer == "stale"  # its refresh has the old row in hand
+    await there.rename(video_id, "two")
+    assert await here.title(video_id) == "two"
+    trap.release()
+    await until(lambda: not here.videos._reads._refreshes)
+    assert await here.title(video_id) == "two"
+    assert await there.title(video_id) == "two"
+
+
+async def test_closing_ends_a_refresh_that_nobody_waits_for(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async with opened(tmp_path, redis, near_bytes=0, stale_s=STALE_S) as here:
+        video_id = await stale_row(redis, here)
+        here.store.has_read["video"].trap()
+        assert (await here.read(video_id)).layer == "stale"
+        refreshes = list(here.videos._reads._refreshes)
+    assert [task.cancelled() for task in refreshes] == [True]
+
+
+async def test_without_redis_the_near_cache_has_what_the_store_cannot_give(alone: Replica) -> None:
+    video_id = await alone.create("one")
+    await alone.read(video_id)
+    kept = alone.near.get(row_key(video_id))
+    assert kept is not None
+    kept.expires_at = time.monotonic() - 7.0
+    alone.store.failures["video"] = Unavailable("away")
+    found = await alone.read(video_id)
+    assert (found.layer, found.entry) == ("stale", kept)
+    del alone.store.failures["video"]
+    assert (await alone.read(video_id)).layer == "store"
+
+    kept = alone.near.get(row_key(video_id))
+    assert kept is not None
+    kept.expires_at = time.monotonic() - STALE_S - 1.0
+    alone.store.failures["video"] = Unavailable("away")
+    with pytest.raises(Unavailable):
+        await alone.read(video_id)
+
+
+async def test_without_redis_a_write_takes_the_stale_row_away(alone: Replica) -> None:
+    video_id = await alone.create("one")
+    await alone.read(video_id)
+    kept = alone.near.get(row_key(video_id))
+    assert kept is not None
+    kept.expires_at = time.monotonic() - 7.0
+    await alone.rename(video_id, "two")
+    alone.store.failures["video"] = Late()
+    with pytest.raises(Late):
+        await alone.read(video_id)

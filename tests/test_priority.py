@@ -1,0 +1,42 @@
+"""Priority: what counts as a hover, and that everything else is a click."""
+
+from __future__ import annotations
+
+import pytest
+
+from priority import is_hover
+
+
+@pytest.mark.parametrize("said", ["u=4", "u=5", "u=7", "i, u=5", "u=5, i", "u=1,u=6", " u=5 ;x=1"])
+def test_a_low_urgency_is_a_hover(said: str) -> None:
+    assert is_hover(said, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "",
+        "i",
+        "u=0",
+        "u=1",
+        "u=3",
+        "u=8",
+        "u=55",
+        "u=-5",
+        "u",
+        "xu=5",
+        "u=5x",
+        "U=5",
+        "u=6, u=2",
+    ],
+)
+def test_anything_else_is_a_click(said: str | None) -> None:
+    assert not is_hover(said, None)
+
+
+def test_a_prefetch_is_a_hover_whatever_its_urgency() -> None:
+    assert is_hover("u=1", "prefetch")
+    assert is_hover(None, "prefetch;prerender")
+    assert not is_hover(None, "something-else")
+    assert not is_hover(None, "")
