@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, cast
 
 from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
 from bench.stack import load_catalogue
-from bench.targets import ROOT, Empty, HttpServer, Koa, Nginx, Service, installed
+from bench.targets import ROOT, Empty, Floor, HttpServer, Koa, Nginx, Service, installed
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 64
@@ -104,7 +104,7 @@ def ways(settings: dict[str, str], running: ExitStack, redis: RedisServer) -> li
     bare = {name: value for name, value in settings.items() if not name.startswith("REDIS")}
     # a database of its own, where nothing that another service filled is found
     own = f"redis://{redis.host}:{redis.port}/1"
-    uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "REDIS_URL": own}
+    uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0", "REDIS_URL": own}
     fast = service("near, fast lane")
     found = [
         Way("empty raw ASGI app", Empty("raw", SERVER_CORE), 1),
@@ -175,6 +175,8 @@ def main() -> None:
         load_catalogue({**os.environ, **settings})
         found = ways(settings, running, redis)
         ids = prepare(cast(Service, found[2].server), redis, Path(folder))
+        floor = Floor(SERVER_CORE, settings, ids.read_text().split()[0])
+        found.append(Way("empty route and the driver", running.enter_context(floor), IDS))
         print(table(measure(found, ids, options.rounds, options.seconds)))
 
 

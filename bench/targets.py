@@ -58,6 +58,20 @@ class Empty(HttpServer):
         return [sys.executable, "-m", "bench.peers.empty", self.kind, str(self.port)]
 
 
+class Floor(HttpServer):
+    """``bench/peers/floor.py``; ``video_id`` is of a row that is there."""
+
+    def __init__(self, core: int, settings: Mapping[str, str], video_id: str) -> None:
+        super().__init__("floor", core, f"/content/{video_id}")
+        self.settings = settings
+
+    def program(self) -> Sequence[str]:
+        return [sys.executable, "-m", "bench.peers.floor", str(self.port)]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), **self.settings}
+
+
 class Service(HttpServer):
     """The service with the given settings."""
 

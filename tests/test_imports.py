@@ -26,7 +26,7 @@ MAY_IMPORT = {
 
 WORKSHOP = {"bench", "tests"}
 DRIVERS = {
-    "acsylla": {"db/cassandra.py", "tests/db/test_cassandra.py"},
+    "acsylla": {"db/cassandra.py", "bench/peers/floor.py", "tests/db/test_cassandra.py"},
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
     "sqlite3": {"db/embedded", "tests/"},
