@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ from middleware.deadline import deadline
 from middleware.drain import Drain
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion
+from middleware.shared import FOLDER, Shared
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 
@@ -88,13 +90,16 @@ def resources(content: Content, probes: Probes) -> list[Resource]:
     ]
 
 
-def create_app(config: Config | None = None, store: VideoStore | None = None) -> Starlette:
-    """The ASGI application; configured by the environment unless ``config`` says otherwise."""
+def create_app(
+    config: Config | None = None, store: VideoStore | None = None, shared: Shared | None = None
+) -> Starlette:
+    """The ASGI application; configured by the environment unless ``config`` says otherwise. What it
+    counts is its own, or ``shared`` with other workers."""
     config = config or Config.from_env(os.environ)
-    registry = CollectorRegistry()
+    registry = shared.registry if shared else CollectorRegistry()
     limit = _limit(config, registry)
     store = store or open_store(config, limit)
-    metrics = RequestMetrics(registry)
+    metrics = RequestMetrics(registry, shared)
     drain = Drain(config.drain_s)
     near = Near(
         _near_bytes(config),
@@ -130,6 +135,18 @@ def create_app(config: Config | None = None, store: VideoStore | None = None) ->
     return app
 
 
+def create_worker() -> Starlette:
+    """The application of one of several workers, which uvicorn starts as processes of their own."""
+    try:
+        config = Config.from_env(os.environ)
+        _log(config)
+        server.end_with_parent()
+        return create_app(config, shared=Shared(Path(os.environ[FOLDER])))
+    except ConfigError as error:  # was right when the parent looked: say, a file that is gone
+        logger.error("%s", error)
+        sys.exit(server.NOT_STARTED)  # any other status, and it would be started again for ever
+
+
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
     gauge = Gauge(
         "content_store_reads_limit",
@@ -153,15 +170,18 @@ def _redis(
     if config.redis is None:
         return None
     tracking = Tracking(near)
-    return RedisRows(
-        config.redis,
-        store.identity,
-        on_value=tracking.on_value,
-        on_invalidate=tracking.on_invalidate,
-        on_state=tracking.on_state,
-        registry=registry,
-        deadline_s=config.redis_deadline_s,
-    )
+    try:
+        return RedisRows(
+            config.redis,
+            store.identity,
+            on_value=tracking.on_value,
+            on_invalidate=tracking.on_invalidate,
+            on_state=tracking.on_state,
+            registry=registry,
+            deadline_s=config.redis_deadline_s,
+        )
+    except ValueError as error:
+        raise ConfigError(f"REDIS_URL {error}") from None
 
 
 def _cors(config: Config, app: ASGIApp) -> ASGIApp:
@@ -190,18 +210,25 @@ async def _try(store: VideoStore) -> None:
         await store.close()
 
 
+def _log(config: Config) -> None:
+    """Lines on stderr; where there are several processes, each line says of which it is."""
+    process = "[%(process)d] " if config.workers > 1 else ""
+    form = f"%(asctime)s {process}%(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form)
+
+
 def main() -> None:
     """Serves until told to stop; ends with status 2 and one line when a setting is wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         config = Config.from_env(os.environ)
+        _log(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
         if not config.cassandra_host:
             asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
-        server.serve(config, create_app)
+        server.serve(config, create_app, "service:create_worker", FOLDER)
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)
         sys.exit(2)

@@ -29,7 +29,7 @@ class RedisMetrics:
         )
         self.up = Gauge(
             "content_redis_up",
-            "1 while Redis is used, 0 while it is an outage.",
+            "Workers for which Redis is up; 0 while it is an outage.",
             registry=registry,
             multiprocess_mode="livesum",
         )

@@ -10,21 +10,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+AGAIN_S = 1.0
+"""A SIGTERM sooner than this after the first is the same one: who stops the whole process group
+reaches a worker once himself, and once through its parent, which looks every 0.5 s."""
 
 
 class Drain:
     """``active`` from the first SIGTERM on, which the server gets ``seconds`` later."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
         self.active = False
         self._seconds = seconds
+        self._now = now
+        self._told_at = 0.0
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Stands before the server's own handler within the block; a second SIGTERM hurries."""
+        """Stands before the server's own handler within the block; a SIGTERM that
+        comes ``AGAIN_S`` after the first, or later, hurries."""
         loop = asyncio.get_running_loop()
         server = signal.getsignal(signal.SIGTERM)
         is_main = threading.current_thread() is threading.main_thread()
@@ -33,11 +41,11 @@ class Drain:
             return
 
         def told(number: int, frame: FrameType | None) -> None:
-            if self.active:
-                server(number, frame)
-            else:
-                self.active = True
+            if not self.active:
+                self.active, self._told_at = True, self._now()
                 loop.call_soon_threadsafe(loop.call_later, self._seconds, server, number, None)
+            elif self._now() - self._told_at >= AGAIN_S:
+                server(number, frame)
 
         signal.signal(signal.SIGTERM, told)
         try:

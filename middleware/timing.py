@@ -16,10 +16,13 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from middleware.onion import Context, Middleware, Next
+from middleware.shared import Shared
+from middleware.tally import Row, Tally
 
 METHODS = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE")
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _BOUNDS = (*map(str, BUCKETS_S), "+Inf")
+_WIDTH = len(BUCKETS_S) + 2  # one for what is above every bound, and the sum
 _OUTCOMES = ("", "", "ok", "redirect", "client_error", "server_error")
 
 
@@ -27,33 +30,33 @@ class RequestMetrics(Collector):
     """A histogram of seconds by route template, method, outcome and the layer that had the data
     (``near``, ``redis``, ``store``, ``collapsed``; empty where that is no question).
 
-    Counted in plain lists and made into Prometheus' form when that is asked for: its client's own
-    histogram costs 2 us an observation, a third of what a near hit costs at all.
+    Counted in plain rows of numbers and made into Prometheus' form when that is asked for: its
+    client's own histogram costs 2 us an observation, a third of what a near hit costs at all. Where
+    there are several workers, the rows are ``shared``.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._series: dict[tuple[str, str, str, str], list[float]] = {}
-        self._by_answer: dict[tuple[str, str, int, str], list[float]] = {}
+    def __init__(self, registry: CollectorRegistry, shared: Shared | None = None) -> None:
+        self._tally = shared.tally(_WIDTH) if shared else Tally(_WIDTH)
+        self._by_answer: dict[tuple[str, str, int, str], Row] = {}
         registry.register(self)
 
     def observe(
         self, route: str, method: str, status: int, seconds: float, layer: str = ""
     ) -> None:
         """Counts one request."""
-        series = self._by_answer.get((route, method, status, layer))
-        if series is None:
-            series = self._find(route, method, status, layer)
-        series[bisect_left(BUCKETS_S, seconds)] += 1
-        series[-1] += seconds
+        row = self._by_answer.get((route, method, status, layer))
+        if row is None:
+            row = self._find(route, method, status, layer)
+        row[bisect_left(BUCKETS_S, seconds)] += 1.0
+        row[-1] += seconds
 
-    def _find(self, route: str, method: str, status: int, layer: str) -> list[float]:
+    def _find(self, route: str, method: str, status: int, layer: str) -> Row:
         name = method if method in METHODS else "other"
         outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
-        empty = [0.0] * (len(BUCKETS_S) + 2)  # one for what is above every bound, and the sum
-        series = self._series.setdefault((route, name, outcome, layer), empty)
+        row = self._tally.row((route, name, outcome, layer))
         if name == method:  # other names are the callers', and there is no end to them
-            self._by_answer[route, method, status, layer] = series
-        return series
+            self._by_answer[route, method, status, layer] = row
+        return row
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus asks for."""
@@ -62,10 +65,10 @@ class RequestMetrics(Collector):
             "Time from the outermost middleware's start to its end.",
             labels=("route", "method", "outcome", "layer"),
         )
-        for labels, series in self._series.items():
-            counts = accumulate(series[:-1])
+        for labels, row in self._tally.rows():
+            counts = accumulate(row[:-1])
             buckets = zip(_BOUNDS, counts, strict=True)
-            family.add_metric(labels, list(buckets), series[-1])
+            family.add_metric(labels, list(buckets), row[-1])
         yield family
 
 
