@@ -143,7 +143,7 @@ def create_worker() -> Starlette:
         server.end_with_parent()
         return create_app(config, shared=Shared(Path(os.environ[FOLDER])))
     except ConfigError as error:  # was right when the parent looked: say, a file that is gone
-        logger.error("%s", error)
+        print(f"content: {error}", file=sys.stderr)
         sys.exit(server.NOT_STARTED)  # any other status, and it would be started again for ever
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from middleware.drain import AGAIN_S
 from tests.http.service import RunningService, running
 from tests.http.wire import everything, one_answer
 
@@ -80,11 +81,12 @@ def test_a_drain_answers_everything_and_asks_to_go(
     assert "Traceback" not in service.log()
 
 
-def test_a_second_signal_hurries(tmp_path: Path) -> None:
+def test_a_later_signal_hurries(tmp_path: Path) -> None:
     with running({"DRAIN_S": "60"}, tmp_path) as service:
         tell(service)
         await_drain(service)
         began = time.monotonic()
+        time.sleep(AGAIN_S)
         tell(service)
         assert service.wait() == 0
         assert time.monotonic() - began < 30  # not to the end of the drain
