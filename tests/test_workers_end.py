@@ -173,5 +173,9 @@ def test_workers_do_not_outlive_their_parent(service: RunningService) -> None:
     team = workers(service)
     os.kill(service.pid, signal.SIGKILL)
     service.wait()
-    until(lambda: not any(map(command_line, team)))
-    assert is_free(service.host, service.port)
+    try:
+        until(lambda: not any(map(command_line, team)))
+        assert is_free(service.host, service.port)
+    finally:
+        for worker in filter(command_line, team):
+            os.kill(worker, signal.SIGKILL)

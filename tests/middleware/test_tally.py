@@ -41,6 +41,13 @@ def test_files_of_several_add_up_whoever_is_asked(tmp_path: Path) -> None:
     assert [counted(tally) for tally in team] == [expected] * 3
 
 
+def test_heirs_without_end_do_not_fill_a_file(tmp_path: Path) -> None:
+    for _ in range(RECORDS + 1):
+        heir = SharedTally(tmp_path / "0.tally", WIDTH)
+        heir.row(("a",))[0] += 1.0
+    assert counted(heir) == {("a",): [RECORDS + 1.0, 0.0, 0.0]}
+
+
 def test_an_heir_counts_on(tmp_path: Path) -> None:
     SharedTally(tmp_path / "0.tally", WIDTH).row(("a", "b"))[0] += 5.0
     heir = SharedTally(tmp_path / "0.tally", WIDTH)
