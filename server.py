@@ -123,6 +123,7 @@ def serve(
 
 
 def serve_workers(config: uvicorn.Config) -> None:
+    """Until they are told to stop, or one of them finds that it cannot start."""
     workers = Workers(config, [config.bind_socket()])
     workers.run()
     if any(worker.exitcode == NOT_STARTED for worker in workers.processes):
