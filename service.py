@@ -41,6 +41,7 @@ from middleware.onion import Middleware, Onion
 from middleware.shared import FOLDER, Shared
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
+from wire.limits import Wire, WireMetrics
 
 logger = logging.getLogger("content")
 
@@ -129,6 +130,7 @@ def create_app(
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     onion = Onion(app.router, layers(config, registry, metrics, videos, limit), drain)
     app.middleware_stack = _cors(config, onion)
+    app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # with CORS every answer says what its origin may do with it, which the lane does not know
         app.state.lane = Lane(near, redis, metrics, config.cache_control, drain)

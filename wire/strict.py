@@ -2,31 +2,23 @@
 
 A request without exactly one ``Host``, with a head or a framing of its body above the limits, or
 that takes too long to arrive, is refused in the service's envelope and its connection ends, before
-more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for ever). An offer to
-upgrade is passed by without losing the body behind it.
+more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for ever). So is a
+connection too many, and one whose client does not take its answers just ends. An offer to upgrade
+is passed by without losing the body behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import httptools
-import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-TARGET_MAX_BYTES = 8_192
-HEAD_MAX_BYTES = 16_384
-HEADERS_MAX = 100
-ARRIVAL_S = 10.0  # for a head, and again for a body
-_MESSAGES = {
-    HTTPStatus.BAD_REQUEST: "The request cannot be read",
-    HTTPStatus.NOT_IMPLEMENTED: "This is no proxy",
-    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive",
-    HTTPStatus.REQUEST_URI_TOO_LONG: "The request target is too long",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's head is too large",
-}
+from wire import limits, refusal
 
 
 class StrictProtocol(HttpToolsProtocol):
@@ -34,9 +26,17 @@ class StrictProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        wire = getattr(getattr(self.app, "state", None), "wire", None) or limits.defaults()
+        self._metrics: limits.WireMetrics = wire.metrics
+        # bound here, since some are asked for with every header
+        self._connections_max: int = wire.limits.connections_max
+        self._target_max_bytes: int = wire.limits.target_max_bytes
+        self._head_max_bytes: int = wire.limits.head_max_bytes
+        self._headers_max: int = wire.limits.headers_max
+        self._arrival_s: float = wire.limits.arrival_s
         self._between = True  # the parser has no unfinished request
         self._begun = 0  # requests that began in what is being parsed
-        self._in_head = self._offered = self._silent = False
+        self._in_head = self._offered = self._silent = self._refused = False
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._method = ""
         self._due_s = 0.0
@@ -45,9 +45,16 @@ class StrictProtocol(HttpToolsProtocol):
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= self._connections_max:
+            self.transport = transport
+            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
+            self.send_400_response("")
+            return
         super().connection_made(transport)
-        self._silent = True  # until a first byte: a connection that says nothing ends, too
-        self._due_s = self.loop.time() + ARRIVAL_S
+        self._metrics.connections.set(len(self.connections))
+        _bound_unsent(transport, self._arrival_s)
+        self._silent = True  # until a request begins: a connection that asks nothing ends, too
+        self._due_s = self.loop.time() + self._arrival_s
         self._await_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -58,12 +65,15 @@ class StrictProtocol(HttpToolsProtocol):
             # the parent tells only the newest, which may still wait for its turn
             running.disconnected = True
             running.message_event.set()
+        if isinstance(exc, TimeoutError):
+            self._metrics.refused(limits.SLOW_READER)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
+        self._metrics.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         between = self._between
         self._begun = 0
-        self._silent = False
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -76,30 +86,33 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             if not self._between:
                 self._await_arrival()
+            elif self.timeout_keep_alive_task is None and self._is_idle():
+                # an empty line, or the end of a body whose answer did not wait for it
+                self._arm(self.timeout_keep_alive)
 
     def on_message_begin(self) -> None:
-        self._between = self._offered = False
+        self._between = self._offered = self._silent = False
         self._in_head = True
         self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
-        self._due_s = self.loop.time() + ARRIVAL_S
+        self._due_s = self.loop.time() + self._arrival_s
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > TARGET_MAX_BYTES:
+        if len(self.url) > self._target_max_bytes:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nothing here has a use for one
         super().on_header(name, value)
-        if len(self.headers) > HEADERS_MAX:
+        if len(self.headers) > self._headers_max:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
-        self._due_s = self.loop.time() + ARRIVAL_S
+        self._due_s = self.loop.time() + self._arrival_s
         self._method = self.parser.get_method().decode("ascii")
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
@@ -130,8 +143,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
+        self._refused = True  # what is asked behind it changes nothing
+        self._metrics.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # what was asked before is answered first, and then the connection ends
             if not self._in_head:
@@ -141,14 +156,8 @@ class StrictProtocol(HttpToolsProtocol):
                 last.keep_alive = False
             self.flow.pause_reading()
             return
-        status = self._refusal
-        body = orjson.dumps({"status": "failed", "message": _MESSAGES[status]})
-        head = (
-            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-            b"content-length: %d\r\nconnection: close\r\n"
-        ) % (status, status.phrase.encode(), len(body))
-        defaults = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
-        self.transport.write(head + defaults + b"\r\n" + body)
+        if not self._is_answering():
+            self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
         self.transport.close()
 
     def _is_idle(self) -> bool:
@@ -156,6 +165,7 @@ class StrictProtocol(HttpToolsProtocol):
         return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
 
     def _is_answering(self) -> bool:
+        """Whether a part of an answer was sent: nothing else can be said before its end."""
         cycle = self._running
         return cycle is not None and cycle.response_started and not cycle.response_complete
 
@@ -175,17 +185,18 @@ class StrictProtocol(HttpToolsProtocol):
         if self._arrival is None:
             self._arrival = self.loop.call_at(self._due_s, self._look)
 
+    def _arm(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
     def _look(self) -> None:
         self._arrival = None
         if self.transport.is_closing() or not (self._silent or not self._between):
             return
         if self.loop.time() < self._due_s:
             self._await_arrival()
-        elif self._silent or (
-            self.cycle is not None
-            and self.cycle.response_started
-            and not self.cycle.response_complete
-        ):
+        elif self._silent:
             self.transport.close()
         else:
             self._refusal = HTTPStatus.REQUEST_TIMEOUT
@@ -193,16 +204,25 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > HEAD_MAX_BYTES:
+        if self._head_bytes > self._head_max_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _count_framing(self, size: int) -> None:
         """What frames a body, chunk by chunk, is a head by another name."""
         self._fed_bytes += size
-        if self._fed_bytes > HEAD_MAX_BYTES + 8 * self._body_bytes and not self._between:
+        if self._fed_bytes > self._head_max_bytes + 8 * self._body_bytes and not self._between:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _refuse(self, status: HTTPStatus) -> NoReturn:
         """Leaves the parser, which passes on that a callback failed but not why."""
         self._refusal = status
         raise httptools.HttpParserError(status.phrase)
+
+
+def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
+    """Lets the kernel end a connection whose client takes nothing for so long, be it gone or be it
+    not reading, also when it is closed and the last answers still wait."""
+    with suppress(AttributeError, OSError):  # a socket of another kind, or another kernel
+        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's own patience
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)

@@ -12,9 +12,13 @@ from typing import Any
 
 import orjson
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from prometheus_client import CollectorRegistry
+from starlette.datastructures import State
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from config import Config
 from tests.http.wire import Answer, parse
+from wire.limits import Wire, WireMetrics
 from wire.protocol import Protocol
 
 BOUND_S = 10.0
@@ -38,6 +42,28 @@ async def serving(app: Any, protocol: Any = Protocol, **options: Any) -> AsyncIt
         server.should_exit = True
         await running
         listener.close()
+
+
+class Within:
+    """An application with limits of its own on its wire, and what was counted there."""
+
+    def __init__(self, app: ASGIApp, limits: Config) -> None:
+        self.app = app
+        self.registry = CollectorRegistry()
+        self.state = State({"wire": Wire(limits, WireMetrics(self.registry))})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def refused(self, status: str) -> float:
+        """How many connections ended for it."""
+        found = self.registry.get_sample_value("content_wire_refusals_total", {"status": status})
+        assert found is not None, status
+        return found
+
+    def connections(self) -> float | None:
+        """How many are open."""
+        return self.registry.get_sample_value("content_connections")
 
 
 class Client:

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from config import Config
 from tests.http.wire import is_refusal, parse, request
-from tests.wire.in_process import Client, connected, echo, serving
-from wire import strict
+from tests.wire.in_process import Client, Within, connected, echo, serving
 from wire.strict import StrictProtocol
 
 UPGRADE = ("Connection: Upgrade", "Upgrade: h2c")
@@ -21,11 +21,11 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 @pytest.fixture
-async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+async def client() -> AsyncIterator[Client]:
     """On a server that gives a head 0.4 s to arrive, and a body again."""
-    monkeypatch.setattr(strict, "ARRIVAL_S", 0.4)
+    app = Within(echo, Config(arrival_s=0.4))
     async with (
-        serving(echo, StrictProtocol, lifespan="off", timeout_keep_alive=5) as port,
+        serving(app, StrictProtocol, lifespan="off", timeout_keep_alive=5) as port,
         connected(port) as client,
     ):
         yield client
