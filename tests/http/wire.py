@@ -134,6 +134,13 @@ def request(
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
 
 
+def sample(service: RunningService, name: str) -> float:
+    """What ``/metrics`` says of a series, named with its labels."""
+    lines = service.client.get("/metrics").text.splitlines()
+    (found,) = [line for line in lines if line.startswith(f"{name} ")]
+    return float(found.rsplit(" ", 1)[1])
+
+
 def is_refusal(answer: Answer, *statuses: int) -> bool:
     """Whether it is the one envelope of failure, with one of these statuses."""
     return (

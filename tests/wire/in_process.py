@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -110,6 +110,14 @@ async def connected(port: int) -> AsyncIterator[Client]:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits until it holds; fails when that takes too long."""
+    deadline = time.monotonic() + BOUND_S
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,19 +1,24 @@
-"""How long an idle connection is kept, when the lane answers what comes on it."""
+"""How long an idle connection is kept, whoever answers what comes on it, and whatever else does."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from config import Config
 from db.embedded import EmbeddedStore
 from db.video import Row, parse_draft
 from service import create_app
 from tests.http.wire import request
-from tests.wire.in_process import connected, serving
+from tests.wire.in_process import Within, connected, serving, until
+from wire.protocol import Protocol
 
 
 def plain(row_id: str) -> bytes:
@@ -29,13 +34,23 @@ class SlowStore(EmbeddedStore):
         return row
 
 
+class Kept(Protocol):
+    """Is looked at when its connection is gone."""
+
+    made: ClassVar[list[Protocol]] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.made.append(self)
+
+
 @pytest.fixture
 async def slow(tmp_path: Path) -> AsyncIterator[tuple[int, str, str]]:
     """The port of a service in this process that keeps idle connections for 1 s; the ids of a row
     that is near and of one that is not."""
     config = Config(embedded_path=str(tmp_path / "store.sqlite3"), near_ttl_s=600.0)
     store = SlowStore(config.embedded_path)
-    async with serving(create_app(config, store), timeout_keep_alive=1) as port:
+    async with serving(create_app(config, store), Kept, timeout_keep_alive=1) as port:
         draft = parse_draft({"title": "x", "genres": ["x"], "isMovie": True})
         near, far = [(await store.create(_id(n), draft, None))["id"] for n in (1, 2)]
         async with connected(port) as client:
@@ -68,3 +83,56 @@ async def test_an_answer_that_takes_long_behind_a_hit_is_not_cut_off(
         client.send(plain(near) + plain(far))
         assert [(await client.answer()).status for _ in range(2)] == [200, 200]
         assert 0.5 < await client.closed_after_s() < 2.5
+
+
+async def test_a_connection_that_breaks_behind_a_hit_is_watched_no_longer(
+    slow: tuple[int, str, str],
+) -> None:
+    port, near, far = slow
+    Kept.made.clear()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(plain(near) + plain(far))
+        await until(lambda: bool(Kept.made and Kept.made[0].cycle))  # the second is in progress
+        # closing resets it
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    (protocol,) = Kept.made
+    await until(lambda: protocol not in protocol.connections)
+    assert protocol.timeout_keep_alive_task is None
+
+
+async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers without reading the body."""
+    headers = [(b"content-length", b"1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"x"})
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"\r\n\r\n"])
+async def test_empty_lines_instead_of_a_request_win_no_time(rest: bytes) -> None:
+    app = Within(hasty, Config(arrival_s=0.5))
+    async with (
+        serving(app, lifespan="off", timeout_keep_alive=60) as port,
+        connected(port) as client,
+    ):
+        client.send(rest)
+        assert 0.3 < await client.closed_after_s() < 5
+
+
+@pytest.mark.parametrize(
+    ("start", "rest"),
+    [
+        (request("GET", "/"), b"\r\n"),
+        (request("POST", "/", "Content-Length: 2"), b"xy"),
+        (request("POST", "/", "Content-Length: 2") + b"x", b"y"),
+    ],
+)
+async def test_what_comes_behind_an_answer_keeps_nothing_open(start: bytes, rest: bytes) -> None:
+    """An empty line, or a body that nobody waited for; then silence."""
+    async with (
+        serving(Within(hasty, Config()), lifespan="off", timeout_keep_alive=1) as port,
+        connected(port) as client,
+    ):
+        client.send(start)
+        assert (await client.answer()).status == 200
+        client.send(rest)
+        assert 0.5 < await client.closed_after_s() < 5
