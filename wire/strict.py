@@ -16,12 +16,12 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wire import limits, refusal
+from wire.turns import PIECE_BYTES, TurnsProtocol
 
 
-class StrictProtocol(HttpToolsProtocol):
+class StrictProtocol(TurnsProtocol):
     """One connection, within limits."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,6 @@ class StrictProtocol(HttpToolsProtocol):
         self._method = ""
         self._due_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
-        self._running: RequestResponseCycle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,35 +59,37 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._arrival is not None:
             self._arrival.cancel()
-        running = self._running
-        if running is not None and not running.response_complete:
-            # the parent tells only the newest, which may still wait for its turn
-            running.disconnected = True
-            running.message_event.set()
         if isinstance(exc, TimeoutError):
             self._metrics.refused(limits.SLOW_READER)
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
         self._metrics.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        between = self._between
+        if self._refused:
+            return  # what is asked behind it changes nothing
         self._begun = 0
         self._unset_keepalive_if_required()
+        super().data_received(data)
+        if not self._between:
+            self._await_arrival()
+        elif self.timeout_keep_alive_task is None and self._is_idle():
+            # an empty line, or the end of a body whose answer did not wait for it
+            self._arm(self.timeout_keep_alive)
+
+    def feed(self, data: bytes, start: int) -> bool:
+        between, begun = self._between, self._begun
+        piece = data[start : start + PIECE_BYTES]
         try:
-            self.parser.feed_data(data)
-            if not between and not self._begun:
-                self._count_framing(len(data))  # a header that never ends reaches no callback
+            self.parser.feed_data(piece)
+            if not between and self._begun == begun:
+                self._count_framing(len(piece))  # a header that never ends reaches no callback
         except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
+            self._decline(data[start + offer.args[0] :])
+            return False
         except httptools.HttpParserError:
             self.send_400_response("")
-        else:
-            if not self._between:
-                self._await_arrival()
-            elif self.timeout_keep_alive_task is None and self._is_idle():
-                # an empty line, or the end of a body whose answer did not wait for it
-                self._arm(self.timeout_keep_alive)
+            return False
+        return True
 
     def on_message_begin(self) -> None:
         self._between = self._offered = self._silent = False
@@ -128,10 +129,6 @@ class StrictProtocol(HttpToolsProtocol):
         """The head is there and within the limits."""
         super().on_headers_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         super().on_body(body)
@@ -145,7 +142,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
         if self._refused or self.transport.is_closing():
             return
-        self._refused = True  # what is asked behind it changes nothing
+        self._refused = True
         self._metrics.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # what was asked before is answered first, and then the connection ends
@@ -159,15 +156,6 @@ class StrictProtocol(HttpToolsProtocol):
         if not self._is_answering():
             self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
         self.transport.close()
-
-    def _is_idle(self) -> bool:
-        """Whether no request of this connection waits for its answer."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
-
-    def _is_answering(self) -> bool:
-        """Whether a part of an answer was sent: nothing else can be said before its end."""
-        cycle = self._running
-        return cycle is not None and cycle.response_started and not cycle.response_complete
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once
@@ -192,8 +180,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         self._arrival = None
-        if self.transport.is_closing() or not (self._silent or not self._between):
+        if self._refused or self.transport.is_closing() or not (self._silent or not self._between):
             return
+        if self.flow.read_paused:
+            self._due_s = self.loop.time() + self._arrival_s  # it is waited for, and not waiting
         if self.loop.time() < self._due_s:
             self._await_arrival()
         elif self._silent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ def running(settings: Mapping[str, str], folder: Path) -> Iterator[RunningServic
     service = RunningService(settings, folder)
     with service.client, service:
         yield service
+
+
+def resident_bytes(service: RunningService) -> int:
+    """How much memory it takes."""
+    statm = Path(f"/proc/{service.pid}/statm").read_text()
+    return int(statm.split()[1]) * resource.getpagesize()
 
 
 def keyspace() -> str:

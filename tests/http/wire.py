@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tests.http.service import RunningService
@@ -68,6 +69,16 @@ def talk(
         except ConnectionResetError:
             closed = True
     return Conversation(parse(received, methods), closed)
+
+
+def sent_until_blocked(connection: socket.socket, stream: bytes) -> int:
+    """How many bytes the other side takes before it takes nothing for a second."""
+    connection.settimeout(1.0)
+    sent = 0
+    with suppress(TimeoutError):
+        while sent < len(stream):
+            sent += connection.send(stream[sent : sent + 65_536])
+    return sent
 
 
 def one_answer(connection: socket.socket) -> Answer:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.http.samples import data, post
-from tests.http.service import RunningService, running
-from tests.http.wire import BOUND_S, Conversation, parse, request, talk
+from tests.http.service import RunningService, resident_bytes, running
+from tests.http.wire import BOUND_S, Conversation, parse, request, sent_until_blocked, talk
 from tests.wire.twins import counted
 
 NEAR = {"NEAR_TTL_S": "600"}
@@ -86,21 +85,6 @@ def test_a_request_may_be_cut_anywhere(
     said = talk(lane, *pieces, LAST, pause_s=0.002, quiet_s=2.0)
     assert said.statuses == [200] * (len(whole) + 2)
     assert len({answer.body for answer in said.answers[:-1]}) == 1
-
-
-def resident_bytes(service: RunningService) -> int:
-    statm = Path(f"/proc/{service.pid}/statm").read_text()
-    return int(statm.split()[1]) * resource.getpagesize()
-
-
-def sent_until_blocked(connection: socket.socket, stream: bytes) -> int:
-    """How many bytes the other side takes before it takes nothing for a second."""
-    connection.settimeout(1.0)
-    sent = 0
-    with suppress(TimeoutError):
-        while sent < len(stream):
-            sent += connection.send(stream[sent : sent + 65_536])
-    return sent
 
 
 def test_who_reads_nothing_of_many_hits_costs_little_and_hinders_nobody(

@@ -1,0 +1,87 @@
+"""The requests of a connection take turns, and those that wait cost no more than their bytes.
+
+uvicorn makes a task's whole surroundings of every request as soon as its bytes are there, some 80
+times their size, and reads on with each answer: a client that asks and does not read takes a
+gigabyte so. Here what follows a request that waits stays bytes, and the kernel's where it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sized
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+PIECE_BYTES = 4_096
+"""What is parsed at a time, larger than most requests: so many may wait that a piece has."""
+
+
+class _Flow(FlowControl):
+    """Reads nothing while requests wait, whoever wants to read on."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
+class TurnsProtocol(HttpToolsProtocol):
+    """One connection, of which ``feed`` gets what arrives, piece by piece."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._running: RequestResponseCycle | None = None
+        self._unread = b""  # behind requests that wait
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        running = self._running
+        if running is not None and not running.response_complete:
+            # the parent tells only the newest, which may still wait for its turn
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
+        self._unread = b""
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), PIECE_BYTES):
+            if self.pipeline:
+                self._unread += data[start:]
+                self.flow.pause_reading()
+                return
+            if not self.feed(data, start):
+                return
+
+    def feed(self, data: bytes, start: int) -> bool:
+        """Parses the piece at ``start``; False when nothing behind it is to be parsed any more."""
+        raise NotImplementedError
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._unread and not self.pipeline and not self.transport.is_closing():
+            unread, self._unread = self._unread, b""
+            self.data_received(unread)
+            if self._is_idle():  # the lane had all of it: no answer will read on
+                self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _is_idle(self) -> bool:
+        """Whether no request of this connection waits for its answer."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+
+    def _is_answering(self) -> bool:
+        """Whether a part of an answer was sent: nothing else can be said before its end."""
+        cycle = self._running
+        return cycle is not None and cycle.response_started and not cycle.response_complete
