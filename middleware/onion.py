@@ -18,6 +18,7 @@ from middleware.drain import Drain
 
 UNMATCHED = "unmatched"
 JSON = b"application/json"
+_FRAMING = frozenset((b"content-length", b"expect", b"transfer-encoding"))
 NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
 
 
@@ -87,9 +88,14 @@ class Context:
                     self.on_read()
                 return b"".join(chunks)
 
-    def _has_body(self) -> bool:
-        length = self.header(b"content-length")
-        return length not in (None, "0") or self.header(b"transfer-encoding") is not None
+    def _leaves_a_body(self) -> bool:
+        """Whether a body was announced that may never come: it waits for an invitation, or for an
+        answer that was none."""
+        told = {name: value for name, value in self.scope["headers"] if name in _FRAMING}
+        if not told:
+            return False
+        held = self.status >= 400 or b"expect" in told
+        return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
 
     async def send(self, send: Send) -> None:
         """Sends the response: the only place that does."""
@@ -98,8 +104,7 @@ class Context:
             body = b""
         elif b"content-length" not in self.headers:
             self.headers[b"content-length"] = b"%d" % len(body)
-        held = self.status >= 400 or self.header(b"expect") is not None
-        if held and not self.was_read and self._has_body():
+        if not self.was_read and self._leaves_a_body():
             # a client that held its body back may send a request next: it would be taken for it
             self.headers[b"connection"] = b"close"
         headers = list(self.headers.items())

@@ -33,6 +33,9 @@ class Protocol(StrictProtocol):
         self._held = b""
 
     def data_received(self, data: bytes) -> None:
+        if self._lane is None:
+            super().data_received(data)
+            return
         if self._asked:  # one request at a time goes through the lane
             self._held += data
             self.flow.pause_reading()

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import httptools
 
+from middleware.deadline import ARRIVED
 from wire import limits, refusal
 from wire.turns import PIECE_BYTES, TurnsProtocol
 
@@ -108,14 +109,17 @@ class StrictProtocol(TurnsProtocol):
         if not self._in_head:
             return  # a trailer: nothing here has a use for one
         super().on_header(name, value)
-        if len(self.headers) > self._headers_max:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self._head_max_bytes or len(self.headers) > self._headers_max:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         self._due_s = self.loop.time() + self._arrival_s
         self._method = self.parser.get_method().decode("ascii")
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":
@@ -127,6 +131,7 @@ class StrictProtocol(TurnsProtocol):
 
     def start_request(self) -> None:
         """The head is there and within the limits."""
+        self.scope[ARRIVED] = self._due_s - self._arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -191,11 +196,6 @@ class StrictProtocol(TurnsProtocol):
         else:
             self._refusal = HTTPStatus.REQUEST_TIMEOUT
             self.send_400_response("")
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self._head_max_bytes:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _count_framing(self, size: int) -> None:
         """What frames a body, chunk by chunk, is a head by another name."""

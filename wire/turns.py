@@ -53,6 +53,9 @@ class TurnsProtocol(HttpToolsProtocol):
         self._unread = b""
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= PIECE_BYTES and not self.pipeline:  # nearly always
+            self.feed(data, 0)
+            return
         for start in range(0, len(data), PIECE_BYTES):
             if self.pipeline:
                 self._unread += data[start:]

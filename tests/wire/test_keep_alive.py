@@ -48,7 +48,9 @@ class Kept(Protocol):
 async def slow(tmp_path: Path) -> AsyncIterator[tuple[int, str, str]]:
     """The port of a service in this process that keeps idle connections for 1 s; the ids of a row
     that is near and of one that is not."""
-    config = Config(embedded_path=str(tmp_path / "store.sqlite3"), near_ttl_s=600.0)
+    config = Config(
+        embedded_path=str(tmp_path / "store.sqlite3"), near_ttl_s=600.0, read_deadline_s=60.0
+    )
     store = SlowStore(config.embedded_path)
     async with serving(create_app(config, store), Kept, timeout_keep_alive=1) as port:
         draft = parse_draft({"title": "x", "genres": ["x"], "isMovie": True})
