@@ -21,8 +21,8 @@ ABOUT = """\
 Metadata of videos: what a hover over a thumbnail and a click to watch have to know.
 
 * Every answer in JSON is an envelope: `{"status": "success", "data": ...}`, or
-  `{"status": "failed", "message": ...}`. What the server itself refuses (400, 408, 414, 431) and
-  what nobody foresaw (500) has the same envelope.
+  `{"status": "failed", "message": ...}`. What the server itself refuses (400, 408, 414, 431,
+  501, 503) and what nobody foresaw (500) has the same envelope.
 * Every GET may be a HEAD. OPTIONS answers 204 with `Allow`, another method 405 with `Allow`.
 * A row's `ETag` serves `If-None-Match` and `If-Match` alike.
 * Numbers in bodies are written without a fraction. Lists are sets: they come back sorted, and

@@ -66,8 +66,6 @@ class StrictProtocol(TurnsProtocol):
         self._metrics.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return  # what is asked behind it changes nothing
         self._begun = 0
         self._unset_keepalive_if_required()
         super().data_received(data)
@@ -147,7 +145,7 @@ class StrictProtocol(TurnsProtocol):
         """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
         if self._refused or self.transport.is_closing():
             return
-        self._refused = True
+        self._refused = True  # what is asked behind it changes nothing
         self._metrics.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # what was asked before is answered first, and then the connection ends
@@ -185,7 +183,7 @@ class StrictProtocol(TurnsProtocol):
 
     def _look(self) -> None:
         self._arrival = None
-        if self._refused or self.transport.is_closing() or not (self._silent or not self._between):
+        if self.transport.is_closing() or not (self._silent or not self._between):
             return
         if self.flow.read_paused:
             self._due_s = self.loop.time() + self._arrival_s  # it is waited for, and not waiting

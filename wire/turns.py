@@ -59,7 +59,6 @@ class TurnsProtocol(HttpToolsProtocol):
         for start in range(0, len(data), PIECE_BYTES):
             if self.pipeline:
                 self._unread += data[start:]
-                self.flow.pause_reading()
                 return
             if not self.feed(data, start):
                 return
@@ -73,8 +72,6 @@ class TurnsProtocol(HttpToolsProtocol):
         if self._unread and not self.pipeline and not self.transport.is_closing():
             unread, self._unread = self._unread, b""
             self.data_received(unread)
-            if self._is_idle():  # the lane had all of it: no answer will read on
-                self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -14,6 +14,7 @@ from tests.http.service import RunningService, running
 from tests.http.wire import BOUND_S, is_refusal, one_answer, request, sample, talk
 
 ARRIVAL_S = 1.0
+SOON_S = 6.0  # well below the default
 CONNECTIONS = 4
 SMALL = {
     "HEAD_MAX_BYTES": "1024",
@@ -79,7 +80,7 @@ def test_what_is_above_a_limit_is_refused_and_counted(
     service: RunningService, status: int, sent: bytes
 ) -> None:
     before = sample(service, refusals(status))
-    conversation = talk(service, sent, quiet_s=BOUND_S)
+    conversation = talk(service, sent, quiet_s=SOON_S)
     assert [is_refusal(answer, status) for answer in conversation.answers] == [True]
     assert conversation.closed
     assert sample(service, refusals(status)) == before + 1
@@ -94,7 +95,7 @@ def test_a_head_that_never_ends_is_bounded_by_its_setting(service: RunningServic
 def test_a_connection_that_says_nothing_ends_uncounted(service: RunningService) -> None:
     before = sample(service, refusals(408))
     began = time.monotonic()
-    conversation = talk(service, quiet_s=BOUND_S)
+    conversation = talk(service, quiet_s=SOON_S)
     assert conversation.closed
     assert conversation.answers == []
     assert time.monotonic() - began > ARRIVAL_S / 2
@@ -131,7 +132,7 @@ def test_a_connection_too_many_is_turned_away_unread_and_the_others_are_served(
 
 def eventually(service: RunningService, name: str, value: float) -> None:
     """Asks again and again, as somebody whom it has to serve meanwhile."""
-    deadline = time.monotonic() + BOUND_S
+    deadline = time.monotonic() + SOON_S
     while (found := sample(service, name)) != value:
         assert time.monotonic() < deadline, found
         time.sleep(0.02)

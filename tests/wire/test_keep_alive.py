@@ -92,11 +92,12 @@ async def test_a_connection_that_breaks_behind_a_hit_is_watched_no_longer(
 ) -> None:
     port, near, far = slow
     Kept.made.clear()
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(plain(near) + plain(far))
+    async with connected(port) as client:
+        client.send(plain(near) + plain(far))
         await until(lambda: bool(Kept.made and Kept.made[0].cycle))  # the second is in progress
-        # closing resets it
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ending: socket.socket = client.writer.get_extra_info("socket")
+        ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()  # which resets it
     (protocol,) = Kept.made
     await until(lambda: protocol not in protocol.connections)
     assert protocol.timeout_keep_alive_task is None

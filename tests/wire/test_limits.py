@@ -43,8 +43,18 @@ async def is_served(client: Client) -> bool:
     return False
 
 
-async def test_as_many_connections_as_the_limit_says_are_open() -> None:
-    app = Within(echo, Config(connections_max=5))
+async def test_as_many_connections_as_the_limit_says_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app, counts = Within(echo, Config(connections_max=5)), []
+    gauge = app.state.wire.metrics.connections
+    set_gauge = gauge.set
+
+    def note(count: float) -> None:
+        counts.append(count)
+        set_gauge(count)
+
+    monkeypatch.setattr(gauge, "set", note)
     async with strict(app) as port, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(port)) for _ in range(30)]
         served = [client for client in clients if await is_served(client)]
@@ -59,6 +69,7 @@ async def test_as_many_connections_as_the_limit_says_are_open() -> None:
         assert all([await is_served(client) for client in served[2:]])
         assert app.connections() == 5
     assert app.connections() == 0
+    assert max(counts) == 5  # who was turned away was not open for a moment
 
 
 async def test_a_connection_too_many_is_answered_before_it_asks() -> None:
@@ -125,6 +136,8 @@ async def test_who_reads_slowly_but_steadily_gets_a_large_answer() -> None:
 
 async def test_a_socket_that_is_not_tcp_is_served(tmp_path: Path) -> None:
     loop, path = asyncio.get_running_loop(), str(tmp_path / "socket")
+    failures: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, failure: failures.append(failure))
     config = uvicorn.Config(Within(echo, Config()), lifespan="off", log_config=None)
     state = ServerState()
     server = await loop.create_unix_server(lambda: StrictProtocol(config, state, {}), path)
@@ -134,6 +147,7 @@ async def test_a_socket_that_is_not_tcp_is_served(tmp_path: Path) -> None:
         assert await is_served(client)
         writer.close()
         await writer.wait_closed()
+    assert failures == []
 
 
 async def half(scope: Scope, receive: Receive, send: Send) -> None:
