@@ -28,7 +28,6 @@ class Protocol(StrictProtocol):
         self._laned = False  # answered by the lane, so its end is not for the parent
         self._is_plain = False  # nothing in its headers bears on its answer
         self._plain = b""  # all bytes behind the first line of such a request
-        self._last_s = 0.0
         self._asked = self._missed = self._closing = False
         self._held = b""
 
@@ -88,14 +87,8 @@ class Protocol(StrictProtocol):
         if not self._asked:
             super().shutdown()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """A hit does not arm the timer anew, which costs more than this look at the clock."""
-        self.timeout_keep_alive_task = None
-        left_s = self._last_s + self.timeout_keep_alive - self.loop.time()
-        if self._asked or not self._is_idle() or left_s > 0:
-            self._arm(max(left_s, 1.0))
-        else:
-            super().timeout_keep_alive_handler()
+    def is_busy(self) -> bool:
+        return self._asked or super().is_busy()
 
     def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
         """Answers from the near cache; False when the ordinary way has to."""
@@ -148,6 +141,4 @@ class Protocol(StrictProtocol):
     def _write(self, response: bytes) -> None:
         self.transport.write(response)
         self.server_state.total_requests += 1
-        self._last_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._arm(self.timeout_keep_alive)
+        self.answered()

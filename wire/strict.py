@@ -40,7 +40,7 @@ class StrictProtocol(TurnsProtocol):
         self._in_head = self._offered = self._silent = self._refused = False
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._method = ""
-        self._due_s = 0.0
+        self._due_s = self._answered_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
@@ -67,13 +67,9 @@ class StrictProtocol(TurnsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._begun = 0
-        self._unset_keepalive_if_required()
         super().data_received(data)
         if not self._between:
             self._await_arrival()
-        elif self.timeout_keep_alive_task is None and self._is_idle():
-            # an empty line, or the end of a body whose answer did not wait for it
-            self._arm(self.timeout_keep_alive)
 
     def feed(self, data: bytes, start: int) -> bool:
         between, begun = self._between, self._begun
@@ -175,6 +171,24 @@ class StrictProtocol(TurnsProtocol):
         """One timer at most, looked at when it fires: most requests arrive at once."""
         if self._arrival is None:
             self._arrival = self.loop.call_at(self._due_s, self._look)
+
+    def answered(self) -> None:
+        self._answered_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._arm(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """An answer does not arm the timer anew, which costs more than this look at the clock."""
+        self.timeout_keep_alive_task = None
+        left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0 or self.is_busy():
+            self._arm(max(left_s, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def is_busy(self) -> bool:
+        """Whether something is asked that has no answer yet, or about to be."""
+        return not (self._between and self._is_idle())
 
     def _arm(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
