@@ -1,0 +1,166 @@
+"""What a load has seen: one line a request in plain columns, summed up when somebody asks.
+
+Columns cost some 20 bytes and half a microsecond a request, and every question can still be asked
+afterwards: of one kind of request, of the seconds after a kill, against another deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hdrh.histogram import HdrHistogram
+
+FOREVER = float("inf")
+MICROSECONDS = 1_000_000
+LONGEST_US, DIGITS = 600 * MICROSECONDS, 3
+SLIP_S = 0.01
+"""A request that left later than this after it was due, for want of time of ours, is a late one."""
+GOOD = frozenset((200, 201, 304))
+
+
+class Outcome(NamedTuple):
+    """How a request ended. ``status`` is 0 without an answer, and then ``error`` says why:
+    ``refused``, ``reset``, ``closed`` (an orderly end), ``unanswered`` (given up), ``malformed``,
+    ``no port`` or ``no descriptor`` (ours, not the server's). ``detail`` is Cache-Status's."""
+
+    kind: str
+    status: int
+    detail: str
+    is_wrong: bool
+    error: str
+
+    @property
+    def is_good(self) -> bool:
+        return self.status in GOOD and not self.is_wrong
+
+
+class Line(NamedTuple):
+    """One request. ``latency_s`` counts from ``due_s``, by the monotonic clock; ``served_s`` is
+    what Server-Timing says, nan when it says nothing; ``slip_s`` is how late the generator was."""
+
+    due_s: float
+    latency_s: float
+    served_s: float
+    slip_s: float
+    outcome: Outcome
+
+
+@dataclass
+class Tally:
+    """Requests summed up. ``latency_us`` has every answer, and what was given up as long as it was
+    waited for; a connection that was refused or broke is in ``errors`` alone. ``good`` are the
+    right answers of success within the deadline, ``late`` left late for want of time of ours."""
+
+    total: int = 0
+    good: int = 0
+    failed: int = 0
+    wrong: int = 0
+    late: int = 0
+    worst_slip_s: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    details: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    latency_us: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, LONGEST_US, DIGITS))
+
+    def add(self, line: Line, deadline_s: float = FOREVER) -> None:
+        outcome = line.outcome
+        self.total += 1
+        self.good += outcome.is_good and line.latency_s <= deadline_s
+        self.failed += not outcome.is_good
+        self.wrong += outcome.is_wrong
+        self.late += line.slip_s > SLIP_S
+        self.worst_slip_s = max(self.worst_slip_s, line.slip_s)
+        if outcome.error:
+            self.errors[outcome.error] += 1
+        else:
+            self.statuses[outcome.status] += 1
+            self.details[outcome.detail] += 1
+        if not outcome.error or outcome.error == "unanswered":
+            latency_us = min(max(int(line.latency_s * MICROSECONDS), 1), LONGEST_US)
+            self.latency_us.record_value(latency_us)
+
+    def percentile_s(self, percent: float) -> float:
+        """0 when nothing was counted."""
+        return float(self.latency_us.get_value_at_percentile(percent)) / MICROSECONDS
+
+    def __str__(self) -> str:
+        """All of it that is not zero, in a line."""
+        parts = [f"{self.total:,} requests: {_counts(self.statuses) or 'no answer'}"]
+        parts += [_counts(self.details)] if any(self.details) else []
+        parts += [f"{self.wrong:,} wrong"] if self.wrong else []
+        parts += [f"errors: {_counts(self.errors)}"] if self.errors else []
+        parts.append(
+            f"p50 {self.percentile_s(50) * 1000:.1f}, p99 {self.percentile_s(99) * 1000:.0f} ms"
+        )
+        if self.late:
+            parts.append(
+                f"the generator was late {self.late:,} times, by {self.worst_slip_s:.2f} s"
+            )
+        return "; ".join(parts)
+
+
+def _counts(counts: Counter[int] | Counter[str]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in counts.most_common() if name != "")
+
+
+class Result:
+    """Every request of a load in the order of its end. May be read while the load goes on."""
+
+    def __init__(self) -> None:
+        self.began_s = time.monotonic()
+        self._due_s, self._latency_s = array("d"), array("f")
+        self._served_s, self._slip_s = array("f"), array("f")
+        self._number = array("H")
+        self._outcomes: list[Outcome] = []
+        self._numbers: dict[Outcome, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def add(self, line: Line) -> None:
+        number = self._numbers.get(line.outcome)
+        if number is None:
+            number = self._numbers[line.outcome] = len(self._outcomes)
+            self._outcomes.append(line.outcome)
+        self._due_s.append(line.due_s)
+        self._latency_s.append(line.latency_s)
+        self._served_s.append(line.served_s)
+        self._slip_s.append(line.slip_s)
+        self._number.append(number)  # last: ``__len__`` counts whole lines
+
+    def lines(
+        self, kind: str | None = None, since_s: float = -FOREVER, until_s: float = FOREVER
+    ) -> Iterator[Line]:
+        """Those of a kind, all kinds without one, that were due between two moments."""
+        for at in range(len(self)):
+            outcome = self._outcomes[self._number[at]]
+            if since_s <= self._due_s[at] < until_s and kind in (None, outcome.kind):
+                times = self._latency_s[at], self._served_s[at], self._slip_s[at]
+                yield Line(self._due_s[at], *times, outcome)
+
+    def tally(
+        self,
+        kind: str | None = None,
+        since_s: float = -FOREVER,
+        until_s: float = FOREVER,
+        *,
+        deadline_s: float = FOREVER,
+    ) -> Tally:
+        tally = Tally()
+        for line in self.lines(kind, since_s, until_s):
+            tally.add(line, deadline_s)
+        return tally
+
+    def goodput(self, kind: str | None, deadline_s: float, width_s: float = 1.0) -> Counter[int]:
+        """Good answers within the deadline by the window, counted from the load's begin, in which
+        they were due; a window without any has no entry."""
+        windows: Counter[int] = Counter()
+        for line in self.lines(kind):
+            if line.outcome.is_good and line.latency_s <= deadline_s:
+                windows[int((line.due_s - self.began_s) / width_s)] += 1
+        return windows

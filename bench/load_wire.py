@@ -1,0 +1,144 @@
+"""One kept-alive HTTP/1.1 connection of the load generator: one request at a time, read no further
+than has to be known: the status, the length, and the headers as the bytes they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, cast
+
+BODILESS = frozenset((204, 304))
+
+
+class Answer(NamedTuple):
+    """``head`` with the status line and the empty line at its end."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+Expect = Callable[[Answer], bool]
+"""Whether an answer, of whatever status, is one that may be given to the request."""
+
+
+@dataclass(slots=True)
+class Request:
+    """``kind`` is what it is counted under; ``headers`` are whole lines with their ends. Make it
+    once and offer it often: its bytes are put together here."""
+
+    path: str
+    headers: bytes = b""
+    kind: str = "read"
+    expect: Expect | None = None
+    method: str = "GET"
+    body: bytes = b""
+    wire: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        headers = self.headers
+        if self.body:
+            headers += b"Content-Type: application/json\r\n"
+            headers += b"Content-Length: %d\r\n" % len(self.body)
+        line = f"{self.method} {self.path} HTTP/1.1\r\nHost: localhost\r\n"
+        self.wire = b"%b%b\r\n%b" % (line.encode(), headers, self.body)
+
+
+class Asked(NamedTuple):
+    """A request under way: when it was due, and how late the generator took it up."""
+
+    request: Request
+    due_s: float
+    slip_s: float
+
+
+class Owner(Protocol):
+    """Whoever has asked, and gets the connection back."""
+
+    def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None: ...
+
+    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None: ...
+
+    def idle(self, connection: Connection) -> None: ...
+
+
+def value_of(head: bytes, name: bytes) -> bytes:
+    """A header's value; ``name`` in lower case with the colon and the blank. Empty: not there."""
+    at = head.find(name)
+    if at < 0:  # servers other than ours write names in capitals
+        at = head.lower().find(name)
+    return head[at + len(name) : head.index(b"\r", at)] if at >= 0 else b""
+
+
+class Connection(asyncio.Protocol):
+    """Tells its owner exactly once how each request ended."""
+
+    __slots__ = ("_error", "_head_bytes", "_owner", "_part", "_whole_bytes", "asked", "transport")
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.asked: Asked | None = None
+        self._part = b""
+        self._head_bytes = self._whole_bytes = 0
+        self._error = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._owner.idle(self)
+
+    def send(self, asked: Asked) -> None:
+        self.asked = asked
+        self.transport.write(asked.request.wire)
+
+    def give_up(self, error: str) -> None:
+        """Ends the connection; its request ended with ``error``."""
+        self._error = error
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.asked is None or self._error:  # a 408 for silence, and then the end
+            self.transport.close()
+            return
+        if self._part:
+            data = self._part + data
+        if not self._whole_bytes and not self._measure(data):
+            return
+        if len(data) < self._whole_bytes:
+            self._part = data
+        elif len(data) > self._whole_bytes:
+            self.give_up("malformed")
+        else:
+            self._answer(data)
+
+    def _measure(self, data: bytes) -> bool:
+        """Finds out how long the answer is; False: not yet, or never."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self._part = data
+            return False
+        assert self.asked is not None
+        head = data[: end + 4]
+        status, length = head[9:12], value_of(head, b"content-length: ")
+        bodiless = self.asked.request.method == "HEAD" or int(status) in BODILESS
+        if not head.startswith(b"HTTP/1.") or not (length or bodiless):
+            self.give_up("malformed")
+            return False
+        self._head_bytes = len(head)
+        self._whole_bytes = len(head) + (0 if bodiless else int(length))
+        return True
+
+    def _answer(self, data: bytes) -> None:
+        asked, self.asked = self.asked, None
+        assert asked is not None
+        head, body = data[: self._head_bytes], data[self._head_bytes :]
+        self._part, self._head_bytes, self._whole_bytes = b"", 0, 0
+        self._owner.answered(self, asked, Answer(int(head[9:12]), head, body))
+        if value_of(head, b"connection: ").lower() == b"close":
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._owner.idle(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        asked, self.asked = self.asked, None
+        self._owner.lost(self, asked, self._error or ("reset" if exc else "closed"))

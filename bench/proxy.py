@@ -1,0 +1,162 @@
+"""A TCP proxy on loopback that can be slow, silent or away, for putting in front of a server.
+
+    with Proxy(redis.host, redis.port) as proxy:  # clients connect to proxy.host, proxy.port
+        proxy.delay(0.1, 0.1)
+        proxy.open()
+
+A server that is away itself shows as a connection that is accepted and then reset: a proxy cannot
+refuse what it has accepted. To be refused, clients have to be told so by ``refuse()``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from bench.processes import free_ports
+
+CHUNK_BYTES = 65_536
+CHUNKS_MAX = 256
+"""Read ahead of what was forwarded; then the sender feels it, as over a long line."""
+SWITCH_S = 5.0
+
+
+class Proxy:
+    """Forwards to ``host:port`` from a loop and a thread of its own; switches at once, for
+    connections that are open as well."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = "127.0.0.1"
+        (self.port,) = free_ports(1)
+        self._upstream = host, port
+        self._delays_s = (0.0, 0.0)  # to the server, and back
+        self._loop = asyncio.new_event_loop()
+        self._flowing = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self.open()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.refuse()
+        self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def open(self) -> None:
+        """As if it were not there; also the end of whatever was switched on before."""
+        self.delay(0.0, 0.0)
+
+    def delay(self, there_s: float, back_s: float) -> None:
+        """Everything that arrives from now on takes so long to the server, and back from it."""
+        self._delays_s = there_s, back_s
+        self._switch(self._listen())
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def stall(self) -> None:
+        """Accept connections, and forward nothing; what came meanwhile follows afterwards."""
+        self._switch(self._listen())
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def cut(self) -> None:
+        """Reset every connection; new ones are as before."""
+        self._switch(self._cut())
+
+    def refuse(self) -> None:
+        """Reset every connection and refuse new ones."""
+        self._switch(self._refuse())
+
+    def _switch(self, change: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(change, self._loop).result(SWITCH_S)
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, self.host, self.port)
+
+    async def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._cut()
+
+    async def _cut(self) -> None:
+        for task in self._open.copy():
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._forward(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, to the end of either side."""
+        ends = [writer]
+        try:
+            upstream, server = await asyncio.open_connection(*self._upstream)
+            ends.append(server)
+            both = [
+                asyncio.ensure_future(self._pump(reader, server, 0)),
+                asyncio.ensure_future(self._pump(upstream, writer, 1)),
+            ]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in both:
+                    each.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+        except OSError:
+            return
+        finally:
+            for each in ends:
+                each.transport.abort()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int
+    ) -> None:
+        chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_MAX)
+        reading = asyncio.create_task(self._read(reader, chunks, way))
+        try:
+            with suppress(OSError):
+                while True:
+                    due_s, data = await chunks.get()
+                    await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                    await self._flowing.wait()
+                    if not data:
+                        return
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            reading.cancel()
+
+    async def _read(
+        self, reader: asyncio.StreamReader, chunks: asyncio.Queue[tuple[float, bytes]], way: int
+    ) -> None:
+        data = b"more"
+        while data:
+            try:
+                data = await reader.read(CHUNK_BYTES)
+            except OSError:
+                data = b""
+            await chunks.put((time.monotonic() + self._delays_s[way], data))
