@@ -103,7 +103,9 @@ class ClosedLoop(Loop):
     async def _ask(self) -> None:
         for request, _ in zip(self._requests, range(self._connections), strict=False):
             self.leave(Asked(request, time.monotonic(), 0.0))
-        await asyncio.sleep(self._seconds)
+        end_s = time.monotonic() + self._seconds  # in naps, as ``stop`` comes from another thread
+        while not self._stopping and (left_s := end_s - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left_s, SWEEP_S))
         self._stopping = True
 
     def idle(self, connection: Connection) -> None:
@@ -117,7 +119,9 @@ class ClosedLoop(Loop):
 
     def _ask_one(self) -> None:
         request = None if self._stopping else next(self._requests, None)
-        if request is not None:
+        if request is None:
+            self._stopping = True
+        else:
             self._waiting.append(Asked(request, time.monotonic(), 0.0))
 
 

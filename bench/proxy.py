@@ -112,25 +112,26 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to the end of either side."""
-        ends = [writer]
+        transports = [writer.transport]
         try:
             upstream, server = await asyncio.open_connection(*self._upstream)
-            ends.append(server)
+            transports.append(server.transport)
             both = [
-                asyncio.ensure_future(self._pump(reader, server, 0)),
-                asyncio.ensure_future(self._pump(upstream, writer, 1)),
+                asyncio.create_task(self._pump(reader, server, 0)),
+                asyncio.create_task(self._pump(upstream, writer, 1)),
             ]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for each in both:
-                    each.cancel()
+                for pump in both:
+                    pump.cancel()
                 await asyncio.gather(*both, return_exceptions=True)
-        except OSError:
-            return
+        except (OSError, asyncio.CancelledError):
+            for transport in transports:
+                transport.abort()
         finally:
-            for each in ends:
-                each.transport.abort()
+            for transport in transports:
+                transport.close()  # what was written to it still goes out
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int
