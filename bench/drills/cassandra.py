@@ -18,6 +18,7 @@ KNOWN_S = 3.0
 has to find out by waiting."""
 AT_ONCE_S, SLOW_SHARE = 0.05, 0.01
 """A hundredth of the refusals may take longer, for what else this machine does."""
+PATIENT = {"REDIS_DEADLINE_S": "0.5"}
 BACK_S, BACK_TOLERANCE_S = 1.2, 0.5
 
 
@@ -26,16 +27,19 @@ class Outage(NamedTuple):
 
     what: str
     since_s: float
+    told_s: float | None
     known_s: float
     mended_s: float
     answers_s: float
+    ready_s: float | None
     until_s: float
 
 
 def run(world: World) -> None:
     rate_s, away_s = (100, 2.0) if world.is_short else (300, 8.0)
     node, redis = world.cassandra, world.redis()
-    service = world.service(node, redis)
+    # busy with starting Java, a small machine has late answers of Redis, too, which are misses
+    service = world.service(node, redis, **(PATIENT if world.is_short else {}))
     ids = ids_of(service)
     cached = [reading(each, "cached") for each in ids[:CACHED]]
     warm(service, cached)
@@ -79,13 +83,17 @@ def _outage(
     answers_s = time.monotonic()
     ready_s = seconds_until(lambda: is_ready(service, "ready"))
     time.sleep(away_s)
-    seen = f"degraded {said(told_s)}, ready {said(ready_s)} of its answer"
-    bar = "/readyz: degraded, then ready, by itself"
-    world.judge(what, bar, seen, told_s is not None and ready_s is not None)
-    return Outage(what, since_s, known_s, mended_s, answers_s, time.monotonic())
+    until_s = time.monotonic()
+    return Outage(what, since_s, told_s, known_s, mended_s, answers_s, ready_s, until_s)
 
 
 def _judge(world: World, outage: Outage, result: Result) -> None:
+    world.judge(
+        outage.what,
+        "/readyz: degraded, then ready, by itself",
+        f"degraded {said(outage.told_s)}, ready {said(outage.ready_s)} of its answer",
+        outage.told_s is not None and outage.ready_s is not None,
+    )
     cached = result.tally("cached", outage.since_s, outage.until_s)
     holds = cached.total > 0 and cached.statuses[200] == cached.total and not cached.wrong
     world.judge(outage.what, "cached reads: all 200", str(cached), holds)
