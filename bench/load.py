@@ -129,7 +129,7 @@ def closed(
     host: str, port: int, requests: Iterator[Request], seconds: float, connections: int
 ) -> Result:
     """A closed load, to its end."""
-    return uvloop.run(ClosedLoop(host, port, requests, seconds, connections).run())
+    return ClosedLoop(host, port, requests, seconds, connections).to_end()
 
 
 @contextmanager

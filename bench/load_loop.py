@@ -9,6 +9,8 @@ from collections import deque
 from functools import partial
 from math import nan
 
+import uvloop
+
 from bench.load_result import Line, Outcome, Result
 from bench.load_wire import Answer, Asked, Connection, value_of
 
@@ -42,6 +44,10 @@ class Loop:
     def stop(self) -> None:
         """From any thread: ask for nothing more, and wait for what was asked."""
         self._stopping = True
+
+    def to_end(self) -> Result:
+        """Runs it here and now, for callers without a loop."""
+        return uvloop.run(self.run())
 
     async def run(self) -> Result:
         """To the end of the load, answers included."""

@@ -17,10 +17,12 @@ import orjson
 from bench.consistency_world import Replica
 from bench.processes import Server
 from bench.servers import CassandraNode, RedisServer, settings_of
+from bench.spawn import ServerError
 from bench.stack import load_catalogue
 
 PAGE = 5_000
 POLL_S = 0.02
+IDS_S = 60.0
 STATE_S = 20.0
 """As long as a state of ``/readyz`` is waited for. What is judged is that it comes at all."""
 
@@ -142,13 +144,18 @@ def ask(
 
 
 def ids_of(service: Server) -> list[str]:
-    """All of the catalogue's."""
+    """All of the catalogue's; a store that has just been filled may be too busy at first."""
     found: list[str] = []
-    path = f"/uuids?limit={PAGE}"
+    path, deadline_s = f"/uuids?limit={PAGE}", time.monotonic() + IDS_S
     while path:
         told = ask(service, path)
-        found += told.data
-        path = told.headers.get("link", "").partition("<")[2].partition(">")[0]
+        if told.status == 200:
+            found += told.data
+            path = told.headers.get("link", "").partition("<")[2].partition(">")[0]
+        elif time.monotonic() > deadline_s:
+            raise ServerError(f"the catalogue's ids cannot be read: {told.status}")
+        else:
+            time.sleep(1)
     return found
 
 

@@ -1,0 +1,63 @@
+"""One node of three is killed under reads and writes; after what was in flight nothing fails."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterator
+
+from bench.drills.traffic import mixed, reading, writing
+from bench.drills.world import World, ids_of
+from bench.load import Request, offered, paced
+from bench.load_result import Tally
+from bench.servers import cassandra_ring, settings_of
+from bench.stack import load_catalogue
+
+IN_FLIGHT_S = 1.0
+WRITES, WRITTEN = 0.1, 200
+"""The share of writes, and how many rows they go to."""
+
+
+def run(world: World) -> None:
+    rate_s, dead_s = (60, 5.0) if world.is_short else (150, 15.0)
+    ring = world.running.enter_context(cassandra_ring(heap="512M"))
+    load_catalogue(settings_of(ring[0]))  # with three nodes there, the keyspace gets three copies
+    hosts = ",".join(node.host for node in ring)
+    # nothing cached: every read is the ring's
+    service = world.service(ring[0], NEAR_BYTES="0", CASSANDRA_HOST=hosts)
+    ids = ids_of(service)
+    requests = mixed((1 - WRITES, _reads(ids)), (WRITES, _writes(ids[:WRITTEN])))
+    with offered(service.host, service.port, paced(requests, rate_s)) as result:
+        time.sleep(dead_s / 2)
+        killed_s = time.monotonic()
+        ring[-1].kill()
+        time.sleep(dead_s)
+    what = "one of three nodes killed -9"
+    for kind in ("read", "write"):
+        usual = result.tally(kind, until_s=killed_s)
+        world.judge("nothing yet", f"no {kind} fails", str(usual), _is_clean(usual))
+        early = result.tally(kind, killed_s, killed_s + IN_FLIGHT_S)
+        after = result.tally(kind, killed_s + IN_FLIGHT_S)
+        world.judge(
+            what,
+            f"after {IN_FLIGHT_S:g} s no {kind} fails",
+            f"{after}; within it {early.failed} of {early.total} failed",
+            _is_clean(after),
+        )
+
+
+def _reads(ids: list[str]) -> Iterator[Request]:
+    requests = [reading(each) for each in ids]
+    while True:
+        yield random.choice(requests)
+
+
+def _writes(ids: list[str]) -> Iterator[Request]:
+    """In turn, so that no two are of one row at once."""
+    for number in itertools.count():
+        yield writing(ids[number % len(ids)], 1 + number)
+
+
+def _is_clean(tally: Tally) -> bool:
+    return tally.total > 0 and not tally.failed

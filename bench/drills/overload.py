@@ -1,0 +1,94 @@
+"""Four times what the service can do: clicks are served, hovers give way; and beside it, without
+shedding, what that is for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from bench.consistency_world import Replica
+from bench.drills.traffic import mixed, reading
+from bench.drills.world import World, ids_of
+from bench.load import OpenLoop, Request, Result, closed, paced
+from bench.load_result import Tally
+
+TIMES = 4
+HOVERS = 0.8
+CLICKS_BAR = 0.994
+DEADLINE_S = 1.0
+CLIENTS, CONNECTIONS = 32, 2_000
+GIVE_UP_S = 5.0
+URGENCY = {"hover": b"Priority: u=5\r\n", "click": b"Priority: u=1\r\n"}
+"""RFC 9218: from 4 on it can wait."""
+SLIP_S, SLIPS = 0.1, 0.05
+"""How late the generator may be, which shares its cores with all the others: what counts against the
+deadline there is not the service's fault."""
+
+
+def run(world: World) -> None:
+    seconds = 4.0 if world.is_short else 15.0
+    uncached = {"NEAR_BYTES": "0"}  # and no Redis: every read is the store's
+    shedding = world.service(world.cassandra, **uncached)
+    ids = ids_of(shedding)
+    rate_s = _capacity(shedding, ids, seconds / 3)
+    result = _offer(shedding, ids, TIMES * rate_s, seconds)
+    shedding.stop()
+    plain = world.service(world.cassandra, **uncached, SHEDDING="0")
+    beside = _offer(plain, ids, TIMES * rate_s, seconds)
+    what = f"{TIMES} x {rate_s:,.0f}/s offered, {HOVERS:.0%} hovers"
+    clicks, hovers = _tallies(result)
+    share = clicks.good / max(clicks.total, 1)
+    world.judge(
+        what,
+        f"{CLICKS_BAR:.1%} of clicks are 200 within {DEADLINE_S:g} s",
+        f"{share:.1%}; clicks: {clicks}; hovers: {hovers}; {_goodput(result, seconds)}",
+        share >= CLICKS_BAR and not clicks.wrong,
+    )
+    slips_s = [line.slip_s for line in result.lines()]
+    late = sum(slip_s > SLIP_S for slip_s in slips_s)
+    world.judge(
+        what,
+        f"it is offered: at most {SLIPS:.0%} leave {SLIP_S * 1000:.0f} ms late",
+        f"{late:,} of {len(slips_s):,}, by {max(slips_s):.2f} s",
+        late <= SLIPS * len(slips_s),
+    )
+    clicks, hovers = _tallies(beside)
+    share = clicks.good / max(clicks.total, 1)
+    seen = f"{share:.1%}; clicks: {clicks}; hovers: {hovers}; {_goodput(beside, seconds)}"
+    world.judge(f"{what}, SHEDDING=0", "(for comparison)", seen, None)
+
+
+def _capacity(service: Replica, ids: list[str], seconds: float) -> float:
+    """Reads a second when as many are asked for as are answered; a warm-up before it."""
+    requests = _endless(ids, "click")
+    for _ in range(2):
+        tally = closed(service.host, service.port, requests, seconds, CLIENTS).tally()
+    assert not tally.failed, tally
+    return tally.good / seconds
+
+
+def _endless(ids: list[str], kind: str) -> Iterator[Request]:
+    requests = [reading(each, kind, URGENCY[kind]) for each in ids]
+    while True:
+        yield from random.sample(requests, len(requests))
+
+
+def _offer(service: Replica, ids: list[str], rate_s: float, seconds: float) -> Result:
+    requests = mixed((HOVERS, _endless(ids, "hover")), (1 - HOVERS, _endless(ids, "click")))
+    load = OpenLoop(
+        service.host,
+        service.port,
+        paced(requests, rate_s, seconds),
+        connections=CONNECTIONS,
+        give_up_s=GIVE_UP_S,
+    )
+    return load.to_end()
+
+
+def _tallies(result: Result) -> tuple[Tally, Tally]:
+    clicks, hovers = (result.tally(kind, deadline_s=DEADLINE_S) for kind in ("click", "hover"))
+    return clicks, hovers
+
+
+def _goodput(result: Result, seconds: float) -> str:
+    return f"goodput {result.tally(deadline_s=DEADLINE_S).good / seconds:,.0f}/s"
