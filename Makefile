@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
 
-.PHONY: install run stack test
+.PHONY: drills install run stack test
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
@@ -16,6 +16,9 @@ test: .venv/install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+drills: .venv/install
+	$(BIN)/python -m bench.drills
 
 install: .venv/install
 

@@ -20,7 +20,7 @@ from bench.drills.world import Drill, Finding, Options, Stand, made
 from bench.processes import interruptible
 from bench.spawn import ServerError
 
-NAMES = ("redis", "cassandra", "node", "cold", "overload", "hostile")
+NAMES = ("redis", "cassandra", "node", "cold", "overload", "hostile", "soak", "restarts")
 HEAD = "| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"
 
 

@@ -21,8 +21,8 @@ GIVE_UP_S = 5.0
 URGENCY = {"hover": b"Priority: u=5\r\n", "click": b"Priority: u=1\r\n"}
 """RFC 9218: from 4 on it can wait."""
 SLIP_S, SLIPS = 0.1, 0.05
-"""How late the generator may be, which shares its cores with all the others: what counts against the
-deadline there is not the service's fault."""
+"""How late the generator may be, which shares its cores with all the others; that it was counts
+against the deadline, too, and is not the service's fault."""
 
 
 def run(world: World) -> None:

@@ -113,8 +113,8 @@ class World:
 def made(name: str, options: Options, stand: Stand) -> Iterator[World]:
     """A world for one drill."""
     with TemporaryDirectory(prefix=f"drill-{name}-") as folder, ExitStack() as running:
-        running.callback(stand.mended)
         yield World(name, options, stand, running, Path(folder))
+    stand.mended()  # for the next one; not when we are interrupted
 
 
 Drill = Callable[[World], None]

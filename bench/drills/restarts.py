@@ -1,7 +1,5 @@
 """Restarts one after another behind HAProxy, under keep-alive load: how many requests fail?
 
-    python -m bench.restarts --restarts 5 --drain 2
-
 Two embedded replicas on one file. HAProxy goes by `/readyz` and retries nothing, so what a replica
 loses is seen: as a status above 399, a refused connection or one that ends without an answer. With
 `--drain 0` it is seen what the drain is for. Needs haproxy and wrk.
@@ -9,19 +7,17 @@ loses is seen: as a status above 399, a refused connection or one that ends with
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from bench.cost import IDS, LOAD_CORE, SERVER_CORE, fetch, wrk_command
+from bench.drills.world import World
+from bench.spawn import ServerError
 from bench.stack import load_catalogue
 from bench.targets import HttpServer, Service, installed
 
@@ -70,40 +66,45 @@ def restart_each(replicas: Sequence[HttpServer], restarts: int) -> list[int]:
     return statuses
 
 
-def run(restarts: int, drain_s: float, folder: Path) -> bool:
-    """Prints what was seen; whether nothing failed."""
-    settings = {"EMBEDDED_PATH": str(folder / "content.sqlite3"), "DRAIN_S": f"{drain_s:g}"}
+def run(world: World) -> None:
+    drain_s = world.options.drain_s
+    restarts = 2 if world.is_short else world.options.restarts
+    what = f"{restarts} restarts behind HAProxy, DRAIN_S={drain_s:g}"
+    try:
+        for program in ("haproxy", "wrk", "taskset"):
+            installed(program)
+    except ServerError as missing:
+        world.judge(what, "no request fails", f"SKIPPED: {missing}", None)
+        return
+    settings = {"EMBEDDED_PATH": str(world.folder / "content.sqlite3"), "DRAIN_S": f"{drain_s:g}"}
     load_catalogue({**os.environ, **settings})
-    with ExitStack() as running:
-        pair = [Service(f"web{each}", SERVER_CORE, settings) for each in range(2)]
-        for server in (*pair, balancer := HAProxy(pair)):
-            running.enter_context(server)
-        ids = folder / "ids"
-        ids.write_text("\n".join(fetch(f"{pair[0].url}/uuids?limit={IDS}")["data"]) + "\n")
-        command = wrk_command(balancer.url, LONGEST_S, ids, IDS)
-        loading = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            time.sleep(2)
-            statuses = restart_each(pair, restarts)
-        finally:
-            loading.send_signal(signal.SIGINT)
-            text, _ = loading.communicate(timeout=10)
+    pair = [Service(f"web{each}", SERVER_CORE, settings) for each in range(2)]
+    for server in (*pair, balancer := HAProxy(pair)):
+        world.running.enter_context(server)
+    ids = world.folder / "ids"
+    ids.write_text("\n".join(fetch(f"{pair[0].url}/uuids?limit={IDS}")["data"]) + "\n")
+    statuses, text = _restarted(pair, restarts, balancer, ids)
     found = re.search(r"(\d+) requests in", text)
     failures = re.findall(r"Non-2xx.*|Socket errors.*", text)
-    print(f"{restarts} restarts, DRAIN_S={drain_s:g}: {found[1] if found else 0} requests")
-    print(f"exit statuses {statuses}; " + ("; ".join(failures) or "0 failed, 0 refused"))
-    return found is not None and not failures and not any(statuses)
+    requests = int(found[1]) if found else 0
+    world.judge(
+        what,
+        "no request fails, none is refused; exit status 0",
+        f"{requests:,} requests; {'; '.join(failures) or '0 failed'}; exit statuses {statuses}",
+        requests > 0 and not failures and not any(statuses),
+    )
 
 
-def main() -> int:
-    """Exit status 1: something failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--restarts", type=int, default=5)
-    parser.add_argument("--drain", type=float, default=2.0, help="DRAIN_S, in seconds")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        return 0 if run(arguments.restarts, arguments.drain, Path(folder)) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _restarted(
+    pair: Sequence[HttpServer], restarts: int, balancer: HttpServer, ids: Path
+) -> tuple[list[int], str]:
+    """Exit statuses, and what wrk says."""
+    command = wrk_command(balancer.url, LONGEST_S, ids, IDS)
+    loading = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(2)
+        statuses = restart_each(pair, restarts)
+    finally:
+        loading.send_signal(signal.SIGINT)
+        text, _ = loading.communicate(timeout=10)
+    return statuses, text

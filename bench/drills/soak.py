@@ -1,0 +1,125 @@
+"""Everything at once, for minutes: no wrong answer, and the service stays as large as it was.
+
+The run goes in rounds. In each, reads and writes go on while Redis is killed, Cassandra restarted
+and hostile clients do their worst; between two of them all is quiet for a moment, and memory and
+descriptors are counted: under load they are the clients' doing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from bench.consistency_world import Replica
+from bench.drills.hostile import resident_bytes, told
+from bench.drills.hostility import Crowd, hostile
+from bench.drills.traffic import mixed, reading, writing, zipf
+from bench.drills.world import World, ids_of, is_ready, seconds_until
+from bench.load import Request, Result, offered, paced
+from bench.load_result import Tally
+from bench.processes import Server
+
+CROWD = Crowd(lorises=100, stalled=20, long_heads=1, many_headers=1)
+WRITES, WRITTEN = 0.02, 300
+READ_STATUSES, WRITE_STATUSES = {200, 503, 504}, {200, 503, 504}
+"""Nothing is deleted, and no write is conditional: all else would be a lie."""
+GROWTH_BYTES, DESCRIPTORS = 20_000_000, 20
+"""From the state after the first tenth to the end. Connections to Redis and Cassandra, and what the
+driver opens anew after an outage, come and go."""
+WARM_SHARE = 0.1
+QUIET_S, READY_S = 3.0, 120.0
+
+
+class Size(tuple[int, int]):
+    """Resident bytes and open descriptors."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self[0] / 1e6:.0f} MB, {self[1]} descriptors"
+
+
+def size_of(service: Server) -> Size:
+    return Size((resident_bytes(service), len(os.listdir(f"/proc/{service.pid}/fd"))))
+
+
+def run(world: World) -> None:
+    seconds = 40.0 if world.is_short else 60 * world.options.minutes
+    rate_s, round_s = (100, 15.0) if world.is_short else (250, 45.0)
+    redis = world.redis()
+    service = world.service(world.cassandra, redis)
+    ids = ids_of(service)
+    requests = mixed((1 - WRITES, zipf([reading(each) for each in ids])), (WRITES, _writes(ids)))
+    began_s, sizes, done = time.monotonic(), [size_of(service)], Counter[str]()
+    reads, writes = Tally(), Tally()
+    warm_at = 1
+    while time.monotonic() - began_s < seconds:
+        with offered(service.host, service.port, paced(requests, rate_s)) as result:
+            _break_everything(world, service, redis, round_s, done)
+        _add(result, reads, writes)
+        assert seconds_until(lambda: is_ready(service, "ready"), READY_S) is not None
+        time.sleep(QUIET_S)
+        sizes.append(size_of(service))
+        if time.monotonic() - began_s < WARM_SHARE * seconds:
+            warm_at = len(sizes) - 1
+    minutes = (time.monotonic() - began_s) / 60
+    _judge(world, f"everything for {minutes:.1f} min ({told(done)})", reads, writes)
+    _judge_sizes(world, sizes, warm_at)
+
+
+def _writes(ids: list[str]) -> Iterator[Request]:
+    for number in itertools.count():
+        yield writing(ids[number % WRITTEN], 1 + number)
+
+
+def _break_everything(
+    world: World, service: Replica, redis: Server, round_s: float, done: Counter[str]
+) -> None:
+    """One round. Each third of it has its outage, and some time after it."""
+    third_s = round_s / 3
+    with hostile(service.host, service.port, CROWD, done):
+        time.sleep(third_s)
+        redis.kill()
+        time.sleep(random.uniform(0, third_s / 2))
+        redis.start()
+        done["kills of Redis"] += 1
+        time.sleep(third_s / 2)
+        end = random.choice((world.cassandra.kill, world.cassandra.stop))
+        end()
+        world.cassandra.start()
+        done["restarts of Cassandra"] += 1
+        time.sleep(third_s)
+
+
+def _add(result: Result, reads: Tally, writes: Tally) -> None:
+    for line in result.lines():
+        (writes if line.outcome.kind == "write" else reads).add(line)
+
+
+def _judge(world: World, what: str, reads: Tally, writes: Tally) -> None:
+    for kind, tally, allowed in (
+        ("reads", reads, READ_STATUSES),
+        ("writes", writes, WRITE_STATUSES),
+    ):
+        world.judge(
+            what,
+            f"{kind}: the right row, whole, or one of {sorted(allowed)}; all are answered",
+            str(tally),
+            tally.statuses[200] > 0
+            and not tally.wrong
+            and not tally.errors
+            and set(tally.statuses) <= allowed,
+        )
+
+
+def _judge_sizes(world: World, sizes: list[Size], warm_at: int) -> None:
+    warm, end = sizes[warm_at], sizes[-1]
+    seen = f"{sizes[0]} at first, {warm} after the first {WARM_SHARE:.0%}, {end} at the end"
+    holds = end[0] - warm[0] <= GROWTH_BYTES and end[1] - warm[1] <= DESCRIPTORS
+    bar = f"it grows by at most {GROWTH_BYTES / 1e6:.0f} MB and {DESCRIPTORS} descriptors"
+    # one round says nothing of growth
+    world.judge(f"{len(sizes) - 1} rounds", bar, seen, holds if len(sizes) > warm_at + 1 else None)
