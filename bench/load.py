@@ -31,6 +31,7 @@ __all__ = [
     "OpenLoop",
     "Request",
     "Result",
+    "Schedule",
     "Tally",
     "closed",
     "offered",
@@ -101,7 +102,7 @@ class ClosedLoop(Loop):
         self._requests, self._seconds = requests, seconds
 
     async def _ask(self) -> None:
-        for request, _ in zip(self._requests, range(self._connections), strict=False):
+        for _, request in zip(range(self._connections), self._requests, strict=False):
             self.leave(Asked(request, time.monotonic(), 0.0))
         end_s = time.monotonic() + self._seconds  # in naps, as ``stop`` comes from another thread
         while not self._stopping and (left_s := end_s - time.monotonic()) > 0:  # noqa: ASYNC110

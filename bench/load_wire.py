@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, cast
 
-BODILESS = frozenset((204, 304))
+BODILESS = frozenset((b"204", b"304"))
 
 
 class Answer(NamedTuple):
@@ -20,7 +20,8 @@ class Answer(NamedTuple):
 
 
 Expect = Callable[[Answer], bool]
-"""Whether an answer, of whatever status, is one that may be given to the request."""
+"""Whether an answer, of whatever status, is one that may be given to the request. To raise is to
+say no: a body that cannot be read is a wrong one."""
 
 
 @dataclass(slots=True)
@@ -120,8 +121,9 @@ class Connection(asyncio.Protocol):
         assert self.asked is not None
         head = data[: end + 4]
         status, length = head[9:12], value_of(head, b"content-length: ")
-        bodiless = self.asked.request.method == "HEAD" or int(status) in BODILESS
-        if not head.startswith(b"HTTP/1.") or not (length or bodiless):
+        bodiless = self.asked.request.method == "HEAD" or status in BODILESS
+        is_sound = head.startswith(b"HTTP/1.") and status.isdigit()
+        if not is_sound or not (bodiless or length.isdigit()):
             self.give_up("malformed")
             return False
         self._head_bytes = len(head)

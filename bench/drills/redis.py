@@ -9,11 +9,13 @@ from typing import NamedTuple
 from bench.consistency_world import Replica
 from bench.drills.traffic import reading, zipf
 from bench.drills.world import Told, World, ask, ids_of, is_ready, said, seconds_until
-from bench.load import Result, offered, paced
+from bench.load import Result, Schedule, offered, paced
+from bench.processes import Server
 from bench.proxy import Proxy
 from config import Config
 
-ROWS, NEAR_BYTES = 2_000, 400_000  # a fifth of them near, so that Redis and Cassandra serve, too
+ROWS = 2_000
+SETTINGS = {"NEAR_BYTES": "400000"}  # a fifth of them near, so that Redis and Cassandra serve, too
 DELAY_S = 0.1  # each way
 
 
@@ -31,8 +33,7 @@ class Outage(NamedTuple):
 def run(world: World) -> None:
     rate_s, away_s = (150, 1.5) if world.is_short else (300, 5.0)
     redis = world.redis()
-    settings = {"NEAR_BYTES": str(NEAR_BYTES)}
-    service = world.service(world.cassandra, redis, **settings)
+    service = world.service(world.cassandra, redis, **SETTINGS)
     ids = ids_of(service)
     reads = zipf([reading(each) for each in ids[:ROWS]])
     with offered(service.host, service.port, paced(reads, rate_s)) as result:
@@ -50,12 +51,16 @@ def run(world: World) -> None:
     )
     for outage in outages:
         _judge(world, outage, result)
+    _slow(world, redis, paced(reads, rate_s), away_s)
 
+
+def _slow(world: World, redis: Server, schedule: Schedule, away_s: float) -> None:
+    """A service of its own, which reaches Redis by a longer way."""
     proxy = world.running.enter_context(Proxy(redis.host, redis.port))
     slowed = world.service(
-        world.cassandra, REDIS_HOST=proxy.host, REDIS_PORT=str(proxy.port), **settings
+        world.cassandra, REDIS_HOST=proxy.host, REDIS_PORT=str(proxy.port), **SETTINGS
     )
-    with offered(slowed.host, slowed.port, paced(reads, rate_s)) as result:
+    with offered(slowed.host, slowed.port, schedule) as result:
         time.sleep(away_s)
         since_s = time.monotonic()
         proxy.delay(DELAY_S, DELAY_S)

@@ -21,14 +21,11 @@ def row_of(video_id: str) -> Expect:
     503 when to come again."""
 
     def expect(answer: Answer) -> bool:
-        try:
-            body = orjson.loads(answer.body)
-            if answer.status == 200:
-                return bool(body["data"]["id"] == video_id and body["status"] == "success")
-            asks_again = answer.status != 503 or value_of(answer.head, b"retry-after: ").isdigit()
-            return bool(body["status"] == "failed" and asks_again)
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return False
+        body = orjson.loads(answer.body)
+        if answer.status == 200:
+            return bool(body["data"]["id"] == video_id and body["status"] == "success")
+        asks_again = answer.status != 503 or value_of(answer.head, b"retry-after: ").isdigit()
+        return bool(body["status"] == "failed" and asks_again)
 
     return expect
 

@@ -1,0 +1,200 @@
+"""The drills in short, on a Cassandra of their own, which one kills; and that they can fail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.drills import __main__ as drills
+from bench.drills import cassandra, cold, hostile, overload, soak
+from bench.drills.world import Finding, Options, Stand, World, made
+from bench.load import Result
+from bench.load_result import Line, Outcome, Tally
+from bench.spawn import ServerError
+
+SHORT = Options(is_short=True)
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with ExitStack() as running:
+        yield Stand(running, heap="512M")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", ["redis", "cassandra", "cold", "hostile"])
+def test_what_has_to_hold_holds(name: str, stand: Stand) -> None:
+    findings = drills.run(name, SHORT, stand)
+    said = "\n".join(map(str, findings))
+    assert len(findings) >= 3, said
+    assert all(finding.holds for finding in findings), said
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Where findings are judged; nothing is started."""
+    with ExitStack() as running, made("test", SHORT, Stand(running)) as empty:
+        yield empty
+
+
+def line(due_s: float = 0.0, status: int = 200, latency_s: float = 0.001, **more: Any) -> Line:
+    outcome = Outcome("read", status, "near", False, "")._replace(**more)
+    return Line(due_s, latency_s, latency_s, 0.0, outcome)
+
+
+def tally(*lines: Line) -> Tally:
+    summed = Tally()
+    for each in lines:
+        summed.add(each)
+    return summed
+
+
+def held(world: World) -> list[bool | None]:
+    return [finding.holds for finding in world.findings]
+
+
+@pytest.mark.parametrize(
+    ("drill", "status"),
+    [
+        (lambda world: world.judge("x", "y", "z", True), 0),
+        (lambda world: world.judge("x", "y", "SKIPPED: no wrk", None), 0),
+        (lambda world: world.judge("x", "y", "z", False), 1),
+    ],
+    ids=["holds", "skipped", "fails"],
+)
+def test_the_exit_status_says_whether_all_held(
+    drill: Callable[[World], None],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(drills, "drill_of", lambda _name: drill)
+    assert drills.main(["redis"]) == status
+    verdict = {0: "-" if "SKIPPED" in (said := capsys.readouterr().out) else "pass", 1: "FAIL"}
+    assert f"| {verdict[status]} |" in said
+
+
+def test_a_drill_that_cannot_go_on_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_world: World) -> None:
+        raise ServerError("redis did not start")
+
+    monkeypatch.setattr(drills, "drill_of", lambda _name: broken)
+    with ExitStack() as running:
+        (finding,) = drills.run("redis", SHORT, Stand(running))
+    assert finding.holds is False
+    assert "redis did not start" in finding.seen
+
+
+def test_every_name_is_a_drill_and_every_drill_has_a_name() -> None:
+    assert all(callable(drills.drill_of(name)) for name in drills.NAMES)
+    files = Path(drills.__file__).parent.glob("*.py")
+    runs = {path.stem for path in files if "\ndef run(world: World)" in path.read_text()}
+    assert runs == set(drills.NAMES)
+
+
+def test_a_program_that_is_missing_is_a_reason_to_skip(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(world.folder))
+    monkeypatch.setattr("bench.targets.shutil.which", lambda _program, path: None)
+    drills.drill_of("restarts")(world)
+    (finding,) = world.findings
+    assert finding.holds is None
+    assert finding.seen == "SKIPPED: haproxy is not installed"
+
+
+def test_hostile_reads_twice_as_slow_or_failed_are_convicted(world: World) -> None:
+    quiet = tally(*[line(latency_s=0.02)] * 100)
+    for attacked in (
+        quiet,
+        tally(*[line(latency_s=0.05)] * 100),
+        tally(*[line(latency_s=0.02)] * 99, line(status=503)),
+        tally(),
+    ):
+        hostile._judge_reads(world, "x", quiet, attacked)
+    assert held(world) == [True, True, True, False, False, True, False, True]
+
+
+def test_cold_reads_of_the_store_beyond_keys_and_joined_loads_are_convicted(world: World) -> None:
+    result, bursts = Result(), Result()
+    began_s = result.began_s
+    for second in range(10):
+        for _ in range(40 if second == 7 else 100):
+            result.add(line(began_s + second))
+    for number, detail in ((0, "store"), (1, "store"), (1, "store"), (2, "store")):
+        bursts.add(line(kind=f"burst {number}", detail=detail))
+    cold._judge(world, result, bursts, [(5, 9), (11, 10)], began_s + 5)
+    assert held(world) == [True, False, False, True]
+    world.findings.clear()
+    for _ in range(1_000):
+        result.add(line(began_s + 20))
+    cold._judge(world, result, bursts, [(0, 9)], began_s + 5)  # nothing from the ninth second on
+    assert held(world)[1::2] == [False, False]
+
+
+OUTAGE = cassandra.Outage("killed", 10.0, 0.1, 13.0, 20.0, 25.0, 1.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "convicted"),
+    [
+        (line(5.0), None),
+        (line(11.0, 503, kind="cached"), 1),
+        (line(11.0, kind="cached", is_wrong=True), 1),
+        (line(15.0, 504, kind="uncached"), 2),
+        (line(15.0, 503, 0.06, kind="uncached"), 2),
+        (line(11.0, 504, 1.0, kind="uncached"), None),
+        (line(26.0, 503, kind="uncached"), None),
+        (line(27.0, 503, kind="uncached"), 3),
+        (line(27.0, 0, kind="uncached", error="reset"), 3),
+    ],
+)
+def test_an_outage_of_cassandra_is_judged_by_its_times(
+    world: World, fault: Line, convicted: int | None
+) -> None:
+    result = Result()
+    for due_s, status, kind in (
+        (15.0, 200, "cached"),
+        (15.0, 503, "uncached"),
+        (29.0, 200, "uncached"),
+    ):
+        result.add(line(due_s, status, kind=kind))
+    result.add(fault)
+    cassandra._judge(world, OUTAGE, result)
+    assert held(world) == [at != convicted for at in range(4)]
+
+
+def test_a_soak_convicts_wrong_rows_other_statuses_and_growth(world: World) -> None:
+    good = line()
+    for bad in (line(is_wrong=True), line(status=500), line(status=0, error="reset")):
+        soak._judge(world, "x", tally(good, bad), tally(good))
+    assert held(world) == [False, True] * 3
+    world.findings.clear()
+    warm = soak.Size((50_000_000, 40))
+    for end in ((60_000_000, 45), (71_000_000, 45), (60_000_000, 61)):
+        soak._judge_sizes(world, [warm, warm, soak.Size(end)], 1)
+    assert held(world) == [True, False, False]
+
+
+def test_clicks_that_are_late_are_no_goodput() -> None:
+    result = Result()
+    for latency_s, kind in ((0.5, "click"), (1.5, "click"), (0.5, "hover")):
+        result.add(line(latency_s=latency_s, kind=kind))
+    clicks, hovers = overload._tallies(result)
+    assert (clicks.good, clicks.total, hovers.good) == (1, 2, 1)
+
+
+def test_a_finding_is_a_row() -> None:
+    finding = Finding("redis", "killed", "nothing", "it", False)
+    assert str(finding) == "| redis | killed | nothing | it | FAIL |"
+
+
+def test_what_was_never_said_is_not_slow() -> None:
+    assert not nan > cassandra.AT_ONCE_S
+    assert hostile.told(Counter({"slow_loris begun": 1000})) == "1,000 slow loris begun"

@@ -1,0 +1,96 @@
+"""The load generator's connections: kept, opened on demand, and broken in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from bench.drills.traffic import reading
+from bench.processes import free_ports
+from tests.bench.small_servers import ID, Serve, SmallServer, always, answer, ask, row, serving
+
+
+async def _close(_path: str, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _half(_path: str, writer: asyncio.StreamWriter) -> None:
+    writer.write(answer()[:-1])
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("serve", "error"),
+    [
+        (_close, "closed"),
+        (_half, "closed"),
+        (always(b"HTTP/1.1 200 OK\r\n\r\n"), "malformed"),
+        (always(answer() + b"more"), "malformed"),
+        (always(b"SMTP ready\r\nContent-Length: 0\r\n\r\n"), "malformed"),
+        (always(b"HTTP/1.1 abc\r\nContent-Length: 0\r\n\r\n"), "malformed"),
+        (always(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"), "malformed"),
+    ],
+)
+async def test_broken_connections_are_counted_apart_from_answers(serve: Serve, error: str) -> None:
+    async with serving(serve) as server:
+        tally = (await ask(server)).tally()
+    assert tally.errors == {error: 20}
+    assert (tally.statuses, tally.good, tally.failed) == ({}, 0, 20)
+    assert tally.percentile_s(99) == 0  # soon over is not quick
+
+
+async def test_refused_and_reset_are_two_things() -> None:
+    (port,) = free_ports(1)
+    nobody = SmallServer(_close)
+    nobody.port = port
+    assert (await ask(nobody)).tally().errors == {"refused": 20}
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        at_once = struct.pack("ii", 1, 0)  # no lingering: the end is a reset
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", port):
+        assert (await ask(nobody)).tally().errors == {"reset": 20}
+
+
+async def test_connections_are_kept_and_opened_on_demand_up_to_the_limit() -> None:
+    async def slowly(_path: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(answer())
+
+    async with serving(always(answer())) as server:
+        assert (await ask(server, times=10, rate_s=20)).tally().good == 10
+        assert server.connections < 5
+    async with serving(slowly) as server:
+        assert (await ask(server, times=30, connections=3)).tally().good == 30
+        assert (server.connections, server.most_open) == (3, 3)
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["told", "untold"])
+async def test_a_connection_that_ends_between_two_requests_is_no_error(closes: bool) -> None:
+    async def once(_path: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(headers=b"Connection: close\r\n" if closes else b""))
+        await writer.drain()
+        writer.close()
+
+    async with serving(once) as server:
+        tally = (await ask(server, times=10, rate_s=20)).tally()
+        assert (tally.good, server.connections) == (10, 10)
+
+
+async def test_an_answer_in_pieces_is_one_answer() -> None:
+    async def in_pieces(_path: str, writer: asyncio.StreamWriter) -> None:
+        for at in range(len(whole := answer(200, row(ID)))):
+            writer.write(whole[at : at + 1])
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with serving(in_pieces) as server:
+        tally = (await ask(server, reading(ID), times=5)).tally()
+    assert (tally.good, tally.wrong) == (5, 0)
