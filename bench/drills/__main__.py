@@ -21,7 +21,6 @@ from bench.processes import interruptible
 from bench.spawn import ServerError
 
 NAMES = ("redis", "cassandra", "node", "cold", "overload", "hostile", "soak", "restarts")
-HEAD = "| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"
 
 
 def drill_of(name: str) -> Drill:
@@ -59,7 +58,6 @@ def main(arguments: Sequence[str]) -> int:
     findings: list[Finding] = []
     with interruptible(), ExitStack() as running:
         stand = Stand(running)
-        print(HEAD, flush=True)
         for name in asked.names or NAMES:
             findings += run(name, options, stand)
         failed = [finding for finding in findings if finding.holds is False]

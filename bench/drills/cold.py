@@ -47,7 +47,7 @@ class Asked:
 def run(world: World) -> None:
     rate_s, keys, before_s, after_s = (300, 400, 3, 5) if world.is_short else (1500, 2000, 6, 14)
     redis = world.redis()
-    service = world.service(world.cassandra, redis)
+    service = world.service(world.cassandra, redis, **world.patience)
     rows = ids_of(service)[: keys + SPARE]
     warm(service, (reading(each) for each in rows))
     asked = Asked(zipf([reading(each) for each in rows[SPARE:]]))

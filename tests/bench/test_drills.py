@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,12 +14,28 @@ import pytest
 
 from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
+from bench.drills.throttle import throttled
 from bench.drills.world import Finding, Options, Stand, World, made
 from bench.load import Result
 from bench.load_result import Line, Outcome, Tally
 from bench.spawn import ServerError
+from bench.targets import HttpServer
 
 SHORT = Options(is_short=True)
+
+
+class Burner(HttpServer):
+    """A process that takes all the time it gets."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__("burner", 0)
+        self.script = script
+
+    def command(self) -> list[str]:
+        return ["/bin/sh", "-c", self.script]
+
+    def answers(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +127,10 @@ def test_a_program_that_is_missing_is_a_reason_to_skip(
 
 
 def test_hostile_reads_twice_as_slow_or_failed_are_convicted(world: World) -> None:
-    quiet = tally(*[line(latency_s=0.02)] * 100)
+    quiet = tally(*[line(latency_s=0.06)] * 100)
     for attacked in (
         quiet,
-        tally(*[line(latency_s=0.05)] * 100),
+        tally(*[line(latency_s=0.13)] * 100),
         tally(*[line(latency_s=0.02)] * 99, line(status=503)),
         tally(),
     ):
@@ -138,7 +155,7 @@ def test_cold_reads_of_the_store_beyond_keys_and_joined_loads_are_convicted(worl
     assert held(world)[1::2] == [False, False]
 
 
-OUTAGE = cassandra.Outage("killed", 10.0, 0.1, 13.0, 20.0, 25.0, 1.0, 30.0)
+OUTAGE = cassandra.Outage("killed", 10.0, 0.1, 13.0, 20.0, 25.0, 1.0, 35.0)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +165,12 @@ OUTAGE = cassandra.Outage("killed", 10.0, 0.1, 13.0, 20.0, 25.0, 1.0, 30.0)
         (line(11.0, 503, kind="cached"), 1),
         (line(11.0, kind="cached", is_wrong=True), 1),
         (line(15.0, 504, kind="uncached"), 2),
-        (line(15.0, 503, 0.06, kind="uncached"), 2),
+        (line(15.0, 503, 0.06, kind="uncached"), None),
+        (line(15.0, 503, kind="uncached", is_wrong=True), 2),
         (line(11.0, 504, 1.0, kind="uncached"), None),
         (line(26.0, 503, kind="uncached"), None),
-        (line(27.0, 503, kind="uncached"), 3),
-        (line(27.0, 0, kind="uncached", error="reset"), 3),
+        (line(29.0, 503, kind="uncached"), 3),
+        (line(29.0, 0, kind="uncached", error="reset"), 3),
     ],
 )
 def test_an_outage_of_cassandra_is_judged_by_its_times(
@@ -168,6 +186,16 @@ def test_an_outage_of_cassandra_is_judged_by_its_times(
     result.add(fault)
     cassandra._judge(world, OUTAGE, result)
     assert held(world) == [at != convicted for at in range(4)]
+
+
+@pytest.mark.parametrize(("slow", "holds"), [(2, True), (3, False)])
+def test_refusals_may_be_slow_one_in_a_hundred(world: World, slow: int, holds: bool) -> None:
+    result = Result()
+    for number in range(200):
+        latency_s = 0.06 if number < slow else 0.01
+        result.add(line(15.0, 503, latency_s, kind="uncached"))
+    cassandra._judge_refusals(world, OUTAGE, result)
+    assert held(world) == [holds]
 
 
 def test_a_soak_convicts_wrong_rows_other_statuses_and_growth(world: World) -> None:
@@ -188,6 +216,19 @@ def test_clicks_that_are_late_are_no_goodput() -> None:
         result.add(line(latency_s=latency_s, kind=kind))
     clicks, hovers = overload._tallies(result)
     assert (clicks.good, clicks.total, hovers.good) == (1, 2, 1)
+    assert overload._told(result, 1.0)[0] == 0.5
+
+
+def test_a_throttled_server_runs_a_share_of_the_time_and_then_all_of_it() -> None:
+    with Burner("while true; do :; done") as burner:
+        with throttled(burner, 0.25):
+            time.sleep(0.3)  # until it is
+            before_s, began_s = burner.cpu_s(), time.monotonic()
+            time.sleep(1.0)
+            share = (burner.cpu_s() - before_s) / (time.monotonic() - began_s)
+        state = Path(f"/proc/{burner.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    assert share < 0.6
+    assert state != "T"
 
 
 def test_a_finding_is_a_row() -> None:

@@ -10,9 +10,9 @@ from itertools import repeat
 import pytest
 
 from bench.drills.traffic import reading
-from bench.load import ClosedLoop, OpenLoop, Request, offered, paced
+from bench.load import ClosedLoop, OpenLoop, Request, Result, offered, paced
 from bench.load_wire import Answer
-from bench.targets import Empty
+from bench.processes import free_ports
 from tests.bench.small_servers import ID, PATH, always, answer, ask, row, serving
 
 OTHER = "22222222-2222-4222-8222-222222222222"
@@ -143,14 +143,24 @@ def test_a_schedule_has_its_rate() -> None:
     assert max(gaps) - min(gaps) > 0.01
 
 
-def test_a_block_is_under_load_until_it_ends() -> None:
-    with Empty("raw", 0) as server:
-        with offered(server.host, server.port, paced(repeat(Request("/content/x")), 200)) as result:
+async def test_a_block_is_under_load_until_it_ends() -> None:
+    def block() -> tuple[Result, int]:
+        with offered(server.host, server.port, paced(repeat(PATH), 200)) as result:
             time.sleep(0.5)
         seen = len(result)
         time.sleep(0.1)
+        return result, seen
+
+    async with serving(always(answer())) as server:
+        result, seen = await asyncio.to_thread(block)
     assert 20 < seen == len(result)
     assert result.tally().good == seen
+
+
+def test_nobody_there_is_told_on_the_loop_that_is_used_in_earnest() -> None:
+    with offered("127.0.0.1", free_ports(1)[0], paced(repeat(PATH, 5), 100)) as result:
+        time.sleep(0.3)
+    assert result.tally().errors == {"refused": 5}
 
 
 def test_what_breaks_in_the_load_breaks_the_block() -> None:

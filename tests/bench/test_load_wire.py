@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 
@@ -57,6 +58,17 @@ async def test_refused_and_reset_are_two_things() -> None:
 
     async with await asyncio.start_server(accept, "127.0.0.1", port):
         assert (await ask(nobody)).tally().errors == {"reset": 20}
+
+
+async def test_ports_that_ran_out_are_no_fault_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def none_left(*_how: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", none_left)
+    tally = (await ask(SmallServer(_close))).tally()
+    assert tally.errors == {"no port": 20}
 
 
 async def test_connections_are_kept_and_opened_on_demand_up_to_the_limit() -> None:
