@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be slow, silent or away, for putting in front of a server.
+"""A TCP proxy on loopback that can be slow, narrow, silent or away, for putting before a server.
 
     with Proxy(redis.host, redis.port) as proxy:  # clients connect to proxy.host, proxy.port
         proxy.delay(0.1, 0.1)
@@ -20,10 +20,11 @@ from typing import Any, Self
 
 from bench.processes import free_ports
 
-CHUNK_BYTES = 65_536
+CHUNK_BYTES, NARROW_CHUNK_BYTES = 65_536, 2_048
 CHUNKS_MAX = 256
 """Read ahead of what was forwarded; then the sender feels it, as over a long line."""
 SWITCH_S = 5.0
+UNBOUNDED = float("inf")
 
 
 class Proxy:
@@ -35,6 +36,8 @@ class Proxy:
         (self.port,) = free_ports(1)
         self._upstream = host, port
         self._delays_s = (0.0, 0.0)  # to the server, and back
+        self._back_bytes_s = UNBOUNDED
+        self._free_at_s = 0.0  # when the narrow line has sent what it was given
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -66,6 +69,7 @@ class Proxy:
 
     def open(self) -> None:
         """As if it were not there; also the end of whatever was switched on before."""
+        self._back_bytes_s = UNBOUNDED
         self.delay(0.0, 0.0)
 
     def delay(self, there_s: float, back_s: float) -> None:
@@ -73,6 +77,11 @@ class Proxy:
         self._delays_s = there_s, back_s
         self._switch(self._listen())
         self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def narrow(self, back_bytes_s: float) -> None:
+        """All answers together get so many bytes a second: a server that can do so much and no
+        more, whatever the machine can."""
+        self._back_bytes_s = back_bytes_s
 
     def stall(self) -> None:
         """Accept connections, and forward nothing; what came meanwhile follows afterwards."""
@@ -144,6 +153,8 @@ class Proxy:
                     due_s, data = await chunks.get()
                     await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                     await self._flowing.wait()
+                    if way and self._back_bytes_s < UNBOUNDED:
+                        await self._squeeze(len(data))
                     if not data:
                         return
                     writer.write(data)
@@ -151,13 +162,19 @@ class Proxy:
         finally:
             reading.cancel()
 
+    async def _squeeze(self, size_bytes: int) -> None:
+        now_s = time.monotonic()
+        self._free_at_s = max(now_s, self._free_at_s) + size_bytes / self._back_bytes_s
+        await asyncio.sleep(self._free_at_s - now_s)
+
     async def _read(
         self, reader: asyncio.StreamReader, chunks: asyncio.Queue[tuple[float, bytes]], way: int
     ) -> None:
         data = b"more"
         while data:
             try:
-                data = await reader.read(CHUNK_BYTES)
+                is_wide = self._back_bytes_s == UNBOUNDED
+                data = await reader.read(CHUNK_BYTES if is_wide else NARROW_CHUNK_BYTES)
             except OSError:
                 data = b""
             await chunks.put((time.monotonic() + self._delays_s[way], data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,28 +13,12 @@ import pytest
 
 from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
-from bench.drills.throttle import throttled
 from bench.drills.world import Finding, Options, Stand, World, made
 from bench.load import Result
 from bench.load_result import Line, Outcome, Tally
 from bench.spawn import ServerError
-from bench.targets import HttpServer
 
 SHORT = Options(is_short=True)
-
-
-class Burner(HttpServer):
-    """A process that takes all the time it gets."""
-
-    def __init__(self, script: str) -> None:
-        super().__init__("burner", 0)
-        self.script = script
-
-    def command(self) -> list[str]:
-        return ["/bin/sh", "-c", self.script]
-
-    def answers(self) -> bool:
-        return True
 
 
 @pytest.fixture(scope="module")
@@ -217,18 +200,6 @@ def test_clicks_that_are_late_are_no_goodput() -> None:
     clicks, hovers = overload._tallies(result)
     assert (clicks.good, clicks.total, hovers.good) == (1, 2, 1)
     assert overload._told(result, 1.0)[0] == 0.5
-
-
-def test_a_throttled_server_runs_a_share_of_the_time_and_then_all_of_it() -> None:
-    with Burner("while true; do :; done") as burner:
-        with throttled(burner, 0.25):
-            time.sleep(0.3)  # until it is
-            before_s, began_s = burner.cpu_s(), time.monotonic()
-            time.sleep(1.0)
-            share = (burner.cpu_s() - before_s) / (time.monotonic() - began_s)
-        state = Path(f"/proc/{burner.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    assert share < 0.6
-    assert state != "T"
 
 
 def test_a_finding_is_a_row() -> None:

@@ -71,6 +71,25 @@ def test_it_delays_each_way(
     assert time.monotonic() - began < 0.3
 
 
+def test_a_narrow_line_is_shared_by_all(proxy: Proxy, connection: socket.socket) -> None:
+    size = 20_000
+    connection.sendall(b"SET narrow %b\r\n" % (b"x" * size))
+    assert connection.recv(64) == b"+OK\r\n"
+    proxy.narrow(size / 0.2)
+    began = time.monotonic()
+    with socket.create_connection((proxy.host, proxy.port), timeout=BOUND_S) as other:
+        for each in (connection, other):
+            each.sendall(b"GET narrow\r\n")
+        for each in (connection, other):
+            with each.makefile("rb") as answers:
+                assert len(answers.read(size)) == size
+    assert 0.35 < time.monotonic() - began < BOUND_S
+    proxy.open()
+    began = time.monotonic()
+    assert pinged(connection).endswith(PONG)
+    assert time.monotonic() - began < 0.3
+
+
 def test_it_stalls_and_forgets_nothing(proxy: Proxy, connection: socket.socket) -> None:
     proxy.stall()
     connection.settimeout(0.2)
