@@ -24,6 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from config import Config, ConfigError
 from wire.protocol import Protocol
+from wire.strict import StrictProtocol
 
 logger = logging.getLogger("content")
 
@@ -135,7 +136,7 @@ def _options(config: Config) -> dict[str, Any]:
         "host": config.host,
         "port": config.port,
         "loop": "uvloop",
-        "http": Protocol,
+        "http": Protocol if config.fast_lane else StrictProtocol,
         "ws": "none",
         "lifespan": "on",
         "server_header": False,

@@ -26,9 +26,9 @@ WINDOW_S, WINDOW_READS = 0.1, 10
 LONG_WINDOWS = 600
 """Over so many windows, a minute at least, the long-time latency is smoothed."""
 DRIFT, RECOVERY = 2.0, 0.95
-CLICK_WAIT_S, HOVER_WAIT_S = 0.5, 0.05
-"""How long one waits for a turn: a click is worth a third of a read's deadline, while a hover that
-comes late is of no use, and waits to ride out a burst alone."""
+CLICK_WAIT_S, HOVER_WAIT_S = 1.0, 0.05
+"""How long one waits for a turn: a click for as long as its deadline leaves time for the read; a
+hover that comes late is of no use, and waits to ride out a burst alone."""
 
 
 class Limit:

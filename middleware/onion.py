@@ -91,9 +91,12 @@ class Context:
     def _leaves_a_body(self) -> bool:
         """Whether a body was announced that may never come: it waits for an invitation, or for an
         answer that was none."""
-        told = {name: value for name, value in self.scope["headers"] if name in _FRAMING}
-        if not told:
-            return False
+        for name, _ in self.scope["headers"]:
+            if name in _FRAMING:
+                break
+        else:
+            return False  # nearly always
+        told = dict(self.scope["headers"])
         held = self.status >= 400 or b"expect" in told
         return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
 
