@@ -16,7 +16,8 @@ import uvloop
 
 from bench.servers import RedisServer
 from cache.entry import Entry
-from cache.redis import Lease, RedisRows
+from cache.leases import Lease
+from cache.redis import RedisRows
 
 CONCURRENT, READS, KEYS = 64, 200_000, 1_000
 BODY = b'{"status":"success","data":' + b"x" * 600 + b"}"

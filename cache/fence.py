@@ -12,7 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from cache.redis import Intent, RedisRows
+from cache.leases import Intent
+from cache.redis import RedisRows
 from errors import OutcomeUnknown
 
 logger = logging.getLogger("content")

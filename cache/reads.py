@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from cache.entry import Entry
 from cache.keys import is_list, route_of
+from cache.leases import Lease
 from cache.near import Near, NearEntry
-from cache.redis import Lease, RedisRows
+from cache.redis import RedisRows
 from cache.singleflight import Flight, SingleFlight
 from errors import Late, NotFound, Unavailable
 from priority import urgent
@@ -28,6 +29,10 @@ NEGATIVE_TTL_S = 5.0
 WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 PATIENCE_S = 0.05
 """How long a reader who could have a stale answer waits for a fresh one."""
+
+
+LAST_RESORT_S = 0.25
+"""How long Redis is waited for when the store has failed."""
 
 
 class Answer(NamedTuple):
@@ -100,10 +105,23 @@ class Reads:
         except BaseException as error:
             if self._redis is not None and lease is not None and lease.granted:
                 self._redis.release(key, lease)  # others need not wait for what is not coming
-            stale = self._near.stale(key) if flight.current else None
-            if stale is None or not isinstance(error, Late | Unavailable):
+            found = None
+            if isinstance(error, Late | Unavailable) and flight.current:
+                found = await self._last_resort(key, lease)
+            if found is None:
                 raise
-            return Answer(stale, "stale")
+            return found
+
+    async def _last_resort(self, key: str, lease: Lease | None) -> Answer | None:
+        """What there is when the store has failed: a Redis that was merely late is waited for."""
+        if self._redis is not None and lease is None:
+            found = await self._redis.lease(key, deadline_s=LAST_RESORT_S)
+            if isinstance(found, Entry):
+                return Answer(found, "redis" if found.is_fresh() else "stale")
+            if found is not None:
+                self._redis.release(key, found)
+        stale = self._near.stale(key)
+        return None if stale is None else Answer(stale, "stale")
 
     async def _fetch(
         self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None

@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
@@ -23,6 +22,7 @@ from cache.calls import Calls
 from cache.connection import Reply
 from cache.entry import Entry
 from cache.handshake import Session
+from cache.leases import Intent, Lease
 from cache.link import Identity, Link
 from cache.redis_metrics import RedisMetrics
 from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, SETTLE
@@ -30,25 +30,6 @@ from errors import Unavailable
 
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"
 _NO_SESSION = Session("", "", tracking=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """``granted``: load and ``fill``. ``held``: another one is at it, and the value may soon be
-    there. Neither: a write is under way, so load and do not fill. ``epoch``: the run of Redis."""
-
-    token: str
-    epoch: str
-    granted: bool
-    held: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A write's mark in Redis, lifted by ``settle``; ``epoch``: the run of Redis that holds it."""
-
-    token: str
-    epoch: str
 
 
 class RedisRows:
@@ -132,9 +113,11 @@ class RedisRows:
             return None
         return self._reads.add(key)
 
-    async def lease(self, key: str, *, replace: bool = False) -> Entry | Lease | None:
-        """The value, or a lease on it; None when Redis is away: load and do not fill. ``replace``:
-        a lease to put another value in the place of one that is there."""
+    async def lease(
+        self, key: str, *, replace: bool = False, deadline_s: float | None = None
+    ) -> Entry | Lease | None:
+        """The value, or a lease on it; None when Redis is away or late: load and do not fill.
+        ``replace``: a lease to put another value in the place of one that is there."""
         token, epoch = next(self._tokens), self._session.run
 
         def parse(reply: Reply) -> Entry | Lease | None:
@@ -143,7 +126,8 @@ class RedisRows:
             return Lease(token, epoch, reply == GRANTED, reply == HELD)
 
         args = (token, self._lease_ms, int(replace))
-        return await self._calls.start(LEASE, self._keys([key]), args, self._deadline_s, parse)
+        deadline_s = deadline_s or self._deadline_s
+        return await self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
 
     async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
         """Whether it is known to be stored; one that is late may be stored all the same. Not an

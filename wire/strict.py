@@ -21,6 +21,9 @@ from middleware.deadline import ARRIVED
 from wire import limits, refusal
 from wire.turns import PIECE_BYTES, TurnsProtocol
 
+LINGER_S = 1.0
+"""For that long what comes behind a refusal is read and dropped."""
+
 
 class StrictProtocol(TurnsProtocol):
     """One connection, within limits."""
@@ -42,6 +45,7 @@ class StrictProtocol(TurnsProtocol):
         self._method = ""
         self._due_s = self._answered_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,8 +62,9 @@ class StrictProtocol(TurnsProtocol):
         self._await_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._arrival is not None:
-            self._arrival.cancel()
+        for timer in (self._arrival, self._lingering):
+            if timer is not None:
+                timer.cancel()
         if isinstance(exc, TimeoutError):
             self._metrics.refused(limits.SLOW_READER)
         super().connection_lost(exc)
@@ -152,9 +157,16 @@ class StrictProtocol(TurnsProtocol):
                 last.keep_alive = False
             self.flow.pause_reading()
             return
-        if not self._is_answering():
-            self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
-        self.transport.close()
+        if self._is_answering():
+            self.transport.close()
+            return
+        self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
+        if self._refusal == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.transport.close()
+            return
+        # closed with bytes unread, the client would be reset before it reads why (RFC 9112, 9.6)
+        self.transport.write_eof()
+        self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once

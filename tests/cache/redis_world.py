@@ -15,9 +15,11 @@ from typing import Any, Self
 import hiredis
 import pytest
 
+from bench.proxy import Proxy
 from bench.servers import RedisServer
 from cache.entry import Entry
-from cache.redis import Lease, RedisRows
+from cache.leases import Lease
+from cache.redis import RedisRows
 
 BOUND_S = 10.0
 OK = b"+OK\r\n"
@@ -27,7 +29,7 @@ def entry(text: str = "row") -> Entry:
     return Entry(text.encode(), b'"tag"', 1.0)
 
 
-def url_of(server: RedisServer, credentials: str = "") -> str:
+def url_of(server: RedisServer | Proxy, credentials: str = "") -> str:
     return f"redis://{credentials}{server.host}:{server.port}"
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from bench.proxy import Proxy
 from bench.servers import RedisServer
 from cache.keys import genre_key, row_key
 from cache.near import Near
@@ -173,7 +174,7 @@ class Replica:
 @asynccontextmanager
 async def opened(
     folder: Path,
-    redis: RedisServer | None,
+    redis: RedisServer | Proxy | None,
     *,
     near_bytes: int = 1_000_000,
     stale_s: float = 0.0,

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.proxy import Proxy
 from bench.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from cache.reads import Answer
+from db.version import new_id
 from errors import Late, NotFound, Unavailable
 from tests.cache.redis_world import command, until
 from tests.cache.store_world import ROW_TTL_S, Replica, opened, soon
@@ -221,3 +223,25 @@ async def test_without_redis_a_write_takes_the_stale_row_away(alone: Replica) ->
     alone.store.failures["video"] = Late()
     with pytest.raises(Late):
         await alone.read(video_id)
+
+
+async def test_while_the_store_is_away_a_redis_that_is_late_is_waited_for(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    with Proxy(redis.host, redis.port) as line:
+        async with opened(
+            tmp_path, line, near_bytes=0, stale_s=STALE_S, deadline_s=0.02, hang_s=5.0
+        ) as here:
+            fresh, stale = [await here.create() for _ in range(2)]
+            for video_id in (fresh, stale):
+                await here.read(video_id)
+            await until(lambda: all(here.kept(redis, "v", row_key(i)) for i in (fresh, stale)))
+            await make_stale(redis, here, row_key(stale))
+            line.delay(0.04, 0.04)
+            here.store.failures["video"] = Unavailable("away")
+            assert (await here.read(fresh)).layer == "redis"
+            assert (await here.read(stale)).layer == "stale"
+            unknown = new_id()
+            with pytest.raises(Unavailable):
+                await here.read(unknown)
+            await until(lambda: not here.kept(redis, "l", row_key(unknown)))

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from bench.servers import RedisServer
 from cache.batch import KEYS_MAX
 from cache.entry import Entry
-from cache.redis import Intent, RedisRows
+from cache.leases import Intent
+from cache.redis import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (

@@ -9,8 +9,9 @@ import pytest
 
 from bench.servers import RedisServer
 from cache.entry import Entry
+from cache.leases import Lease
 from cache.near import Near
-from cache.redis import Lease, RedisRows
+from cache.redis import RedisRows
 from cache.tracking import Tracking
 from errors import Unavailable
 from tests.cache.conftest import OpenRows

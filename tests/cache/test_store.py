@@ -11,8 +11,8 @@ import pytest
 
 from bench.servers import RedisServer
 from cache.keys import genre_key, row_key
+from cache.leases import Lease
 from cache.reads import LIST_AGE_S, NEGATIVE_TTL_S
-from cache.redis import Lease
 from db.version import new_id
 from errors import NotFound, Unavailable
 from tests.cache.redis_world import calls, command, until

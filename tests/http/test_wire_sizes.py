@@ -135,3 +135,13 @@ def test_who_reads_nothing_is_not_buffered_for(service: RunningService) -> None:
         assert sent_until_blocked(connection, stream) < len(stream)
         assert talk(service, LAST).statuses == [200]
         assert resident_bytes(service) - before < 30_000_000
+
+
+def test_who_sends_everything_before_reading_still_learns_why(service: RunningService) -> None:
+    head = request("GET", "/healthz", "X: " + "x" * 20_000_000)
+    with socket.create_connection((service.host, service.port), timeout=BOUND_S) as client:
+        client.sendall(head)
+        received = b""
+        while piece := client.recv(65_536):
+            received += piece
+    assert [is_refusal(answer, 431) for answer in parse(received)] == [True]
