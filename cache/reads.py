@@ -18,7 +18,7 @@ from cache.leases import Lease
 from cache.near import Near, NearEntry
 from cache.redis import RedisRows
 from cache.singleflight import Flight, SingleFlight
-from errors import Late, NotFound, Unavailable
+from errors import Late, NotFound, Shed, Unavailable
 from priority import urgent
 
 Load = Callable[[], Awaitable[Entry]]
@@ -76,10 +76,19 @@ class Reads:
 
     async def loaded(self, key: str, load: Load) -> Answer:
         """The entry, loaded: for callers that found nothing ``cached``. Absence raises NotFound."""
-        answer, joined = await self._flights.do(key, lambda flight: self._load(key, load, flight))
+        joins = key in self._flights
+        try:
+            answer, joined = await self._fly(key, load)
+        except Shed:
+            if not (joins and urgent.get()):
+                raise
+            answer, joined = await self._fly(key, load)  # it was a hover's that was shed
         if answer.entry.status == 404:
             raise NotFound()
         return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
+
+    def _fly(self, key: str, load: Load) -> Awaitable[tuple[Answer, bool]]:
+        return self._flights.do(key, lambda flight: self._load(key, load, flight))
 
     def forget(self, key: str) -> None:
         """A write has begun or ended: nothing that was read before it is to be kept."""

@@ -34,6 +34,9 @@ class SingleFlight(Generic[T]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
     async def do(self, key: str, load: Callable[[Flight[T]], Awaitable[T]]) -> tuple[T, bool]:
         """The loaded value and whether the load was another caller's; raises what it raised."""
         flight = self._flights.get(key)

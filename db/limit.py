@@ -6,8 +6,10 @@ are queueing somewhere, and the limit shrinks in proportion. Its known traps are
 has a maximum, a long-time latency that drifted up with an overload comes down again, a quiet time
 says nothing about the limit, and what never reached the store is no sample.
 
-Who finds the limit reached waits: clicks before hovers, each class in order of arrival and only
-for so long. Not thread-safe: it belongs to one event loop.
+Who finds the limit reached waits: clicks before hovers, and only for so long. The order is that of
+arrival, until a queue stands: then the newest goes first, since serving the oldest would make all
+of them late (adaptive LIFO, Maurer, "Fail at Scale", 2015). Not thread-safe: it belongs to one
+event loop.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ DRIFT, RECOVERY = 2.0, 0.95
 CLICK_WAIT_S, HOVER_WAIT_S = 1.0, 0.05
 """How long one waits for a turn: a click for as long as its deadline leaves time for the read; a
 hover that comes late is of no use, and waits to ride out a burst alone."""
+STANDING_S = 0.2
 
 
 class Limit:
@@ -103,7 +106,9 @@ class Limit:
     def _give_back(self) -> None:
         self.in_flight -= 1
         while self.in_flight < int(self.limit) and (self._clicks or self._hovers):
-            _, turn = (self._clicks or self._hovers).popleft()
+            queue = self._clicks or self._hovers
+            stands = self._clock() - queue[0][0] > STANDING_S
+            _, turn = queue.pop() if stands else queue.popleft()
             if not turn.done():
                 turn.set_result(None)
                 self._admit()

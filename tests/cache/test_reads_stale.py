@@ -15,7 +15,8 @@ from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from cache.reads import Answer
 from db.version import new_id
-from errors import Late, NotFound, Unavailable
+from errors import Late, NotFound, Shed, Unavailable
+from priority import urgent
 from tests.cache.redis_world import command, until
 from tests.cache.store_world import ROW_TTL_S, Replica, opened, soon
 
@@ -223,6 +224,31 @@ async def test_without_redis_a_write_takes_the_stale_row_away(alone: Replica) ->
     alone.store.failures["video"] = Late()
     with pytest.raises(Late):
         await alone.read(video_id)
+
+
+async def test_a_click_that_joined_a_hover_is_not_shed_with_it(alone: Replica) -> None:
+    video_id = await alone.create()
+    trap = alone.store.has_read["video"].trap()
+    alone.store.failures["video"] = Shed()
+
+    async def ask(is_urgent: bool) -> Answer:
+        urgent.set(is_urgent)
+        return await alone.read(video_id)
+
+    hover = asyncio.create_task(ask(is_urgent=False))
+    await trap.reached()
+    joined = [asyncio.create_task(ask(is_urgent)) for is_urgent in (True, True, False)]
+    await asyncio.sleep(0)
+    alone.store.failures.clear()
+    trap.release()
+    done = await asyncio.gather(hover, *joined, return_exceptions=True)
+    assert [type(each) for each in done] == [Shed, Answer, Answer, Shed]
+    assert alone.store.calls["video"] == 2
+
+    alone.store.failures["video"] = Shed()
+    with pytest.raises(Shed):
+        await ask(is_urgent=True)  # its own, once
+    assert alone.store.calls["video"] == 3
 
 
 async def test_while_the_store_is_away_a_redis_that_is_late_is_waited_for(

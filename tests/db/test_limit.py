@@ -68,6 +68,29 @@ async def test_clicks_go_before_hovers_and_each_in_their_order() -> None:
     assert limit.in_flight == 0
 
 
+async def test_in_a_queue_that_stands_the_newest_goes_first(clock: Clock) -> None:
+    limit = Limit(1, clock=clock)
+    await full(limit)
+    order: list[int] = []
+
+    async def go(number: int) -> None:
+        await limit.enter(is_urgent=True)
+        order.append(number)
+
+    tasks = []
+    for number in range(4):
+        tasks.append(asyncio.create_task(go(number)))
+        await asyncio.sleep(0)
+        clock.now_s += rules.STANDING_S / 3
+    for task in (3, 2, 0, 1):  # the queue no longer stands once its oldest are through
+        if task == 0:
+            clock.now_s = 100.0
+        limit.leave(None)
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert order == [3, 2, 0, 1]
+
+
 async def test_who_waits_too_long_is_sent_away_and_leaves_no_trace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
