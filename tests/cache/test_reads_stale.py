@@ -245,6 +245,7 @@ async def test_a_click_that_joined_a_hover_is_not_shed_with_it(alone: Replica) -
     assert [type(each) for each in done] == [Shed, Answer, Answer, Shed]
     assert alone.store.calls["video"] == 2
 
+    video_id = await alone.create()
     alone.store.failures["video"] = Shed()
     with pytest.raises(Shed):
         await ask(is_urgent=True)  # its own, once
