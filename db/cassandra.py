@@ -121,6 +121,7 @@ class Cassandra:
         began, took_s = time.monotonic(), None
         try:
             result = await self._run(statement, left_s, read=True)
+            self.health.late = 0
             if result.count() <= SAMPLE_ROWS:
                 took_s = time.monotonic() - began
             return result

@@ -11,11 +11,12 @@ logger = logging.getLogger("content")
 
 
 class Health:
-    """``state`` is the state and, when not up, the reason in words."""
+    """``state`` is the state and, when not up, the reason in words. ``late`` probes in a row had no
+    answer in time; whoever gets one makes it 0."""
 
     def __init__(self) -> None:
         self.state: tuple[State, str] = ("starting", "connecting to Cassandra")
-        self._late = 0
+        self.late = 0
 
     @property
     def is_down(self) -> bool:
@@ -23,13 +24,13 @@ class Health:
         return self.state[0] == "down"
 
     def answered(self) -> None:
-        self._late = 0
+        self.late = 0
         self.turn("up", "")
 
     def failed(self, error: ServiceError) -> None:
-        """One late answer is a busy moment, two are an outage."""
-        self._late = self._late + 1 if isinstance(error, Late) else 2
-        if self._late > 1:
+        """One late answer is a busy moment; two are an outage, if nobody was answered between."""
+        self.late = self.late + 1 if isinstance(error, Late) else 2
+        if self.late > 1:
             self.turn("down", error.message)
 
     def turn(self, state: State, reason: str) -> None:
