@@ -1,12 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
+DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
 .PHONY: drills install run stack test
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
-	$(EMBEDDED) $(BIN)/python service.py
+	$(EMBEDDED) $(DEMO_ON) $(BIN)/python service.py
 
 stack: .venv/install
 	$(BIN)/python -m bench.stack

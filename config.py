@@ -147,6 +147,7 @@ class Config:
         seconds_or_none,
         "after SIGTERM, answering with Connection: close while balancers notice; 0: none",
     )
+    demo: bool = setting("DEMO", False, switch, "a page to look at, /demo; make run has it on")
     access_log: bool = setting("ACCESS_LOG", False, switch, "a line costs more than a hit")
 
     @classmethod

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 import server
 from api.cors import Cors
+from api.demo import Demo
 from api.docs import Docs
 from api.handlers import Content
 from api.probes import Probes
@@ -68,8 +69,9 @@ def layers(
     ]
 
 
-def resources(content: Content, probes: Probes) -> list[Resource]:
-    """Every path of the API, in the order in which they are matched."""
+def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[Resource]:
+    """Every path of the API, in the order in which they are matched; with ``demo``, a page that
+    shows it at work."""
     api = [
         Resource("/content/genre/{genre:path}", GET=content.genre),
         Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
@@ -88,6 +90,7 @@ def resources(content: Content, probes: Probes) -> list[Resource]:
         Resource("/openapi.json", GET=docs.contract),
         Resource("/docs", GET=docs.page),
         Resource("/docs/{asset}", GET=docs.asset),
+        *(Demo().resources() if demo else ()),
     ]
 
 
@@ -122,8 +125,9 @@ def create_app(
             server.calm_gc()
             yield
 
+    probes = Probes(store, redis, registry, drain)
     app = Starlette(
-        routes=routes(resources(Content(config, videos), Probes(store, redis, registry, drain))),
+        routes=routes(resources(Content(config, videos), probes, demo=config.demo)),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header

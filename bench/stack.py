@@ -66,6 +66,11 @@ def _names_any(environ: Mapping[str, str], *variables: str) -> bool:
     return any(environ.get(each) or environ.get(f"{each}_FILE") for each in variables)
 
 
+def with_demo(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the page to look at, unless it says itself whether it wants that."""
+    return {**environ} if "DEMO_FILE" in environ else {"DEMO": "1", **environ}
+
+
 def load_catalogue(settings: Mapping[str, str]) -> None:
     """Import the demonstration catalogue where there is none; raises ServerError when it fails."""
     log.info("loading the catalogue, unless it is there ...")
@@ -87,7 +92,7 @@ def run(environ: Mapping[str, str], folder: Path | None) -> int:
     with ExitStack() as running:
         settings = with_servers(environ, running, folder)
         load_catalogue(settings)
-        service = running.enter_context(Service(settings))
+        service = running.enter_context(Service(with_demo(settings)))
         log.info("ready: http://%s:%d (Ctrl-C stops everything)", service.host, service.port)
         return service.wait()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import api.docs
-from api.docs import takes_gzip
+from api.assets import takes_gzip
 from tests.api.conformance import Api
 
 FOLDER = Path(api.docs.__file__).parent / "swagger"

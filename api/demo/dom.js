@@ -1,0 +1,16 @@
+// Elements are made by hand: what the service says is text, and never becomes markup.
+export function make(tag, properties = {}, ...children) {
+  const { data, aria, role, ...own } = properties;
+  const element = Object.assign(document.createElement(tag), own);
+  if (role) element.setAttribute("role", role);
+  for (const [name, value] of Object.entries(data ?? {})) element.dataset[name] = value;
+  for (const [name, value] of Object.entries(aria ?? {})) element.setAttribute(`aria-${name}`, value);
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+// How the page may move, asked each time: a visitor can change it while the page is open.
+export const scrolling = () =>
+  matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";

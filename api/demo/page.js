@@ -1,0 +1,69 @@
+// The page: puts its parts together, and lives on while the service is away.
+import { Away, home } from "./client.js";
+import { hideCard, setUpCard } from "./card.js";
+import { byId } from "./dom.js";
+import { link } from "./link.js";
+import "./panel.js";
+import { play } from "./player.js";
+import { failure } from "./text.js";
+import { allTiles, showPlaceholders, showRows, tileAt } from "./tiles.js";
+import { watch } from "./titles.js";
+
+const grid = byId("home");
+const note = byId("note");
+let isLoading = false;
+let isWanted = true; // the rows, which nobody has sent so far
+let timer = 0;
+
+function open(tile) {
+  hideCard();
+  play(tile);
+}
+
+function tell(text) {
+  note.textContent = text;
+  note.hidden = text === "";
+}
+
+async function load() {
+  if (isLoading) return;
+  isLoading = isWanted = true;
+  clearTimeout(timer);
+  try {
+    const lines = await home();
+    isWanted = false;
+    hideCard();
+    showRows(lines);
+    watch(allTiles());
+    tell(lines.length ? "" : "The catalogue is empty: there is no title to show yet.");
+  } catch (error) {
+    // the service's absence is said elsewhere, and its return brings us back here
+    if (error instanceof Away) return;
+    tell(`${failure(error)} Trying again.`);
+    timer = setTimeout(load, 1000 * (error.retryAfterS || 2));
+  } finally {
+    isLoading = false;
+  }
+}
+
+function sayAway() {
+  const left = link.secondsLeft;
+  byId("away").hidden = link.up;
+  byId("away-text").textContent = link.up ? "" : "The service does not answer.";
+  byId("away-next").textContent = left ? `Next try in ${left} s.` : "";
+}
+
+for (const type of ["down", "waiting", "up"]) link.addEventListener(type, sayAway);
+link.addEventListener("asking", () => {
+  byId("away-next").textContent = "Asking …";
+});
+link.addEventListener("up", () => isWanted && load());
+byId("away-retry").addEventListener("click", () => link.retry());
+byId("again").addEventListener("click", () => {
+  scrollTo({ top: 0 });
+  load();
+});
+grid.addEventListener("click", ({ target }) => tileAt(target) && open(tileAt(target)));
+setUpCard(grid, open);
+showPlaceholders(5);
+load();

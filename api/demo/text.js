@@ -1,0 +1,85 @@
+// A row in words, for the card and the player alike.
+import { make } from "./dom.js";
+
+const CAST_SHOWN = 4;
+
+export const count = (number) => number.toLocaleString("en");
+
+export function length(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+}
+
+export function clock(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+// 2021 · PG-13 · 1 h 34 min
+function facts(row) {
+  const seasons = row.seasons && `${row.seasons} season${row.seasons === 1 ? "" : "s"}`;
+  return [
+    row.ismovie ? "Film" : "Series",
+    row.releasedate,
+    row.rating,
+    row.duration && length(row.duration),
+    seasons,
+    row.isoriginal && "Original",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+function some(names) {
+  const more = names.length - CAST_SHOWN;
+  return more > 1 ? `${names.slice(0, CAST_SHOWN).join(", ")} and ${more} more` : names.join(", ");
+}
+
+const line = (term, value) =>
+  value ? make("p", { className: "line" }, make("span", { textContent: term }), ` ${value}`) : null;
+
+// Everything about a title but its name.
+export function about(row) {
+  const genres = row.genres.map((genre) => make("li", { textContent: genre }));
+  return [
+    make("p", { className: "facts", textContent: facts(row) }),
+    row.description ? make("p", { className: "description", textContent: row.description }) : null,
+    make("ul", { className: "genres", aria: { label: "Genres" } }, ...genres),
+    line("Cast", some(row.cast)),
+    line("Director", row.director),
+    line("Countries", some(row.regions)),
+  ].filter((part) => part !== null);
+}
+
+const WHO = {
+  near: "Served from this process's memory",
+  redis: "Served by Redis",
+  store: "Served by the store",
+  collapsed: "Served by the store, with a read under way",
+};
+
+// Served by Redis in 240 µs, not modified
+export function serving(served) {
+  const who =
+    served.layer === "stale"
+      ? `Stale by ${count(served.staleS)} s, from ${served.from}`
+      : (WHO[served.layer] ?? "Served");
+  const time = served.micros === null ? "" : ` in ${count(served.micros)} µs`;
+  const same = served.notModified ? ", not modified (304)" : "";
+  return make(
+    "p",
+    { className: "served", data: { layer: served.layer } },
+    make("i", { className: "dot", data: { layer: served.layer } }),
+    `${who}${time}${same}`,
+  );
+}
+
+// What to say of a row that did not come.
+export function failure(error) {
+  if (error.isGone) return "This title is no longer there.";
+  if (error.isShed) return "Busy at the moment: clicks are answered first.";
+  if (error.status === 504) return "The store did not answer in time.";
+  return error.status ? `The service could not answer (${error.status}).` : `${error.message}.`;
+}
