@@ -65,5 +65,7 @@ byId("again").addEventListener("click", () => {
 });
 grid.addEventListener("click", ({ target }) => tileAt(target) && open(tileAt(target)));
 setUpCard(grid, open);
+// focus is back on the tile, whose card nobody asked for
+byId("player").addEventListener("close", hideCard);
 showPlaceholders(5);
 load();

@@ -2,7 +2,7 @@
 // for each request; /home is drawn anew every time and has no layer.
 import { answers, CLICK, HOVER } from "./client.js";
 import { byId, make } from "./dom.js";
-import { count } from "./text.js";
+import { count, several } from "./text.js";
 
 const LAYERS = [
   ["near", "Near", "in the process itself"],
@@ -84,7 +84,8 @@ function median(numbers) {
 
 function besides() {
   const glances = total.answers - total.clicks - total.hovers;
-  const asked = `Asked by ${count(total.clicks)} clicks, ${count(total.hovers)} hovers and ${count(glances)} titles in view.`;
+  const [clicks, hovers] = [several(total.clicks, "click"), several(total.hovers, "hover")];
+  const asked = `Asked by ${clicks}, ${hovers} and ${several(glances, "title")} in view.`;
   const others = [
     [total.unchanged, "not modified (304)"],
     [total.shed, "refused as busy (503)"],

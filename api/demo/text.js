@@ -4,6 +4,8 @@ import { make } from "./dom.js";
 const CAST_SHOWN = 4;
 
 export const count = (number) => number.toLocaleString("en");
+export const several = (number, one, more = `${one}s`) =>
+  `${count(number)} ${number === 1 ? one : more}`;
 
 export function length(seconds) {
   const minutes = Math.round(seconds / 60);
@@ -19,7 +21,7 @@ export function clock(seconds) {
 
 // 2021 · PG-13 · 1 h 34 min
 function facts(row) {
-  const seasons = row.seasons && `${row.seasons} season${row.seasons === 1 ? "" : "s"}`;
+  const seasons = row.seasons && several(row.seasons, "season");
   return [
     row.ismovie ? "Film" : "Series",
     row.releasedate,
@@ -54,7 +56,7 @@ export function about(row) {
 }
 
 const WHO = {
-  near: "Served from this process's memory",
+  near: "Served from the service's memory (near)",
   redis: "Served by Redis",
   store: "Served by the store",
   collapsed: "Served by the store, with a read under way",

@@ -34,9 +34,9 @@ FLAGS = (
 )
 # the browser wants its pipe on 3 and 4, whatever numbers it has here
 LAUNCHER = (
-    "import os, sys; read, write = int(sys.argv[1]), int(sys.argv[2]);"
-    "read, write = os.dup(read), os.dup(write);"
-    "os.dup2(read, 3); os.dup2(write, 4); os.execv(sys.argv[3], sys.argv[3:])"
+    "import fcntl, os, sys;"
+    "ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]];"
+    "os.dup2(ends[0], 3); os.dup2(ends[1], 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "End": (35, ""), "Home": (36, "")}
 ARROWS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}

@@ -11,7 +11,7 @@ import pytest
 
 from bench.processes import exchange
 from bench.servers import ServerError
-from bench.stack import run, with_servers
+from bench.stack import run, with_demo, with_servers
 
 
 def test_named_servers_are_used_and_none_is_started() -> None:
@@ -32,3 +32,9 @@ def test_taken_port_is_an_error_before_anything_is_started() -> None:
         environ = {**os.environ, "HOST": "127.0.0.1", "PORT": str(taken.getsockname()[1])}
         with pytest.raises(ServerError, match="set PORT"):
             run(environ, None)
+
+
+def test_stack_shows_its_page_unless_told_otherwise() -> None:
+    assert with_demo({})["DEMO"] == "1"
+    assert with_demo({"DEMO": "0"})["DEMO"] == "0"
+    assert "DEMO" not in with_demo({"DEMO_FILE": "x"})

@@ -1,0 +1,255 @@
+"""The page to look at, in a browser: what a visitor does, and what the page makes of the answers.
+
+Every test also holds that no script failed and that the policy had nothing to forbid.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from bench.processes import free_ports
+from bench.stack import Service
+from tests.api import chromium
+
+pytestmark = pytest.mark.skipif(chromium.program() is None, reason="there is no Chromium")
+
+TITLES = 24
+HOSTILE = "<img src=x onerror=alert(1)>"
+FIRST = ".row:nth-child(1) .cell:nth-child(1) .tile"
+SECOND = ".row:nth-child(1) .cell:nth-child(2) .tile"
+FOOTER = "document.querySelector('#card:not([hidden]) .served')?.textContent ?? ''"
+PLAYING = "document.getElementById('player').open"
+FOCUSED = "[...document.querySelectorAll('.tile')].indexOf(document.activeElement)"
+AWAY = "!document.getElementById('away').hidden"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    environ = {
+        **{name: os.environ[name] for name in os.environ if "CASSANDRA" not in name},
+        "PORT": str(free_ports(1)[0]),
+        "EMBEDDED_PATH": str(folder / "content.sqlite3"),
+        "DEMO": "1",
+        "NEAR_TTL_S": "600",  # so that what was read once is near for the rest of a test
+    }
+    with Service(environ, folder) as service:
+        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}") as client:
+            for number in range(TITLES):
+                draft = {
+                    "title": HOSTILE if number == TITLES - 1 else f"Title {number}",
+                    "description": f"About {number}",
+                    "genres": ["Drama", "Travel"],
+                    "cast": ["Ada Vale"],
+                    "duration": 5640,
+                    "releaseDate": 2019,
+                    "isMovie": True,
+                }
+                client.post("/content", json=draft).raise_for_status()
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
+    with chromium.page(tmp_path_factory.mktemp("browser")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(service: Service, browser: chromium.Page) -> Iterator[chromium.Page]:
+    """The page, opened anew, with the titles in view known and the pointer out of the way."""
+    service.start()
+    browser.requests.clear()
+    browser.faults.clear()
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+    browser.open(f"http://127.0.0.1:{service.port}/demo")
+    browser.until(f"document.querySelector({FIRST!r})?.dataset.named === ''")
+    browser.until(SETTLED)
+    yield browser
+    browser.call("Fetch.disable")
+    browser.answer = lambda path: None
+    assert browser.faults == []
+
+
+SETTLED = """[...document.querySelectorAll('.tile')].every(tile => {
+  const at = tile.getBoundingClientRect();
+  const [right, bottom] = [Math.min(at.right, innerWidth), Math.min(at.bottom, innerHeight)];
+  const seen = Math.max(0, right - Math.max(at.left, 0)) * Math.max(0, bottom - at.top);
+  return seen < 0.2 * at.width * at.height || 'named' in tile.dataset; })"""
+"""Whether every tile in view has its title."""
+
+
+def drawn(page: chromium.Page) -> None:
+    """Waits until the panel shows what was counted."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def rows_asked(page: chromium.Page) -> list[dict[str, str]]:
+    """The headers of each request for a row."""
+    return [headers for path, headers in page.requests if path.startswith("/content/")]
+
+
+def text(page: chromium.Page, name: str) -> str:
+    drawn(page)
+    return str(page.evaluate(f"document.getElementById({name!r}).textContent"))
+
+
+def counted(page: chromium.Page, layer: str) -> int:
+    drawn(page)
+    cell = f"document.querySelector('#layers [data-layer={layer}] .number')"
+    return int(page.evaluate(f"{cell}.textContent"))
+
+
+def test_titles_are_asked_for_as_they_come_into_view_and_as_the_least_urgent(
+    page: chromium.Page,
+) -> None:
+    asked = rows_asked(page)
+    assert {headers["priority"] for headers in asked} == {"u=6"}
+    assert len(asked) < TITLES
+    page.evaluate("document.querySelector('.strip').scrollTo({left: 1e6})")
+    page.until("'named' in document.querySelector('.cell:last-child .tile').dataset")
+    assert len(rows_asked(page)) > len(asked)
+
+
+def test_what_a_row_says_is_text(page: chromium.Page) -> None:
+    assert page.evaluate(f"document.querySelector({FIRST!r}).textContent") == HOSTILE
+    page.move_to(FIRST)
+    page.until(f"({FOOTER}).includes('µs')")
+    assert page.evaluate("document.querySelector('#card .name').textContent") == HOSTILE
+    assert page.evaluate("document.querySelector('#card img') === null")
+
+
+def test_hover_shows_the_card_and_which_layer_served_it(page: chromium.Page) -> None:
+    before = counted(page, "near")
+    page.move_to(SECOND)
+    said = page.until(f"({FOOTER}).includes('µs') && ({FOOTER})")
+    last = rows_asked(page)[-1]
+    assert last["priority"] == "u=5"
+    assert "if-none-match" in last
+    assert "near" in said
+    assert "304" in said
+    card = text(page, "card")
+    for part in (f"Title {TITLES - 2}", "2019", "1 h 34 min", "Drama", "Ada Vale", "About"):
+        assert part in card
+    assert counted(page, "near") == before + 1
+    page.press("Escape")
+    assert page.evaluate("document.getElementById('card').hidden")
+
+
+def test_panel_counts_each_answer_once(page: chromium.Page) -> None:
+    page.move_to(SECOND)
+    page.until(f"({FOOTER}).includes('µs')")
+    page.click(FIRST)
+    page.until("document.querySelector('#player-about .served') !== null")
+    asked = len(rows_asked(page))
+    assert text(page, "answers") == str(asked)
+    layers = ("near", "redis", "store", "collapsed", "stale")
+    assert sum(counted(page, layer) for layer in layers) == asked
+    hits = counted(page, "near") + counted(page, "redis")
+    assert text(page, "ratio") == f"{100 * hits / asked:.1f} %"
+    assert "1 click, 1 hover" in text(page, "besides")
+
+
+def test_click_plays_and_escape_gives_the_focus_back(page: chromium.Page) -> None:
+    page.click(SECOND)
+    page.until(PLAYING)
+    page.until("document.querySelector('#player-about .served') !== null")
+    assert rows_asked(page)[-1]["priority"] == "u=1"
+    assert text(page, "player-title") == f"Title {TITLES - 2}"
+    page.press("Escape")
+    page.until(f"!{PLAYING}")
+    assert page.evaluate(FOCUSED) == 1
+    assert page.evaluate("document.getElementById('card').hidden")
+
+
+def test_keys_move_among_tiles_and_rows_and_play(page: chromium.Page) -> None:
+    for _ in range(3):  # past the two links above the rows
+        page.press("Tab")
+    assert page.evaluate(FOCUSED) == 0
+    page.until(f"({FOOTER}).includes('µs')")  # focus is as good as a hover
+    seen = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp", "End", "Home"):
+        page.press(key)
+        seen.append(page.evaluate(FOCUSED))
+    assert seen == [1, 2, 1, TITLES + 1, 1, TITLES - 1, 0]
+    assert page.evaluate("document.querySelectorAll('.tile[tabindex=\"0\"]').length") == 1
+    assert page.evaluate("document.activeElement.matches(':focus-visible')")
+    page.press("Enter")
+    page.until(PLAYING)
+    page.press("Escape")
+    page.until(f"!{PLAYING}")
+    assert page.evaluate(FOCUSED) == 0
+
+
+def test_page_lives_on_while_the_service_is_away(page: chromium.Page, service: Service) -> None:
+    service.kill()
+    page.move_to(SECOND)
+    page.until(AWAY)
+    page.until(f"({FOOTER}).includes('does not answer')")
+    assert f"Title {TITLES - 2}" in text(page, "card")  # from what the page knows
+    page.evaluate("document.getElementById('again').click()")  # asks for rows, and gets none
+    page.click("#away-retry")
+    assert page.evaluate(AWAY)
+    page.evaluate("window.isTheSame = true")
+    service.start()
+    page.until(f"!({AWAY})")
+    page.until(SETTLED)
+    assert page.evaluate("window.isTheSame && document.querySelectorAll('.tile').length > 0")
+    page.move_to(FIRST)
+    page.until(f"({FOOTER}).includes('µs')")
+
+
+def test_play_waits_for_the_service_to_come_back(page: chromium.Page, service: Service) -> None:
+    service.kill()
+    page.click(SECOND)
+    page.until("document.getElementById('player-state').textContent.includes('not answer')")
+    assert page.evaluate("!document.getElementById('player-retry').hidden")
+    service.start()
+    page.until("document.querySelector('#player-about .served') !== null")
+
+
+def test_a_hover_that_is_shed_is_told_calmly_and_tried_again(page: chromium.Page) -> None:
+    page.intercept("*/content/*")
+    refusal = '{"status":"failed","message":"Too much is asked at the moment; try again"}'
+    page.answer = lambda path: (503, {"Retry-After": "1"}, refusal)
+    page.move_to(SECOND)
+    page.until(f"({FOOTER}).includes('Busy')")
+    page.until("document.getElementById('besides').textContent.includes('1 refused')")
+    assert not page.evaluate(AWAY)
+    page.answer = lambda path: None
+    page.until(f"({FOOTER}).includes('µs')")
+
+
+@pytest.mark.parametrize(
+    ("status", "layer", "said"),
+    [
+        ("content; hit; detail=redis", "redis", "Redis in 1,250 µs"),
+        ("content; fwd=miss; detail=store", "store", "the store in 1,250 µs"),
+        ("content; fwd=miss; collapsed; detail=store", "collapsed", "a read under way"),
+        ("content; hit; ttl=-12; detail=redis", "stale", "Stale by 12 s, from redis"),
+    ],
+)
+def test_each_layer_is_told_from_the_others(
+    page: chromium.Page, status: str, layer: str, said: str
+) -> None:
+    before = counted(page, layer)
+    page.intercept("*/content/*")
+    headers = {"Cache-Status": status, "Server-Timing": "total;dur=1.250"}
+    page.answer = lambda path: (304, headers, "")
+    page.move_to(SECOND)
+    page.until(f"({FOOTER}).includes({said!r})")
+    page.until(f"document.querySelector('#card .served').dataset.layer === {layer!r}")
+    assert counted(page, layer) == before + 1
+
+
+def test_phone_shows_it_without_scrolling_sideways(page: chromium.Page, service: Service) -> None:
+    page.open(f"http://127.0.0.1:{service.port}/demo?phone", 375, 720)
+    page.until(f"document.querySelector({FIRST!r})?.dataset.named === ''")
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    page.click(SECOND)
+    page.until(PLAYING)
+    assert page.evaluate("document.getElementById('player').scrollWidth <= 375")
