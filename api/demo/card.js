@@ -103,23 +103,20 @@ function fill(row, footer) {
   place();
 }
 
-// Below the tile or above it, where there is room; beside it where there is neither.
+// Below the tile or above it, where there is room; where there is none the card says less. Beside
+// it would be on the way to the next one.
 function place() {
   if (!tile) return;
   const at = tile.getBoundingClientRect();
+  const below = innerHeight - DOCK - (at.bottom + GAP);
+  const above = at.top - GAP - EDGE;
+  delete card.dataset.tight;
+  if (card.offsetHeight > Math.max(below, above)) card.dataset.tight = "";
   const { offsetWidth: width, offsetHeight: height } = card;
-  const clamp = (value, most) => Math.max(EDGE, Math.min(value, most));
-  const bottom = innerHeight - DOCK;
-  let left = clamp(at.left + at.width / 2 - width / 2, innerWidth - width - EDGE);
-  let top = at.bottom + GAP;
-  if (top + height > bottom) {
-    if (at.top - GAP - height >= EDGE) {
-      top = at.top - GAP - height;
-    } else if (innerWidth >= 2 * width + at.width) {
-      top = clamp(top, bottom - height - GAP);
-      left = at.right + GAP + width < innerWidth ? at.right + GAP : at.left - GAP - width;
-    }
-  }
+  const isBelow = height <= below || below >= above;
+  const middle = at.left + at.width / 2 - width / 2;
+  const left = Math.max(EDGE, Math.min(middle, innerWidth - width - EDGE));
+  const top = isBelow ? at.bottom + GAP : at.top - GAP - height;
   card.style.setProperty("left", `${Math.round(left)}px`);
   card.style.setProperty("top", `${Math.round(top)}px`);
 }

@@ -56,13 +56,13 @@ export function about(row) {
 }
 
 const WHO = {
-  near: "Served from the service's memory (near)",
+  near: "Served near",
   redis: "Served by Redis",
   store: "Served by the store",
-  collapsed: "Served by the store, with a read under way",
+  collapsed: "Served by joining a read under way",
 };
 
-// Served by Redis in 240 µs, not modified
+// Served by Redis in 240 µs, not modified (304)
 export function serving(served) {
   const who =
     served.layer === "stale"

@@ -22,6 +22,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 FIRST = ".row:nth-child(1) .cell:nth-child(1) .tile"
 SECOND = ".row:nth-child(1) .cell:nth-child(2) .tile"
 FOOTER = "document.querySelector('#card:not([hidden]) .served')?.textContent ?? ''"
+NAME = "document.querySelector('#card .name').textContent"
 PLAYING = "document.getElementById('player').open"
 FOCUSED = "[...document.querySelectorAll('.tile')].indexOf(document.activeElement)"
 AWAY = "!document.getElementById('away').hidden"
@@ -119,7 +120,7 @@ def test_what_a_row_says_is_text(page: chromium.Page) -> None:
     assert page.evaluate(f"document.querySelector({FIRST!r}).textContent") == HOSTILE
     page.move_to(FIRST)
     page.until(f"({FOOTER}).includes('µs')")
-    assert page.evaluate("document.querySelector('#card .name').textContent") == HOSTILE
+    assert page.evaluate(NAME) == HOSTILE
     assert page.evaluate("document.querySelector('#card img') === null")
 
 
@@ -130,7 +131,7 @@ def test_hover_shows_the_card_and_which_layer_served_it(page: chromium.Page) -> 
     last = rows_asked(page)[-1]
     assert last["priority"] == "u=5"
     assert "if-none-match" in last
-    assert "near" in said
+    assert "Served near in" in said
     assert "304" in said
     card = text(page, "card")
     for part in (f"Title {TITLES - 2}", "2019", "1 h 34 min", "Drama", "Ada Vale", "About"):
@@ -138,6 +139,18 @@ def test_hover_shows_the_card_and_which_layer_served_it(page: chromium.Page) -> 
     assert counted(page, "near") == before + 1
     page.press("Escape")
     assert page.evaluate("document.getElementById('card').hidden")
+
+
+@pytest.mark.parametrize("height", [400, 560, 800])
+def test_card_leaves_the_way_to_the_next_tile_open(
+    page: chromium.Page, service: Service, height: int
+) -> None:
+    page.open(f"http://127.0.0.1:{service.port}/demo?{height}", 1280, height)
+    page.until(f"document.querySelector({FIRST!r})?.dataset.named === ''")
+    for tile in (FIRST, SECOND):
+        page.move_to(tile)
+        title = page.evaluate(f"document.querySelector({tile!r}).textContent")
+        page.until(f"({FOOTER}).includes('µs') && ({NAME}) === {title!r}")
 
 
 def test_panel_counts_each_answer_once(page: chromium.Page) -> None:
