@@ -2,22 +2,22 @@
 // load the service may refuse these first.
 import { Away, GLANCE, read, rowOf } from "./client.js";
 import { link } from "./link.js";
-import { markGone, nameTiles, tileAt } from "./tiles.js";
+import { markGone, nameTiles } from "./tiles.js";
 
 const AT_ONCE = 3;
 const REST_MS = 200; // that long in view, all in all, before anything is asked for
 const TRIES = 3;
 
-const inView = new Set(); // ids
+const inView = new Set(); // tiles: a title may be in view in one row and out of it in another
 const tries = new Map();
-let underWay = 0;
+const underWay = new Set(); // ids
 let timer = 0;
 let notBefore = 0;
 
 const observer = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
-      inView[isIntersecting ? "add" : "delete"](target.dataset.id);
+      inView[isIntersecting ? "add" : "delete"](target);
     }
     later(REST_MS);
   },
@@ -31,7 +31,7 @@ export function watch(tiles) {
   for (const tile of tiles) {
     const row = rowOf(tile.dataset.id);
     if (row) nameTiles(tile.dataset.id, row.title);
-    else observer.observe(tileAt(tile));
+    else observer.observe(tile);
   }
 }
 
@@ -41,35 +41,38 @@ function later(milliseconds) {
 }
 
 function ask() {
-  for (const id of inView) {
-    if (underWay >= AT_ONCE || !link.up || Date.now() < notBefore) return;
-    inView.delete(id);
+  for (const tile of inView) {
+    if (underWay.size >= AT_ONCE || !link.up || Date.now() < notBefore) return;
+    const { id, named } = tile.dataset;
+    if (named === undefined && underWay.has(id)) continue;
+    inView.delete(tile);
+    if (named !== undefined) continue;
     if (rowOf(id)) nameTiles(id, rowOf(id).title);
-    else fetchTitle(id);
+    else fetchTitle(tile, id);
   }
 }
 
-async function fetchTitle(id) {
-  underWay += 1;
+async function fetchTitle(tile, id) {
+  underWay.add(id);
   try {
     const { row } = await read(id, GLANCE);
     nameTiles(id, row.title);
   } catch (error) {
-    failed(id, error);
+    failed(tile, id, error);
   } finally {
-    underWay -= 1;
+    underWay.delete(id);
     later(0);
   }
 }
 
-function failed(id, error) {
+function failed(tile, id, error) {
   if (error.isGone) {
     markGone(id);
     return;
   }
   const count = (tries.get(id) ?? 0) + (error instanceof Away ? 0 : 1);
   tries.set(id, count);
-  if (count < TRIES) inView.add(id);
+  if (count < TRIES && tile.isConnected) inView.add(tile);
   notBefore = Date.now() + 1000 * (error.retryAfterS || 1);
 }
 

@@ -116,6 +116,20 @@ def test_titles_are_asked_for_as_they_come_into_view_and_as_the_least_urgent(
     assert len(rows_asked(page)) > len(asked)
 
 
+def test_title_in_view_is_asked_for_though_another_row_has_it_out_of_view(
+    page: chromium.Page, service: Service
+) -> None:
+    page.open(f"http://127.0.0.1:{service.port}/demo?low", 1280, 290)
+    page.until(f"document.querySelector({FIRST!r})?.dataset.named === ''")
+    page.until(SETTLED)
+    asked = [path for path, _ in page.requests if path.startswith("/content/")]
+    page.requests.clear()
+    page.evaluate("scrollTo(0, 1e6)")
+    page.evaluate("new Promise(done => setTimeout(done, 400))")
+    assert asked
+    assert rows_asked(page) == []  # the other row has the same titles
+
+
 def test_what_a_row_says_is_text(page: chromium.Page) -> None:
     assert page.evaluate(f"document.querySelector({FIRST!r}).textContent") == HOSTILE
     page.move_to(FIRST)
