@@ -11,10 +11,13 @@ import dataclasses
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from settings import (
     ConfigError,
+    certificates,
     filled,
+    hosts_and_ports,
     identifier,
     lookup,
     seconds,
@@ -58,6 +61,12 @@ class Config:
     cassandra_password: str | None = setting(
         "CASSANDRA_PASSWORD", None, filled, "goes with the user name", secret=True
     )
+    cassandra_ca: str | None = setting(
+        "CASSANDRA_CA",
+        None,
+        certificates,
+        "PEM of the one CA that signed for the nodes, and for nothing else; unset: no TLS",
+    )
     store_deadline_s: float = setting(
         "STORE_DEADLINE_S", 1.0, seconds, "a request to Cassandra later than this is a 504"
     )
@@ -68,7 +77,7 @@ class Config:
         "most reads of Cassandra at a time in a worker; measured latency lowers it",
     )
     redis_host: str | None = setting(
-        "REDIS_HOST", None, filled, "unset, and REDIS_URL too: no Redis"
+        "REDIS_HOST", None, filled, "unset, and REDIS_URL and REDIS_SENTINELS too: no Redis"
     )
     redis_port: int = setting("REDIS_PORT", 6379, whole(1, 65_535), "Redis' default")
     redis_url: str | None = setting(
@@ -77,6 +86,24 @@ class Config:
         url_of_redis,
         "instead of host and port, with user, password, database; rediss:// for TLS",
         secret=True,
+    )
+    redis_ca: str | None = setting(
+        "REDIS_CA",
+        None,
+        certificates,
+        "PEM of who signed for Redis, with rediss://; unset: this machine's CAs",
+    )
+    redis_sentinels: tuple[tuple[str, int], ...] = setting(
+        "REDIS_SENTINELS",
+        (),
+        hosts_and_ports(26_379),
+        "each sentinel, in place of REDIS_HOST; a REDIS_URL then has no host: rediss://:password@/0",
+    )
+    redis_sentinel_master: str = setting(
+        "REDIS_SENTINEL_MASTER", "content", filled, "the name that the sentinels know it by"
+    )
+    redis_sentinel_password: str | None = setting(
+        "REDIS_SENTINEL_PASSWORD", None, filled, "of the sentinels themselves", secret=True
     )
     redis_deadline_s: float = setting(
         "REDIS_DEADLINE_S", 0.02, seconds, "a read later than this is a miss"
@@ -166,7 +193,23 @@ class Config:
                     str(error) if str(error).startswith(("has", "is", "names")) else "is malformed"
                 )
                 raise ConfigError(f"{variable} {why}") from None
-        return cls(**values)
+        config = cls(**values)
+        if contradiction := config._contradiction():
+            raise ConfigError(contradiction)
+        return config
+
+    def _contradiction(self) -> str:
+        """Which two settings cannot both be meant; empty: none."""
+        parts = urlsplit(self.redis_url or "")
+        if self.redis_sentinels and self.redis_host:
+            return "REDIS_SENTINELS and REDIS_HOST are both set"
+        if self.redis_sentinels and (parts.hostname or parts.scheme == "unix"):
+            return "REDIS_URL has a host, which is for REDIS_SENTINELS to find"
+        if self.redis_ca and parts.scheme != "rediss":
+            return "REDIS_CA is set, but REDIS_URL is none of rediss://"
+        if self.cassandra_username and not self.cassandra_password:
+            return "CASSANDRA_USERNAME is set, and CASSANDRA_PASSWORD is not"
+        return ""
 
     @property
     def cache_control(self) -> bytes:
@@ -175,7 +218,9 @@ class Config:
 
     @property
     def redis(self) -> str | None:
-        """Where Redis is, as a URL; None: nowhere."""
+        """Where Redis is, as a URL, or how to get in where the sentinels say; None: nowhere."""
+        if self.redis_sentinels and not self.redis_url:
+            return "redis://"
         if self.redis_url or not self.redis_host:
             return self.redis_url
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host

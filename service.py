@@ -24,8 +24,10 @@ from api.docs import Docs
 from api.handlers import Content
 from api.probes import Probes
 from api.resource import Resource, routes
+from cache.address import Address
 from cache.near import Near
 from cache.redis import RedisRows
+from cache.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config, ConfigError
@@ -176,18 +178,30 @@ def _redis(
     if config.redis is None:
         return None
     tracking = Tracking(near)
+    return RedisRows(
+        _place(config, config.redis),
+        store.identity,
+        on_value=tracking.on_value,
+        on_invalidate=tracking.on_invalidate,
+        on_state=tracking.on_state,
+        registry=registry,
+        deadline_s=config.redis_deadline_s,
+    )
+
+
+def _place(config: Config, url: str) -> Address | Sentinels:
     try:
-        return RedisRows(
-            config.redis,
-            store.identity,
-            on_value=tracking.on_value,
-            on_invalidate=tracking.on_invalidate,
-            on_state=tracking.on_state,
-            registry=registry,
-            deadline_s=config.redis_deadline_s,
-        )
+        address = Address.from_url(url, config.redis_ca)
     except ValueError as error:
         raise ConfigError(f"REDIS_URL {error}") from None
+    if not config.redis_sentinels:
+        return address
+    return Sentinels(
+        config.redis_sentinels,
+        config.redis_sentinel_master,
+        address,
+        config.redis_sentinel_password,
+    )
 
 
 def _cors(config: Config, app: ASGIApp) -> ASGIApp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,34 @@ def some_names(text: str) -> tuple[str, ...]:
     if found := names(text):
         return found
     raise ValueError("names nothing; leave it unset instead")
+
+
+def hosts_and_ports(default: int) -> Callable[[str], tuple[tuple[str, int], ...]]:
+    """Of ``host``, ``host:port`` or ``[v6]:port``, comma-separated."""
+
+    def parse(text: str) -> tuple[tuple[str, int], ...]:
+        return tuple(_host_and_port(each, default) for each in some_names(text))
+
+    return parse
+
+
+def _host_and_port(text: str, default: int) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not separator or text.endswith("]"):
+        host, port = text, str(default)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or "/" in host:
+        raise ValueError("has to be hosts, with or without a port, separated by commas")
+    return host, whole(1, 65_535)(port)
+
+
+def certificates(path: str) -> str:
+    """The path of a PEM file that has some; read here, as a wrong one would look like an outage."""
+    try:
+        ssl.create_default_context(cafile=filled(path))
+    except OSError:  # what is in it, too: SSLError is one
+        raise ValueError("names no file of certificates (PEM) that can be read") from None
+    return path
 
 
 def filled(text: str) -> str:

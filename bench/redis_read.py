@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from bench.servers import RedisServer
+from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.redis import RedisRows
@@ -43,7 +44,7 @@ async def measure(name: str, get: Get, reads: int) -> float:
 
 
 async def ours(url: str) -> float:
-    rows = RedisRows(url, "bench", deadline_s=1.0)
+    rows = RedisRows(Address.from_url(url), "bench", deadline_s=1.0)
     await rows.open()
     while rows.state == "down":  # noqa: ASYNC110 - it tells nobody else
         await asyncio.sleep(0.01)

@@ -51,7 +51,7 @@ def with_servers(
 ) -> dict[str, str]:
     """`environ` and what it lacks of Cassandra and Redis, started for as long as `running`."""
     redis = cassandra = None
-    if not _names_any(environ, "REDIS_HOST", "REDIS_URL"):
+    if not _names_any(environ, "REDIS_HOST", "REDIS_URL", "REDIS_SENTINELS"):
         redis = running.enter_context(RedisServer(folder and folder / "redis"))
     if not _names_any(environ, "CASSANDRA_HOST"):
         log.info("cassandra is starting, which takes 5 to 60 seconds ...")

@@ -17,7 +17,8 @@ PORT = 6379
 
 @dataclass(frozen=True)
 class Address:
-    """``path`` is that of a Unix socket, and then ``host`` means nothing."""
+    """``path`` is that of a Unix socket, and then ``host`` means nothing. ``ca``: the path of a PEM
+    file with whom to believe in place of this machine's CAs."""
 
     host: str = "localhost"
     port: int = PORT
@@ -26,9 +27,10 @@ class Address:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     path: str | None = None
+    ca: str | None = None
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
+    def from_url(cls, url: str, ca: str | None = None) -> Self:
         """``redis://[user[:password]@]host[:port][/db]``, ``rediss://`` for TLS,
         ``unix://[...@]/path[?db=N]``. Raises ValueError, which never shows the URL: it may hold a
         password."""
@@ -54,12 +56,20 @@ class Address:
             unquote(password) if password else None,
             parts.scheme == "rediss",
             unquote(parts.path) if is_unix else None,
+            ca,
         )
+
+    async def find(self) -> Address:
+        """The master is here, or nowhere."""
+        return self
+
+    async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
+        """What the connection itself says is all there is to know."""
 
     @cached_property
     def _context(self) -> ssl.SSLContext | None:
         """Made once: reading the machine's certificates takes the loop's time."""
-        return ssl.create_default_context() if self.tls else None
+        return ssl.create_default_context(cafile=self.ca) if self.tls else None
 
     async def connect(self, factory: Callable[[], Connection]) -> Connection:
         """Raises OSError, which TLS errors are too."""

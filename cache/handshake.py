@@ -1,5 +1,12 @@
 """The first words on a new connection: who we are, who answers, and how its keys are called.
 
+Keys are named after one *reign*: one process, from its becoming master on. The process's run_id
+alone would not do: a master that is made a replica and then master again has the same one, and
+still has (or got back, by replication) what it held before, while the writes in between deleted
+under the names of the other's reign. Its replication id is a new one at every promotion. (It also
+is when a first replica comes, and when the last one was gone for ``repl-backlog-ttl``: the cache is
+empty then, without need.)
+
 A connection that passes can be read from; one whose server is loading, a replica, a cluster or
 deaf to us raises, and is an outage. What merely allows little passes with a warning.
 """
@@ -16,12 +23,15 @@ from cache.address import Address
 from cache.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
+"""Stands for the run id of a server that does not tell it."""
 FORMAT = 2
 """Of packed entries: replicas of two releases that pack differently share nothing."""
-"""Stands for the run id of a server that does not tell it."""
 
 OUTAGES = frozenset(
-    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOAUTH", "TRYAGAIN", "WRONGPASS"}
+    {
+        *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED"),
+        *("NEWREIGN", "NOAUTH", "TRYAGAIN", "WRONGPASS"),
+    }
 )
 """Codes of answers that say: not now, or not here, whatever was asked."""
 
@@ -37,6 +47,7 @@ class Session:
     prefix: str
     run: str
     tracking: bool
+    replication_id: str = ""  # not known: a promotion in between cannot be told
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -51,17 +62,20 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
     check_role(await _hello(connection, address))
     if address.db:
         await _required(connection, "SELECT", address.db)
-    named, labelled, info, save, appendonly = await asyncio.gather(
+    named, labelled, server, replication, save, appendonly, least = await asyncio.gather(
         _optional(connection, "CLIENT", "SETNAME", "content"),
         _optional(connection, "CLIENT", "SETINFO", "LIB-NAME", "content"),
         _optional(connection, "INFO", "server"),
+        _optional(connection, "INFO", "replication"),
         _optional(connection, "CONFIG", "GET", "save"),
         _optional(connection, "CONFIG", "GET", "appendonly"),
+        _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
     del named, labelled  # for CLIENT LIST only; older servers do not know them
     session = Session("", UNKNOWN_RUN, tracking=False)
-    _note_run(session, info)
+    _note_run(session, server, replication)
     _note_persistence(session, save, appendonly)
+    _note_replicas(session, replication, least)
     session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"
     await _track(connection, session)
     await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
@@ -106,13 +120,28 @@ async def _optional(connection: Connection, *command: str | int) -> Reply:
         return error
 
 
-def _note_run(session: Session, info: Reply) -> None:
-    found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
-    if found:
-        session.run = found[1][:16].decode()  # 64 random bits, in every key
+def check_reign(session: Session, replication: Reply) -> None:
+    """Raises Refused when INFO tells another replication id than the one in the keys' names."""
+    if isinstance(replication, bytes) and _replication_id(replication) != session.replication_id:
+        raise Refused("its replication id is another one now")
+
+
+def _replication_id(replication: Reply) -> str:
+    """Empty when INFO does not tell it."""
+    text = replication if isinstance(replication, bytes) else b""
+    found = re.search(rb"\bmaster_replid:(\w+)", text)
+    return found[1].decode() if found else ""
+
+
+def _note_run(session: Session, server: Reply, replication: Reply) -> None:
+    run = re.search(rb"\brun_id:(\w+)", server) if isinstance(server, bytes) else None
+    if run:
+        session.run = run[1][:12].decode()  # in every key, so not all of it
+        session.replication_id = _replication_id(replication)
+        session.run += session.replication_id[:12]
         return
     session.warnings.append(
-        f"Redis refuses INFO ({info}): a restart from a snapshot cannot be told from an outage,"
+        f"Redis refuses INFO ({server}): a restart from a snapshot cannot be told from an outage,"
         " so old rows may be served until their TTL"
     )
 
@@ -126,6 +155,16 @@ def _note_persistence(session: Session, save: Reply, appendonly: Reply) -> None:
         session.warnings.append(
             "Redis persists to disk (CONFIG save, appendonly): nothing here needs that, and what a"
             " restart loads is not used"
+        )
+
+
+def _note_replicas(session: Session, replication: Reply, least: Reply) -> None:
+    if not (isinstance(replication, bytes) and isinstance(least, dict)):
+        return
+    if re.search(rb"connected_slaves:[1-9]", replication) and b"0" in least.values():
+        session.warnings.append(
+            "Redis takes writes when it has lost its replicas (min-replicas-to-write 0): after a"
+            " failover, rows that were written at the old master may be old until their TTL"
         )
 
 

@@ -11,13 +11,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from hiredis import ReplyError
 
 from cache.address import Address
 from cache.connection import Connection, Lost, Reply
-from cache.handshake import Refused, Session, check_role, greet
+from cache.handshake import Refused, Session, check_reign, check_role, greet
 
 logger = logging.getLogger("content")
 
@@ -29,13 +29,23 @@ STEADY_S = 5.0
 Identity = str | Callable[[], Awaitable[str]]
 
 
+class Place(Protocol):
+    """Where the master is: an ``Address``, or what ``Sentinels`` say."""
+
+    async def find(self) -> Address:
+        """Raises when it is not known; bounds its time itself."""
+
+    async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
+        """Calls ``drop`` with the reason when the master is no longer at ``address``."""
+
+
 class Link:
     """``on_state`` is told each change, synchronously: the session, or None when it is gone.
     ``hang_s``: how long a command may be unanswered before the connection counts as dead."""
 
     def __init__(
         self,
-        address: Address,
+        place: Place,
         identity: Identity,
         *,
         on_push: Callable[[list[Any]], None],
@@ -47,7 +57,7 @@ class Link:
         self.session: Session | None = None
         self.reason = "not opened yet"
         self.attempts = 0
-        self._address, self._identity = address, identity
+        self._place, self._identity = place, identity
         self._on_push, self._on_state = on_push, on_state
         self._hang_s, self._handshake_s = hang_s, handshake_s
         self._up = asyncio.Event()
@@ -109,16 +119,21 @@ class Link:
                 ended.set_result(reason)
 
         connection = Connection(self._on_push, lost)
+        address = await self._place.find()
+        guard = asyncio.create_task(self._place.guard(address, connection.abort))
         try:
             async with asyncio.timeout(self._handshake_s):
-                await self._address.connect(lambda: connection)
-                session = await greet(connection, self._address, self._identity)
+                await address.connect(lambda: connection)
+                session = await greet(connection, address, self._identity)
             self._went_up(connection, session)
-            with Watch(connection, self._hang_s):
+            with Watch(connection, session, self._hang_s):
                 raise Lost(await ended)
         except BaseException as error:
             connection.abort(_text(error))
             raise
+        finally:
+            guard.cancel()
+            await asyncio.wait([guard])
 
     def _went_up(self, connection: Connection, session: Session) -> None:
         if connection.lost_because is not None:
@@ -152,10 +167,11 @@ class Link:
 
 class Watch:
     """Drops a connection whose oldest command is unanswered for ``hang_s``, and asks one itself
-    every half second: HELLO, which also says whether this is still the master."""
+    every half second: HELLO, which also says whether this is still the master, and INFO, which says
+    whether it has been so all the time."""
 
-    def __init__(self, connection: Connection, hang_s: float) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, session: Session, hang_s: float) -> None:
+        self._connection, self._session = connection, session
         self._hang_s = hang_s
         self._loop = asyncio.get_running_loop()
         self._asked_at = self._loop.time()
@@ -176,6 +192,8 @@ class Watch:
         if now - self._asked_at >= HEARTBEAT_S:
             self._asked_at = now
             self._connection.send(("HELLO", 3), self._heard)
+            if self._session.replication_id:
+                self._connection.send(("INFO", "replication"), self._heard_more)
         return self._arm()
 
     def _heard(self, reply: Reply) -> None:
@@ -183,6 +201,12 @@ class Watch:
             if isinstance(reply, ReplyError):
                 raise Refused(str(reply))
             check_role(reply)
+        except Refused as error:
+            self._connection.abort(str(error))
+
+    def _heard_more(self, reply: Reply) -> None:
+        try:
+            check_reign(self._session, reply)
         except Refused as error:
             self._connection.abort(str(error))
 

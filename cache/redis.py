@@ -16,14 +16,13 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from cache.address import Address
 from cache.batch import Reads
 from cache.calls import Calls
 from cache.connection import Reply
 from cache.entry import Entry
 from cache.handshake import Session
 from cache.leases import Intent, Lease
-from cache.link import Identity, Link
+from cache.link import Identity, Link, Place
 from cache.redis_metrics import RedisMetrics
 from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, SETTLE
 from errors import Unavailable
@@ -33,7 +32,7 @@ _NO_SESSION = Session("", "", tracking=False)
 
 
 class RedisRows:
-    """Packed entries by key. ``url``: see ``Address.from_url``. ``identity`` names the store that
+    """Packed entries by key, at the master that ``place`` finds. ``identity`` names the store that
     the rows are of; a callable is asked until it has answered. A read later than ``deadline_s`` is
     a miss, an intent later than ``write_deadline_s`` is refused, a command unanswered for
     ``hang_s`` ends the connection.
@@ -45,7 +44,7 @@ class RedisRows:
 
     def __init__(
         self,
-        url: str,
+        place: Place,
         identity: Identity,
         *,
         on_value: Callable[[str, Entry], None] = lambda key, entry: None,
@@ -69,7 +68,7 @@ class RedisRows:
         process = secrets.token_hex(8)
         self._tokens = (f"{process}-{number}" for number in itertools.count())
         self._link = Link(
-            Address.from_url(url),
+            place,
             identity,
             on_push=self._pushed,
             on_state=self._changed,
@@ -148,7 +147,7 @@ class RedisRows:
     def release(self, key: str, lease: Lease) -> None:
         """Gives a granted lease back, unfilled; at worst another's, who then does not fill."""
         if lease.epoch == self._session.run:
-            self._calls.start(SETTLE, self._keys([key]), (lease.token,), self._deadline_s, bool)
+            self._settle([key], lease.token, self._deadline_s, bool)
 
     async def intend(self, keys: Sequence[str]) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
@@ -162,10 +161,10 @@ class RedisRows:
         def parse(reply: Reply) -> bool:
             self._deleted(names)
             if placed.done():  # the writer has given up and will not write: nothing to fence
-                self._calls.start(SETTLE, self._keys(names), (intent.token,), deadline_s, bool)
+                self._settle(names, intent.token, deadline_s, bool)
             return True
 
-        args = (intent.token, self._intent_ms)
+        args = (intent.token, self._intent_ms, self._session.replication_id)
         placed = self._calls.start(INTEND, self._keys(names), args, deadline_s, parse)
         if not await placed:
             raise Unavailable(_AWAY)
@@ -182,8 +181,13 @@ class RedisRows:
             self._deleted(names)
             return True
 
-        args, deadline_s = (intent.token,), self._write_deadline_s
-        return bool(await self._calls.start(SETTLE, self._keys(names), args, deadline_s, parse))
+        return bool(await self._settle(names, intent.token, self._write_deadline_s, parse))
+
+    def _settle(
+        self, keys: Sequence[str], token: str, deadline_s: float, parse: Callable[[Reply], bool]
+    ) -> asyncio.Future[bool | None]:
+        args = (token, self._session.replication_id)
+        return self._calls.start(SETTLE, self._keys(keys), args, deadline_s, parse)
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
         prefix = self._session.prefix

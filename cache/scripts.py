@@ -5,6 +5,10 @@ and the *intents* of those who are about to write, a sorted set of writer tokens
 expiry in milliseconds by Redis' clock. Whatever Redis evicts of them only costs a fill: a value or
 a lease that is gone is a miss, and an intent that is gone is made up for by SETTLE, which deletes
 value and lease once more. Scripts run one at a time, which is all the locking there is.
+
+A write's scripts first look whether the replication id is still the one in the keys' names (see
+``handshake.py``): if not, whoever connected since reads other names, which they would not fence.
+They say NEWREIGN then and do nothing, and the answer ends the connection.
 """
 
 from __future__ import annotations
@@ -53,6 +57,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
+# INFO takes 3 us, which only writes pay, and has the id before this one, too (master_replid2); ""
+# stands for an id that is not known.
+_SAME_REIGN = """
+local reign = ARGV[%d] or ''
+if reign ~= '' and not string.find(
+    redis.call('INFO', 'replication'), 'master_replid:' .. reign, 1, true) then
+  return redis.error_reply('NEWREIGN the replication id is another one now')
+end
+"""
+
 # A lease is granted only while there is no live intent, no other lease, and no value but one that
 # is to be replaced: it answers on until it is, and goes with a write like any other.
 LEASE = Script(
@@ -87,7 +101,8 @@ return 1
 # set outlives its longest intent, and no token stays in it for longer than the next intent. As its
 # first command needs no memory, a Redis that is full (maxmemory) refuses fills, but no write.
 INTEND = Script(
-    _NOW_MS
+    _SAME_REIGN % 3
+    + _NOW_MS
     + """
 local ms = tonumber(ARGV[2])
 for i = 1, #KEYS, 3 do
@@ -99,12 +114,13 @@ end
 return 1
 """
 )
-"""keys: n times value, lease, intents; args: writer's token, intent_ms."""
+"""keys: n times value, lease, intents; args: writer's token, intent_ms, replication id."""
 
 # Value and lease go whatever became of the intent: it may have been evicted, or have expired, and
 # something older than the write may have been filled since. Other writers' intents stay.
 SETTLE = Script(
-    """
+    _SAME_REIGN % 2
+    + """
 for i = 1, #KEYS, 3 do
   redis.call('ZREM', KEYS[i + 2], ARGV[1])
   redis.call('DEL', KEYS[i], KEYS[i + 1])
@@ -112,4 +128,4 @@ end
 return 1
 """
 )
-"""keys: n times value, lease, intents; args: writer's token."""
+"""keys: n times value, lease, intents; args: writer's token, replication id."""

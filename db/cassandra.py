@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import acsylla
@@ -232,6 +233,9 @@ class Cassandra:
             port=config.cassandra_port,
             username=config.cassandra_username,
             password=config.cassandra_password,
+            ssl_enabled=config.cassandra_ca is not None,
+            ssl_trusted_cert=config.cassandra_ca and Path(config.cassandra_ca).read_text(),
+            ssl_verify_flags=acsylla.SSLVerifyFlags.PEER_CERT,  # nodes are known by address only
             connect_timeout=CONNECT_TIMEOUT_S,
             request_timeout=config.store_deadline_s if datacenter else DDL_TIMEOUT_S,
             consistency=acsylla.Consistency.LOCAL_QUORUM,

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from bench.servers import RedisServer
+from cache.address import Address
+from cache.link import Place
 from cache.redis import RedisRows
 from tests.cache.redis_world import command, until, url_of
 
@@ -45,11 +47,16 @@ async def open_rows() -> AsyncIterator[OpenRows]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_one(
-            where: RedisServer | str, *, up: bool = True, identity: Any = "test", **options: Any
+            where: RedisServer | str | Place,
+            *,
+            up: bool = True,
+            identity: Any = "test",
+            **options: Any,
         ) -> RedisRows:
-            url = where if isinstance(where, str) else url_of(where)
+            where = url_of(where) if isinstance(where, RedisServer) else where
+            place = Address.from_url(where) if isinstance(where, str) else where
             options = {"deadline_s": 2.0, "write_deadline_s": 2.0, "hang_s": 5.0} | options
-            rows = RedisRows(url, identity, **options)
+            rows = RedisRows(place, identity, **options)
             await rows.open()
             stack.push_async_callback(rows.close)
             if up:

@@ -14,6 +14,7 @@ import orjson
 
 from bench.proxy import Proxy
 from bench.servers import RedisServer
+from cache.address import Address
 from cache.keys import genre_key, row_key
 from cache.near import Near
 from cache.reads import Answer
@@ -191,7 +192,7 @@ async def opened(
     if redis is not None:
         said = Tracking(near)
         rows = RedisRows(
-            url_of(redis),
+            Address.from_url(url_of(redis)),
             store.identity,
             on_value=said.on_value,
             on_invalidate=said.on_invalidate,

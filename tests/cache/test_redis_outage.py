@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from bench.processes import free_ports
 from bench.servers import RedisServer
+from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Intent
 from cache.redis import RedisRows
@@ -209,7 +210,9 @@ def test_a_loop_that_stood_still_blames_nobody(
 
     async def scenario() -> None:
         registry = CollectorRegistry()
-        rows = RedisRows(url_of(redis), "test", deadline_s=0.05, hang_s=0.3, registry=registry)
+        rows = RedisRows(
+            Address.from_url(url_of(redis)), "test", deadline_s=0.05, hang_s=0.3, registry=registry
+        )
         await rows.open()
         await until(lambda: rows.state == "up")
         await rows.fill("k", await granted(rows, "k"), entry(), 60.0)

@@ -1,0 +1,160 @@
+"""A Redis with replicas that sentinels watch, for tests and drills.
+
+As a site has it, but quick: a master that is silent for ``DOWN_AFTER_MS`` is replaced, and one that
+has heard of no replica for a second takes no writes, which is sooner.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+import hiredis
+
+from bench.processes import Server, exchange, free_ports
+from bench.servers import RedisServer, ServerError, redis_program
+
+NAME = "content"
+DOWN_AFTER_MS = 3_000
+BOUND_S = 30.0
+REDIS_ARGS = (
+    *("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
+    *("--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0"),
+)
+
+
+class Sentinel(Server):
+    """One sentinel; it writes what it learns to its configuration, as sentinels do."""
+
+    name = "sentinel"
+
+    def __init__(
+        self,
+        master: Server,
+        quorum: int,
+        lines: Sequence[str] = (),
+    ) -> None:
+        (port,) = free_ports(1)
+        super().__init__("127.0.0.1", port, None)
+        self._lines = [
+            f"bind {self.host}",
+            f"port {self.port}",
+            f'dir "{self.folder}"',
+            f"sentinel monitor {NAME} {master.host} {master.port} {quorum}",
+            f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}",
+            f"sentinel failover-timeout {NAME} 6000",
+            *lines,
+        ]
+
+    def command(self) -> list[str]:
+        path = self.folder / "sentinel.conf"
+        if not path.exists():
+            path.write_text("\n".join(self._lines) + "\n")
+        return [redis_program(), str(path), "--sentinel"]
+
+    def answers(self) -> bool:
+        return exchange(self.host, self.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
+
+
+@dataclass
+class Watched:
+    """``servers``: the first one is the master at first."""
+
+    servers: Sequence[RedisServer]
+    sentinels: Sequence[Sentinel]
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The environment variables by which the service finds it."""
+        return {
+            "REDIS_SENTINELS": ",".join(f"{each.host}:{each.port}" for each in self.sentinels),
+            "REDIS_SENTINEL_MASTER": NAME,
+        }
+
+    def master(self) -> RedisServer:
+        """The one that most sentinels name now; raises ServerError when they do not agree."""
+        ports = [self._named(each) for each in self.sentinels if each.running]
+        for server in self.servers:
+            if 2 * ports.count(server.port) > len(self.sentinels):
+                return server
+        raise ServerError(f"the sentinels name {ports}")
+
+    def replica(self) -> RedisServer:
+        """One that is not the master."""
+        master = self.master()
+        return next(server for server in self.servers if server is not master)
+
+    def fail_over(self) -> None:
+        """As an operator asks for it: the master becomes a replica of its successor."""
+        before = self.master()
+        # refused while they have no word yet of the replica that the last failover made
+        wait_until(lambda: ask(self.sentinels[0], "SENTINEL", "FAILOVER", NAME) == ["OK"])
+        wait_until(lambda: self.master() is not before)
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until the master has every other running server for an acknowledged replica."""
+        others = sum(server.running for server in self.servers) - 1
+        wait_until(lambda: _good_replicas(self.master()) >= others)
+
+    def _named(self, sentinel: Sentinel) -> int:
+        named = ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+        return int(named[1])
+
+
+@contextmanager
+def watched(sentinels: int = 3, servers: int = 2) -> Iterator[Watched]:
+    """Started, replicating, and the sentinels know each other; all stopped at the end."""
+    with ExitStack() as running:
+        first = running.enter_context(RedisServer(args=REDIS_ARGS))
+        replicaof = ("--replicaof", first.host, str(first.port))
+        nodes = [first] + [
+            running.enter_context(RedisServer(args=(*REDIS_ARGS, *replicaof)))
+            for _ in range(servers - 1)
+        ]
+        quorum = sentinels // 2 + 1
+        guards = [running.enter_context(Sentinel(first, quorum)) for _ in range(sentinels)]
+        world = Watched(nodes, guards)
+        wait_until(lambda: all(_knows(guard, servers - 1, sentinels - 1) for guard in guards))
+        world.settle()
+        yield world
+
+
+def ask(server: Server, *words: str) -> list[str]:
+    """One command on a connection of its own; raises what is answered."""
+    reader = hiredis.Reader(notEnoughData=Ellipsis, encoding="utf-8")
+    with socket.create_connection((server.host, server.port), timeout=2) as connection:
+        connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # stub: of one
+        while (reply := reader.gets()) is Ellipsis:
+            reader.feed(connection.recv(65_536))
+    if isinstance(reply, Exception):
+        raise reply
+    return reply if isinstance(reply, list) else [str(reply)]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Raises ServerError when it does not come; a server that is away meanwhile does not count."""
+    deadline = monotonic() + BOUND_S
+    while monotonic() < deadline:
+        try:
+            if holds():
+                return
+        except (OSError, ServerError, hiredis.HiredisError):
+            pass
+        sleep(0.05)
+    raise ServerError("it did not come to that in time")
+
+
+def _knows(sentinel: Sentinel, replicas: int, others: int) -> bool:
+    fields = ask(sentinel, "SENTINEL", "MASTER", NAME)
+    known = dict(zip(fields[::2], fields[1::2], strict=True))
+    return int(known["num-slaves"]) >= replicas and int(known["num-other-sentinels"]) >= others
+
+
+def _good_replicas(master: Server) -> int:
+    (info,) = ask(master, "INFO", "replication")
+    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    return int(fields.get("min_slaves_good_slaves", 0)) if fields["role"] == "master" else -1
