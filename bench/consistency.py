@@ -21,7 +21,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import SpawnContext
 from pathlib import Path
@@ -34,6 +34,7 @@ from bench.consistency_readers import Readings, run_readers
 from bench.consistency_world import Chaos, Options, Replica, World
 from bench.consistency_writers import Course, Write, id_of, run_writers
 from bench.processes import Server, interruptible
+from bench.sentinel import Watched
 from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
 from config import Config
 
@@ -138,18 +139,24 @@ def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readi
                 judge.verdict.convict("unforeseen", line)
 
 
-def run_on(cassandra: Server, redis: Server, options: Options) -> Report:
-    """The check on these servers, with replicas and a keyspace of its own."""
+def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Report:
+    """The check on these servers, with replicas and a keyspace of its own. With sentinels, what
+    restarts Redis is a failover, and all else is calm."""
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="consistency-")))
+        one = redis if isinstance(redis, Server) else None
         settings = {
-            **settings_of(cassandra, redis),
+            **settings_of(cassandra, one),
+            **({} if isinstance(redis, Server) else redis.settings),
             "CASSANDRA_KEYSPACE": f"consistency_{uuid.uuid4().hex[:8]}",
         }
         replicas = [Replica(settings, folder / f"replica{n}") for n in range(REPLICAS)]
         for replica in replicas:
             running.enter_context(replica)
-        return run_load(World(settings, redis, replicas), options)
+        if isinstance(redis, Server):
+            return run_load(World(settings, redis, replicas, redis.restart), options)
+        world = World(settings, redis.master(), replicas, redis.replace_master)
+        return run_load(world, replace(options, calm=True))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -50,6 +50,7 @@ class World:
     settings: Mapping[str, str]
     redis: Server
     replicas: Sequence[Replica]
+    restart_redis: Callable[[], object]
 
     def ask_redis(self, command: str) -> bytes:
         return exchange(self.redis.host, self.redis.port, f"{command}\r\n".encode())
@@ -123,4 +124,4 @@ class Chaos:
         self._world.ask_redis("SCRIPT FLUSH")
 
     def restart(self) -> None:
-        self._world.redis.restart()
+        self._world.restart_redis()

@@ -95,6 +95,16 @@ class Watched:
         wait_until(lambda: self.master() is not before)
         self.settle()
 
+    def replace_master(self) -> None:
+        """As a crash that somebody repairs: the master is killed, and comes back once there is
+        another, which the replicas of the service have to find; knowing nothing of that, it comes
+        as a master."""
+        before = self.master()
+        before.kill()
+        wait_until(lambda: self.master() is not before)
+        before.start()
+        self.settle()
+
     def settle(self) -> None:
         """Waits until the master has every other running server for an acknowledged replica."""
         others = sum(server.running for server in self.servers) - 1

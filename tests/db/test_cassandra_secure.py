@@ -1,0 +1,153 @@
+"""A Cassandra that speaks TLS alone and wants a password: in with the right ones, and a reason in
+words with wrong ones."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
+from bench.certificates import Authority
+from bench.servers import CassandraNode
+from db.cassandra import Cassandra
+from db.version import new_id
+from tests.db.cassandra_world import config_of, opened
+from tests.db.samples import draft, eventually
+
+pytestmark = pytest.mark.timeout(300)
+PASSWORD = "cassandra"  # of the user that a new node has
+
+
+class SecureNode(CassandraNode):
+    """``pem``: its key and certificate."""
+
+    def __init__(self, folder: Path, pem: Path) -> None:
+        super().__init__(folder, heap="512M")
+        self._pem = pem
+
+    def answers(self) -> bool:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            with (
+                socket.create_connection((self.host, self.port), timeout=2) as plain,
+                context.wrap_socket(plain) as connection,
+            ):
+                connection.sendall(OPTIONS_REQUEST)
+                return connection.recv(4096)[:1] == bytes([RESPONSE_V4])
+        except OSError:
+            return False
+
+    def _properties(self) -> Mapping[str, object]:
+        # its first user is there at once, not after 10 s
+        return {**super()._properties(), "cassandra.superuser_setup_delay_ms": 0}
+
+    def _settings(self) -> Mapping[str, object]:
+        encryption = {
+            "enabled": True,
+            "optional": False,
+            "ssl_context_factory": {
+                "class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"
+            },
+            "keystore": str(self._pem),
+        }
+        return {
+            **super()._settings(),
+            "authenticator": "PasswordAuthenticator",
+            "authorizer": "CassandraAuthorizer",
+            "client_encryption_options": encryption,
+        }
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Authority]:
+    folder = tmp_path_factory.mktemp("papers")
+    return {name: Authority(folder, name) for name in ("ours", "theirs")}
+
+
+@pytest.fixture(scope="module")
+def node(
+    papers: Mapping[str, Authority], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecureNode]:
+    pem = papers["ours"].signed("node", ["127.0.0.1"])
+    with SecureNode(tmp_path_factory.mktemp("secure"), pem) as running:
+        yield running
+
+
+def settings(ca: Authority | None, password: str | None = PASSWORD) -> dict[str, Any]:
+    return {
+        "cassandra_ca": ca and str(ca.ca),
+        "cassandra_username": password and "cassandra",
+        "cassandra_password": password,
+    }
+
+
+async def reason(node: SecureNode, **wrong: Any) -> str:
+    """Why there is no session, once there was time to try twice."""
+    async with opened(config_of(node, **wrong), wait=False) as store:
+        first = store.state()[1]
+        await eventually(lambda: _another(store, first), 30)
+        await asyncio.sleep(1.0)
+        state, said = store.state()
+        assert state == "starting"
+        return said
+
+
+async def _another(store: Any, reason: str) -> bool:
+    return bool(store.state()[1] != reason)
+
+
+async def test_tls_and_a_password_let_in(node: SecureNode, papers: Mapping[str, Authority]) -> None:
+    async with opened(config_of(node, **settings(papers["ours"]))) as store:
+        row = await store.create(new_id(), draft(), None)
+        assert await store.video(row["id"]) == row
+
+
+async def test_the_reason_says_that_the_password_is_wrong(
+    node: SecureNode, papers: Mapping[str, Authority]
+) -> None:
+    said = await reason(node, **settings(papers["ours"], "wr0ng"))
+    assert "BadCredentials" in said or "credentials" in said.lower()
+    assert "wr0ng" not in said
+
+
+async def test_the_reason_says_that_a_password_is_wanted(
+    node: SecureNode, papers: Mapping[str, Authority]
+) -> None:
+    assert "uthenticat" in await reason(node, **settings(papers["ours"], None))
+
+
+async def test_the_reason_says_that_the_ca_is_of_others(
+    node: SecureNode, papers: Mapping[str, Authority]
+) -> None:
+    assert "ertificate" in await reason(node, **settings(papers["theirs"]))
+
+
+async def test_nothing_gets_in_without_tls(
+    node: SecureNode, papers: Mapping[str, Authority]
+) -> None:
+    assert await reason(node, **settings(None))
+
+
+async def test_a_wrong_password_does_not_loop_hot(
+    node: SecureNode, papers: Mapping[str, Authority], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    connect = Cassandra._connect
+
+    async def counted(self: Cassandra) -> None:
+        nonlocal tries
+        tries += 1
+        await connect(self)
+
+    monkeypatch.setattr(Cassandra, "_connect", counted)
+    config = config_of(node, **settings(papers["ours"], "wr0ng"))
+    async with opened(config, wait=False):
+        await asyncio.sleep(3.0)
+    assert 2 <= tries <= 7

@@ -1,0 +1,51 @@
+"""Settings that have to fit each other: where Redis is, and who is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.certificates import Authority
+from config import Config, ConfigError
+
+SECRET = "s3cr3t-value"
+
+
+def test_sentinels_are_hosts_with_or_without_a_port() -> None:
+    config = Config.from_env({"REDIS_SENTINELS": "a, b:1,[::1]:2,[::2]"})
+    assert config.redis_sentinels == (("a", 26_379), ("b", 1), ("::1", 2), ("::2", 26_379))
+    assert config.redis == "redis://"
+    config = Config.from_env({"REDIS_SENTINELS": "a", "REDIS_URL": "rediss://:pw@/2"})
+    assert config.redis == "rediss://:pw@/2"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"REDIS_SENTINELS": "a"}, {"REDIS_HOST": "b"}),
+        ({"REDIS_SENTINELS": "a"}, {"REDIS_URL": "redis://:s3cr3t-value@b"}),
+        ({"REDIS_SENTINELS": "a"}, {"REDIS_URL": "unix:///s3cr3t-value"}),
+        ({"REDIS_CA": "ca.pem"}, {"REDIS_URL": "redis://:s3cr3t-value@b"}),
+        ({"REDIS_CA": "ca.pem"}, {"REDIS_HOST": "b"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    one: dict[str, str], other: dict[str, str], tmp_path: Path
+) -> None:
+    if "REDIS_CA" in one:
+        one = {"REDIS_CA": str(Authority(tmp_path, "ca").ca)}
+        assert Config.from_env({**one, "REDIS_URL": "rediss://b"}).redis_ca
+    said = refused(one | other)
+    assert next(iter(one)) in said
+    assert SECRET not in said
+
+
+def refused(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env(environ)
+    return str(caught.value)
+
+
+def test_a_user_of_cassandra_has_a_password() -> None:
+    assert refused({"CASSANDRA_USERNAME": "me"}).startswith("CASSANDRA_USERNAME ")
