@@ -65,7 +65,7 @@ class Config:
         "CASSANDRA_CA",
         None,
         certificates,
-        "PEM of the one CA that signed for the nodes, and for nothing else; unset: no TLS",
+        "PEM of the CAs whose word on a node is enough, whatever its name; unset: no TLS",
     )
     store_deadline_s: float = setting(
         "STORE_DEADLINE_S", 1.0, seconds, "a request to Cassandra later than this is a 504"
