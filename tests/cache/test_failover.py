@@ -14,7 +14,8 @@ from bench.sentinel import NAME, Watched, watched
 from bench.servers import RedisServer
 from cache.address import Address
 from cache.entry import Entry
-from cache.redis import Lease, RedisRows
+from cache.leases import Lease
+from cache.redis import RedisRows
 from cache.sentinel import Sentinels
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
