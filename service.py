@@ -15,7 +15,6 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
 
 import server
 from api.cors import Cors
@@ -135,7 +134,7 @@ def create_app(
     app.router.redirect_slashes = False  # its Location would be made of the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     onion = Onion(app.router, layers(config, registry, metrics, videos, limit), drain)
-    app.middleware_stack = _cors(config, onion)
+    app.middleware_stack = Cors.around(onion, config.cors_origins)
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # with CORS every answer says what its origin may do with it, which the lane does not know
@@ -201,24 +200,6 @@ def _place(config: Config, url: str) -> Address | Sentinels:
         config.redis_sentinel_master,
         address,
         config.redis_sentinel_password,
-    )
-
-
-def _cors(config: Config, app: ASGIApp) -> ASGIApp:
-    if not config.cors_origins:
-        return app
-    return Cors(
-        app,
-        allow_origins=config.cors_origins,
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "If-Match",
-            "If-None-Match",
-        ],
-        expose_headers=["Cache-Status", "ETag", "Link", "Location", "Server-Timing"],
     )
 
 
