@@ -3,7 +3,7 @@ BIN := .venv/bin
 EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
 DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
-.PHONY: drills install run stack test
+.PHONY: deploy-test drills image install run stack test
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
@@ -21,14 +21,20 @@ test: .venv/install
 drills: .venv/install
 	$(BIN)/python -m bench.drills
 
+image:
+	docker build -t content .
+	@docker image inspect -f 'content: {{.Size}} bytes, user {{.Config.User}}' content
+
+deploy-test: .venv/install
+	DEPLOY_TESTS=1 $(BIN)/python -m pytest tests/deploy -s --timeout 5400
+
 install: .venv/install
 
 .venv/run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	touch $@
 
-.venv/install: requirements.txt requirements-dev.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+.venv/install: .venv/run requirements-dev.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
-	touch $@ .venv/run
+	touch $@

@@ -95,6 +95,10 @@ class Cassandra:
         if self._life is not None:
             await self._life
 
+    async def visit(self) -> acsylla.Session:
+        """A session of its own, without a keyspace, for who administers; the caller closes it."""
+        return await self._cluster(None).create_session()
+
     def state(self) -> tuple[State, str]:
         return self.health.state
 

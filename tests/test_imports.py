@@ -12,6 +12,7 @@ GROUND = {"errors", "config", "settings", "priority"}
 MAY_IMPORT = {
     "errors": set[str](),
     "priority": set[str](),
+    "healthcheck": set[str](),
     "settings": set[str](),
     "config": {"settings"},
     "db": GROUND,
@@ -26,7 +27,12 @@ MAY_IMPORT = {
 
 WORKSHOP = {"bench", "tests"}
 DRIVERS = {
-    "acsylla": {"db/cassandra.py", "bench/peers/floor.py", "tests/db/test_cassandra.py"},
+    "acsylla": {
+        "db/cassandra.py",
+        "db/roles.py",
+        "bench/peers/floor.py",
+        "tests/db/test_cassandra.py",
+    },
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
     "sqlite3": {"db/embedded", "tests/"},

@@ -1,0 +1,131 @@
+"""The service's login on a Cassandra that asks for one: ``python -m db.roles``.
+
+A Cassandra that has just been made lets in ``cassandra`` with the password ``cassandra``, as a
+superuser. This makes the role that the environment names to the service, lets it make its keyspace
+and nothing else, and gives ``cassandra`` the password CASSANDRA_ADMIN_PASSWORD. It may be run at
+any time, by any number at once, and again after it was cut short: what is done is left alone.
+Status 0: both hold. 1: not, for the reason given, after ``UP_S`` of trying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from acsylla import errors as driver
+
+from config import Config, ConfigError
+from db.cassandra import Cassandra
+from settings import lookup
+
+UP_S = 600.0
+RETRY_S = 2.0
+RING = 3
+ADMIN = DEFAULT_PASSWORD = "cassandra"  # noqa: S105 - Cassandra's own, which is closed here
+
+
+class NotYet(Exception):
+    """Cassandra is not there, or has not made its first role yet."""
+
+
+@asynccontextmanager
+async def visiting(config: Config, username: str, password: str) -> AsyncIterator[Any]:
+    """A session, or None where Cassandra refuses the login; raises NotYet when it is away."""
+    as_user = dataclasses.replace(config, cassandra_username=username, cassandra_password=password)
+    try:
+        session = await Cassandra(as_user, ()).visit()
+    except driver.CassErrorServerBadCredentials:
+        yield None
+        return
+    except Exception as error:
+        raise NotYet(f"{type(error).__name__}: {error}") from error
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def ensure(config: Config, admin_password: str) -> str:
+    """Says what was done. Raises NotYet when it is to be tried again."""
+    username, password = config.cassandra_username or "", config.cassandra_password or ""
+    async with (
+        visiting(config, username, password) as service,
+        visiting(config, ADMIN, DEFAULT_PASSWORD) as default,
+    ):
+        if service and not default:
+            return f"{username} may log in already"
+        if default:
+            await _make(default, config, admin_password)
+            return f"{username} made, the default password closed"
+    async with visiting(config, ADMIN, admin_password) as admin:
+        if admin is None:
+            raise NotYet(f"neither {username} nor {ADMIN} may log in")
+        await _make(admin, config, admin_password)
+    return f"{username} made"
+
+
+async def _make(session: Any, config: Config, admin_password: str) -> None:
+    """In this order: while the default password works, what is missing can be seen and made."""
+    await _spread(session, config.cassandra_replication)
+    role, secret = f'"{config.cassandra_username}"', _quoted(config.cassandra_password or "")
+    name = _quoted(config.cassandra_username or "")
+    found = await session.query(f"SELECT role FROM system_auth.roles WHERE role = {name}")
+    verb = "ALTER" if found.first() else "CREATE"  # not both: passwords change once in 5 s
+    await session.query(f"{verb} ROLE {role} WITH LOGIN = true AND PASSWORD = {secret}")
+    await session.query(f"GRANT CREATE ON ALL KEYSPACES TO {role}")
+    await session.query(f"ALTER ROLE {ADMIN} WITH PASSWORD = {_quoted(admin_password)}")
+
+
+async def _spread(session: Any, replication: int | None) -> None:
+    """In a ring, logins are kept on three nodes and not on one, whose end would lock all out. Best
+    told the ring's ``replication`` before it is whole: who joins then is given what is there."""
+    local = (await session.query("SELECT data_center FROM system.local")).first()
+    peers = (await session.query("SELECT data_center FROM system.peers")).all()
+    name = local.column_value("data_center")
+    nodes = 1 + sum(peer.column_value("data_center") == name for peer in peers)
+    if copies := replication or (RING if nodes >= RING else 0):
+        options = f"{{'class': 'NetworkTopologyStrategy', {_quoted(name)}: {copies}}}"
+        await session.query(f"ALTER KEYSPACE system_auth WITH replication = {options}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+async def patiently(config: Config, admin_password: str) -> str:
+    """``ensure`` until it succeeds; raises NotYet after UP_S."""
+    begun, told = time.monotonic(), ""
+    while True:
+        try:
+            return await ensure(config, admin_password)
+        except Exception as error:
+            if time.monotonic() - begun > UP_S:
+                raise NotYet(str(error)) from error
+            if str(error) != told:
+                told = str(error)
+                print(f"waiting for Cassandra: {told}", file=sys.stderr)
+        await asyncio.sleep(RETRY_S)
+
+
+def main() -> int:
+    try:
+        config = Config.from_env(os.environ)
+        admin_password = lookup(os.environ, "CASSANDRA_ADMIN_PASSWORD")
+        if not (config.cassandra_username and config.cassandra_password and admin_password):
+            names = "CASSANDRA_USERNAME, CASSANDRA_PASSWORD and CASSANDRA_ADMIN_PASSWORD"
+            raise ConfigError(f"{names} have to be set")
+        print(asyncio.run(patiently(config, admin_password)))
+    except (ConfigError, NotYet) as error:
+        print(f"python -m db.roles: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
