@@ -28,6 +28,9 @@ from priority import urgent
 CONNECT_TIMEOUT_S = 3.0
 RETRY_S = 0.5
 WATCH_S, WATCH_DOWN_S = 1.0, 0.1
+RENEW_S = 5.0
+"""Down for so long, and a new session is made, which looks up names anew: the driver's own asks but
+for the addresses that it knew, and a container comes back with another one."""
 DDL_TIMEOUT_S = 20.0
 AGAIN_S = 0.03
 LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
@@ -199,6 +202,12 @@ class Cassandra:
         if session is not None:
             await session.close()
 
+    async def _renew(self) -> None:
+        try:
+            await self._connect()
+        except Exception as error:  # noqa: BLE001 - Cassandra is still not there
+            self.health.turn("down", f"{type(error).__name__}: {error}")
+
     async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._closing.wait(), seconds)
@@ -221,7 +230,9 @@ class Cassandra:
         except BaseException:
             await session.close()
             raise
-        self._session, self._is_ring = session, nodes > 1
+        before, self._session, self._is_ring = self._session, session, nodes > 1
+        if before is not None:
+            await before.close()
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
         """One for each data centre: each has descriptors that it never gives back."""
@@ -258,10 +269,16 @@ class Cassandra:
 
     async def _watch(self) -> None:
         """Asks time and again whether the cluster answers, so that the state needs no traffic."""
+        loop = asyncio.get_running_loop()
+        seen = loop.time()
         while not self._closing.is_set():
             try:
                 await self._run(self._bind(PROBE), self._config.store_deadline_s, read=True)
                 self.health.answered()
+                seen = loop.time()
             except ServiceError as error:
                 self.health.failed(error)
+                if loop.time() - seen > RENEW_S:
+                    await self._renew()
+                    seen = loop.time()
             await self._pause(WATCH_DOWN_S if self.health.is_down else WATCH_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bench.spawn import ServerError
 from bench.targets import installed
 
 GATEWAY = "docker_gwbridge"
+VOLUMES = ("content_cassandra", "content_prometheus")
 LOOPBACK = "com.docker.network.bridge.host_binding_ipv4=127.0.0.1"
 
 
@@ -47,7 +48,12 @@ class Engine(Server):
     def answers(self) -> bool:
         return self._client(["version"]).returncode == 0
 
-    def __call__(self, *arguments: str, input: bytes = b"", **variables: str) -> str:  # noqa: A002
+    def __call__(
+        self,
+        *arguments: str,
+        input: bytes = b"",  # noqa: A002 - subprocess' name
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         """What ``docker`` prints; raises ServerError with its complaint when it fails."""
         done = self._client(arguments, input, variables)
         if done.returncode:
@@ -62,8 +68,8 @@ class Engine(Server):
     def _client(
         self,
         arguments: Sequence[str],
-        input: bytes = b"",
-        variables: dict[str, str] | None = None,  # noqa: A002
+        input: bytes = b"",  # noqa: A002
+        variables: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         command = [installed("docker"), "--host", self.socket, *arguments]
         # images of one layer after another need no BuildKit, which not every client has
@@ -73,6 +79,8 @@ class Engine(Server):
     def swarm(self) -> None:
         """Makes a Swarm of this machine alone, anew."""
         self._client(["swarm", "leave", "--force"])
+        self("container", "prune", "--force")
+        self("volume", "rm", "--force", *VOLUMES)
         if not self("network", "ls", "--quiet", "--filter", f"name={GATEWAY}"):
             name = f"com.docker.network.bridge.name={GATEWAY}"
             icc = "com.docker.network.bridge.enable_icc=false"

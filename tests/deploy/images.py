@@ -12,7 +12,7 @@ import logging
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.cassandra_node import LOGBACK, CassandraNode, Ports
@@ -111,17 +111,21 @@ def make_bad(engine: Engine, ours: str, name: str, command: str) -> str:
     return image
 
 
+def base_of(engine: Engine) -> str:
+    """The base of our image."""
+    return make_base(engine, "python")
+
+
 def make_all(engine: Engine) -> Mapping[str, str]:
     """Every image of the stack, by the variable of stack.yml that names it."""
     make_root(engine)
     bases = {
         name: make_base(engine, name) for name in ("haproxy", "redis", "cassandra", "prometheus")
     }
-    ours = make_ours(engine, make_base(engine, "python"), "1")
+    ours = make_ours(engine, base_of(engine), "1")
     return {"WEB_IMAGE": ours, **{f"{name.upper()}_IMAGE": image for name, image in bases.items()}}
 
 
-def _digest(paths: object) -> str:
-    assert hasattr(paths, "__iter__")
+def _digest(paths: Iterable[Path]) -> str:
     texts = [path.read_bytes() for path in sorted(paths)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]

@@ -1,0 +1,89 @@
+"""A Cassandra that comes back at another address, as a container does, and one with logins."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from bench.cassandra_node import CassandraNode, Ports
+from bench.processes import free_ports
+from config import Config
+from db import roles
+from db.cassandra_store import CassandraStore
+from db.version import new_id
+from tests.db.cassandra_world import is_up, opened
+from tests.db.samples import draft, eventually
+
+HOSTS = ("127.0.0.1", "127.0.0.2")
+SECRET = "it's secret"
+
+
+class Guarded(CassandraNode):
+    """A node that asks for a login, as stack.yml's does."""
+
+    def _properties(self) -> Mapping[str, object]:
+        return {
+            **super()._properties(),
+            "cassandra.config.allow_system_properties": "true",
+            "cassandra.settings.authenticator": "PasswordAuthenticator",
+            "cassandra.settings.authorizer": "CassandraAuthorizer",
+        }
+
+
+@pytest.fixture(scope="module")
+def ports() -> Ports:
+    return Ports(*free_ports(2, HOSTS))
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, ports: Ports) -> Iterator[tuple[CassandraNode, CassandraNode]]:
+    """One node's two addresses; it runs at the first."""
+    here, there = (Guarded(tmp_path / "node", host, ports=ports, heap="512M") for host in HOSTS)
+    try:
+        yield here.start(), there
+    finally:
+        here.stop()
+        there.stop()
+
+
+async def login_works(config: Config, username: str, password: str) -> bool:
+    async with roles.visiting(config, username, password) as session:
+        return session is not None
+
+
+async def is_gone(store: CassandraStore) -> bool:
+    return store.state()[0] == "down"
+
+
+async def test_a_login_is_made_and_a_moved_cassandra_is_found(
+    guarded: tuple[CassandraNode, CassandraNode],
+) -> None:
+    """In one test, for what it takes to start a node."""
+    here, there = guarded
+    config = dataclasses.replace(
+        Config(), cassandra_host=HOSTS, cassandra_port=here.port, cassandra_username="content"
+    )
+    config = dataclasses.replace(config, cassandra_password=SECRET, store_deadline_s=5.0)
+    await roles.patiently(config, "admin's")
+    await eventually(lambda: _none_but_ours(config), 10)  # logins are remembered for 2 s
+    assert await roles.ensure(config, "admin's") == "content may log in already"
+
+    changed = dataclasses.replace(config, cassandra_password="another")
+    assert await roles.patiently(changed, "admin's") == "content made"
+    assert await login_works(config, "content", "another")
+
+    async with opened(changed) as store:  # makes its keyspace, which is all that it may
+        video_id = new_id()
+        await store.create(video_id, draft(title="still here"), None)
+        here.stop()
+        await eventually(lambda: is_gone(store), 20)
+        there.start()
+        await eventually(lambda: is_up(store), 40)
+        assert (await store.video(video_id))["title"] == "still here"
+
+
+async def _none_but_ours(config: Config) -> bool:
+    return not await login_works(config, roles.ADMIN, roles.DEFAULT_PASSWORD)

@@ -1,0 +1,133 @@
+"""The unchanged ``stack.yml`` on an engine of ours, and what an operator does to it."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from bench.processes import free_ports
+from bench.spawn import ServerError
+from bench.targets import ROOT
+from tests.deploy.engine import Engine, until
+
+STACK = "content"
+TOKEN = "a token, with blanks"
+SECRETS = {
+    "write_token": f"{TOKEN}\n",  # an editor's last line end is not part of it
+    "cassandra_password": "it's quoted\r\n",
+    "cassandra_admin_password": "another",
+    "grafana_password": "a third\n",
+}
+CATALOGUE_ROWS = 8_786
+
+
+class Site:
+    """One deployed stack; ``variables`` are those of stack.yml that this machine needs."""
+
+    def __init__(self, engine: Engine, images: Mapping[str, str]) -> None:
+        self.engine = engine
+        (self.port,) = free_ports(1)
+        self.variables = {
+            **images,
+            "ENDPOINT_MODE": "dnsrr",  # there may be no IPVS in the kernel,
+            "PORT_MODE": "host",  # without which there are no virtual addresses and no ingress
+            "BALANCER_UPDATE_ORDER": "stop-first",
+            "PUBLISHED_PORT": str(self.port),
+            "BALANCER_MAXCONN": "8000",  # an unprivileged engine allows few descriptors
+            "WEB_START_PERIOD": "20s",
+            "GRAFANA_REPLICAS": "0",  # it is no package of Debian's
+            "CASSANDRA_HEAP": "768M",
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def deploy(self) -> float:
+        """To the catalogue being served; seconds that it took."""
+        for name, text in SECRETS.items():
+            self.engine("secret", "create", f"{STACK}_{name}", "-", input=text.encode())
+        flags = ["--resolve-image", "never", "-c", str(ROOT / "stack.yml")]
+        self.engine("stack", "deploy", *flags, STACK, variables=self.variables)
+        began = time.monotonic()
+        until("the catalogue is served", self.serves_all, 600)
+        until("three replicas are healthy", lambda: self.healthy("web") == 3, 120)
+        return time.monotonic() - began
+
+    def serves_all(self) -> bool:
+        status, body = self.ask("/uuids?limit=10000")
+        return status == 200 and len(body["data"]) == CATALOGUE_ROWS
+
+    def ask(
+        self, path: str, method: str = "GET", body: Any = None, token: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of an answer through the balancer; 0 when there is none."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, None
+        except OSError:
+            return 0, None
+
+    def containers(self, service: str) -> list[str]:
+        """Those that run, the oldest last."""
+        label = f"label=com.docker.swarm.service.name={STACK}_{service}"
+        return self.engine("ps", "--quiet", "--filter", label).split()
+
+    def healthy(self, service: str) -> int:
+        label = f"label=com.docker.swarm.service.name={STACK}_{service}"
+        found = self.engine("ps", "--quiet", "--filter", label, "--filter", "health=healthy")
+        return len(found.split())
+
+    def crash(self, service: str) -> None:
+        """Kills one container, as a machine's end would."""
+        self.engine("kill", self.containers(service)[0])
+
+    def scale(self, replicas: int) -> float:
+        self.engine("service", "scale", "--detach", f"{STACK}_web={replicas}")
+
+        def is_so() -> bool:
+            return self.healthy("web") == replicas == len(self.containers("web"))
+
+        return until(f"{replicas} replicas", is_so, 180)
+
+    def update(self, image: str) -> str:
+        """Updates the replicas; the state in which Swarm says that it ended."""
+        before = self._update_status().get("StartedAt")
+        flags = ("--detach", "--no-resolve-image", "--image", image)
+        self.engine("service", "update", *flags, f"{STACK}_web")
+
+        def is_over() -> bool:
+            status = self._update_status()
+            going = ("updating", "rollback_started")
+            return status.get("StartedAt") != before and status.get("State") not in going
+
+        until(f"the update to {image} is over", is_over, 600)
+        return str(self._update_status()["State"])
+
+    def _update_status(self) -> dict[str, Any]:
+        (found,) = self.engine.json("service", "inspect", "-f", "{{json .}}", f"{STACK}_web")
+        status: dict[str, Any] = found.get("UpdateStatus") or {}
+        return status
+
+    def query(self, expression: str) -> list[str]:
+        """What Prometheus says now, a line a series; raises ServerError for a wrong expression."""
+        (container,) = self.containers("prometheus")
+        command = ("promtool", "query", "instant", "http://localhost:9090", expression)
+        return self.engine("exec", container, *command).splitlines()
+
+    def logs(self, service: str) -> str:
+        try:
+            return self.engine("service", "logs", "--raw", "--tail", "30", f"{STACK}_{service}")
+        except ServerError as error:
+            return str(error)

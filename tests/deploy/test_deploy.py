@@ -1,0 +1,78 @@
+"""``make deploy-test``: the unchanged stack.yml on a Swarm of one node, drilled.
+
+It starts an engine and takes a quarter of an hour, so it runs where DEPLOY_TESTS=1 asks for it, and
+nowhere else. The table is kept in docs/deploy-test.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bench.spawn import ServerError
+from bench.targets import ROOT, installed
+from tests.deploy import drills, images
+from tests.deploy.engine import Engine
+from tests.deploy.site import STACK, Site
+
+FOLDER = Path(os.environ.get("DEPLOY_FOLDER") or Path.home() / ".cache" / "content-deploy")
+TABLE = ROOT / "docs" / "deploy-test.md"
+HEAD = """\
+# The site, deployed and drilled
+
+The last output of `make deploy-test`: the unchanged `stack.yml` on a Swarm of one node, its images
+made of Debian's packages and Maven's jars, two shared cores. No IPVS in the kernel, so
+`ENDPOINT_MODE=dnsrr` and `PORT_MODE=host`; no Grafana, which is no package of Debian's. The load is
+wrk's, 64 keep-alive connections through the balancer; slowest is the slowest answer.
+
+| what | must hold | seen | |
+|---|---|---|---|
+"""
+
+
+def missing() -> str:
+    """Why it cannot be run here; empty when it can."""
+    if os.environ.get("DEPLOY_TESTS") != "1":
+        return "DEPLOY_TESTS=1 is not set"
+    if os.geteuid() != 0:
+        return "a Docker engine needs root"
+    for program in ("dockerd", "docker", "debootstrap", "wrk", "taskset"):
+        try:
+            installed(program)
+        except ServerError as error:
+            return f"{error}: apt-get install docker.io debootstrap wrk"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Engine(FOLDER) as engine:
+        made = images.make_all(engine)
+        engine.swarm()
+        try:
+            yield Site(engine, made)
+        finally:
+            with suppress(ServerError):
+                engine("stack", "rm", STACK)
+                engine("swarm", "leave", "--force")
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.timeout(5_400)
+def test_the_site_holds(site: Site) -> None:
+    logging.basicConfig(level=logging.INFO)
+    seen = []
+    lines = HEAD
+    for row in drills.rows(site):
+        seen.append(row)
+        line = f"| {row.what} | {row.must} | {row.seen} | {'holds' if row.holds else 'BROKEN'} |\n"
+        print(line, end="", flush=True)
+        lines += line
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(lines)
+    assert [row for row in seen if not row.holds] == []
