@@ -1,0 +1,121 @@
+"""The files of a deployment against what they are about: names that exist, and nothing left open.
+
+No engine is needed for these; promtool, haproxy and docker's client are used where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.targets import ROOT
+from tests.deploy.load import Seen, read
+from tests.http.service import running
+
+DEPLOY = ROOT / "deploy"
+OPERATIONS = ROOT / "docs" / "operations.md"
+STACKS = ("stack.yml", "stack.cluster.yml", "compose.yml")
+SUFFIXES = re.compile(r"_(bucket|count|sum|total|created)$")
+WRK = """\
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     5.13ms    9.24ms   1.25s    95.00%
+  1204 requests in 2.00s, 1.00MB read
+  Socket errors: connect 1, read 2, write 3, timeout 4
+  Non-2xx or 3xx responses: 5
+"""
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def expressions() -> list[str]:
+    """All PromQL that we wrote."""
+    panels = json.loads((DEPLOY / "grafana" / "content.json").read_text())["panels"]
+    found = [target["expr"] for panel in panels for target in panel["targets"]]
+    table = re.findall(
+        r"^\| (?:latency|traffic|errors|saturation|what).*", OPERATIONS.read_text(), re.M
+    )
+    return [*found, *table, (DEPLOY / "alerts.yml").read_text()]
+
+
+def test_every_metric_that_is_asked_for_is_one_of_the_service(tmp_path: Path) -> None:
+    nowhere = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
+    with running(nowhere, tmp_path) as service:
+        service.client.get("/home")
+        text = service.client.get("/metrics").text
+    named = {SUFFIXES.sub("", line.split()[2]) for line in text.splitlines() if "# TYPE" in line}
+    asked = {name for each in expressions() for name in re.findall(r"\bcontent_[a-z_]+", each)}
+    assert {SUFFIXES.sub("", each) for each in asked} - named == set()
+    assert len(asked) > 5
+
+
+def test_alerts_fire_when_they_should_and_on_no_ordinary_day() -> None:
+    command = [program("promtool"), "test", "rules", str(DEPLOY / "alerts.test.yml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_alert_is_explained_and_tested() -> None:
+    alerts = re.findall(r"- alert: (\w+)", (DEPLOY / "alerts.yml").read_text())
+    explained = OPERATIONS.read_text()
+    tested = (DEPLOY / "alerts.test.yml").read_text()
+    assert [each for each in alerts if not re.search(rf"\b{each}\b", explained)] == []
+    assert [each for each in alerts if len(re.findall(rf"\b{each}\b", tested)) < 2] == []
+
+
+def test_haproxy_takes_its_file() -> None:
+    command = [program("haproxy"), "-c", "-f", str(DEPLOY / "haproxy.cfg")]
+    done = subprocess.run(command, env={"MAXCONN": "100"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("files", [("stack.yml",), ("stack.yml", "stack.cluster.yml")])
+def test_stacks_are_clean(files: tuple[str, ...]) -> None:
+    flags = [part for each in files for part in ("-c", str(ROOT / each))]
+    docker = program("docker")
+    done = subprocess.run([docker, "stack", "config", *flags], capture_output=True, text=True)
+    if "unknown" in done.stderr or "is not a docker command" in done.stderr:
+        pytest.skip("this docker has no `stack config`")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"published:", done.stdout)) == 1  # the balancer's
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_images_are_pinned_by_version(name: str) -> None:
+    images = re.findall(r"image: (\S+)", (ROOT / name).read_text())
+    for image in images:
+        default = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", image)
+        assert default == "content:latest" or re.search(r":v?\d+\.\d+\.\d+", default), image
+    assert images
+
+
+def test_the_grace_is_longer_than_drain_and_end() -> None:
+    text = (ROOT / "stack.yml").read_text()
+    web = text[text.index("\n  web:") : text.index("\n  redis:")]
+    drain_s = float(re.findall(r'DRAIN_S: "(\d+)"', web)[0])
+    grace_s = float(re.findall(r"stop_grace_period: (\d+)s", web)[0])
+    assert grace_s > drain_s + 8
+
+
+def test_wrk_is_read_with_all_its_failures() -> None:
+    seen = Seen()
+    read(WRK, seen)
+    assert (seen.requests, seen.failed, seen.slowest_s) == (1204, 15, 1.25)
+
+
+def test_requirements_are_hashed_and_those_of_the_short_file() -> None:
+    short = re.findall(r"^([\w-]+==\S+)$", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    long = (ROOT / "requirements.txt").read_text()
+    pinned = re.findall(r"^([\w-]+==\S+) \\\n    --hash=sha256:", long, re.MULTILINE)
+    assert set(short) <= set(pinned)
+    assert len(pinned) == len(re.findall(r"^[\w-]+==", long, re.MULTILINE))

@@ -1,0 +1,90 @@
+"""The container's probe: healthy when and only when the service serves, at the address in force."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import healthcheck
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def answering(
+    line: bytes, host: str = "127.0.0.1", family: int = socket.AF_INET
+) -> Iterator[tuple[int, list[bytes]]]:
+    """A server of one answer; its port, and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server((host, 0), family=family) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(line + b"\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], asked
+        thread.join(10)
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", str(ROOT / "healthcheck.py"), *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True)
+
+
+def test_200_is_healthy_and_what_is_asked_has_a_host_and_no_credentials() -> None:
+    with answering(b"HTTP/1.1 200 OK") as (port, asked):
+        assert run(PORT=str(port), HOST="0.0.0.0", WRITE_TOKEN="secret").returncode == 0
+    assert asked[0].startswith(b"GET /healthz HTTP/1.1\r\nHost: ")
+    assert b"secret" not in asked[0]
+
+
+def test_503_is_unhealthy_and_says_so() -> None:
+    with answering(b"HTTP/1.1 503 Service Unavailable") as (port, asked):
+        done = run("/readyz", PORT=str(port))
+    assert done.returncode == 1
+    assert "503" in done.stderr
+    assert asked[0].startswith(b"GET /readyz ")
+
+
+def test_nobody_there_is_unhealthy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert run(PORT=str(port)).returncode == 1
+
+
+def test_silence_is_unhealthy_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healthcheck, "TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        assert "timed out" in healthcheck.why_not({"PORT": port}, "/healthz")
+
+
+def test_the_port_may_be_in_a_file(tmp_path: Path) -> None:
+    with answering(b"HTTP/1.1 200 OK") as (port, _):
+        (tmp_path / "port").write_text(f"{port}\n")
+        assert healthcheck.why_not({"PORT_FILE": str(tmp_path / "port")}, "/") == ""
+
+
+@pytest.mark.parametrize("environ", [{"PORT": "http"}, {"PORT_FILE": "/not/there"}])
+def test_a_port_that_is_none_is_unhealthy(environ: dict[str, str]) -> None:
+    assert "Error" in healthcheck.why_not(environ, "/")
+
+
+def test_a_service_on_ipv6_alone_is_found() -> None:
+    try:
+        serving = answering(b"HTTP/1.1 200 OK", "::1", socket.AF_INET6)
+        with serving as (port, _):
+            assert healthcheck.why_not({"HOST": "::", "PORT": str(port)}, "/") == ""
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
