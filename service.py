@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from starlette.applications import Starlette
 
 import server
@@ -102,6 +102,8 @@ def create_app(
     counts is its own, or ``shared`` with other workers."""
     config = config or Config.from_env(os.environ)
     registry = shared.registry if shared else CollectorRegistry()
+    if not shared:  # CPU and memory are of one process, and a scrape of several meets any of them
+        ProcessCollector(registry=registry)
     limit = _limit(config, registry)
     store = store or open_store(config, limit)
     metrics = RequestMetrics(registry, shared)

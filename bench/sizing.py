@@ -27,7 +27,7 @@ class Measured:
     store_us: float = 269.0
     node_us: float = 100.0  # of a Cassandra node, a read by key; 78-100
     redis_server_us: float = 10.0  # of Redis, a read in a batch; an estimate
-    balancer_us: float = 40.0  # of HAProxy, with keep-alive on both sides; see docs/operations.md
+    balancer_us: float = 30.0  # of HAProxy, keep-alive on both sides; 29 in `make deploy-test`
     row_bytes: int = 800
     floor_bytes: int = 100 * MIB  # a replica without a near cache, an upper estimate
 

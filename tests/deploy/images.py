@@ -59,11 +59,10 @@ def make_root(engine: Engine) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [installed("debootstrap"), "--variant=minbase", SUITE, folder, MIRROR]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        packed = subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE)
-        importing = [installed("docker"), "--host", engine.socket, "import", "-", ROOT_IMAGE]
-        subprocess.run(importing, stdin=packed.stdout, check=True, stdout=subprocess.DEVNULL)
-        if packed.wait():
-            raise RuntimeError("tar failed")
+        archive = Path(folder) / "deploy-root.tar"
+        packing = ["tar", "-C", folder, f"--exclude=./{archive.name}", "-cf", str(archive), "."]
+        subprocess.run(packing, check=True)
+        engine("import", str(archive), ROOT_IMAGE)
 
 
 def make_base(engine: Engine, name: str) -> str:
