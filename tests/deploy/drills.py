@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench.spawn import ServerError
@@ -32,8 +32,11 @@ class Row(NamedTuple):
     holds: bool
 
 
-def rows(site: Site) -> Iterator[Row]:
-    for drill in DRILLS:
+Drill = Callable[[Site], Iterator[Row]]
+
+
+def rows(site: Site, drills: Sequence[Drill]) -> Iterator[Row]:
+    for drill in drills:
         try:
             yield from drill(site)
         except (ServerError, AssertionError) as error:
@@ -222,7 +225,7 @@ def metrics(site: Site) -> Iterator[Row]:
 
 EXPRESSION = r'"expr": "((?:[^"\\]|\\.)*)"'
 
-DRILLS: tuple[Callable[[Site], Iterator[Row]], ...] = (
+DRILLS: Sequence[Drill] = (
     serving,
     image,
     reach,

@@ -20,7 +20,7 @@ from bench.spawn import ServerError
 from bench.targets import installed
 
 GATEWAY = "docker_gwbridge"
-VOLUMES = ("content_cassandra", "content_prometheus")
+VOLUMES = [f"content_{each}" for each in ("cassandra", "cassandra2", "cassandra3", "prometheus")]
 LOOPBACK = "com.docker.network.bridge.host_binding_ipv4=127.0.0.1"
 
 

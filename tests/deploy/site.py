@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.processes import free_ports
@@ -26,10 +26,13 @@ CATALOGUE_ROWS = 8_786
 
 
 class Site:
-    """One deployed stack; ``variables`` are those of stack.yml that this machine needs."""
+    """One deployed stack; ``variables`` are those of its files that this machine needs."""
 
-    def __init__(self, engine: Engine, images: Mapping[str, str]) -> None:
+    def __init__(
+        self, engine: Engine, images: Mapping[str, str], files: Sequence[str] = ("stack.yml",)
+    ) -> None:
         self.engine = engine
+        self.files = files
         (self.port,) = free_ports(1)
         self.variables = {
             **images,
@@ -41,6 +44,7 @@ class Site:
             "WEB_START_PERIOD": "20s",
             "GRAFANA_REPLICAS": "0",  # it is no package of Debian's
             "CASSANDRA_HEAP": "768M",
+            **{f"CASSANDRA_{each}": "node.role==manager" for each in (1, 2, 3)},
         }
 
     @property
@@ -51,10 +55,12 @@ class Site:
         """To the catalogue being served; seconds that it took."""
         for name, text in SECRETS.items():
             self.engine("secret", "create", f"{STACK}_{name}", "-", input=text.encode())
-        flags = ["--resolve-image", "never", "-c", str(ROOT / "stack.yml")]
-        self.engine("stack", "deploy", *flags, STACK, variables=self.variables)
+        files = [part for each in self.files for part in ("-c", str(ROOT / each))]
+        self.engine(
+            "stack", "deploy", "--resolve-image", "never", *files, STACK, variables=self.variables
+        )
         began = time.monotonic()
-        until("the catalogue is served", self.serves_all, 600)
+        until("the catalogue is served", self.serves_all, 900)
         until("three replicas are healthy", lambda: self.healthy("web") == 3, 120)
         return time.monotonic() - began
 

@@ -6,17 +6,16 @@ nowhere else. The table is kept in docs/deploy-test.md.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from bench.spawn import ServerError
 from bench.targets import ROOT, installed
-from tests.deploy import drills, images
+from tests.deploy import cluster, drills, images
 from tests.deploy.engine import Engine
 from tests.deploy.site import STACK, Site
 
@@ -49,30 +48,50 @@ def missing() -> str:
     return ""
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with Engine(FOLDER) as engine:
-        made = images.make_all(engine)
-        engine.swarm()
-        try:
-            yield Site(engine, made)
-        finally:
-            with suppress(ServerError):
-                engine("stack", "rm", STACK)
-                engine("swarm", "leave", "--force")
+CLUSTER = """
+## The ring: `-c stack.yml -c stack.cluster.yml`
+
+All on the one node, which has the three labels' constraints by variables.
+
+| what | must hold | seen | |
+|---|---|---|---|
+"""
+
+
+@contextmanager
+def swarming(engine: Engine) -> Iterator[None]:
+    """A Swarm for as long as the block lasts, and nothing of a former one."""
+    engine.swarm()
+    try:
+        yield
+    finally:
+        with suppress(ServerError):
+            engine("stack", "rm", STACK)
+            engine("swarm", "leave", "--force")
+
+
+def table(rows: Iterator[drills.Row], lines: list[str]) -> list[drills.Row]:
+    """Prints the rows as they come; those that do not hold."""
+    broken = []
+    for row in rows:
+        word = "holds" if row.holds else "BROKEN"
+        lines.append(f"| {row.what} | {row.must} | {row.seen} | {word} |\n")
+        print(lines[-1], end="", flush=True)
+        broken += [] if row.holds else [row]
+    return broken
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.timeout(5_400)
-def test_the_site_holds(site: Site) -> None:
-    logging.basicConfig(level=logging.INFO)
-    seen = []
-    lines = HEAD
-    for row in drills.rows(site):
-        seen.append(row)
-        line = f"| {row.what} | {row.must} | {row.seen} | {'holds' if row.holds else 'BROKEN'} |\n"
-        print(line, end="", flush=True)
-        lines += line
-    TABLE.parent.mkdir(exist_ok=True)
-    TABLE.write_text(lines)
-    assert [row for row in seen if not row.holds] == []
+def test_the_site_holds() -> None:
+    lines = [HEAD]
+    with Engine(FOLDER) as engine:
+        made = images.make_all(engine)
+        with swarming(engine):
+            broken = table(drills.rows(Site(engine, made), drills.DRILLS), lines)
+        lines.append(CLUSTER)
+        with swarming(engine):
+            site = Site(engine, made, ("stack.yml", "stack.cluster.yml"))
+            broken += table(drills.rows(site, cluster.DRILLS), lines)
+    TABLE.write_text("".join(lines))
+    assert broken == []
