@@ -137,10 +137,14 @@ class Unavailable(ServiceError):
 
 
 class Shed(Unavailable):
-    """Refused at once, so that others are answered in time. Counted, but not logged: under an
-    overload there are thousands a second."""
+    """Refused, so that others are answered in time. Counted, but not logged: under an overload
+    there are thousands a second. ``was_urgent``: it was a click that waited in vain."""
 
     message = "Too much is asked at the moment; try again"
+
+    def __init__(self, was_urgent: bool = True):
+        super().__init__()
+        self.was_urgent = was_urgent
 
 
 class Late(ServiceError):

@@ -23,7 +23,7 @@ T = TypeVar("T")
 TRIES = 20
 PAUSE_S = 0.05
 CLOSE_S = 2.0
-GIVE_UP_S = 3_600.0  # a value lives no longer than that in Redis
+GIVE_UP_S = 90_000.0  # by default a value lives no longer than that in Redis
 
 
 class Fence:

@@ -11,6 +11,8 @@ from cache.reads import PATIENCE_S
 from cache.singleflight import Flight, SingleFlight
 
 FRESH_S, MAX_S = 5.0, 10.0
+FORGOTTEN_PATIENCE_S = 0.5
+"""After a write here; beyond that the store is in trouble, and an old list better than none."""
 
 
 class Genres:
@@ -35,7 +37,7 @@ class Genres:
             self._refresh = asyncio.create_task(self._flight.do("", self._load))
             self._refresh.add_done_callback(_seen)
         if age_s > MAX_S and self._refresh is not None:
-            patience_s = None if age_s == float("inf") else PATIENCE_S
+            patience_s = FORGOTTEN_PATIENCE_S if age_s == float("inf") else PATIENCE_S
             await asyncio.wait([self._refresh], timeout=patience_s)
         return self._names
 

@@ -76,13 +76,14 @@ class Reads:
 
     async def loaded(self, key: str, load: Load) -> Answer:
         """The entry, loaded: for callers that found nothing ``cached``. Absence raises NotFound."""
-        joins = key in self._flights
-        try:
-            answer, joined = await self._fly(key, load)
-        except Shed:
-            if not (joins and urgent.get()):
-                raise
-            answer, joined = await self._fly(key, load)  # it was a hover's that was shed
+        while True:
+            try:
+                answer, joined = await self._fly(key, load)
+                break
+            except Shed as shed:
+                if shed.was_urgent or not urgent.get():
+                    raise
+                # it was a hover's load that was shed, which a click does not share
         if answer.entry.status == 404:
             raise NotFound()
         return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
@@ -112,7 +113,7 @@ class Reads:
         try:
             return Answer(await self._fetch(key, load, lease, flight), "store")
         except BaseException as error:
-            if self._redis is not None and lease is not None and lease.granted:
+            if self._redis is not None and lease is not None:
                 self._redis.release(key, lease)  # others need not wait for what is not coming
             found = None
             if isinstance(error, Late | Unavailable) and flight.current:

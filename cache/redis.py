@@ -24,7 +24,7 @@ from cache.handshake import Session
 from cache.leases import Intent, Lease
 from cache.link import Identity, Link, Place
 from cache.redis_metrics import RedisMetrics
-from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, SETTLE
+from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE
 from errors import Unavailable
 
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"
@@ -118,15 +118,20 @@ class RedisRows:
         """The value, or a lease on it; None when Redis is away or late: load and do not fill.
         ``replace``: a lease to put another value in the place of one that is there."""
         token, epoch = next(self._tokens), self._session.run
+        asked: asyncio.Future[Entry | Lease | None]
 
         def parse(reply: Reply) -> Entry | Lease | None:
             if isinstance(reply, bytes):
                 return self._parse(key, reply)
-            return Lease(token, epoch, reply == GRANTED, reply == HELD)
+            lease = Lease(token, epoch, reply == GRANTED, reply == HELD)
+            if asked.done():  # nobody waits for it any more, and others would wait for its fill
+                self.release(key, lease)
+            return lease
 
         args = (token, self._lease_ms, int(replace))
         deadline_s = deadline_s or self._deadline_s
-        return await self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
+        asked = self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
+        return await asked
 
     async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
         """Whether it is known to be stored; one that is late may be stored all the same. Not an
@@ -145,9 +150,10 @@ class RedisRows:
         return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
     def release(self, key: str, lease: Lease) -> None:
-        """Gives a granted lease back, unfilled; at worst another's, who then does not fill."""
-        if lease.epoch == self._session.run:
-            self._settle([key], lease.token, self._deadline_s, bool)
+        """Gives a granted lease back, unfilled."""
+        if lease.granted and lease.epoch == self._session.run:
+            keys = self._keys([key])[:2]
+            self._calls.start(RELEASE, keys, (lease.token,), self._deadline_s, bool)
 
     async def intend(self, keys: Sequence[str]) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until

@@ -97,6 +97,15 @@ return 1
 )
 """keys: value, lease; args: token, packed, ttl_ms. 1: stored."""
 
+# The lease alone, and only one's own: the value may be another's by now, who came after it expired.
+RELEASE = Script(
+    """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[2])
+"""
+)
+"""keys: value, lease; args: token. 1: given back."""
+
 # From here on until the intent is lifted or expires, nothing is filled; what was there is gone. The
 # set outlives its longest intent, and no token stays in it for longer than the next intent. As its
 # first command needs no memory, a Redis that is full (maxmemory) refuses fills, but no write.

@@ -1,8 +1,8 @@
-"""The border to Cassandra: the session's life, prepared statements, and every driver error as ours.
+"""The border to Cassandra: the session's life, prepared statements, and every read in its turn.
 
-Nothing else imports acsylla. A session is made in the background and never cancelled (cancelling
-its creation deadlocks the process), so the service starts before Cassandra does and comes to life
-when Cassandra does. Requests fail at once while it is known to be away.
+Behind this nothing knows the driver. A session is made in the background and never cancelled
+(cancelling its creation deadlocks the process), so the service starts before Cassandra does and
+comes to life when Cassandra does. Requests fail at once while it is known to be away.
 """
 
 from __future__ import annotations
@@ -10,64 +10,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import acsylla
-from acsylla import errors as driver
 
 from config import Config
 from db import schema
-from db.cassandra_errors import AWAY, LATE
+from db.cassandra_cluster import DDL_TIMEOUT_S, make_cluster
+from db.cassandra_errors import AGAIN, AWAY_MESSAGE, translate
 from db.health import Health
 from db.limit import Limit
 from db.store import State
-from errors import Late, ServiceError, Unavailable
+from errors import Late, Shed, Unavailable
 from priority import urgent
 
-CONNECT_TIMEOUT_S = 3.0
 RETRY_S = 0.5
 WATCH_S, WATCH_DOWN_S = 1.0, 0.1
 RENEW_S = 5.0
 """Down for so long, and a new session is made, which looks up names anew: the driver's own asks but
 for the addresses that it knew, and a container comes back with another one."""
-DDL_TIMEOUT_S = 20.0
 AGAIN_S = 0.03
 LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
 FIRST_TRY = 0.6
 """In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
-AWAY_MESSAGE = "The store is away; try again"
 PAGE = 500
 SAMPLE_ROWS = 100  # reading more says little of how the store does
 PROBE = "SELECT key FROM system.local"
 UNSET: Any = object()
 """Bound to a column, leaves it alone; None would write a tombstone."""
-
-_AGAIN = (
-    driver.CassErrorLibRequestTimedOut,
-    driver.CassErrorLibWriteError,
-    driver.CassErrorServerReadFailure,
-)
-"""Reads are tried again after these, which the driver does not do: a connection broke under the
-request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
-are no help: where no other host is left, the request never ends, not even by its timeout.)"""
-MEANINGS: dict[type[BaseException], type[ServiceError]] = {
-    **{getattr(driver, name): Unavailable for name in AWAY},
-    **{getattr(driver, name): Late for name in LATE},
-}
-"""Driver errors that outside conditions cause. All others are mistakes of ours: a plain 500."""
-
-
-def translate(error: Exception) -> Exception:
-    """Our error for one of the driver's; the driver's own text goes to the log, not to callers."""
-    if type(error) is RuntimeError:  # what a closed session raises
-        return Unavailable("The store is closed")
-    meaning = MEANINGS.get(type(error))
-    if meaning is Unavailable:
-        return Unavailable(AWAY_MESSAGE)
-    if meaning is Late:
-        return Late("The store did not answer in time")
-    return error
 
 
 class Cassandra:
@@ -125,9 +95,15 @@ class Cassandra:
         left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
         if not in_turn:
             return await self._run(statement, left_s, read=read)
+        asked = time.monotonic()
         await self.limit.enter(urgent.get())
         began, took_s = time.monotonic(), None
         try:
+            if self.health.is_down:  # since it came
+                raise Unavailable(AWAY_MESSAGE)
+            left_s = min(left_s, asked + self._config.read_deadline_s - began)
+            if left_s < LEAST_S:
+                raise Shed(urgent.get())
             result = await self._run(statement, left_s, read=True)
             self.health.late = 0
             if result.count() <= SAMPLE_ROWS:
@@ -151,7 +127,8 @@ class Cassandra:
 
     async def _run(self, statement: Any, left_s: float, *, read: bool) -> Any:
         session = self._session
-        assert session is not None  # else it could not have been bound
+        if session is None:
+            raise Unavailable("The store is closed")
         if read:
             statement.set_is_idempotent(True)
         loop = asyncio.get_running_loop()
@@ -164,7 +141,7 @@ class Cassandra:
                 return await session.execute(statement)
             except Exception as error:
                 left_s = end - loop.time() - AGAIN_S
-                if not read or left_s < LEAST_S or not isinstance(error, _AGAIN):
+                if not read or left_s < LEAST_S or not isinstance(error, AGAIN):
                     raise translate(error) from error
             share = 1.0
             await asyncio.sleep(AGAIN_S)
@@ -238,34 +215,8 @@ class Cassandra:
         """One for each data centre: each has descriptors that it never gives back."""
         cluster = self._clusters.get(datacenter)
         if cluster is None:
-            cluster = self._clusters[datacenter] = self._make_cluster(datacenter)
+            cluster = self._clusters[datacenter] = make_cluster(self._config, datacenter)
         return cluster
-
-    def _make_cluster(self, datacenter: str | None) -> acsylla.Cluster:
-        config = self._config
-        return acsylla.create_cluster(
-            list(config.cassandra_host),
-            port=config.cassandra_port,
-            username=config.cassandra_username,
-            password=config.cassandra_password,
-            ssl_enabled=config.cassandra_ca is not None,
-            ssl_trusted_cert=config.cassandra_ca and Path(config.cassandra_ca).read_text(),
-            ssl_verify_flags=acsylla.SSLVerifyFlags.PEER_CERT,  # nodes are known by address only
-            connect_timeout=CONNECT_TIMEOUT_S,
-            request_timeout=config.store_deadline_s if datacenter else DDL_TIMEOUT_S,
-            consistency=acsylla.Consistency.LOCAL_QUORUM,
-            serial_consistency=acsylla.Consistency.LOCAL_SERIAL,
-            load_balance_round_robin=datacenter is None,
-            load_balance_dc_aware=datacenter,
-            core_connections_per_host=2,  # with one, a dropped connection fails every query for 2 s
-            exponential_reconnect_base_delay_ms=100,
-            exponential_reconnect_max_delay_ms=500,
-            heartbeat_interval_sec=1,  # a silent server is noticed by nothing else
-            idle_timeout_sec=3,
-            use_schema=datacenter is not None,
-            application_name="content",
-            log_level="critical",  # it calls a missing ScyllaDB feature an error, per connection
-        )
 
     async def _watch(self) -> None:
         """Asks time and again whether the cluster answers, so that the state needs no traffic."""
@@ -273,10 +224,11 @@ class Cassandra:
         seen = loop.time()
         while not self._closing.is_set():
             try:
-                await self._run(self._bind(PROBE), self._config.store_deadline_s, read=True)
+                async with asyncio.timeout(2 * self._config.store_deadline_s):
+                    await self._run(self._bind(PROBE), self._config.store_deadline_s, read=True)
                 self.health.answered()
                 seen = loop.time()
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001 - who else would see that it is up again?
                 self.health.failed(error)
                 if loop.time() - seen > RENEW_S:
                     await self._renew()

@@ -1,9 +1,12 @@
-"""The driver's names for what outside conditions cause, sorted by what they mean for a caller.
-
-Names alone: ``db/cassandra.py``, which knows the driver, makes its table of them.
-"""
+"""The driver's errors, by what they mean for a caller; every one crosses the border as ours."""
 
 from __future__ import annotations
+
+from acsylla import errors as driver
+
+from errors import Late, ServiceError, Unavailable
+
+AWAY_MESSAGE = "The store is away; try again"
 
 AWAY = (
     "CassErrorLibHostResolution",
@@ -43,3 +46,28 @@ LATE = (
     "CassErrorServerWriteTimeout",
 )
 """Sent, and perhaps done: a write that ends like this has an unknown outcome."""
+AGAIN = (
+    driver.CassErrorLibRequestTimedOut,
+    driver.CassErrorLibWriteError,
+    driver.CassErrorServerReadFailure,
+)
+"""Reads are tried again after these, which the driver does not do: a connection broke under the
+request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
+are no help: where no other host is left, the request never ends, not even by its timeout.)"""
+MEANINGS: dict[type[BaseException], type[ServiceError]] = {
+    **{getattr(driver, name): Unavailable for name in AWAY},
+    **{getattr(driver, name): Late for name in LATE},
+}
+"""Driver errors that outside conditions cause. All others are mistakes of ours: a plain 500."""
+
+
+def translate(error: Exception) -> Exception:
+    """Our error for one of the driver's; the driver's own text goes to the log, not to callers."""
+    if type(error) is RuntimeError:  # what a closed session raises
+        return Unavailable("The store is closed")
+    meaning = MEANINGS.get(type(error))
+    if meaning is Unavailable:
+        return Unavailable(AWAY_MESSAGE)
+    if meaning is Late:
+        return Late("The store did not answer in time")
+    return error

@@ -40,8 +40,6 @@ T = TypeVar("T")
 ATTEMPTS = 5
 CLOSE_S = 3.0
 LONG_READ_S = 5.0
-GENRES_FRESH_S = 5.0
-GENRES_MAX_S = 10.0
 LOADER_AGE_US = 86_400_000_000
 TOKENS = -(2**63), 2**63 - 1
 
@@ -55,9 +53,6 @@ class CassandraStore:
         self._cassandra = Cassandra(config, STATEMENTS, limit)
         self._writes = Writes(self._cassandra)
         self._keyspace = config.cassandra_keyspace
-        self._genres: list[str] = []
-        self._genres_at = float("-inf")
-        self._reading: asyncio.Task[list[str]] | None = None
 
     async def open(self) -> None:
         await self._cassandra.open()
@@ -87,22 +82,8 @@ class CassandraStore:
         return ids
 
     async def genres(self) -> list[str]:
-        age_s = time.monotonic() - self._genres_at
-        if age_s > GENRES_FRESH_S and self._reading is None:
-            self._reading = self._writes.spawn(self._read_genres())
-        if age_s > GENRES_MAX_S and self._reading is not None:
-            return await asyncio.shield(self._reading)
-        return self._genres
-
-    async def _read_genres(self) -> list[str]:
-        started = time.monotonic()
-        try:
-            result = await self._cassandra.execute(GENRES, read=True, timeout_s=LONG_READ_S)
-            self._genres = sorted(row.column_value_by_index(0) for row in result.all())
-            self._genres_at = started
-            return self._genres
-        finally:
-            self._reading = None
+        result = await self._cassandra.execute(GENRES, read=True, timeout_s=LONG_READ_S)
+        return sorted(row.column_value_by_index(0) for row in result.all())
 
     async def random_id(self) -> str:
         ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self._ids(FIRST, 1)
@@ -130,11 +111,7 @@ class CassandraStore:
 
     async def _whole(self, write: Coroutine[Any, Any, T]) -> T:
         """A caller that is cancelled between the row and its lists leaves both written."""
-        task = self._writes.spawn(write)
-        try:
-            return await asyncio.shield(task)
-        finally:
-            self._genres_at = float("-inf")  # the worker that wrote sees its write at once
+        return await asyncio.shield(self._writes.spawn(write))
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         version = next_version()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from db.store import State
-from errors import Late, ServiceError
+from errors import Late
 
 logger = logging.getLogger("content")
 
@@ -27,11 +27,11 @@ class Health:
         self.late = 0
         self.turn("up", "")
 
-    def failed(self, error: ServiceError) -> None:
+    def failed(self, error: Exception) -> None:
         """One late answer is a busy moment; two are an outage, if nobody was answered between."""
-        self.late = self.late + 1 if isinstance(error, Late) else 2
+        self.late = self.late + 1 if isinstance(error, Late | TimeoutError) else 2
         if self.late > 1:
-            self.turn("down", error.message)
+            self.turn("down", str(error) or type(error).__name__)
 
     def turn(self, state: State, reason: str) -> None:
         if (state, reason) != self.state:

@@ -80,31 +80,30 @@ class Limit:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._give_back()  # the turn came in the moment in which it was given up
+                self.leave(None)  # the turn came in the moment in which it was given up
             else:
                 with suppress(ValueError):  # passed over already
                     queue.remove(place)
             if isinstance(error, TimeoutError):
-                raise Shed() from None
+                raise Shed(is_urgent) from None
             raise
 
     def leave(self, seconds: float | None) -> None:
         """``seconds``: how long the store took; None: it was not asked, or said nothing."""
-        self._give_back()
-        if seconds is None:
-            return
-        self._sum_s += seconds
-        self._reads += 1
-        if self._reads >= WINDOW_READS and self._clock() - self._began >= WINDOW_S:
-            self._adapt(self._sum_s / self._reads)
+        self.in_flight -= 1
+        if seconds is not None:
+            self._sum_s += seconds
+            self._reads += 1
+            if self._reads >= WINDOW_READS and self._clock() - self._began >= WINDOW_S:
+                self._adapt(self._sum_s / self._reads)
+        self._call_in()  # last: a turn more is for who waits, not for who comes next
 
     def _admit(self) -> None:
         self.in_flight += 1
         if self.in_flight > self._most:
             self._most = self.in_flight
 
-    def _give_back(self) -> None:
-        self.in_flight -= 1
+    def _call_in(self) -> None:
         while self.in_flight < int(self.limit) and (self._clicks or self._hovers):
             queue = self._clicks or self._hovers
             stands = self._clock() - queue[0][0] > STANDING_S

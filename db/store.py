@@ -69,7 +69,7 @@ class VideoStore(Protocol):
         that ``is_genre`` lets pass."""
 
     async def genres(self) -> list[str]:
-        """Every genre that has rows, sorted; may lag writes by up to 10 s."""
+        """Every genre that has rows, sorted; read for whoever asks, who should not ask often."""
 
     async def random_id(self) -> str:
         """Any id; NotFound when the store is empty."""

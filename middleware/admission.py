@@ -35,12 +35,14 @@ def admission(
 
     async def admission(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         may_shed = ctx.method in ("GET", "HEAD") and ctx.scope["path"] not in probes
-        if may_shed and is_hover(ctx.header(b"priority"), ctx.header(b"sec-purpose")):
+        may_wait = may_shed and is_hover(ctx.header(b"priority"), ctx.header(b"sec-purpose"))
+        # always: a pipelined request is begun by the one before it, and inherits what that set
+        urgent.set(not may_wait)
+        if may_wait:
             waited_s = asyncio.get_running_loop().time() - arrived(ctx.scope)
             if waited_s > LAG_S or is_congested():
                 hovers.inc()
                 raise Shed()
-            urgent.set(False)
         try:
             await next()
         except Shed:

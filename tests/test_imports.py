@@ -28,7 +28,7 @@ MAY_IMPORT = {
 WORKSHOP = {"bench", "tests"}
 DRIVERS = {
     "acsylla": {
-        "db/cassandra.py",
+        "db/cassandra",
         "db/roles.py",
         "bench/peers/floor.py",
         "tests/db/test_cassandra.py",

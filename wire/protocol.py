@@ -32,7 +32,7 @@ class Protocol(StrictProtocol):
         self._held = b""
 
     def data_received(self, data: bytes) -> None:
-        if self._lane is None:
+        if self._lane is None or self._refused:
             super().data_received(data)
             return
         if self._asked:  # one request at a time goes through the lane

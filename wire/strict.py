@@ -71,6 +71,8 @@ class StrictProtocol(TurnsProtocol):
         self._metrics.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # the rest of what was refused: taken, it would be done after all
         self._begun = 0
         super().data_received(data)
         if not self._between:
@@ -160,6 +162,9 @@ class StrictProtocol(TurnsProtocol):
         if self._is_answering():
             self.transport.close()
             return
+        if not self._is_idle():
+            self.cycle.disconnected = True  # its handler may be at it: it waits and says no more
+            self.cycle.message_event.set()
         self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
         if self._refusal == HTTPStatus.SERVICE_UNAVAILABLE:
             self.transport.close()

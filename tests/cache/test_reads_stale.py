@@ -15,6 +15,7 @@ from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from cache.reads import Answer
 from db.version import new_id
+from db.video import Row
 from errors import Late, NotFound, Shed, Unavailable
 from priority import urgent
 from tests.cache.redis_world import command, until
@@ -229,7 +230,7 @@ async def test_without_redis_a_write_takes_the_stale_row_away(alone: Replica) ->
 async def test_a_click_that_joined_a_hover_is_not_shed_with_it(alone: Replica) -> None:
     video_id = await alone.create()
     trap = alone.store.has_read["video"].trap()
-    alone.store.failures["video"] = Shed()
+    alone.store.failures["video"] = Shed(was_urgent=False)
 
     async def ask(is_urgent: bool) -> Answer:
         urgent.set(is_urgent)
@@ -252,6 +253,30 @@ async def test_a_click_that_joined_a_hover_is_not_shed_with_it(alone: Replica) -
     assert alone.store.calls["video"] == 3
 
 
+async def test_a_click_may_join_one_hover_after_another(alone: Replica) -> None:
+    """One that comes between the end of a load and the click's next step begins another."""
+    video_id = await alone.create()
+    first, second = [alone.store.has_read["video"].trap() for _ in range(2)]
+    alone.store.failures["video"] = Shed(was_urgent=False)
+
+    async def ask(is_urgent: bool) -> Answer:
+        urgent.set(is_urgent)
+        return await alone.read(video_id)
+
+    hovers = [asyncio.create_task(ask(is_urgent=False))]
+    await first.reached()
+    click = asyncio.create_task(ask(is_urgent=True))
+    await asyncio.sleep(0)
+    first.release()
+    hovers.append(asyncio.create_task(ask(is_urgent=False)))
+    await second.reached()
+    await asyncio.sleep(0.01)
+    alone.store.failures.clear()
+    second.release()
+    done = await asyncio.gather(click, *hovers, return_exceptions=True)
+    assert [type(each) for each in done] == [Answer, Shed, Shed]
+
+
 async def test_while_the_store_is_away_a_redis_that_is_late_is_waited_for(
     redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -272,3 +297,32 @@ async def test_while_the_store_is_away_a_redis_that_is_late_is_waited_for(
             with pytest.raises(Unavailable):
                 await here.read(unknown)
             await until(lambda: not here.kept(redis, "l", row_key(unknown)))
+
+
+async def test_a_refresh_goes_behind_those_who_have_nothing_yet(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, _ = pair
+    seen: list[bool] = []
+    video_id = await stale_row(redis, here)
+    read = here.store.video
+
+    async def video(video_id: str) -> Row:
+        seen.append(urgent.get())
+        return await read(video_id)
+
+    here.store.video = video  # type: ignore[method-assign]
+    assert (await here.read(video_id)).layer == "store"
+    assert (await here.read(await here.create())).layer == "store"
+    assert seen == [False, True]
+
+
+async def test_an_absence_that_has_expired_is_no_last_resort(alone: Replica) -> None:
+    absent = new_id()
+    assert await alone.is_absent(absent)
+    kept = alone.near.get(row_key(absent))
+    assert kept is not None
+    kept.expires_at = time.monotonic() - 1.0
+    alone.store.failures["video"] = Unavailable("away")
+    with pytest.raises(Unavailable):
+        await alone.read(absent)

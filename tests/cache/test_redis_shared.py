@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from pathlib import Path
 
 import pytest
 
+from bench.proxy import Proxy
 from bench.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Lease
@@ -25,6 +27,7 @@ from tests.cache.redis_world import (
     reconnected,
     restart,
     until,
+    url_of,
 )
 
 
@@ -176,3 +179,34 @@ async def test_a_store_that_cannot_be_told_yet_is_asked_again(
     command(redis, "CLIENT", "KILL", "TYPE", "normal")
     await reconnected(rows, rows._link.attempts)
     assert asked == 2
+
+
+async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    """A load that failed late: its lease has expired, another one's has not, or is filled."""
+    here, there = await open_rows(redis, lease_s=0.05), await open_rows(redis)
+    failed = await granted(here, "k")
+    await asyncio.sleep(0.1)
+    lease = await granted(there, "k")
+    here.release("k", failed)
+    held = await here.lease("k")
+    assert isinstance(held, Lease)
+    assert held.held
+    here.release("k", held)
+    await here.get("k")  # behind both on the wire
+    assert await there.fill("k", lease, entry(), 60)
+    here.release("k", failed)
+    assert isinstance(await here.get("k"), Entry)
+
+
+async def test_a_lease_that_comes_too_late_is_given_back(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    with Proxy(redis.host, redis.port) as line:
+        slow, fast = await open_rows(url_of(line), deadline_s=0.02), await open_rows(redis)
+        line.delay(0.04, 0.04)
+        assert await slow.lease("k") is None
+        await until(lambda: calls(redis)["set"] > 0)  # it was granted, behind its asker's back
+        await until(lambda: command(redis, "KEYS", "*:l:k") == [], within_s=1.0)
+        await granted(fast, "k")

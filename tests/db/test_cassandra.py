@@ -14,7 +14,8 @@ import pytest
 from acsylla import errors as driver
 
 from bench.servers import CassandraNode
-from db.cassandra import MEANINGS, Cassandra, translate
+from db.cassandra import Cassandra
+from db.cassandra_errors import MEANINGS, translate
 from db.cassandra_store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes

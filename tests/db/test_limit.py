@@ -197,3 +197,18 @@ def test_what_never_reached_the_store_is_no_sample(clock: Clock) -> None:
         clock.now_s += WINDOW_S
         limit.leave(None)
     assert (limit.limit, limit._long_s) == (INITIAL, 0.0)
+
+
+async def test_a_turn_more_goes_to_who_waits_and_not_to_who_comes_next(clock: Clock) -> None:
+    limit = Limit(200, clock=clock)
+    await full(limit)
+    limit.limit = INITIAL + 0.9
+    clicks = [asyncio.create_task(limit.enter(is_urgent=True)) for _ in range(3)]
+    await asyncio.sleep(0)
+    clock.now_s += 1.5 * WINDOW_S
+    limit._reads = WINDOW_READS - 1  # the next to leave ends a window
+    limit.leave(0.001)
+    await asyncio.sleep(0)
+    assert int(limit.limit) == limit.in_flight == INITIAL + 1
+    assert [click.done() for click in clicks] == [True, True, False]
+    clicks[-1].cancel()

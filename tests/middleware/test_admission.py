@@ -87,6 +87,20 @@ async def test_what_waits_further_in_knows_how_urgent_it_is() -> None:
     assert seen == [False, True, True]
 
 
+async def test_a_click_that_a_hover_began_is_a_click() -> None:
+    """A pipelined request is made a task by the one before it, in whose context."""
+    seen: list[bool] = []
+
+    async def handler(ctx: Context) -> None:
+        seen.append(urgent.get())
+        ctx.answer("fine")
+
+    at = Overload(handler, congested=False)
+    for headers, method in ((HOVER, "GET"), (CLICK, "GET"), (HOVER, "GET"), (HOVER, "PATCH")):
+        await at.ask(headers, method=method)
+    assert seen == [False, True, False, True]
+
+
 async def test_what_is_refused_further_in_is_counted_and_nothing_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -139,3 +139,22 @@ async def test_what_comes_behind_an_answer_keeps_nothing_open(start: bytes, rest
         assert (await client.answer()).status == 200
         client.send(rest)
         assert 0.5 < await client.closed_after_s() < 5
+
+
+async def test_a_connection_is_not_idle_while_the_lane_asks_redis(
+    slow: tuple[int, str, str],
+) -> None:
+    port, near, _ = slow
+    async with connected(port) as client:
+        client.send(plain(near))
+        await client.answer()
+        protocol = Kept.made[-1]
+        protocol._unset_keepalive_if_required()
+        protocol._answered_s -= 100.0
+        protocol._asked = True
+        protocol.timeout_keep_alive_handler()
+        assert not protocol.transport.is_closing()
+        protocol._asked = False
+        protocol._unset_keepalive_if_required()
+        protocol.timeout_keep_alive_handler()
+        assert await client.rest() == b""

@@ -17,6 +17,7 @@ from config import Config
 from tests.http.wire import is_refusal, parse, request
 from tests.wire.in_process import BOUND_S, Client, Within, connected, echo, serving, until
 from wire.limits import SLOW_READER
+from wire.protocol import Protocol
 from wire.strict import StrictProtocol
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -185,3 +186,49 @@ async def test_bytes_behind_a_refused_body_are_not_refused_again() -> None:
         client.send(b"more")
         assert [answer.json()["path"] for answer in parse(await client.rest())] == ["/2"]
         assert app.refused("400") == 1
+
+
+@pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
+async def test_what_was_refused_is_not_done_when_its_rest_comes(
+    protocol: type[StrictProtocol], caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the connection lingers, so that its client can read the refusal."""
+    done = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        while message.get("more_body"):
+            message = await receive()
+        done.append(message["type"])
+        await echo(scope, receive, send)
+
+    app = Within(note, Config(arrival_s=0.2))
+    async with serving(app, protocol, lifespan="off") as port, connected(port) as client:
+        client.send(request("POST", "/1", body=b"whole")[:-1])
+        assert is_refusal(await client.answer(), 408)
+        client.send(b"e" + request("GET", "/2"))
+        assert await client.rest() == b""
+        await until(lambda: bool(done))
+        await asyncio.sleep(0.05)
+    assert done == ["http.disconnect"]
+    assert not caplog.records
+
+
+async def test_a_handler_that_is_at_what_is_refused_says_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.1)  # asks for no body
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+        done.append(scope["path"])
+
+    app = Within(answer, Config())
+    async with strict(app) as port, connected(port) as client:
+        client.send(request("GET", "/1", CHUNKED) + b"wrong\r\n")
+        assert is_refusal(await client.answer(), 400)
+        assert await client.rest() == b""
+        await until(lambda: bool(done))
+    assert not caplog.records

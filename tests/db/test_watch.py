@@ -1,0 +1,85 @@
+"""The watch on Cassandra goes on whatever a probe raises: it alone ends an outage."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from config import Config
+from db import cassandra
+from db.cassandra import PROBE, Cassandra
+from db.limit import Limit
+from errors import Unavailable
+from tests.db.samples import eventually
+
+
+class Unforeseen(Exception):
+    """An error of the driver's that has no meaning here."""
+
+
+class Statement:
+    def set_timeout(self, seconds: float) -> None: ...
+
+    def set_is_idempotent(self, value: bool) -> None: ...
+
+
+class Prepared:
+    def bind(self) -> Statement:
+        return Statement()
+
+
+class Session:
+    """Answers nothing, or fails."""
+
+    failure: Exception | None = None
+
+    async def execute(self, statement: Any) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def close(self) -> None: ...
+
+
+async def test_who_stands_in_line_when_it_goes_away_is_refused_at_once() -> None:
+    there: Any = Cassandra(Config(), (), Limit(1))
+    there._session, there._prepared = Session(), {PROBE: Prepared()}
+    await there.limit.enter(is_urgent=True)
+    waiting = asyncio.create_task(there.execute(PROBE, in_turn=True))
+    await asyncio.sleep(0)
+    there.health.failed(Unavailable())
+    there.limit.leave(None)
+    with pytest.raises(Unavailable):
+        await waiting
+    assert there.limit.in_flight == 0
+
+
+async def test_an_outage_ends_whatever_the_driver_said_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cassandra, "WATCH_S", 0.01)
+    there: Any = Cassandra(Config(), ())
+    session = Session()
+
+    async def connect() -> None:
+        there._session, there._prepared = session, {PROBE: Prepared()}
+
+    monkeypatch.setattr(there, "_connect", connect)
+
+    async def turned(state: str) -> bool:
+        return bool(there.state()[0] == state)
+
+    await there.open()
+    for failure in (
+        None,
+        RuntimeError(),
+        Unforeseen(),
+    ):
+        session.failure = failure
+        await eventually(lambda: turned("down" if session.failure else "up"))
+        await asyncio.sleep(0.15)  # a probe or more
+    assert there.state() == ("down", "Unforeseen")
+    session.failure = None
+    await eventually(lambda: turned("up"))
+    await there.close()
