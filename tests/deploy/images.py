@@ -24,7 +24,7 @@ log = logging.getLogger("deploy")
 
 HERE = Path(__file__).parent / "images"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
+SUITE = "bookworm"
 ROOT_IMAGE = "deploy-root"
 
 
@@ -57,7 +57,7 @@ def make_root(engine: Engine) -> None:
         return
     log.info("making a root file system from Debian's packages ...")
     with tempfile.TemporaryDirectory() as folder:
-        command = [installed("debootstrap"), "--variant=minbase", SUITE, folder, MIRROR]
+        command = [installed("debootstrap"), "--variant=minbase", SUITE, folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         archive = Path(folder) / "deploy-root.tar"
         packing = ["tar", "-C", folder, f"--exclude=./{archive.name}", "-cf", str(archive), "."]
