@@ -3,7 +3,7 @@ BIN := .venv/bin
 EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
 DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
-.PHONY: deploy-test drills image install run stack test
+.PHONY: bench bench-quick deploy-test drills image install run stack test
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
@@ -27,6 +27,12 @@ image:
 
 deploy-test: .venv/install
 	DEPLOY_TESTS=1 $(BIN)/python -m pytest tests/deploy -s --timeout 5400
+
+bench: .venv/install
+	$(BIN)/python -m bench.ladder
+
+bench-quick: .venv/install
+	$(BIN)/python -m bench.ladder --quick
 
 install: .venv/install
 

@@ -1,4 +1,4 @@
-"""HTTP servers to be measured, each one process tree on one core that the load does not share."""
+"""HTTP servers to be measured, each one process tree on the cores that it is given."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from bench.spawn import ServerError
 ROOT = Path(__file__).resolve().parent.parent
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
+Cores = int | str
+"""One, or several as taskset says it: ``0-1``."""
+
 
 class HttpServer(Server):
-    """A server on one core; ``cpu_s`` is what it and its children have used so far."""
+    """A server on its cores; ``cpu_s`` is what it and its children have used so far."""
 
-    def __init__(self, name: str, core: int, probe: str = "/", port: int | None = None) -> None:
+    def __init__(self, name: str, core: Cores, probe: str = "/", port: int | None = None) -> None:
         super().__init__("127.0.0.1", port or free_ports(1)[0], None)
         self.name = name
         self.core = core
@@ -44,13 +47,13 @@ class HttpServer(Server):
         return f"http://{self.host}:{self.port}"
 
     def cpu_s(self) -> float:
-        return sum(_cpu_s(pid) for pid in _family(self.pid))
+        return cpu_s_of(self)
 
 
 class Empty(HttpServer):
     """``bench/peers/empty.py``: ``raw`` or ``route``."""
 
-    def __init__(self, kind: str, core: int) -> None:
+    def __init__(self, kind: str, core: Cores) -> None:
         super().__init__(f"empty-{kind}", core, "/content/x")
         self.kind = kind
 
@@ -61,7 +64,7 @@ class Empty(HttpServer):
 class Floor(HttpServer):
     """``bench/peers/floor.py``; ``video_id`` is of a row that is there."""
 
-    def __init__(self, core: int, settings: Mapping[str, str], video_id: str) -> None:
+    def __init__(self, core: Cores, settings: Mapping[str, str], video_id: str) -> None:
         super().__init__("floor", core, f"/content/{video_id}")
         self.settings = settings
 
@@ -75,7 +78,7 @@ class Floor(HttpServer):
 class Service(HttpServer):
     """The service with the given settings."""
 
-    def __init__(self, name: str, core: int, settings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, core: Cores, settings: Mapping[str, str]) -> None:
         super().__init__(name, core, "/readyz")
         self.settings = settings
 
@@ -89,7 +92,7 @@ class Service(HttpServer):
 class Nginx(HttpServer):
     """nginx with ``proxy_cache`` in front of ``upstream``, one worker."""
 
-    def __init__(self, core: int, upstream: str) -> None:
+    def __init__(self, core: Cores, upstream: str) -> None:
         super().__init__("nginx", core, "/healthz")
         self.upstream = upstream
 
@@ -103,20 +106,40 @@ class Nginx(HttpServer):
 
 
 class Koa(HttpServer):
-    """``bench/peers/koa``, its packages installed when they are not there."""
+    """``bench/peers/koa``, its packages installed when they are not there: Redis hits at their
+    best, and with ``cassandra_port`` in the original's shape."""
 
-    def __init__(self, core: int, redis_port: int) -> None:
+    def __init__(self, core: Cores, redis_port: int, cassandra_port: int | None = None) -> None:
         super().__init__("koa", core, "/healthz")
-        self.redis_port = redis_port
+        self.ports = [str(port) for port in (redis_port, cassandra_port) if port]
 
     def program(self) -> Sequence[str]:
         node, npm = shutil.which("node"), shutil.which("npm")
         if node is None or npm is None:
             raise ServerError("node and npm are not installed")
         home = ROOT / "bench" / "peers" / "koa"
-        if not (home / "node_modules").exists():
-            subprocess.run([npm, "install", "--silent", "--no-package-lock"], cwd=home, check=True)
-        return [node, str(home / "server.js"), str(self.port), str(self.redis_port)]
+        if not (home / "node_modules" / "cassandra-driver").exists():
+            install = [npm, "install", "--silent", "--no-package-lock"]
+            if subprocess.run(install, cwd=home, check=False).returncode:
+                raise ServerError("npm could not install its packages")
+        return [node, str(home / "server.js"), str(self.port), *self.ports]
+
+
+class HAProxy(HttpServer):
+    """A balancer over ``replicas`` that goes by ``/readyz`` and retries nothing."""
+
+    def __init__(self, core: Cores, replicas: Sequence[HttpServer]) -> None:
+        super().__init__("haproxy", core, "/healthz")
+        self.replicas = replicas
+
+    def program(self) -> Sequence[str]:
+        haproxy = installed("haproxy")
+        text = (ROOT / "bench" / "peers" / "haproxy.cfg").read_text() % self.port
+        for number, each in enumerate(self.replicas):
+            text += f"  server web{number} {each.host}:{each.port}\n"
+        path = self.folder / "haproxy.cfg"
+        path.write_text(text)
+        return [haproxy, "-db", "-f", str(path)]
 
 
 def installed(program: str) -> str:
@@ -126,6 +149,11 @@ def installed(program: str) -> str:
     if found is None:
         raise ServerError(f"{program} is not installed")
     return found
+
+
+def cpu_s_of(server: Server) -> float:
+    """What it and its children have used so far."""
+    return sum(_cpu_s(pid) for pid in _family(server.pid))
 
 
 def _family(pid: int) -> list[int]:

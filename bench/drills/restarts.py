@@ -19,39 +19,9 @@ from bench.cost import IDS, LOAD_CORE, SERVER_CORE, fetch, wrk_command
 from bench.drills.world import World
 from bench.spawn import ServerError
 from bench.stack import load_catalogue
-from bench.targets import HttpServer, Service, installed
+from bench.targets import HAProxy, HttpServer, Service, installed
 
-CONF = """
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 30s
-  timeout server 10s
-  retries 0
-frontend all
-  bind 127.0.0.1:%d
-  default_backend web
-backend web
-  option httpchk GET /readyz
-  http-reuse always
-  default-server check inter 200ms fall 1 rise 2
-"""
 LONGEST_S = 600  # it is interrupted before
-LINE = "  server web%d 127.0.0.1:%d\n"
-
-
-class HAProxy(HttpServer):
-    """A balancer over ``replicas``."""
-
-    def __init__(self, replicas: Sequence[HttpServer]) -> None:
-        super().__init__("haproxy", LOAD_CORE, "/healthz")
-        self.replicas = replicas
-
-    def program(self) -> Sequence[str]:
-        lines = (LINE % (number, each.port) for number, each in enumerate(self.replicas))
-        path = self.folder / "haproxy.cfg"
-        path.write_text(CONF % self.port + "".join(lines))
-        return [installed("haproxy"), "-db", "-f", str(path)]
 
 
 def restart_each(replicas: Sequence[HttpServer], restarts: int) -> list[int]:
@@ -79,7 +49,7 @@ def run(world: World) -> None:
     settings = {"EMBEDDED_PATH": str(world.folder / "content.sqlite3"), "DRAIN_S": f"{drain_s:g}"}
     load_catalogue({**os.environ, **settings})
     pair = [Service(f"web{each}", SERVER_CORE, settings) for each in range(2)]
-    for server in (*pair, balancer := HAProxy(pair)):
+    for server in (*pair, balancer := HAProxy(LOAD_CORE, pair)):
         world.running.enter_context(server)
     ids = world.folder / "ids"
     ids.write_text("\n".join(fetch(f"{pair[0].url}/uuids?limit={IDS}")["data"]) + "\n")

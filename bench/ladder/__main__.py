@@ -1,0 +1,183 @@
+"""`make bench`: what every layer buys, measured on this machine.
+
+    python -m bench.ladder [--quick] [--rate 400] [--only NAME ...] [--folder DIR]
+
+Each rung gets the same activity at a rate that the weakest bears (latency from the time due), and
+then as much as it takes (wrk). What needs a program that is not there is left out, and said. The
+figures go to ladder.json, report.html and ladder.svg. Status 1: an answer was wrong, or
+one in a hundred failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import server
+from bench.activity import Behaviour
+from bench.ladder.machine import machine, versions
+from bench.ladder.measure import Load, fill, limit, open_loop, write_sample
+from bench.ladder.peak import peak
+from bench.ladder.prices import ASSUMED, priced
+from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
+from bench.processes import interruptible
+from bench.report import write_report
+from bench.report.table import table
+from bench.spawn import ServerError
+from bench.targets import ROOT, installed
+
+RESULTS = ROOT / "bench" / "results"
+PAGE = 10_000
+MAY_FAIL = 0.01
+
+
+class Plan(NamedTuple):
+    """Seconds and rates of a run. ``jvm_s``: a JVM reads at half its cost after some 60,000 reads;
+    before, the rungs without a cache would pay for that."""
+
+    rate_s: float
+    warm_s: float
+    open_s: float
+    limit_s: int
+    jvm_s: int
+    peaks_s: tuple[int, ...]
+    peak_s: float
+
+
+FULL = Plan(400, 10, 20, 10, 40, (8_000, 10_000, 12_000, 14_000, 16_000, 18_000, 20_000), 10)
+QUICK = Plan(300, 3, 4, 2, 5, (6_000, 14_000), 4)
+
+
+def write_ids(url: str, path: Path) -> None:
+    """All ids of the service, page by page."""
+    ids: list[str] = []
+    following = f"/uuids?limit={PAGE}"
+    while following:
+        with urllib.request.urlopen(url + following, timeout=30) as response:
+            ids += json.load(response)["data"]
+            following = (response.headers.get("Link") or "").partition(">")[0].lstrip("<")
+    path.write_text("\n".join(ids) + "\n")
+
+
+def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
+    """One rung, from its start to its end."""
+    with ExitStack() as running:
+        stands = rung.build(base, running)
+        ids, requests = _inputs(rung, stands, base)
+        if rung.name == "Cassandra":
+            print(f"  {rung.name}: {plan.jvm_s} s for the JVM to get warm", flush=True)
+            limit(stands, requests, ids, plan.jvm_s)
+        if rung.fills:
+            fill(stands, ids)
+        share = Behaviour.write_share if rung.writes else 0.0
+        load = Load(plan.rate_s, plan.warm_s, plan.open_s, seed=seed, write_share=share)
+        found: dict[str, Any] = {
+            "name": rung.name,
+            "note": rung.note,
+            "is_peer": rung.is_peer,
+            "open": open_loop(stands, ids, load, rung.name),
+            "limit": limit(stands, requests, ids, plan.limit_s),
+        }
+        most = found["limit"]
+        print(f"  {rung.name}: {most['requests_s']:,.0f} requests/s at most, by {most['by']}")
+        if rung.name == TOP:
+            found["peak"] = peak(stands, ids, plan.peaks_s, plan.peak_s, seed)
+        return found
+
+
+def _inputs(rung: Rung, stands: Standing, base: Base) -> tuple[Path, Path]:
+    """Files of the ids and of the reads for wrk. Both stores have the same catalogue, so that the
+    first rung's serve them all."""
+    ids, requests = base.folder / "ids", base.folder / "requests"
+    if not ids.exists():
+        write_ids(stands.entry.url, ids)
+        write_sample(ids, requests)
+    return ids, requests
+
+
+def run(plan: Plan, only: Sequence[str], seed: int) -> dict[str, Any]:
+    """Everything that this machine can do, and what it cannot."""
+    found: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
+    try:
+        installed("wrk")
+    except ServerError as missing:
+        left_out["wrk"] = f"{missing}: limits are those of our own closed loop"
+    with ExitStack() as running, TemporaryDirectory(prefix="ladder-") as folder:
+        base = Base(running, Path(folder))
+        for rung in rungs():
+            if only and rung.name not in only:
+                continue
+            print(f"{rung.name}: {rung.note}", flush=True)
+            try:
+                found.append(climb(rung, base, plan, seed))
+            except ServerError as error:
+                left_out[rung.name] = str(error)
+                print(f"  left out: {error}", flush=True)
+    return {
+        "behaviour": asdict(Behaviour(rate_s=plan.rate_s, seed=seed)),
+        "assumed": ASSUMED,
+        "rungs": [priced(rung) for rung in found],
+        "left_out": left_out,
+    }
+
+
+def failures(result: dict[str, Any]) -> list[str]:
+    """Rungs that gave a wrong answer, or failed at a rate that each should bear. At the limit some
+    may be refused: that is no goodput, and is counted."""
+    found = []
+    for rung in result["rungs"]:
+        seen, most = rung["open"], rung["limit"]
+        if seen["wrong"] or seen["failed"] > MAY_FAIL * seen["requests"]:
+            found.append(f"{rung['name']}: {seen['failed']} failed, {seen['wrong']} of them wrong")
+        elif most["failed"] >= most["requests"]:
+            found.append(f"{rung['name']}: nothing but failures at the limit")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="in under three minutes")
+    parser.add_argument("--rate", type=float, help="requests/s that every rung is offered")
+    parser.add_argument("--only", nargs="*", default=(), metavar="RUNG")
+    parser.add_argument("--seed", type=int, default=Behaviour.seed)
+    parser.add_argument("--folder", type=Path, help="of the results; bench/results, with a part")
+    asked = parser.parse_args(arguments)
+    plan = QUICK if asked.quick else FULL
+    plan = plan._replace(rate_s=asked.rate or plan.rate_s)
+    is_part = asked.quick or asked.only
+    folder = asked.folder or (RESULTS / "part" if is_part else RESULTS)
+    logging.basicConfig(level=logging.WARNING, format="bench: %(message)s")
+    server.allow_connections()
+    began_s = time.monotonic()
+    with interruptible():
+        result = run(plan, asked.only, asked.seed)
+        result |= {
+            "kind": "quick" if asked.quick else "full",
+            "made": time.strftime("%Y-%m-%d"),
+            "taken_s": round(time.monotonic() - began_s),
+            "plan": plan._asdict(),
+            "machine": machine(),
+            "versions": versions(),
+        }
+        write_report(result, folder)
+        print(f"\n{table(result)}\n\n{folder / 'report.html'}, {result['taken_s']} s")
+        if failed := failures(result):
+            print("FAILED: " + "; ".join(failed))
+        return 1 if failed else 0
+    return 1  # interrupted
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""What is measured on a rung: the activity on schedule, and the limit.
+
+CPU is each process's own, all of it from the first request to the last answer, over the requests
+answered: what a JVM does besides is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hdrh.histogram import HdrHistogram
+
+from bench.activity import Activity, Behaviour
+from bench.generator import DEADLINE_S, LATE_SHARE
+from bench.ladder.rungs import CORES, Standing
+from bench.load import Request, closed
+from bench.load_result import DIGITS, LONGEST_US
+from bench.spawn import ServerError
+from bench.targets import ROOT, cpu_s_of, installed
+
+CONNECTIONS = 64
+REPLAYED = 20_000
+FILLERS = 16
+PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
+CURVE = (0, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99)
+CACHES = ("near", "redis", "nginx-HIT")
+COUNTED = ("requests", "good", "failed", "wrong", "late")
+
+
+class Load(NamedTuple):
+    """What is offered; ``processes`` generators have an equal part each."""
+
+    rate_s: float
+    warm_s: float
+    seconds: float
+    processes: int = 1
+    seed: int = Behaviour.seed
+    write_share: float = Behaviour.write_share
+
+
+def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, Any]:
+    """The activity at that rate; progress is printed once a second."""
+    before = _used(stands)
+    children = [_generator(stands, ids, load, part) for part in range(load.processes)]
+    try:
+        lines = [iter(child.stdout or ()) for child in children]
+        seen = _followed(lines, label)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+    whole_s = load.warm_s + load.seconds
+    summary = summed(seen, load.seconds)
+    answers = summary["requests"] * whole_s / load.seconds  # about: those of the warm-up as well
+    return {
+        "rate_s": load.rate_s,
+        "seconds": load.seconds,
+        "generators": load.processes,
+        **summary,
+        "cpu_us": _per_request(before, _used(stands), answers),
+        "cores": round(sum(_used(stands).values()) - sum(before.values()), 3) / whole_s,
+        "generator_cores": sum(each["generator_cpu_s"] for each in seen) / whole_s,
+    }
+
+
+def _generator(stands: Standing, ids: Path, load: Load, part: int) -> subprocess.Popen[str]:
+    entry = stands.entry
+    command = [sys.executable, "-m", "bench.generator", entry.host, str(entry.port), str(ids)]
+    command += ["--rate", str(load.rate_s / load.processes), "--seconds", str(load.seconds)]
+    command += ["--warm", str(load.warm_s), "--seed", str(load.seed), "--part", str(part)]
+    command += ["--writes", str(load.write_share)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def _followed(children: Sequence[Iterator[str]], label: str) -> list[dict[str, Any]]:
+    """What the generators saw; their lines come once a second, about at once."""
+    while True:
+        lines = [next(each, None) for each in children]
+        if None in lines:
+            raise ServerError("a generator ended without a word")
+        said = [json.loads(line or "") for line in lines]
+        if all("seen" in each for each in said):
+            return [each["seen"] for each in said]
+        print(f"  {label}: {progress(said)}", flush=True)
+
+
+def progress(said: Sequence[dict[str, Any]]) -> str:
+    """A second of all generators, in a line; percentiles are those of the worst."""
+    layers, errors = Counter[str](), Counter[str]()
+    for each in said:
+        layers.update(each["layers"])
+        errors.update(each["errors"])
+    answered = sum(layers.values()) or 1
+    parts = [
+        f"offered {sum(each['offered'] for each in said):,}/s",
+        f"answered {sum(each['achieved'] for each in said):,}",
+        f"p50 {max(each['p50_ms'] for each in said):.1f}",
+        f"p99 {max(each['p99_ms'] for each in said):.1f} ms",
+        " ".join(f"{name} {times / answered:.0%}" for name, times in layers.most_common()),
+        "errors: " + (", ".join(f"{times} {name}" for name, times in errors.items()) or "0"),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Of several generators one, with its percentiles in milliseconds."""
+    latency_us = _added(each["latency_us"] for each in seen)
+    counts = {name: sum(each[name] for each in seen) for name in COUNTED}
+    layers = sum((Counter(each["layers"]) for each in seen), Counter[str]())
+    rows = sum(layers.values()) or 1
+    windows = zip(*(each["timeline_us"] for each in seen), strict=True)
+    return {
+        **counts,
+        "goodput_s": counts["good"] / seconds,
+        "deadline_ms": DEADLINE_S * 1000,
+        "worst_slip_ms": max(each["worst_slip_s"] for each in seen) * 1000,
+        "generator_was_the_limit": counts["late"] > LATE_SHARE * counts["requests"],
+        "errors": dict(sum((Counter(each["errors"]) for each in seen), Counter[str]())),
+        "statuses": dict(sum((Counter(each["statuses"]) for each in seen), Counter[str]())),
+        "kinds": dict(sum((Counter(each["kinds"]) for each in seen), Counter[str]())),
+        "layers": {name: times / rows for name, times in layers.most_common()},
+        "cached": sum(layers[name] for name in CACHES) / rows,
+        "latency_ms": {str(percent): _ms(latency_us, percent) for percent in PERCENTS},
+        "curve_ms": [[percent, _ms(latency_us, percent)] for percent in CURVE],
+        "timeline_ms": [
+            [_ms(histogram, 50), _ms(histogram, 99)] for histogram in map(_added, windows)
+        ],
+    }
+
+
+def _added(encoded: Iterable[str]) -> HdrHistogram:
+    whole = HdrHistogram(1, LONGEST_US, DIGITS)
+    for each in encoded:
+        whole.decode_and_add(each.encode())
+    return whole
+
+
+def _ms(latency_us: HdrHistogram, percent: float) -> float:
+    return round(float(latency_us.get_value_at_percentile(percent)) / 1000, 3)
+
+
+def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str, Any]:
+    """As many of the activity's reads as are answered, by wrk, else by our own closed loop, which
+    is slower than what it asks and says so. Statuses are checked here; bodies are by the open
+    loop."""
+    before = _used(stands)
+    try:
+        counted = _wrk(stands.entry.url, requests, seconds)
+    except ServerError:
+        counted = _closed(stands, ids, seconds)
+    rate_s = counted["requests"] / counted.pop("seconds")
+    cpu_us = _per_request(before, _used(stands), counted["requests"])
+    return {
+        **counted,
+        "requests_s": rate_s,
+        "goodput_s": rate_s * (1 - counted["failed"] / max(1, counted["requests"])),
+        "connections": CONNECTIONS,
+        "cpu_us": cpu_us,
+        "cpu_us_total": sum(cpu_us.values()),
+    }
+
+
+def fill(stands: Standing, ids: Path) -> None:
+    """Asks for every row once, so that the caches have what they have on a site that has been up
+    for an hour. The near cache forgets within seconds, by design."""
+    requests = (Request(f"/content/{each}") for each in ids.read_text().split())
+    entry = stands.entry
+    tally = closed(entry.host, entry.port, requests, float("inf"), FILLERS).tally()
+    print(f"  filled with {tally.total:,} rows", flush=True)
+
+
+def _wrk(url: str, requests: Path, seconds: int) -> dict[str, Any]:
+    script = str(ROOT / "bench" / "wrk" / "replay.lua")
+    command = [installed("taskset"), "-c", CORES, installed("wrk"), "-t1", f"-c{CONNECTIONS}"]
+    command += [f"-d{seconds}s", "--latency", "-s", script, url, "--", str(requests)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {"by": "wrk", **read_wrk(ran.stdout)}
+
+
+def read_wrk(text: str) -> dict[str, Any]:
+    """What wrk says; a connection's failures are failed requests as well."""
+    found = re.search(r"(\d+) requests in ([\d.]+)(ms|m|s)", text)
+    assert found is not None, text
+    unit_s = {"ms": 0.001, "s": 1.0, "m": 60.0}[found[3]]
+    statuses = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    sockets = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    failed = int(statuses[1]) if statuses else 0
+    failed += sum(map(int, sockets.groups())) if sockets else 0
+    return {"requests": int(found[1]), "seconds": float(found[2]) * unit_s, "failed": failed}
+
+
+def _closed(stands: Standing, ids: Path, seconds: int) -> dict[str, Any]:
+    began_s, entry = time.monotonic(), stands.entry
+    reads = cycle(sample(ids))
+    tally = closed(entry.host, entry.port, reads, seconds, CONNECTIONS).tally()
+    taken_s = time.monotonic() - began_s
+    counted = {"requests": tally.total, "seconds": taken_s, "failed": tally.failed}
+    return {"by": "our closed loop", **counted}
+
+
+def sample(ids: Path) -> list[Request]:
+    """The activity's reads, in order."""
+    behaviour = Behaviour(write_share=0)
+    schedule = Activity(ids.read_text().split(), behaviour).schedule(REPLAYED / behaviour.rate_s)
+    return [request for _, request in schedule]
+
+
+def write_sample(ids: Path, path: Path) -> None:
+    """For ``bench/wrk/replay.lua``."""
+    lines = (
+        f"{each.path} {each.headers.decode().removeprefix('Priority: ').strip() or 'u=3'}\n"
+        for each in sample(ids)
+    )
+    path.write_text("".join(lines))
+
+
+def _used(stands: Standing) -> dict[str, float]:
+    """CPU seconds so far by role."""
+    return {role: sum(map(cpu_s_of, servers)) for role, servers in stands.roles.items()}
+
+
+def _per_request(
+    before: dict[str, float], after: dict[str, float], requests: float
+) -> dict[str, float]:
+    used = {role: after[role] - before[role] for role in after}
+    return {role: round(cpu_s / max(1, requests) * 1e6, 2) for role, cpu_s in used.items()}

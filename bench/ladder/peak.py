@@ -1,0 +1,55 @@
+"""How much the top rung takes on schedule: the activity at one rate after another, until it is too
+much for the service, or for the generators on the same cores, and which of the two it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.ladder.measure import Load, open_loop
+from bench.ladder.rungs import Standing
+
+BAR_MS = 20.0
+"""The 99th percentile has to be below this; from the time due, so a queue is in it."""
+WARM_S = 4.0
+GENERATORS = 2
+
+
+def peak(
+    stands: Standing, ids: Path, rates_s: Sequence[int], seconds: float, seed: int
+) -> dict[str, Any]:
+    """Every rate that was tried, and the highest that held; 0: none did."""
+    tried = []
+    for rate_s in rates_s:
+        load = Load(rate_s, WARM_S, seconds, GENERATORS, seed)
+        seen = open_loop(stands, ids, load, f"{rate_s:,}/s")
+        seen["holds"] = holds(seen)
+        tried.append(seen)
+        print(f"  {rate_s:,}/s: {verdict(seen)}", flush=True)
+        if not seen["holds"]:
+            break
+    held = [each for each in tried if each["holds"]]
+    return {
+        "bar_ms": BAR_MS,
+        "held_s": held[-1]["goodput_s"] if held else 0.0,
+        "tried": tried,
+    }
+
+
+def holds(seen: dict[str, Any]) -> bool:
+    """All right, in time, and no generator late."""
+    in_time = seen["latency_ms"]["99"] <= BAR_MS
+    return bool(in_time and not seen["failed"] and not seen["generator_was_the_limit"])
+
+
+def verdict(seen: dict[str, Any]) -> str:
+    words = "holds" if seen["holds"] else "too much"
+    if seen["generator_was_the_limit"]:
+        words = "the generators were the limit"
+    late = f", {seen['late']:,} left late by up to {seen['worst_slip_ms']:.0f} ms"
+    return (
+        f"{words}: {seen['goodput_s']:,.0f} good/s, p99 {seen['latency_ms']['99']:.1f} ms, "
+        f"{seen['failed']} failed{late if seen['late'] else ''}; cores used: "
+        f"servers {seen['cores']:.2f}, generators {seen['generator_cores']:.2f}"
+    )

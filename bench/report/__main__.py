@@ -1,0 +1,21 @@
+"""`python -m bench.report [FOLDER]`: draws the page anew from a run's ladder.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from bench.report import write_report
+from bench.report.table import table
+from bench.targets import ROOT
+
+
+def main(folder: Path) -> None:
+    result = json.loads((folder / "ladder.json").read_text())
+    write_report(result, folder)
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "bench" / "results")

@@ -1,0 +1,140 @@
+"""The ladder: its arithmetic, what it says of what is missing, and one rung that is really stood
+on."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.generator import seen
+from bench.ladder import __main__ as ladder
+from bench.ladder import measure, peak
+from bench.ladder.prices import priced
+from bench.ladder.rungs import rungs
+from bench.load import Result
+from bench.load_result import Line, Outcome
+from bench.spawn import ServerError
+from tests.bench.reports import figures_of, leaves
+
+WRK = """Running 1s test @ http://127.0.0.1:1/
+  1000 requests in 500.00ms, 1.00MB read
+"""
+
+
+def line(due_s: float, latency_s: float = 0.001, slip_s: float = 0.0, **more: Any) -> Line:
+    outcome = Outcome("hover", 200, "near", False, "")._replace(**more)
+    return Line(due_s, latency_s, latency_s, slip_s, outcome)
+
+
+def summary(*lines: Line, seconds: float = 2.0) -> dict[str, Any]:
+    result = Result()
+    for each in lines:
+        result.add(each)
+    return measure.summed([seen(result, 10.0, seconds)] * 2, seconds)
+
+
+def test_only_right_answers_in_time_are_goodput() -> None:
+    found = summary(
+        line(9.9),  # the warm-up
+        line(10.0),
+        line(10.5, latency_s=0.3),
+        line(11.0, status=503),
+        line(11.5, is_wrong=True, detail="redis"),
+    )
+    assert (found["requests"], found["good"], found["failed"], found["wrong"]) == (8, 2, 4, 2)
+    assert found["goodput_s"] == 1.0
+    assert found["layers"] == {"near": 1.0}
+    assert [round(p99) for _, p99 in found["timeline_ms"]] == [300, 1]
+    assert found["latency_ms"]["100"] == pytest.approx(300, rel=0.01)
+
+
+def test_a_late_generator_is_the_limit_and_holds_nothing() -> None:
+    in_time = [line(10.0 + at / 100) for at in range(99)]
+    found = summary(*in_time)
+    assert not found["generator_was_the_limit"]
+    assert peak.holds(found)
+    for spoiled in ([line(11.0, slip_s=0.02)] * 2, [line(11.0, latency_s=0.1)] * 5):
+        assert not peak.holds(summary(*in_time, *spoiled))
+    assert not peak.holds(summary(*in_time, line(11.0, 0.001, status=500)))
+
+
+def test_wrk_is_read_with_its_failures() -> None:
+    assert measure.read_wrk(WRK) == {"requests": 1000, "seconds": 0.5, "failed": 0}
+    failed = WRK + "  Socket errors: connect 1, read 2, write 3, timeout 4\n"
+    failed += "  Non-2xx or 3xx responses: 90\n"
+    assert measure.read_wrk(failed)["failed"] == 100
+
+
+def test_a_price_is_that_of_the_cores_kept() -> None:
+    rung = {"limit": {"cpu_us_total": 90.0}}  # 90 s of a core, half busy: 180 s, a 20th of an hour
+    assert priced(rung)["usd_per_million"] == pytest.approx(0.04 / 20)
+
+
+def test_the_rungs_are_those_of_the_issue() -> None:
+    ours = [rung.name for rung in rungs() if not rung.is_peer]
+    assert ours[:5] == ["embedded", "Cassandra", "+ Redis", "+ near cache", "+ fast lane"]
+    assert ours[5:] == ["1 replica", "2 replicas", "3 replicas"]
+    assert [rung.name for rung in rungs() if rung.is_peer] == ["Koa", "nginx"]
+
+
+def test_what_is_missing_is_said_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def climbed(rung: Any, *_: object) -> dict[str, Any]:
+        if rung.name == "nginx":
+            raise ServerError("nginx is not installed")
+        return {"name": rung.name, "limit": {"cpu_us_total": 1.0}}
+
+    monkeypatch.setattr(ladder, "climb", climbed)
+    result = ladder.run(ladder.QUICK, ["nginx", "Koa"], 1)
+    assert [rung["name"] for rung in result["rungs"]] == ["Koa"]
+    assert result["left_out"]["nginx"] == "nginx is not installed"
+    assert "left out: nginx is not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seen", "most", "fails"),
+    [
+        ({}, {}, False),
+        ({"failed": 10}, {"failed": 999}, False),
+        ({"failed": 11}, {}, True),
+        ({"failed": 1, "wrong": 1}, {}, True),
+        ({}, {"failed": 1000}, True),
+    ],
+)
+def test_wrong_answers_and_failures_fail_the_run(
+    seen: dict[str, int], most: dict[str, int], fails: bool
+) -> None:
+    counts = {"requests": 1000, "failed": 0, "wrong": 0}
+    rung = {"name": "x", "open": {**counts, **seen}, "limit": {**counts, **most}}
+    assert bool(ladder.failures({"rungs": [rung]})) is fails
+
+
+def test_a_rung_is_stood_on_without_wrk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def without_wrk(program: str) -> str:
+        raise ServerError(f"{program} is not installed")
+
+    monkeypatch.setattr(measure, "installed", without_wrk)
+    plan = ladder.QUICK._replace(rate_s=50, warm_s=0.5, open_s=2, limit_s=1)
+    monkeypatch.setattr(ladder, "QUICK", plan)
+    status = ladder.main(["--quick", "--only", "embedded", "--folder", str(tmp_path)])
+    said = capfd.readouterr().out
+    assert status == 0, said
+    assert re.search(r"embedded: offered \d+/s, answered \d+, p50 .*, p99 .* ms, store 100%", said)
+    result = json.loads((tmp_path / "ladder.json").read_text())
+    (rung,) = result["rungs"]
+    assert rung["limit"]["by"] == "our closed loop"
+    assert rung["limit"]["requests_s"] > 0
+    assert rung["open"]["good"] == rung["open"]["requests"] > 50
+    assert rung["open"]["layers"] == {"store": 1.0}
+    assert rung["limit"]["cpu_us"]["service"] > 0
+    html = (tmp_path / "report.html").read_text()
+    figures = figures_of(html)
+    assert len(figures) > 20
+    assert set(figures) <= leaves(result)
