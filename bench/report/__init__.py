@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.report.charts import bars
+from bench.report.charts import ladder
 from bench.report.page import page
 
 __all__ = ["write_report"]
@@ -20,4 +20,4 @@ def write_report(result: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ladder.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     (folder / "report.html").write_text(page(result))
-    (folder / "ladder.svg").write_text(bars(result["rungs"], alone=True))
+    (folder / "ladder.svg").write_text(ladder(result["rungs"], alone=True))

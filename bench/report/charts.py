@@ -17,22 +17,30 @@ LAYERS = {"near": 0, "collapsed": 4, "redis": 2, "store": 1}
 ROLES = {"service": 0, "koa": 6, "nginx": 7, "balancer": 3, "redis": 2, "cassandra": 1}
 
 
-def bars(rungs: Rungs, *, alone: bool = False) -> str:
-    """Most requests a second of each rung, on a linear scale."""
-    most = max((rung["limit"]["goodput_s"] for rung in rungs), default=1)
+def ladder(rungs: Rungs, *, alone: bool = False) -> str:
+    """Most right answers a second of each rung."""
+    values = [rung["limit"]["goodput_s"] for rung in rungs]
+    return bars(rungs, values, ",.0f", "requests/s at the limit", alone=alone)
+
+
+def bars(
+    rungs: Rungs, values: Sequence[float], shape: str, unit: str, *, alone: bool = False
+) -> str:
+    """A value a rung, on a linear scale from nothing."""
+    most = max(values, default=1) or 1
     room = WIDTH - NAMES - VALUES
     parts = []
-    for at, rung in enumerate(rungs):
-        y, value = TOP + at * ROW, rung["limit"]["goodput_s"]
+    for at, (rung, value) in enumerate(zip(rungs, values, strict=True)):
+        y = TOP + at * ROW
         width = room * value / most
         parts += [
             text(NAMES - 6, y + 12, rung["name"], "end"),
             rect(NAMES, y, width, BAR, "peer" if rung["is_peer"] else "f0"),
-            figure(NAMES + width + 5, y + 12, value, f"{value:,.0f}"),
+            figure(NAMES + width + 5, y + 12, value, f"{value:{shape}}"),
         ]
     y = TOP + len(rungs) * ROW + 10
-    parts.append(text(NAMES, y, "requests/s at the limit; grey: peers", "soft"))
-    return drawing(parts, y + 8, "Requests a second at the limit, by rung", alone=alone)
+    parts.append(text(NAMES, y, f"{unit}; grey: peers", "soft"))
+    return drawing(parts, y + 8, f"By rung, {unit}", alone=alone)
 
 
 def stacks(
@@ -65,7 +73,7 @@ def legend_of(entries: Sequence[tuple[str, str, bool]], y: float) -> tuple[list[
     """Names with their colours in lines below ``y``; where it ends."""
     parts, x = [], 8.0
     for name, look, is_dashed in entries:
-        width = 24 + 6.6 * len(name)
+        width = 26 + 7.2 * len(name)
         if x + width > WIDTH:
             x, y = 8.0, y + 17
         parts += [

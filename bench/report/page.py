@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from bench.report.charts import LAYERS, ROLES, bars, over_time, percentiles, stacks
+from bench.report.charts import LAYERS, ROLES, bars, ladder, over_time, percentiles, stacks
 from bench.report.svg import classes, variables
 
 STYLE = """
@@ -34,10 +34,14 @@ def page(result: dict[str, Any]) -> str:
     rungs = result["rungs"]
     seen, most = [rung["open"] for rung in rungs], [rung["limit"] for rung in rungs]
     cards = [
-        ("The ladder", bars(rungs), "The activity's reads by 64 connections, as fast as answered."),
         (
-            "CPU by process, microseconds a request",
-            stacks(rungs, [each["cpu_us"] for each in most], ROLES, "us"),
+            "The ladder",
+            ladder(rungs),
+            "The visitors' reads by 64 connections, as fast as answered.",
+        ),
+        (
+            "CPU by process, µs a request",
+            stacks(rungs, [each["cpu_us"] for each in most], ROLES, "µs"),
             "At the limit: each process's own time over the requests answered.",
         ),
         (
@@ -49,6 +53,11 @@ def page(result: dict[str, Any]) -> str:
             "Latency by percentile, ms",
             percentiles(rungs),
             "From the moment a request was due; both axes logarithmic.",
+        ),
+        (
+            "Cost of a million requests, US$",
+            bars(rungs, [rung["usd_per_million"] for rung in rungs], ".4f", "US$ per million"),
+            "Cores alone, at an assumed price; see below.",
         ),
         ("p99 over time, ms", over_time(rungs), "Of each second, at the same rate on every rung."),
     ]
@@ -91,7 +100,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _rungs(rungs: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> str:
     head = ["rung", "goodput /s", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "failed", "wrong"]
-    head += ["left late", "CPU us", "limit /s", "limit by", "failed"]
+    head += ["left late", "CPU µs", "limit /s", "limit by", "failed"]
     rows = []
     for rung, each in zip(rungs, seen, strict=True):
         most, latency = rung["limit"], each["latency_ms"]
@@ -130,7 +139,7 @@ def _money(result: dict[str, Any]) -> str:
     ]
     return (
         "<section><h2>Cost per million requests</h2>"
-        + _table(["rung", "CPU us/request", "US$ per million"], rows)
+        + _table(["rung", "CPU µs/request", "US$ per million"], rows)
         + f"<p class=soft>Assumed, not measured: a core costs US$ "
         f"{number(assumed['usd_per_core_hour'], 'g')} an hour and is kept "
         f"{number(assumed['busy_share'], '.0%')} busy. Cores alone: no memory, disk or traffic.</p>"

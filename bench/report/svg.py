@@ -60,7 +60,8 @@ def classes() -> str:
         f".f{at}{{fill:var(--s{at})}}.l{at}{{stroke:var(--s{at})}}" for at in range(SERIES)
     )
     return (
-        "svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}"
+        "svg text{font:12px system-ui,sans-serif;fill:var(--ink)}"
+        "svg .soft{fill:var(--soft);font-size:12px}"
         "svg .end{text-anchor:end}svg .mid{text-anchor:middle}"
         ".peer{fill:var(--peer)}.grid{stroke:var(--line);stroke-width:1}"
         ".curve{fill:none;stroke-width:1.8;stroke-linejoin:round}.dash{stroke-dasharray:5 3}"

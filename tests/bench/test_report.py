@@ -81,7 +81,7 @@ def test_the_page_is_sound_and_needs_nobody(result: dict[str, Any]) -> None:
     assert "a &lt;peer&gt;" in html
     assert "a <peer>" not in html
     assert "nginx is not installed" in html
-    assert html.count("<svg") == 5
+    assert html.count("<svg") == 6
     assert "prefers-color-scheme:dark" in html
 
 
