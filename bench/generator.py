@@ -104,8 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Behaviour.seed)
     parser.add_argument("--part", type=int, default=0, help="of several processes")
     parser.add_argument("--writes", type=float, default=Behaviour.write_share)
+    parser.add_argument("--zipf", type=float, default=Behaviour.zipf)
     asked = parser.parse_args(arguments)
-    behaviour = Behaviour(rate_s=asked.rate, seed=asked.seed, write_share=asked.writes)
+    behaviour = Behaviour(
+        rate_s=asked.rate, seed=asked.seed, write_share=asked.writes, zipf=asked.zipf
+    )
     activity = Activity(asked.ids.read_text().split(), behaviour, asked.part)
     run(asked.host, asked.port, activity, asked.warm, asked.seconds)
 

@@ -11,11 +11,9 @@ one in a hundred failed.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
-import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -25,8 +23,9 @@ from typing import Any, NamedTuple
 
 import server
 from bench.activity import Behaviour
+from bench.ladder.ids import write_ids, write_sample
 from bench.ladder.machine import machine, versions
-from bench.ladder.measure import Load, fill, limit, open_loop, write_sample
+from bench.ladder.measure import Load, fill, limit, open_loop
 from bench.ladder.peak import peak
 from bench.ladder.prices import ASSUMED, priced
 from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
@@ -37,7 +36,6 @@ from bench.spawn import ServerError
 from bench.targets import ROOT, installed
 
 RESULTS = ROOT / "bench" / "results"
-PAGE = 10_000
 MAY_FAIL = 0.01
 
 
@@ -56,17 +54,6 @@ class Plan(NamedTuple):
 
 FULL = Plan(400, 10, 20, 10, 40, (8_000, 10_000, 12_000, 14_000, 16_000, 18_000, 20_000), 10)
 QUICK = Plan(300, 3, 4, 2, 5, (6_000, 14_000), 4)
-
-
-def write_ids(url: str, path: Path) -> None:
-    """All ids of the service, page by page."""
-    ids: list[str] = []
-    following = f"/uuids?limit={PAGE}"
-    while following:
-        with urllib.request.urlopen(url + following, timeout=30) as response:
-            ids += json.load(response)["data"]
-            following = (response.headers.get("Link") or "").partition(">")[0].lstrip("<")
-    path.write_text("\n".join(ids) + "\n")
 
 
 def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:

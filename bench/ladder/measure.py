@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from hdrh.histogram import HdrHistogram
 
-from bench.activity import Activity, Behaviour
+from bench.activity import Behaviour
 from bench.generator import DEADLINE_S, LATE_SHARE
+from bench.ladder.ids import sample
 from bench.ladder.rungs import CORES, Standing
 from bench.load import Request, closed
 from bench.load_result import DIGITS, LONGEST_US
@@ -28,7 +29,6 @@ from bench.spawn import ServerError
 from bench.targets import ROOT, cpu_s_of, installed
 
 CONNECTIONS = 64
-REPLAYED = 20_000
 FILLERS = 16
 PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
 CURVE = (0, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99)
@@ -45,6 +45,7 @@ class Load(NamedTuple):
     processes: int = 1
     seed: int = Behaviour.seed
     write_share: float = Behaviour.write_share
+    zipf: float = Behaviour.zipf
 
 
 def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _generator(stands: Standing, ids: Path, load: Load, part: int) -> subprocess
     command = [sys.executable, "-m", "bench.generator", entry.host, str(entry.port), str(ids)]
     command += ["--rate", str(load.rate_s / load.processes), "--seconds", str(load.seconds)]
     command += ["--warm", str(load.warm_s), "--seed", str(load.seed), "--part", str(part)]
-    command += ["--writes", str(load.write_share)]
+    command += ["--writes", str(load.write_share), "--zipf", str(load.zipf)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
@@ -207,22 +208,6 @@ def _closed(stands: Standing, ids: Path, seconds: int) -> dict[str, Any]:
     taken_s = time.monotonic() - began_s
     counted = {"requests": tally.total, "seconds": taken_s, "failed": tally.failed}
     return {"by": "our closed loop", **counted}
-
-
-def sample(ids: Path) -> list[Request]:
-    """The activity's reads, in order."""
-    behaviour = Behaviour(write_share=0)
-    schedule = Activity(ids.read_text().split(), behaviour).schedule(REPLAYED / behaviour.rate_s)
-    return [request for _, request in schedule]
-
-
-def write_sample(ids: Path, path: Path) -> None:
-    """For ``bench/wrk/replay.lua``."""
-    lines = (
-        f"{each.path} {each.headers.decode().removeprefix('Priority: ').strip() or 'u=3'}\n"
-        for each in sample(ids)
-    )
-    path.write_text("".join(lines))
 
 
 def _used(stands: Standing) -> dict[str, float]:
