@@ -69,9 +69,13 @@ class Site:
             self._settings = dict(settings_of(cassandra, redis))
         self.load_s = generate(self._settings, rows)
 
-    def seen(self, load: Load, more: Mapping[str, str], label: str) -> dict[str, Any]:
+    def seen(
+        self, load: Load, more: Mapping[str, str], label: str, *, without_redis: bool = False
+    ) -> dict[str, Any]:
         """A new service under that load: its figures, and the memory of all processes."""
         settings = {**self._settings, **more, "DRAIN_S": "0"}
+        if without_redis:  # unset, as an empty one is refused
+            settings = {name: each for name, each in settings.items() if name[:5] != "REDIS"}
         with Service("service", CORES, settings) as service:
             if not self._ids.exists():
                 write_ids(service.url, self._ids)
@@ -88,10 +92,6 @@ class Site:
             **{name: seen[name] for name in ("cpu_us", "layers", "latency_ms")},
             "memory_mb": {role: round(each, 1) for role, each in memory.items()},
         }
-
-    def without_redis(self) -> dict[str, str]:
-        """Settings that leave Redis out."""
-        return {"REDIS_HOST": ""}
 
 
 def sizes(site: Site, load: Load) -> list[dict[str, Any]]:
@@ -119,8 +119,8 @@ def layers(site: Site, load: Load) -> list[dict[str, Any]]:
     """By what is before the store."""
     found = []
     for name, settings in LAYERS.items():
-        more = {**settings, **(site.without_redis() if name == "Cassandra" else {})}
-        found.append({"layer": name, **site.seen(load, more, name)})
+        seen = site.seen(load, settings, name, without_redis=name == "Cassandra")
+        found.append({"layer": name, **seen})
     return found
 
 

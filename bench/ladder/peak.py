@@ -4,10 +4,12 @@ much for the service, or for the generators on the same cores, and which of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.ladder.measure import Load, open_loop
+from bench.ladder.others import calmest
 from bench.ladder.rungs import Standing
 
 BAR_MS = 20.0
@@ -17,13 +19,19 @@ GENERATORS = 2
 
 
 def peak(
-    stands: Standing, ids: Path, rates_s: Sequence[int], seconds: float, seed: int
+    stands: Standing,
+    ids: Path,
+    rates_s: Sequence[int],
+    seconds: float,
+    seed: int,
+    tries: int,
 ) -> dict[str, Any]:
     """Every rate that was tried, and the highest that held; 0: none did."""
     tried = []
     for rate_s in rates_s:
         load = Load(rate_s, WARM_S, seconds, GENERATORS, seed)
-        seen = open_loop(stands, ids, load, f"{rate_s:,}/s")
+        label = f"{rate_s:,}/s"
+        seen = calmest(stands.bearers, partial(open_loop, stands, ids, load, label), tries)
         seen["holds"] = holds(seen)
         tried.append(seen)
         print(f"  {rate_s:,}/s: {verdict(seen)}", flush=True)
@@ -51,5 +59,6 @@ def verdict(seen: dict[str, Any]) -> str:
     return (
         f"{words}: {seen['goodput_s']:,.0f} good/s, p99 {seen['latency_ms']['99']:.1f} ms, "
         f"{seen['failed']} failed{late if seen['late'] else ''}; cores used: "
-        f"servers {seen['cores']:.2f}, generators {seen['generator_cores']:.2f}"
+        f"servers {seen['cores']:.2f}, generators {seen['generator_cores']:.2f}, "
+        f"others {seen['others_cores']:.2f}"
     )

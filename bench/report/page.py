@@ -100,7 +100,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _rungs(rungs: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> str:
     head = ["rung", "goodput /s", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "failed", "wrong"]
-    head += ["left late", "CPU µs", "limit /s", "limit by", "failed"]
+    head += ["left late", "CPU µs", "limit /s", "limit by", "failed", "others"]
     rows = []
     for rung, each in zip(rungs, seen, strict=True):
         most, latency = rung["limit"], each["latency_ms"]
@@ -112,6 +112,7 @@ def _rungs(rungs: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> s
                 *(number(each["goodput_s"]), *percents, *counts),
                 *(number(most["cpu_us_total"]), number(most["requests_s"]), escape(most["by"])),
                 number(most["failed"], ",d"),
+                number(max(each["others_cores"], most["others_cores"]), ".2f"),
             ]
         )
     notes = "".join(
@@ -121,7 +122,8 @@ def _rungs(rungs: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> s
     return (
         f"<section><h2>Rung by rung</h2>{_table(head, rows)}<p class=soft>Goodput: right answers "
         f"within {deadline} ms. Latencies, failures and what the generator sent more than 10 ms "
-        "late are of the run on schedule; CPU of all processes is at the limit. Every answer on "
+        "late are of the run on schedule; CPU of all processes is at the limit. Others: cores that "
+        "other work on the machine kept busy meanwhile, at worst. Every answer on "
         "schedule was checked, status and body; at the limit statuses are.</p>"
         f"<ul class=soft>{notes}</ul></section>"
     )
@@ -153,12 +155,12 @@ def _peak(rungs: Sequence[dict[str, Any]]) -> str:
         if "peak" not in rung:
             continue
         head = ["offered /s", "goodput /s", "p50 ms", "p99 ms", "failed", "left late", "servers"]
-        head += ["generators", ""]
+        head += ["generators", "others", ""]
         rows = [
             [number(each["rate_s"]), number(each["goodput_s"])]
             + [number(each["latency_ms"][at], ",.1f") for at in ("50", "99")]
             + [number(each["failed"], ",d"), number(each["late"], ",d")]
-            + [number(each[name], ".2f") for name in ("cores", "generator_cores")]
+            + [number(each[name], ".2f") for name in ("cores", "generator_cores", "others_cores")]
             + [_verdict(each)]
             for each in rung["peak"]["tried"]
         ]

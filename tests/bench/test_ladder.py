@@ -4,7 +4,11 @@ on."""
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 from bench.generator import seen
 from bench.ladder import __main__ as ladder
 from bench.ladder import measure, peak
+from bench.ladder.others import beside, calmest
 from bench.ladder.prices import priced
 from bench.ladder.rungs import rungs
 from bench.load import Result
@@ -126,15 +131,50 @@ def test_a_rung_is_stood_on_without_wrk(
     status = ladder.main(["--quick", "--only", "embedded", "--folder", str(tmp_path)])
     said = capfd.readouterr().out
     assert status == 0, said
-    assert re.search(r"embedded: offered \d+/s, answered \d+, p50 .*, p99 .* ms, store 100%", said)
+    assert re.search(r"embedded: offered \d+/s, answered \d+, p50 .*, p99 .* ms, store \d+%", said)
     result = json.loads((tmp_path / "ladder.json").read_text())
     (rung,) = result["rungs"]
     assert rung["limit"]["by"] == "our closed loop"
     assert rung["limit"]["requests_s"] > 0
     assert rung["open"]["good"] == rung["open"]["requests"] > 50
-    assert rung["open"]["layers"] == {"store": 1.0}
+    assert rung["open"]["layers"].keys() <= {"store", "collapsed"}
+    assert rung["open"]["cached"] == 0
     assert rung["limit"]["cpu_us"]["service"] > 0
     html = (tmp_path / "report.html").read_text()
     figures = figures_of(html)
     assert len(figures) > 20
     assert set(figures) <= leaves(result)
+
+
+def test_the_try_beside_the_least_other_work_counts_whatever_it_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = iter([0.9, 0.4, 0.6, 0.05, 0.9])
+    monkeypatch.setattr(
+        "bench.ladder.others.beside",
+        lambda _servers, _measure: {"others_cores": next(others)},
+    )
+    assert calmest([], dict, 3) == {"others_cores": 0.4}
+    assert calmest([], dict, 3) == {"others_cores": 0.05}
+    assert next(others) == 0.9
+
+
+def test_work_of_others_is_told_from_ours() -> None:
+    def ours() -> dict[str, int]:
+        end_s = time.process_time() + 0.5
+        while time.process_time() < end_s:
+            pass
+        return {"x": 1}
+
+    def theirs() -> dict[str, int]:
+        time.sleep(1)
+        return {"x": 1}
+
+    burning = [sys.executable, "-c", "while True: pass"]
+    with subprocess.Popen(burning) as other:
+        busy = beside([], theirs)["others_cores"]
+        other.kill()
+    quiet = beside([], ours)
+    assert quiet["x"] == 1
+    assert busy > 0.2  # of a core, however many others there are
+    assert quiet["others_cores"] < (os.cpu_count() or 1) - 0.5

@@ -33,12 +33,19 @@ def seen(**more: Any) -> dict[str, Any]:
         "generator_was_the_limit": False,
         "cores": 0.5,
         "generator_cores": 0.25,
+        "others_cores": 0.125,
         **more,
     }
 
 
 def rung(name: str, requests_s: float, **more: Any) -> dict[str, Any]:
-    limit = {"by": "wrk", "requests_s": requests_s, "goodput_s": requests_s, "failed": 0}
+    limit = {
+        "by": "wrk",
+        "requests_s": requests_s,
+        "goodput_s": requests_s,
+        "failed": 0,
+        "others_cores": 0.0,
+    }
     cpu_us = {"service": 40.5, "cassandra": 2.25}
     return {
         "name": name,
