@@ -68,8 +68,10 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
         if rung.name == "Cassandra":
             print(f"  {rung.name}: {plan.jvm_s} s for the JVM to get warm", flush=True)
             limit(stands, requests, ids, plan.jvm_s)
-        if rung.fills:
+        is_first = "redis" in stands.roles and not (base.is_full or rung.is_peer)
+        if rung.fills or is_first:
             fill(stands, ids)
+            base.is_full |= is_first
         share = Behaviour.write_share if rung.writes else 0.0
         load = Load(plan.rate_s, plan.warm_s, plan.open_s, seed=seed, write_share=share)
         scheduled = partial(open_loop, stands, ids, load, rung.name)

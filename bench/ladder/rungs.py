@@ -30,6 +30,8 @@ class Base:
     folder: Path
     cassandra: CassandraNode | None = None
     redis: RedisServer | None = None
+    is_full: bool = False
+    """Whether Redis has every row."""
 
     def stores(self) -> tuple[CassandraNode, RedisServer]:
         """Cassandra with the catalogue, and Redis, which later rungs find as earlier ones left it:
@@ -67,7 +69,8 @@ Build = Callable[[Base, ExitStack], Standing]
 
 @dataclass(frozen=True)
 class Rung:
-    """``note`` says what is new on it; ``is_peer``: not ours; ``fills``: begins empty;
+    """``note`` says what is new on it; ``is_peer``: not ours; ``fills``: begins with an empty
+    cache of its own;
     ``writes``: takes writes."""
 
     name: str
@@ -137,7 +140,7 @@ def rungs() -> Iterator[Rung]:
     yield Rung("embedded", "one process and SQLite; no cache", _embedded)
     alone = _on(BARE, with_redis=False)
     yield Rung("Cassandra", "every read goes there", alone)
-    yield Rung("+ Redis", "rows and lists as finished bytes", _on(BARE), fills=True)
+    yield Rung("+ Redis", "rows and lists as finished bytes", _on(BARE))
     yield Rung("+ near cache", "in the process, coherent by push", _on(NEAR))
     yield Rung("+ fast lane", "hits written before they become requests: the default", _on({}))
     for count in (1, 2, 3):
