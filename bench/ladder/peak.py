@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ladder.measure import Load, open_loop
-from bench.ladder.others import calmest
+from bench.ladder.others import beside
 from bench.ladder.rungs import Standing
 
 BAR_MS = 20.0
@@ -26,23 +26,28 @@ def peak(
     seed: int,
     tries: int,
 ) -> dict[str, Any]:
-    """Every rate that was tried, and the highest that held; 0: none did."""
-    tried = []
+    """Every rate that was tried, and the highest that held; 0: none did. One that does not hold is
+    tried again, at most so often, and a moment of the machine may spoil one: after two it is over.
+    """
+    tried: list[dict[str, Any]] = []
     for rate_s in rates_s:
         load = Load(rate_s, WARM_S, seconds, GENERATORS, seed)
         label = f"{rate_s:,}/s"
-        seen = calmest(stands.bearers, partial(open_loop, stands, ids, load, label), tries)
-        seen["holds"] = holds(seen)
-        tried.append(seen)
-        print(f"  {rate_s:,}/s: {verdict(seen)}", flush=True)
-        if not seen["holds"]:
+        for _ in range(tries):
+            seen = beside(stands.bearers, partial(open_loop, stands, ids, load, label))
+            seen["holds"] = holds(seen)
+            tried.append(seen)
+            print(f"  {rate_s:,}/s: {verdict(seen)}", flush=True)
+            if seen["holds"]:
+                break
+        if len({each["rate_s"] for each in tried} - {each["rate_s"] for each in _held(tried)}) > 1:
             break
-    held = [each for each in tried if each["holds"]]
-    return {
-        "bar_ms": BAR_MS,
-        "held_s": held[-1]["goodput_s"] if held else 0.0,
-        "tried": tried,
-    }
+    held_s = max((each["goodput_s"] for each in _held(tried)), default=0.0)
+    return {"bar_ms": BAR_MS, "held_s": held_s, "tried": tried}
+
+
+def _held(tried: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in tried if each["holds"]]
 
 
 def holds(seen: dict[str, Any]) -> bool:
