@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-EMBEDDED := env -u CASSANDRA_HOST -u CASSANDRA_HOST_FILE
+NAMES := CASSANDRA_HOST REDIS_HOST REDIS_URL REDIS_SENTINELS
+EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)
 DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
 .PHONY: bench bench-quick deploy-test drills image install run stack test

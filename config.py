@@ -38,7 +38,12 @@ class Config:
 
     host: str = setting("HOST", "127.0.0.1", filled, "nothing is served to others unasked")
     port: int = setting("PORT", 1337, whole(0, 65_535), "the original's port; 0: any free one")
-    workers: int = setting("WORKERS", 1, whole(1, 64), "processes that share the port")
+    workers: int = setting(
+        "WORKERS",
+        1,
+        whole(1, 64),
+        "processes that share the port; without Redis they have no near cache",
+    )
     cassandra_host: tuple[str, ...] = setting(
         "CASSANDRA_HOST", (), some_names, "contact points, comma-separated; unset: embedded store"
     )
@@ -74,7 +79,7 @@ class Config:
         "STORE_READS_MAX",
         200,
         whole(1, 10_000),
-        "most reads of Cassandra at a time in a worker; measured latency lowers it",
+        "most reads of Cassandra at a time in a worker; from 20 on measured latency sets it",
     )
     redis_host: str | None = setting(
         "REDIS_HOST", None, filled, "unset, and REDIS_URL and REDIS_SENTINELS too: no Redis"
@@ -106,7 +111,7 @@ class Config:
         "REDIS_SENTINEL_PASSWORD", None, filled, "of the sentinels themselves", secret=True
     )
     redis_deadline_s: float = setting(
-        "REDIS_DEADLINE_S", 0.02, seconds, "a read later than this is a miss"
+        "REDIS_DEADLINE_S", 0.02, seconds, "a read of Redis later than this is a miss"
     )
     redis_ttl_s: float = setting(
         "REDIS_TTL_S", 3_600.0, seconds, "how long a row stays, less up to 10 % of jitter"
@@ -115,7 +120,7 @@ class Config:
         "STALE_S",
         86_400.0,
         seconds_or_none,
-        "how long past its TTL an answer is kept for when the store is away; 0: not at all",
+        "how long past its TTL an answer may be served while the store is away; 0: not at all",
     )
     near_bytes: int = setting(
         "NEAR_BYTES",
@@ -127,13 +132,17 @@ class Config:
         "NEAR_TTL_S", 5.0, seconds, "the bound on staleness if an invalidation is lost"
     )
     fast_lane: bool = setting(
-        "FAST_LANE", True, switch, "near hits are written before they become requests"
+        "FAST_LANE", True, switch, "1: near hits are answered before the app sees them"
     )
     embedded_path: str = setting(
         "EMBEDDED_PATH", "content.sqlite3", filled, "the SQLite file of the embedded store"
     )
     write_token: str | None = setting(
-        "WRITE_TOKEN", None, filled, "writes need it as a bearer token; unset: no", secret=True
+        "WRITE_TOKEN",
+        None,
+        filled,
+        "writes need it as a bearer token: none 401, a wrong one 403; unset: anyone may write",
+        secret=True,
     )
     max_age_s: int = setting(
         "MAX_AGE_S", 0, whole(0, 86_400), "Cache-Control of rows and lists; 0: no-cache, ask again"
@@ -148,7 +157,7 @@ class Config:
         "WRITE_DEADLINE_S", 5.0, seconds, "the same for writes, whose outcome is then unknown"
     )
     shedding: bool = setting(
-        "SHEDDING", True, switch, "under overload hovers are answered 503 before clicks"
+        "SHEDDING", True, switch, "1: under overload hovers are answered 503 before clicks"
     )
     body_max_bytes: int = setting(
         "BODY_MAX_BYTES", 65_536, whole(1_024, 16_777_216), "a row is far smaller; above: 413"
@@ -163,7 +172,10 @@ class Config:
         "TARGET_MAX_BYTES", 8_192, whole(256, 65_536), "of path and query; above: 414"
     )
     arrival_s: float = setting(
-        "ARRIVAL_S", 10.0, seconds, "for a head to arrive, a body, an answer to be taken; then: 408"
+        "ARRIVAL_S",
+        10.0,
+        seconds,
+        "for a head or a body to arrive (else 408), and for an answer to be taken (else cut)",
     )
     connections_max: int = setting(
         "CONNECTIONS_MAX", 10_000, whole(1, 1_000_000), "open in each worker; above: 503 and close"
@@ -175,7 +187,9 @@ class Config:
         "after SIGTERM, answering with Connection: close while balancers notice; 0: none",
     )
     demo: bool = setting("DEMO", False, switch, "a page to look at, /demo; make run has it on")
-    access_log: bool = setting("ACCESS_LOG", False, switch, "a line costs more than a hit")
+    access_log: bool = setting(
+        "ACCESS_LOG", False, switch, "1: a line per request, which costs more than a hit"
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:

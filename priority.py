@@ -1,7 +1,7 @@
 """How urgent the work at hand is: a user who clicks waits for it, one who hovers may do without.
 
 Set once a request, read wherever work waits for its turn. A load that others join is as urgent as
-the request that began it.
+the request that began it; a click does not share the fate of a hover's that was shed.
 """
 
 from __future__ import annotations

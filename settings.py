@@ -26,7 +26,9 @@ def whole(minimum: int, maximum: int) -> Callable[[str], int]:
 
 
 def switch(text: str) -> bool:
-    return bool(whole(0, 1)(text))
+    if text.strip() not in ("0", "1"):
+        raise ValueError("has to be 0 or 1")
+    return text.strip() == "1"
 
 
 def seconds(text: str) -> float:
@@ -37,7 +39,10 @@ def seconds(text: str) -> float:
 
 
 def seconds_or_none(text: str) -> float:
-    return 0.0 if float(text) == 0 else seconds(text)
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise ValueError("has to be a number of seconds from 0 to 86,400")
+    return value
 
 
 def url_of_redis(text: str) -> str:
@@ -93,9 +98,9 @@ def filled(text: str) -> str:
 
 
 def identifier(text: str) -> str:
-    if text.isidentifier() and text.isascii() and len(text) <= 48:
+    if text.isidentifier() and text.isascii() and text[0] != "_" and len(text) <= 48:
         return text
-    raise ValueError("has to be letters, digits and _, at most 48 of them")
+    raise ValueError("has to be a letter and then letters, digits and _, at most 48 in all")
 
 
 def setting(

@@ -17,7 +17,16 @@ REQUEST_HEADERS = (
     "If-None-Match",
     "Priority",
 )
-RESPONSE_HEADERS = ("Cache-Status", "ETag", "Link", "Location", "Server-Timing")
+RESPONSE_HEADERS = (
+    "Age",
+    "Cache-Status",
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "Server-Timing",
+    "X-Request-Id",
+)
 
 
 class Cors(CORSMiddleware):

@@ -16,7 +16,7 @@ from config import Config
 from db.fields import is_genre
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
-from errors import NotFound
+from errors import Late, NotFound, Unavailable
 from middleware.cache_lookup import STATUS, answer
 from middleware.onion import Context
 
@@ -55,19 +55,32 @@ class Content:
     async def home(self, ctx: Context) -> None:
         """Some genres drawn at random, each with its newest videos."""
         genres = await self.videos.genres()
-        drawn = random.sample(genres, min(HOME_GENRES, len(genres)))
-        lists = await asyncio.gather(*map(self._list, drawn))
+        drawn = random.sample(genres, len(genres))
+        lists: list[bytes] = []
+        failure: Unavailable | Late | None = None
+        while drawn and len(lists) < HOME_GENRES:
+            some, drawn = drawn[:HOME_GENRES], drawn[HOME_GENRES:]
+            for found in await asyncio.gather(*map(self._list, some)):
+                if isinstance(found, bytes):
+                    lists.append(found)
+                else:
+                    failure = found or failure
+        if failure and not lists:
+            raise failure
         ctx.status = 200
-        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(filter(None, lists))
+        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists[:HOME_GENRES])
         ctx.headers[b"cache-control"] = b"no-store"
 
-    async def _list(self, genre: str) -> bytes:
-        """The JSON of a genre and its ids, taken out of its own answer; empty when it is gone."""
+    async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
+        """The JSON of a genre and its ids, taken out of its own answer. None when it is gone; an
+        error when the store is away: there may be others that are cached."""
         try:
             found = await self.videos.cached(genre_key(genre)) or await self.videos.genre(genre)
         except NotFound:  # its last row went since the list of genres was read
-            return b""
-        return inner(found.entry)
+            return None
+        except (Unavailable, Late) as error:
+            return error
+        return inner(found.entry) or None
 
     async def create(self, ctx: Context) -> None:
         """Adds a video."""

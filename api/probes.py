@@ -26,7 +26,6 @@ class Probes:
         self.redis = redis
         self.registry = registry
         self.drain = drain
-        self.served = False
 
     async def alive(self, ctx: Context) -> None:
         """Whether the process is alive."""
@@ -37,12 +36,11 @@ class Probes:
     async def ready(self, ctx: Context) -> None:
         """Whether it can serve, and how its dependencies are."""
         state, reason = self.store.state()
-        self.served = self.served or state == "up"
         redis = "off" if self.redis is None else self.redis.state
         if state == "up":
             overall = "degraded" if redis == "down" else "ready"
         else:
-            overall = "degraded" if self.served else "starting"
+            overall = "degraded" if state == "down" else "starting"  # down: it was up once
         if self.drain.active:
             overall = "draining"
         data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}

@@ -182,3 +182,19 @@ async def test_home_leaves_out_a_genre_that_has_gone(here: Replica) -> None:
         assert await home(here) == {"B": [two]}
     await here.rename(two, "three")
     assert (await home(here))["B"] == [two]
+
+
+async def test_while_the_store_is_away_home_is_made_of_what_there_is(here: Replica) -> None:
+    genres = [f"genre {number}" for number in range(HOME_GENRES * 2)]
+    ids = {genre: [await here.create(genre=genre)] for genre in genres}
+    some = genres[:3]
+    for genre in some:
+        await here.listed(genre)
+    await here.videos.genres()
+    here.store.failures["genre"] = Unavailable("away")
+    for _ in range(5):
+        assert await home(here) == {genre: ids[genre] for genre in some}
+    for genre in some:
+        await here.videos.delete(ids[genre][0], ANY)
+    with pytest.raises(Unavailable):
+        await home(here)

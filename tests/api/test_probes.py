@@ -1,0 +1,51 @@
+"""Ready or not, by what the store and Redis are, and whoever asked before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+from api.probes import Probes
+from middleware.drain import Drain
+from tests.middleware.asgi import context
+
+
+class Dependency:
+    """A store, or Redis, in some state."""
+
+    def __init__(self, state: str) -> None:
+        self._state = state
+        self.reason = ""
+
+    def state(self) -> tuple[str, str]:
+        return self._state, "" if self._state == "up" else "why"
+
+
+class Redis(Dependency):
+    state = property(lambda self: self._state)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("store", "redis", "status", "state"),
+    [
+        ("up", "up", 200, "ready"),
+        ("up", None, 200, "ready"),
+        ("up", "down", 200, "degraded"),
+        ("down", "up", 200, "degraded"),  # asked for the first time now: it was up all the same
+        ("down", "down", 200, "degraded"),
+        ("starting", "up", 503, "starting"),
+    ],
+)
+async def test_only_what_never_could_serve_is_not_ready(
+    store: str, redis: str | None, status: int, state: str
+) -> None:
+    there: Any = Dependency(store)
+    cache: Any = None if redis is None else Redis(redis)
+    ctx = context()
+    await Probes(there, cache, CollectorRegistry(), Drain()).ready(ctx)
+    data = orjson.loads(ctx.body)["data"]
+    assert (ctx.status, data["state"]) == (status, state)
+    assert data["store"] == ("up" if store == "up" else "down")
