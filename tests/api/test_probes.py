@@ -25,7 +25,7 @@ class Dependency:
 
 
 class Redis(Dependency):
-    state = property(lambda self: self._state)  # type: ignore[assignment]
+    state = property(lambda self: self._state)
 
 
 @pytest.mark.parametrize(
