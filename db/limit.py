@@ -57,11 +57,10 @@ class Limit:
 
     @property
     def is_congested(self) -> bool:
-        """Whether a hover that came now would wait in vain: some click waits, or a hover that
-        came before it has waited for half of what it is given."""
-        if self._clicks:
-            return True
-        return bool(self._hovers) and self._clock() - self._hovers[0][0] > HOVER_WAIT_S / 2
+        """Whether a hover that came now would wait in vain: somebody who came before it has waited
+        for half of what a hover is given. A queue alone is a burst."""
+        long_ago = self._clock() - HOVER_WAIT_S / 2
+        return any(queue and queue[0][0] < long_ago for queue in (self._clicks, self._hovers))
 
     async def enter(self, is_urgent: bool) -> None:
         """Returns when it is one's turn; ``leave`` has to follow. Raises Shed when it does not

@@ -125,25 +125,22 @@ async def test_a_turn_that_comes_to_one_who_was_cancelled_goes_to_the_next() -> 
     assert limit.in_flight == 1
 
 
-async def test_a_click_that_waits_is_congestion_and_a_hover_that_waits_long_enough(
-    clock: Clock,
+@pytest.mark.parametrize("is_urgent", [True, False])
+async def test_a_queue_is_a_burst_and_waiting_in_it_for_long_is_congestion(
+    clock: Clock, is_urgent: bool
 ) -> None:
     limit = Limit(1, clock=clock)
     assert not limit.is_congested
     await full(limit)
     assert not limit.is_congested
-    hover = asyncio.create_task(limit.enter(is_urgent=False))
+    waiting = asyncio.create_task(limit.enter(is_urgent))
     await asyncio.sleep(0)
-    assert not limit.is_congested  # a burst
+    assert not limit.is_congested
     clock.now_s += rules.HOVER_WAIT_S / 2 + 0.001
     assert limit.is_congested
     limit.leave(None)
-    await hover
+    await waiting
     assert not limit.is_congested
-    click = asyncio.create_task(limit.enter(is_urgent=True))
-    await asyncio.sleep(0)
-    assert limit.is_congested
-    click.cancel()
 
 
 def test_the_limit_grows_while_latency_holds_and_stops_at_the_maximum(clock: Clock) -> None:
