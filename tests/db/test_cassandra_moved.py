@@ -64,18 +64,19 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
     """In one test, for what it takes to start a node."""
     here, there = guarded
     config = dataclasses.replace(
-        Config(), cassandra_host=HOSTS, cassandra_port=here.port, cassandra_username="content"
+        Config(), cassandra_host=HOSTS[:1], cassandra_port=here.port, cassandra_username="content"
     )
     config = dataclasses.replace(config, cassandra_password=SECRET, store_deadline_s=5.0)
     await roles.patiently(config, "admin's")
     await eventually(lambda: _none_but_ours(config), 10)  # logins are remembered for 2 s
-    assert await roles.ensure(config, "admin's") == "content may log in already"
+    assert await roles.patiently(config, "admin's") == "content may log in already"
 
     changed = dataclasses.replace(config, cassandra_password="another")
     assert await roles.patiently(changed, "admin's") == "content made"
-    assert await login_works(config, "content", "another")
+    await eventually(lambda: login_works(config, "content", "another"), 10)
 
-    async with opened(changed) as store:  # makes its keyspace, which is all that it may
+    movable = dataclasses.replace(changed, cassandra_host=HOSTS)
+    async with opened(movable) as store:  # makes its keyspace, which is all that it may
         video_id = new_id()
         await store.create(video_id, draft(title="still here"), None)
         here.stop()
@@ -86,4 +87,7 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
 
 
 async def _none_but_ours(config: Config) -> bool:
-    return not await login_works(config, roles.ADMIN, roles.DEFAULT_PASSWORD)
+    try:
+        return not await login_works(config, roles.ADMIN, roles.DEFAULT_PASSWORD)
+    except roles.NotYet:  # a refused login may look like that to the driver
+        return False
