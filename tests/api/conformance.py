@@ -18,13 +18,13 @@ OF_THE_WIRE = {"connection", "content-length", "content-type", "date"}
 
 
 class Moody(EmbeddedStore):
-    """The real store, which fails or says that it is down when a test wants that."""
+    """The real store, which fails or says that it was never there when a test wants that."""
 
     fails: ServiceError | None = None
     down = ""
 
     def state(self) -> tuple[State, str]:
-        return ("down", self.down) if self.down else super().state()
+        return ("starting", self.down) if self.down else super().state()
 
     async def video(self, video_id: str) -> Row:
         if self.fails:

@@ -118,5 +118,5 @@ def test_make_run_has_it_on(more: dict[str, str], shown: str) -> None:
         ["make", "-n", "run"], cwd=ROOT, env={**environ, **more}, capture_output=True, check=True
     )
     [serve] = [line for line in said.stdout.decode().splitlines() if "service.py" in line]
-    assert f"CASSANDRA_HOST_FILE {shown}" in serve
+    assert f" {shown}.venv" in serve
     assert ("DEMO=" in serve) is bool(shown)
