@@ -1,6 +1,6 @@
 """`make bench`: what every layer buys, measured on this machine.
 
-    python -m bench.ladder [--quick] [--rate 400] [--only NAME ...] [--folder DIR]
+    python -m bench.ladder [--quick] [--rate 400] [--only NAME ... [--again]] [--folder DIR]
 
 Each rung gets the same activity at a rate that the weakest bears (latency from the time due), and
 then as much as it takes (wrk). What needs a program that is not there is left out, and said. The
@@ -141,18 +141,27 @@ def failures(result: dict[str, Any]) -> list[str]:
     return found
 
 
+def replaced(before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """An earlier run with the rungs of this one in place of its own; says which."""
+    new = {rung["name"]: rung for rung in result["rungs"]}
+    rungs = [new.get(rung["name"], rung) for rung in before["rungs"]]
+    again = {**before.get("again", {}), **dict.fromkeys(new, result["made"])}
+    return {**before, "rungs": rungs, "again": again}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="in under three minutes")
     parser.add_argument("--rate", type=float, help="requests/s that every rung is offered")
     parser.add_argument("--only", nargs="*", default=(), metavar="RUNG")
+    parser.add_argument("--again", action="store_true", help="put --only's into the full run's")
     parser.add_argument("--seed", type=int, default=Behaviour.seed)
     parser.add_argument("--folder", type=Path, help="of the results; bench/results, with a part")
     asked = parser.parse_args(arguments)
     plan = QUICK if asked.quick else FULL
     plan = plan._replace(rate_s=asked.rate or plan.rate_s)
-    is_part = asked.quick or asked.only
+    is_part = asked.quick or (asked.only and not asked.again)
     folder = asked.folder or (RESULTS / "part" if is_part else RESULTS)
     logging.basicConfig(level=logging.WARNING, format="bench: %(message)s")
     server.allow_connections()
@@ -167,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "machine": machine(),
             "versions": versions(),
         }
+        if asked.again:
+            result = replaced(json.loads((folder / "ladder.json").read_text()), result)
         write_report(result, folder)
         print(f"\n{table(result)}\n\n{folder / 'report.html'}, {result['taken_s']} s")
         if failed := failures(result):

@@ -184,6 +184,10 @@ def _about(result: dict[str, Any]) -> str:
         f"<li>left out: {escape(name)}: {escape(why)}</li>"
         for name, why in result["left_out"].items()
     )
+    left += "".join(
+        f"<li>measured again on {day}: {escape(name)}</li>"
+        for name, day in result.get("again", {}).items()
+    )
     lists = [
         ", ".join(f"{escape(name)} {escape(str(value))}" for name, value in part.items())
         for part in (result["machine"], result["versions"], result["behaviour"])

@@ -146,6 +146,16 @@ def test_a_rung_is_stood_on_without_wrk(
     assert set(figures) <= leaves(result)
 
 
+def test_a_rung_measured_again_is_put_into_the_earlier_run_and_said() -> None:
+    before = {"kind": "full", "rungs": [{"name": "a", "at": 1}, {"name": "b", "at": 1}]}
+    after = {"kind": "full", "rungs": [{"name": "b", "at": 2}], "made": "2026-01-02"}
+    assert ladder.replaced(before, after) == {
+        "kind": "full",
+        "rungs": [{"name": "a", "at": 1}, {"name": "b", "at": 2}],
+        "again": {"b": "2026-01-02"},
+    }
+
+
 def test_the_try_beside_the_least_other_work_counts_whatever_it_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
