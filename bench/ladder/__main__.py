@@ -11,6 +11,7 @@ one in a hundred failed.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import time

@@ -19,10 +19,11 @@ from bench.ladder import __main__ as ladder
 from bench.ladder import measure, peak
 from bench.ladder.others import beside, calmest
 from bench.ladder.prices import priced
-from bench.ladder.rungs import rungs
+from bench.ladder.rungs import Standing, rungs
 from bench.load import Result
 from bench.load_result import Line, Outcome
 from bench.spawn import ServerError
+from bench.targets import Service
 from tests.bench.reports import figures_of, leaves
 
 WRK = """Running 1s test @ http://127.0.0.1:1/
@@ -192,3 +193,27 @@ def test_work_of_others_is_told_from_ours() -> None:
     assert quiet["x"] == 1
     assert busy > 0.2  # of a core, however many others there are
     assert quiet["others_cores"] < (os.cpu_count() or 1) - own_cores / 2
+
+
+@pytest.mark.parametrize(
+    ("bears", "tried", "held_s"),
+    [
+        (15_000, [14_000, 16_000, 16_000], 14_000),
+        (99_000, [14_000, 16_000], 16_000),
+        (11_000, [14_000, 14_000, 12_000, 12_000, 10_000], 10_000),
+        (1_000, [14_000, 14_000, 12_000, 12_000, 10_000, 10_000], 0),
+    ],
+)
+def test_a_peak_is_looked_for_from_the_bar_up_or_down(
+    bears: int, tried: list[int], held_s: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offered(_stands: object, _ids: Path, load: measure.Load, _label: str) -> dict[str, Any]:
+        found = summary(*[line(10.0, 0.001 if load.rate_s <= bears else 0.1)] * 10)
+        found |= {"rate_s": load.rate_s, "goodput_s": load.rate_s}
+        return {**found, "cores": 1.0, "generator_cores": 1.0}
+
+    monkeypatch.setattr(peak, "open_loop", offered)
+    entry = Service("never started", 0, {})
+    found = peak.peak(Standing(entry), tmp_path, (10_000, 12_000, 14_000, 16_000), 1, 1, 2)
+    assert [each["rate_s"] for each in found["tried"]] == tried
+    assert found["held_s"] == held_s
