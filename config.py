@@ -20,6 +20,7 @@ from settings import (
     hosts_and_ports,
     identifier,
     lookup,
+    origins,
     seconds,
     seconds_or_none,
     setting,
@@ -79,7 +80,7 @@ class Config:
         "STORE_READS_MAX",
         200,
         whole(1, 10_000),
-        "most reads of Cassandra at a time in a worker; from 20 on measured latency sets it",
+        "most reads of Cassandra at a time in a worker; from 50 on measured latency sets it",
     )
     redis_host: str | None = setting(
         "REDIS_HOST", None, filled, "unset, and REDIS_URL and REDIS_SENTINELS too: no Redis"
@@ -148,7 +149,7 @@ class Config:
         "MAX_AGE_S", 0, whole(0, 86_400), "Cache-Control of rows and lists; 0: no-cache, ask again"
     )
     cors_origins: tuple[str, ...] = setting(
-        "CORS_ORIGINS", (), some_names, "origins that browsers may call from; unset: none"
+        "CORS_ORIGINS", (), origins, "origins that browsers may call from; unset: none"
     )
     read_deadline_s: float = setting(
         "READ_DEADLINE_S", 1.5, seconds, "a GET later than this after its arrival is a 504"
@@ -215,8 +216,8 @@ class Config:
     def _contradiction(self) -> str:
         """Which two settings cannot both be meant; empty: none."""
         parts = urlsplit(self.redis_url or "")
-        if self.redis_sentinels and self.redis_host:
-            return "REDIS_SENTINELS and REDIS_HOST are both set"
+        if self.redis_host and (self.redis_sentinels or self.redis_url):
+            return "REDIS_HOST is set beside REDIS_URL or REDIS_SENTINELS"
         if self.redis_sentinels and (parts.hostname or parts.scheme == "unix"):
             return "REDIS_URL has a host, which is for REDIS_SENTINELS to find"
         if self.redis_ca and parts.scheme != "rediss":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@A-Z]+")
 
 
 class ConfigError(ValueError):
@@ -61,6 +64,14 @@ def some_names(text: str) -> tuple[str, ...]:
     if found := names(text):
         return found
     raise ValueError("names nothing; leave it unset instead")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Of ``scheme://host[:port]``, as browsers send them, or ``*``: others would match none."""
+    found = some_names(text)
+    if not all(each == "*" or ORIGIN.fullmatch(each) for each in found):
+        raise ValueError("has to be origins like https://site.example, without a path")
+    return found
 
 
 def hosts_and_ports(default: int) -> Callable[[str], tuple[tuple[str, int], ...]]:

@@ -22,7 +22,9 @@ from contextlib import suppress
 
 from errors import Shed
 
-INITIAL = MINIMUM = 20
+INITIAL = MINIMUM = 50
+"""A node of a ring that dies holds up the reads that it was asked for, 0.4 s each and for some 5 s,
+until the others know; with 20 the rest would stand in line behind those."""
 SMOOTHING, QUEUE, TOLERANCE = 0.2, 4, 1.5
 WINDOW_S, WINDOW_READS = 0.1, 10
 LONG_WINDOWS = 600
@@ -31,7 +33,10 @@ DRIFT, RECOVERY = 2.0, 0.95
 CLICK_WAIT_S, HOVER_WAIT_S = 1.0, 0.05
 """How long one waits for a turn: a click for as long as its deadline leaves time for the read; a
 hover that comes late is of no use, and waits to ride out a burst alone."""
-STANDING_S = 0.2
+BURST_S = 0.01
+STANDING_S = 0.5
+"""Half of a click's patience. Sooner, the queue that a moment's halt of the store leaves would cost
+those who were in it their turn, where in the order of arrival all are still in time."""
 
 
 class Limit:
@@ -57,10 +62,13 @@ class Limit:
 
     @property
     def is_congested(self) -> bool:
-        """Whether a hover that came now would wait in vain: somebody who came before it has waited
-        for half of what a hover is given. A queue alone is a burst."""
-        long_ago = self._clock() - HOVER_WAIT_S / 2
-        return any(queue and queue[0][0] < long_ago for queue in (self._clicks, self._hovers))
+        """Whether a hover that came now would wait in vain: a click, which goes first, has waited
+        for longer than a burst makes it, or a hover for half of what it is given."""
+        now = self._clock()
+        return bool(
+            (self._clicks and now - self._clicks[0][0] > BURST_S)
+            or (self._hovers and now - self._hovers[0][0] > HOVER_WAIT_S / 2)
+        )
 
     async def enter(self, is_urgent: bool) -> None:
         """Returns when it is one's turn; ``leave`` has to follow. Raises Shed when it does not

@@ -75,7 +75,7 @@ WRONG = {
     "CASSANDRA_PASSWORD": [""],
     "STORE_DEADLINE_S": ["", "0", "-1", "x", "nan", "inf", "86401", "1s", "1,5"],
     "WRITE_TOKEN": [""],
-    "CORS_ORIGINS": ["", ","],
+    "CORS_ORIGINS": ["", ",", "foo", "https://A.example", "https://a/", "https://a/b", "//a"],
     "BODY_MAX_BYTES": ["1023", "64KiB", "-1"],
     "MAX_AGE_S": ["-1", "x", "86401"],
     "ACCESS_LOG": ["2", "yes", "", "true"],

@@ -24,6 +24,7 @@ def test_sentinels_are_hosts_with_or_without_a_port() -> None:
     ("one", "other"),
     [
         ({"REDIS_SENTINELS": "a"}, {"REDIS_HOST": "b"}),
+        ({"REDIS_HOST": "a"}, {"REDIS_URL": "redis://:s3cr3t-value@b"}),
         ({"REDIS_SENTINELS": "a"}, {"REDIS_URL": "redis://:s3cr3t-value@b"}),
         ({"REDIS_SENTINELS": "a"}, {"REDIS_URL": "unix:///s3cr3t-value"}),
         ({"REDIS_CA": "ca.pem"}, {"REDIS_URL": "redis://:s3cr3t-value@b"}),
