@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ from db.store import CatalogueStore
 from errors import Late, Unavailable
 
 UP_S = 120.0
+LEAST_DEADLINE_S = 10.0
+"""Of a request to the store: nobody waits for it, and a batch that is given up is sent anew."""
 SHOWN = 20
 
 
@@ -39,7 +42,8 @@ class Failed(Exception):
 
 async def opened(config: Config, patience: Patience, progress: Progress) -> CatalogueStore:
     """The store, once it is up. Raises Failed after UP_S."""
-    store = open_store(config)
+    deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
+    store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
     await store.open()
     loop = asyncio.get_running_loop()
     begun, told = loop.time(), ""

@@ -15,7 +15,8 @@ EXAMPLES = """\
   python -m db.catalog repair
 
 The store is the service's: Cassandra at CASSANDRA_HOST, or else the file EMBEDDED_PATH. Each
-command may be stopped (Ctrl-C) and run again: it goes on where it was.
+command may be stopped (Ctrl-C) and run again: import and generate go on where they were, repair
+where its --after says.
 """
 IMPORTS = """\
 FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.
@@ -47,23 +48,23 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _count(text: str) -> int:
-    number = int(text.replace(",", ""))
-    if number < 0:
-        raise ValueError
-    return number
+    digits = text.replace(",", "")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise argparse.ArgumentTypeError("has to be a whole number")
+    return int(digits)
 
 
 def _name(text: str) -> str:
     text.encode()  # names that are not UTF-8 come with surrogates in them
     if not text:
-        raise ValueError
+        raise argparse.ArgumentTypeError("is empty")
     return text
 
 
 def _id(text: str) -> str:
     if video_id := parse_id(text):
         return video_id
-    raise ValueError
+    raise argparse.ArgumentTypeError("has to be the id of a row")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +106,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             parser.error("standard input has no name: --catalogue NAME has to say one")
         try:
             args.catalogue = _name(stem(args.file))
-        except ValueError:
+        except (ValueError, argparse.ArgumentTypeError):
             parser.error("this file's name names no catalogue: --catalogue NAME has to say one")
     return args

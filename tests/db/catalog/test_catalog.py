@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.processes import free_ports
+from config import Config
 from db.catalog import __main__ as catalog
 from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
@@ -108,6 +109,23 @@ def test_a_store_that_does_not_come_up_is_waited_for_a_while(
     assert catalog.main(["generate", "10"]) == 1
     assert "the store is not up: connecting" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("asked", "given"), [({}, 10.0), ({"STORE_DEADLINE_S": "60"}, 60.0)])
+def test_a_load_waits_longer_for_the_store_than_a_user_would(
+    asked: dict[str, str], given: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[float] = []
+
+    def embedded(config: Config) -> EmbeddedStore:
+        opened.append(config.store_deadline_s)
+        return EmbeddedStore(str(tmp_path / "a.sqlite3"))
+
+    monkeypatch.setattr(catalog, "open_store", embedded)
+    for name, text in asked.items():
+        monkeypatch.setenv(name, text)
+    assert catalog.main(["generate", "1"]) == 0
+    assert opened == [given]
 
 
 def test_waiting_for_the_store_can_be_stopped(command: Catalog) -> None:
