@@ -120,7 +120,9 @@ def _judge(world: World, what: str, reads: Tally, writes: Tally) -> None:
 
 def _judge_sizes(world: World, sizes: list[Size], warm_at: int) -> None:
     warm, end = sizes[warm_at], sizes[-1]
+    between = ", ".join(f"{resident / 1e6:.0f}" for resident, _ in sizes)
     seen = f"{sizes[0]} at first, {warm} after the first {WARM_SHARE:.0%}, {end} at the end"
+    seen += f"; MB after each round: {between}"
     holds = end[0] - warm[0] <= GROWTH_BYTES and end[1] - warm[1] <= DESCRIPTORS
     bar = f"it grows by at most {GROWTH_BYTES / 1e6:.0f} MB and {DESCRIPTORS} descriptors"
     # one round says nothing of growth
