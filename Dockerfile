@@ -17,7 +17,7 @@ COPY . ./
 RUN rm requirements.txt && /opt/venv/bin/python -m compileall -q .
 
 FROM ${BASE}
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="content" \
       org.opencontainers.image.description="Content metadata of a video site: JSON over HTTP" \
