@@ -74,10 +74,10 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
     """Every path of the API, in the order in which they are matched; with ``demo``, a page that
     shows it at work."""
     api = [
+        Resource("/home", GET=content.home),
         Resource("/content/genre/{genre:path}", GET=content.genre),
         Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
         Resource("/content", GET=content.by_query, POST=content.create),
-        Resource("/home", GET=content.home),
         Resource("/videos", GET=content.random_id),
         Resource("/uuids", GET=content.ids),
         Resource("/", GET=content.welcome),

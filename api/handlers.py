@@ -54,22 +54,31 @@ class Content:
 
     async def home(self, ctx: Context) -> None:
         """Some genres drawn at random, each with its newest videos."""
-        genres = await self.videos.genres()
-        drawn = random.sample(genres, len(genres))
+        left = await self.videos.genres()
         lists: list[bytes] = []
         failure: Unavailable | Late | None = None
-        while drawn and len(lists) < HOME_GENRES:
-            some, drawn = drawn[:HOME_GENRES], drawn[HOME_GENRES:]
-            for found in await asyncio.gather(*map(self._list, some)):
+        while left and len(lists) < HOME_GENRES:
+            drawn = random.sample(left, min(HOME_GENRES - len(lists), len(left)))
+            for found in await self._lists(drawn):
                 if isinstance(found, bytes):
                     lists.append(found)
                 else:
                     failure = found or failure
+            if len(lists) < HOME_GENRES:
+                left = [genre for genre in left if genre not in drawn]
         if failure and not lists:
             raise failure
         ctx.status = 200
-        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists[:HOME_GENRES])
+        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists)
         ctx.headers[b"cache-control"] = b"no-store"
+
+    async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:
+        """Of each genre what ``_list`` says. Most are near, and to make a task of those would cost
+        more than all the rest."""
+        near = {genre: self.videos.near.get(genre_key(genre)) for genre in genres}
+        far = [genre for genre, entry in near.items() if entry is None]
+        found = [inner(entry) or None for entry in near.values() if entry is not None]
+        return [*found, *(await asyncio.gather(*map(self._list, far)))] if far else [*found]
 
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
         """The JSON of a genre and its ids, taken out of its own answer. None when it is gone; an

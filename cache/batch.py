@@ -13,6 +13,7 @@ from functools import partial
 
 from cache.connection import Connection, Reply
 from cache.entry import Entry
+from cache.lag import once_read
 
 KEYS_MAX = 256
 """In one MGET: it holds up everybody else's commands while it runs."""
@@ -90,8 +91,10 @@ class Reads:
             self._timer = self._loop.call_at(batch.due, self._look)
 
     def _look(self) -> None:
+        once_read(self._loop, partial(self._give_up, self._loop.time()))
+
+    def _give_up(self, now: float) -> None:
         self._timer = None
-        now = self._loop.time()
         while self._sent and self._sent[0].due <= now:
             batch = self._sent.popleft()
             batch.is_late = True

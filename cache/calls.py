@@ -16,6 +16,7 @@ from hiredis import ReplyError
 
 from cache.connection import Argument, Reply
 from cache.handshake import OUTAGES, code_of
+from cache.lag import once_read
 from cache.link import Link
 from cache.redis_metrics import RedisMetrics
 from cache.scripts import Script
@@ -52,7 +53,7 @@ class Calls:
             if not future.done():
                 future.set_result(None)
 
-        timer = loop.call_later(deadline_s, late)
+        timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
             result = None if isinstance(reply, Exception) else parse(reply)

@@ -87,6 +87,11 @@ class Connection(asyncio.Protocol):
         """For how long the oldest command has been without its reply; 0 when there is none."""
         return self._loop.time() - self._pending[0][0] if self._pending else 0.0
 
+    @property
+    def oldest(self) -> object:
+        """The oldest command without its reply, to be told from others; None when there is none."""
+        return self._pending[0] if self._pending else None
+
     def abort(self, reason: str) -> None:
         """Ends it now: what is pending is lost, and nothing more is parsed."""
         if self.lost_because is not None:

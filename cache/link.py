@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from hiredis import ReplyError
@@ -18,6 +19,7 @@ from hiredis import ReplyError
 from cache.address import Address
 from cache.connection import Connection, Lost, Reply
 from cache.handshake import Refused, Session, check_reign, check_role, greet
+from cache.lag import once_read
 
 logger = logging.getLogger("content")
 
@@ -188,12 +190,20 @@ class Watch:
     def _look(self) -> None:
         now = self._loop.time()
         if self._connection.waiting_s() > self._hang_s:
-            return self._connection.abort(f"no answer for {self._hang_s} s")
+            return once_read(self._loop, partial(self._judge, self._connection.oldest))
         if now - self._asked_at >= HEARTBEAT_S:
             self._asked_at = now
             self._connection.send(("HELLO", 3), self._heard)
             if self._session.replication_id:
                 self._connection.send(("INFO", "replication"), self._heard_more)
+        return self._arm()
+
+    def _judge(self, oldest: object) -> None:
+        """Answers are read in order: while the oldest command changes, they come."""
+        if self._connection.lost_because is not None:
+            return None
+        if self._connection.oldest is oldest:
+            return self._connection.abort(f"no answer for {self._hang_s} s")
         return self._arm()
 
     def _heard(self, reply: Reply) -> None:

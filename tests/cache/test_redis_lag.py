@@ -1,0 +1,92 @@
+"""A process that stood still: Redis has answered meanwhile, and is not to blame.
+
+On uvloop, as the service is: what halts while the loop serves its sockets is followed by timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+import uvloop
+
+from bench.servers import RedisServer
+from cache.address import Address
+from cache.entry import Entry
+from cache.redis import RedisRows
+from tests.cache.redis_world import filled, until, url_of
+
+HALT_S = 0.3
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+def halting(pair: tuple[socket.socket, socket.socket]) -> Callable[[], Awaitable[None]]:
+    """Lets what was asked leave, and then stands still while the loop serves a socket."""
+    ours, theirs = pair
+
+    async def halt() -> None:
+        for _ in range(4):
+            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def stand_still() -> None:
+            ours.recv(1)
+            time.sleep(HALT_S)
+            over.set()
+
+        loop.add_reader(ours, stand_still)
+        theirs.send(b".")
+        await over.wait()
+        loop.remove_reader(ours)
+
+    return halt
+
+
+def test_what_was_answered_during_a_halt_is_in_time(
+    redis: RedisServer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    async def check() -> None:
+        halt = halting(pair)
+        rows = RedisRows(Address.from_url(url_of(redis)), "test", deadline_s=0.1, hang_s=9.0)
+        await rows.open()
+        await until(lambda: rows.state == "up")
+        await filled(rows, "k")
+        for ask in (rows.get, rows.lease):
+            asked = asyncio.ensure_future(ask("k"))
+            await halt()
+            assert isinstance(await asked, Entry), ask
+        await rows.close()
+
+    uvloop.run(check())
+
+
+def test_a_halt_does_not_end_the_connection(
+    redis: RedisServer, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    async def check() -> None:
+        halt, states = halting(pair), list[bool | None]()
+        place = Address.from_url(url_of(redis))
+        rows = RedisRows(place, "test", hang_s=HALT_S / 3, on_state=states.append)
+        await rows.open()
+        await until(lambda: rows.state == "up")
+        before = list(states)
+        for _ in range(5):
+            asked = asyncio.ensure_future(rows.get("k"))
+            await halt()
+            await asked
+            await asyncio.sleep(HALT_S / 10)
+        assert (states, rows.state) == (before, "up")
+        await rows.close()
+
+    uvloop.run(check())
