@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.spawn import ServerError
 from bench.targets import ROOT
-from tests.deploy import images
+from tests.deploy import dashboard, images
 from tests.deploy.engine import until
 from tests.deploy.load import loaded
 from tests.deploy.site import CATALOGUE_ROWS, TOKEN, Site
@@ -44,8 +44,16 @@ def rows(site: Site, drills: Sequence[Drill]) -> Iterator[Row]:
 
 
 def ids_of(site: Site, count: int) -> list[str]:
-    _, body = site.ask("/uuids?limit=10000")
-    return random.Random(1).sample(body["data"], count)
+    """Some of the catalogue's; a ring that has just been made may be too busy at first."""
+    found: list[str] = []
+
+    def read() -> bool:
+        status, body = site.ask("/uuids?limit=10000")
+        found.extend(body["data"] if status == 200 else ())
+        return bool(found)
+
+    until("the ids are read", read, 120)
+    return random.Random(1).sample(found, count)
 
 
 def serving(site: Site) -> Iterator[Row]:
@@ -215,6 +223,7 @@ def metrics(site: Site) -> Iterator[Row]:
     expressions = [each.encode().decode("unicode_escape") for each in re.findall(EXPRESSION, text)]
     empty = [each for each in expressions if not site.query(each)]
     firing = site.query('ALERTS{alertstate="firing"}')
+    DRAWING.write_text(dashboard.draw(site, site.began_s, time.time()))
     yield Row(
         "the dashboard's expressions, asked of Prometheus after all this",
         "each has series, but for alerts that do not fire",
@@ -223,6 +232,7 @@ def metrics(site: Site) -> Iterator[Row]:
     )
 
 
+DRAWING = ROOT / "docs" / "dashboard.svg"
 EXPRESSION = r'"expr": "((?:[^"\\]|\\.)*)"'
 
 DRILLS: Sequence[Drill] = (

@@ -34,6 +34,7 @@ class Site:
         self.engine = engine
         self.files = files
         (self.port,) = free_ports(1)
+        self.began_s = time.time()
         self.variables = {
             **images,
             "ENDPOINT_MODE": "dnsrr",  # there may be no IPVS in the kernel,
@@ -131,6 +132,18 @@ class Site:
         (container,) = self.containers("prometheus")
         command = ("promtool", "query", "instant", "http://localhost:9090", expression)
         return self.engine("exec", container, *command).splitlines()
+
+    def query_range(
+        self, expression: str, began_s: float, ended_s: float, step_s: int
+    ) -> list[dict[str, Any]]:
+        """An expression's series from one time to another, with ``values`` of (s, text)."""
+        (container,) = self.containers("prometheus")
+        times = (f"--start={began_s:.0f}", f"--end={ended_s:.0f}", f"--step={step_s}s")
+        command = ("promtool", "query", "--format=json", "range", *times, "http://localhost:9090")
+        found: list[dict[str, Any]] = json.loads(
+            self.engine("exec", container, *command, expression)
+        )
+        return found
 
     def logs(self, service: str) -> str:
         try:

@@ -26,8 +26,9 @@ HEAD = """\
 
 The last output of `make deploy-test`: the unchanged `stack.yml` on a Swarm of one node, its images
 made of Debian's packages and Maven's jars, two shared cores. No IPVS in the kernel, so
-`ENDPOINT_MODE=dnsrr` and `PORT_MODE=host`; no Grafana, which is no package of Debian's. The load is
-wrk's, 64 keep-alive connections through the balancer; slowest is the slowest answer.
+`ENDPOINT_MODE=dnsrr` and `PORT_MODE=host`; no Grafana, which is no package of Debian's:
+[dashboard.svg](dashboard.svg) draws its panels from what Prometheus had of these drills. The load
+is wrk's, 64 keep-alive connections through the balancer; slowest is the slowest answer.
 
 | what | must hold | seen | |
 |---|---|---|---|

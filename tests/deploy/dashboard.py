@@ -1,0 +1,103 @@
+"""The dashboard, drawn from what Prometheus has of the drills: each panel of the JSON file that
+Grafana is given, by its expressions, legends and units. It stands in where there is no Grafana."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bench.report.charts import legend_of
+from bench.report.svg import SERIES, WIDTH, classes, curve, rule, text, variables
+from bench.targets import ROOT
+from tests.deploy.site import Site
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"
+LEFT, RIGHT, TOP, PLOT = 54, 8, 30, 120
+HEIGHT, GAP = 240, 12
+POINTS = 150
+LEGENDS = 5
+UNITS: Mapping[str, Callable[[float], str]] = {
+    "s": lambda value: f"{value * 1000:,.3g} ms",
+    "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",
+    "bytes": lambda value: f"{value / 2**20:,.0f} MiB",
+    "reqps": lambda value: f"{value:,.3g} /s" if value < 1000 else f"{value / 1000:,.3g}k/s",
+}
+
+
+class Series(NamedTuple):
+    """A curve; points are (seconds from the begin, value)."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+def panels() -> list[dict[str, Any]]:
+    """Those that are curves."""
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return [panel for panel in found if panel["type"] == "timeseries"]
+
+
+def draw(site: Site, began_s: float, ended_s: float) -> str:
+    """All panels as one SVG."""
+    cells = []
+    for at, panel in enumerate(panels()):
+        series = [
+            each for target in panel["targets"] for each in ask(site, target, began_s, ended_s)
+        ]
+        x, y = (at % 2) * (WIDTH + GAP), (at // 2) * (HEIGHT + GAP)
+        inside = "".join(_panel(panel, series, ended_s - began_s))
+        cells.append(f'<g transform="translate({x},{y})">{inside}</g>')
+    width, height = 2 * WIDTH + GAP, (len(cells) + 1) // 2 * (HEIGHT + GAP)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="The dashboard"><style>{variables("svg")}{classes()}</style>'
+        f'<rect width="{width}" height="{height}" fill="var(--paper)"/>{"".join(cells)}</svg>\n'
+    )
+
+
+def ask(site: Site, target: Mapping[str, str], began_s: float, ended_s: float) -> list[Series]:
+    """The series of an expression over the time of the drills, named as its legend says."""
+    step_s = max(1, round((ended_s - began_s) / POINTS))
+    seen = site.query_range(target["expr"], began_s, ended_s, step_s)
+    return [
+        Series(
+            _legend(target, each["metric"]),
+            [
+                (float(at) - began_s, float(value))
+                for at, value in each["values"]
+                if value not in ("NaN", "+Inf")  # no request in the window
+            ],
+        )
+        for each in seen
+    ]
+
+
+def _legend(target: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    template = target.get("legendFormat", "")
+    return re.sub(r"{{\s*(\w+)\s*}}", lambda found: labels.get(found[1], ""), template)
+
+
+def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -> list[str]:
+    unit = UNITS.get(panel["fieldConfig"]["defaults"].get("unit", ""), "{:.3g}".format)
+    most = max((value for each in series for _, value in each.points), default=0.0) or 1.0
+    parts = [text(0, 16, panel["title"])]
+    for share in (0.0, 0.5, 1.0):
+        y = TOP + PLOT * (1 - share)
+        parts += [rule(LEFT, y, WIDTH - RIGHT, y)]
+        parts += [text(LEFT - 4, y + 4, unit(most * share), "end soft")]
+    for part in range(5):
+        x = LEFT + (WIDTH - LEFT - RIGHT) * part / 4
+        look = "end soft" if part == 4 else "mid soft"
+        parts += [text(x, TOP + PLOT + 14, f"{seconds / 60 * part / 4:.0f} min", look)]
+    for at, each in enumerate(series):
+        points = (
+            (LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most))
+            for at_s, value in each.points
+        )
+        parts += [curve(points, f"l{at % SERIES}")]
+    shown = [(each.name, f"f{at % SERIES}", False) for at, each in enumerate(series[:LEGENDS])]
+    if len(series) > LEGENDS:
+        shown.append((f"and {len(series) - LEGENDS} more", "peer", False))
+    return [*parts, *legend_of(shown, TOP + PLOT + 18)[0]]
