@@ -26,6 +26,8 @@ async def ask():
     print(json.dumps([peers + 1, copies]))
 asyncio.run(ask())
 """
+PYTHON = ("env", "-u", "REDIS_HOST", "python")
+"""As stack.cluster.yml starts the service: a merged file sets variables, and unsets none."""
 
 
 def deployed(site: Site) -> Iterator[Row]:
@@ -34,7 +36,7 @@ def deployed(site: Site) -> Iterator[Row]:
 
     def ring() -> tuple[int, dict[str, str]]:
         try:
-            nodes, copies = json.loads(site.engine("exec", container, "python", "-c", ASK))
+            nodes, copies = json.loads(site.engine("exec", container, *PYTHON, "-c", ASK))
         except ServerError:  # nobody signs in while a node takes over its share of the logins
             return 0, {}
         return nodes, copies
