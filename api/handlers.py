@@ -58,7 +58,7 @@ class Content:
         lists: list[bytes] = []
         failure: Unavailable | Late | None = None
         while left and len(lists) < HOME_GENRES:
-            drawn = random.sample(left, min(HOME_GENRES - len(lists), len(left)))
+            drawn = random.sample(left, min(HOME_GENRES, len(left)))
             for found in await self._lists(drawn):
                 if isinstance(found, bytes):
                     lists.append(found)
@@ -69,7 +69,7 @@ class Content:
         if failure and not lists:
             raise failure
         ctx.status = 200
-        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists)
+        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists[:HOME_GENRES])
         ctx.headers[b"cache-control"] = b"no-store"
 
     async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:

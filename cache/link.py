@@ -25,6 +25,7 @@ logger = logging.getLogger("content")
 
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.5
+BEHIND_LOOKS = 4
 STEADY_S = 5.0
 """A connection that lasted that long starts the back-off anew; a flapping one does not."""
 
@@ -177,6 +178,7 @@ class Watch:
         self._hang_s = hang_s
         self._loop = asyncio.get_running_loop()
         self._asked_at = self._loop.time()
+        self._behind = 0
 
     def __enter__(self) -> None:
         self._arm()
@@ -188,23 +190,29 @@ class Watch:
         self._timer = self._loop.call_later(self._hang_s / 4, self._look)
 
     def _look(self) -> None:
-        now = self._loop.time()
         if self._connection.waiting_s() > self._hang_s:
             return once_read(self._loop, partial(self._judge, self._connection.oldest))
+        self._behind = 0
+        return self._ask()
+
+    def _judge(self, oldest: object) -> None:
+        """Answers are read in order: while the oldest command changes, they come. They may still
+        come too late for ever, and then it is not for want of reading."""
+        if self._connection.lost_because is not None:
+            return None
+        self._behind = self._behind + 1 if self._connection.waiting_s() > self._hang_s else 0
+        if self._connection.oldest is oldest or self._behind >= BEHIND_LOOKS:
+            return self._connection.abort(f"no answer for {self._hang_s} s")
+        return self._ask()
+
+    def _ask(self) -> None:
+        now = self._loop.time()
         if now - self._asked_at >= HEARTBEAT_S:
             self._asked_at = now
             self._connection.send(("HELLO", 3), self._heard)
             if self._session.replication_id:
                 self._connection.send(("INFO", "replication"), self._heard_more)
-        return self._arm()
-
-    def _judge(self, oldest: object) -> None:
-        """Answers are read in order: while the oldest command changes, they come."""
-        if self._connection.lost_because is not None:
-            return None
-        if self._connection.oldest is oldest:
-            return self._connection.abort(f"no answer for {self._hang_s} s")
-        return self._arm()
+        self._arm()
 
     def _heard(self, reply: Reply) -> None:
         try:
