@@ -25,7 +25,7 @@ logger = logging.getLogger("content")
 
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.5
-BEHIND_LOOKS = 4
+BEHIND_LOOKS = 4  # another hang_s: what a process that was late itself needs to catch up
 STEADY_S = 5.0
 """A connection that lasted that long starts the back-off anew; a flapping one does not."""
 
