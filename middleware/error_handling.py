@@ -33,12 +33,18 @@ def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
         try:
             await next()
         except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes an answer
-            error = _known(raised)
-            _respond(ctx, error)
-            if error.status >= 500:
-                log(ctx, error, raised)
+            _answer(ctx, raised, log)
 
     return error_handling
+
+
+def _answer(ctx: Context, raised: Exception, log: Log) -> None:
+    """In a frame of its own: the error's traceback has the one that catches it, and a name for the
+    error there would keep both, and the request, until the collector comes."""
+    error = _known(raised)
+    _respond(ctx, error)
+    if error.status >= 500:
+        log(ctx, error, raised)
 
 
 class Log:

@@ -155,7 +155,10 @@ class Onion:
     ) -> None:
         async def route(ctx: Context) -> None:
             ctx.scope["ctx"] = ctx
-            await app(ctx.scope, ctx.receive, _refuse)
+            try:
+                await app(ctx.scope, ctx.receive, _refuse)
+            finally:  # each holds the other: a thousand such a second keep the collector busy
+                del ctx.scope["ctx"]
 
         self.app = app
         self.run = compose(stack, route)
