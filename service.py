@@ -21,6 +21,7 @@ from api.cors import Cors
 from api.demo import Demo
 from api.docs import Docs
 from api.handlers import Content
+from api.home import Home
 from api.probes import Probes
 from api.resource import Resource, routes
 from cache.address import Address
@@ -128,9 +129,10 @@ def create_app(
             server.calm_gc()
             yield
 
+    home = Home(videos)
     probes = Probes(store, redis, registry, drain)
     app = Starlette(
-        routes=routes(resources(Content(config, videos), probes, demo=config.demo)),
+        routes=routes(resources(Content(config, videos, home), probes, demo=config.demo)),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
@@ -140,7 +142,7 @@ def create_app(
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # with CORS every answer says what its origin may do with it, which the lane does not know
-        app.state.lane = Lane(near, redis, metrics, config.cache_control, drain)
+        app.state.lane = Lane(near, redis, home.near, metrics, config.cache_control, drain)
     return app
 
 

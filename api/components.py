@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from api.handlers import HOME_GENRES
+from api.home import HOME_GENRES
 from api.request import PAGE_DEFAULT, PAGE_MAX
 from api.schemas import ID, STRING, UUID, Schema, record, schemas, success
 from db.fields import GENRE

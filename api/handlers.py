@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import random
 from urllib.parse import urlencode
 
 from api import request
-from cache.entry import DATA, inner
-from cache.keys import genre_key
+from api.home import Home
 from cache.reads import Answer
 from cache.store import CachedVideoStore
 from config import Config
 from db.fields import is_genre
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
-from errors import Late, NotFound, Unavailable
+from errors import NotFound
 from middleware.cache_lookup import STATUS, answer
 from middleware.onion import Context
-
-HOME_GENRES = 10
 
 
 class Content:
     """The handlers: parse, ask the store, answer."""
 
-    def __init__(self, config: Config, videos: CachedVideoStore) -> None:
+    def __init__(self, config: Config, videos: CachedVideoStore, home: Home) -> None:
         self.config = config
         self.videos = videos
+        self._home = home
         self.store = videos.store
 
     async def welcome(self, ctx: Context) -> None:
@@ -54,42 +50,9 @@ class Content:
 
     async def home(self, ctx: Context) -> None:
         """Some genres drawn at random, each with its newest videos."""
-        left = await self.videos.genres()
-        lists: list[bytes] = []
-        failure: Unavailable | Late | None = None
-        while left and len(lists) < HOME_GENRES:
-            drawn = random.sample(left, min(HOME_GENRES, len(left)))
-            for found in await self._lists(drawn):
-                if isinstance(found, bytes):
-                    lists.append(found)
-                else:
-                    failure = found or failure
-            if len(lists) < HOME_GENRES:
-                left = [genre for genre in left if genre not in drawn]
-        if failure and not lists:
-            raise failure
+        ctx.body = await self._home.page()
         ctx.status = 200
-        ctx.body = DATA + b'{"homePage":[%b]}}' % b",".join(lists[:HOME_GENRES])
         ctx.headers[b"cache-control"] = b"no-store"
-
-    async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:
-        """Of each genre what ``_list`` says. Most are near, and to make a task of those would cost
-        more than all the rest."""
-        near = {genre: self.videos.near.get(genre_key(genre)) for genre in genres}
-        far = [genre for genre, entry in near.items() if entry is None]
-        found = [inner(entry) or None for entry in near.values() if entry is not None]
-        return [*found, *(await asyncio.gather(*map(self._list, far)))] if far else [*found]
-
-    async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
-        """The JSON of a genre and its ids, taken out of its own answer. None when it is gone; an
-        error when the store is away: there may be others that are cached."""
-        try:
-            found = await self.videos.cached(genre_key(genre)) or await self.videos.genre(genre)
-        except NotFound:  # its last row went since the list of genres was read
-            return None
-        except (Unavailable, Late) as error:
-            return error
-        return inner(found.entry) or None
 
     async def create(self, ctx: Context) -> None:
         """Adds a video."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from cache.leases import Intent
@@ -29,7 +29,7 @@ GIVE_UP_S = 90_000.0  # by default a value lives no longer than that in Redis
 class Fence:
     """Places and ends intents. ``forget`` drops keys from this process's own layers."""
 
-    def __init__(self, redis: RedisRows | None, forget: Callable[[Iterable[str]], None]) -> None:
+    def __init__(self, redis: RedisRows | None, forget: Callable[[Collection[str]], None]) -> None:
         self._redis = redis
         self._forget = forget
         self._tasks: set[asyncio.Task[Any]] = set()

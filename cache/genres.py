@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
+from cache.keys import genre_key, is_list
 from cache.reads import PATIENCE_S
 from cache.singleflight import Flight, SingleFlight
 
@@ -23,8 +24,14 @@ class Genres:
         self._read = read
         self._flight: SingleFlight[list[str]] = SingleFlight()
         self._names: list[str] = []
+        self._keys: frozenset[str] = frozenset()
         self._read_at = float("-inf")
         self._refresh: asyncio.Task[Any] | None = None
+
+    @property
+    def fresh(self) -> list[str]:
+        """Every genre, sorted, as of a moment ago; empty when ``names`` has to be asked."""
+        return self._names if time.monotonic() - self._read_at <= FRESH_S else []
 
     async def names(self) -> list[str]:
         """Every genre, sorted; raises what ``read`` raised while there never was a list."""
@@ -41,16 +48,20 @@ class Genres:
             await asyncio.wait([self._refresh], timeout=patience_s)
         return self._names
 
-    def forget(self) -> None:
-        """A write may have changed the list: the worker that wrote sees it at once."""
-        self._flight.forget("")
-        self._read_at = float("-inf")
+    def forget(self, keys: Collection[str]) -> None:
+        """A write touched these: of a genre that is new the worker that wrote sees it at once. One
+        that has lost its last row stays for the list's seconds: to ask after every write whether
+        there is one would hold up whoever comes home."""
+        if any(is_list(key) and key not in self._keys for key in keys):
+            self._flight.forget("")
+            self._read_at = float("-inf")
 
     async def _load(self, flight: Flight[list[str]]) -> list[str]:
         started = time.monotonic()
         names = await self._read()
         if flight.current:
             self._names, self._read_at = names, started
+            self._keys = frozenset(map(genre_key, names))
         return names
 
 

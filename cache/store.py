@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ from cache.reads import Answer, Reads
 from cache.redis import RedisRows
 from db.store import VideoStore, Written
 from db.version import Expected, etag
-from db.video import Changes, Row
+from db.video import Changes, Row, genres_left
 from errors import NotFound
 
 
@@ -79,6 +79,11 @@ class CachedVideoStore:
         """Every genre that has rows, sorted."""
         return await self._genres.names()
 
+    @property
+    def fresh_genres(self) -> list[str]:
+        """The same where that takes no waiting; else empty."""
+        return self._genres.fresh
+
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         async def write() -> Written:
             return Written(None, await self.store.create(video_id, values, request_hash))
@@ -92,32 +97,36 @@ class CachedVideoStore:
         async def write() -> Written:
             return await self.store.update(video_id, changes, expected)
 
-        genres = changes.values.get("genres", [])
-        keys = await self._keys(video_id, genres, "Could not update a nonexistent video")
+        row = await self._row(video_id, "Could not update a nonexistent video")
+        genres = changes.values.get("genres")
+        # lists are of ids, in the order in which rows were added: no other field bears on them
+        listed = () if genres is None else {*row["genres"], *genres}
+        keys = [row_key(video_id), *map(genre_key, listed)]
         return await self._fence.around(keys, write, _touched)
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
         async def write() -> Written:
             return await self.store.delete(video_id, expected)
 
-        keys = await self._keys(video_id, [], "Could not delete a nonexistent video")
+        row = await self._row(video_id, "Could not delete a nonexistent video")
+        keys = [row_key(video_id), *map(genre_key, row["genres"])]
         return await self._fence.around(keys, write, _touched)
 
-    async def _keys(self, video_id: str, genres: Iterable[str], absent: str) -> list[str]:
-        """What a write to the row will touch, as far as can be known before it."""
+    async def _row(self, video_id: str, absent: str) -> Row:
+        """The row as it is before a write, which says what the write will touch as far as can be
+        known."""
         try:
-            row = await self.store.video(video_id)
+            return await self.store.video(video_id)
         except NotFound:
             raise NotFound(absent) from None
-        return [row_key(video_id), *map(genre_key, {*row["genres"], *genres})]
 
     def _is_up(self) -> bool:
         return self.store.state()[0] == "up"
 
-    def _forget(self, keys: Iterable[str]) -> None:
+    def _forget(self, keys: Collection[str]) -> None:
         for key in keys:
             self._reads.forget(key)
-        self._genres.forget()
+        self._genres.forget(keys)
 
 
 def entry_of(data: Any, tag: bytes = b"") -> Entry:
@@ -130,6 +139,7 @@ def entry_of(data: Any, tag: bytes = b"") -> Entry:
 
 
 def _touched(written: Written) -> set[str]:
-    rows = [row for row in written if row is not None]
-    keys = {row_key(rows[0]["id"])}
-    return keys.union(*(map(genre_key, row["genres"]) for row in rows))
+    row = written.after or written.before
+    assert row is not None
+    gone, came = genres_left(written.before, written.after)
+    return {row_key(row["id"]), *map(genre_key, gone), *map(genre_key, came)}

@@ -2,7 +2,8 @@
 
 It answers what the onion would answer, byte for byte but for the time that ``Server-Timing`` tells,
 and only where nothing else can be meant: GET or HEAD of HTTP/1.1 without a body, for exactly a key
-of the near cache, on a connection with nothing else in progress whose client reads what it gets.
+of the near cache or the home page, on a connection with nothing else in progress whose client reads
+what it gets.
 Everything else goes the ordinary way.
 """
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
+HOME = "/home"
+PAGE = (
+    b"content-type: %b\r\ncache-control: no-store\r\n"
+    b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n\r\n"
+) % JSON
 Headers = Sequence[tuple[bytes, bytes]]
 
 _ASIDE = frozenset((b"content-length", b"expect", b"origin", b"transfer-encoding", b"upgrade"))
@@ -56,18 +62,21 @@ def is_ordinary(headers: Headers) -> bool:
 
 class Lane:
     """Builds hits' responses and counts them where the onion would have. ``ask`` is for what is
-    not near: it starts a read of Redis. While the service drains, the onion answers what comes."""
+    not near: it starts a read of Redis. ``home`` makes a page of what is near, or None. While the
+    service drains, the onion answers what comes."""
 
     def __init__(
         self,
         near: Near,
         redis: RedisRows | None,
+        home: Callable[[], bytes | None],
         metrics: RequestMetrics,
         cache_control: bytes,
         drain: Drain,
     ) -> None:
         self._near = near
         self._redis = redis
+        self._home = home
         self._metrics = metrics
         self._drain = drain
         self._render = render_with(cache_control, "redis")
@@ -79,6 +88,8 @@ class Lane:
         ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
         start = time.perf_counter()
         entry = self._near.get(target)
+        if entry is None and target == HOME and condition is None:
+            return self._page(method, start, defaults)
         if entry is None or entry.status != 200 or self._drain.active:
             return None
         line, head, body, status = OK, entry.head, entry.body, 200
@@ -90,6 +101,16 @@ class Lane:
         seconds = time.perf_counter() - start
         self._metrics.observe(entry.route, method, status, seconds, "near")
         return _join(line, defaults, head, entry.filled_at, seconds, body)
+
+    def _page(self, method: str, start: float, defaults: Headers) -> bytes | None:
+        page = None if self._drain.active else self._home()
+        if page is None:
+            return None
+        seconds = time.perf_counter() - start
+        self._metrics.observe(HOME, method, 200, seconds)
+        head = PAGE % (seconds * 1000, len(page))
+        body = b"" if method == "HEAD" else page
+        return b"".join((OK, _lines(defaults), head, body))
 
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
         """Starts reading a row from Redis; None when the onion has to: what is near and got no
@@ -115,6 +136,9 @@ def _join(
     line: bytes, defaults: Headers, head: bytes, filled_at: float, seconds: float, body: bytes
 ) -> bytes:
     age_s = max(0, int(time.time() - filled_at))
-    date = b"".join([b"%b: %b\r\n" % header for header in defaults])
     timing = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n" % (age_s, seconds * 1000)
-    return b"".join((line, date, head, timing, body))
+    return b"".join((line, _lines(defaults), head, timing, body))
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

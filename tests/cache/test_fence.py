@@ -199,6 +199,26 @@ async def test_lists_follow_every_write(here: Replica) -> None:
     assert await lists() == [[], [], [one]]
 
 
+async def test_a_write_that_leaves_the_genres_leaves_the_lists(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    here, there = pair
+    video_id = await here.create("one", genre="A")
+    for replica in pair * 2:
+        assert await replica.listed("A") == [video_id]
+        assert await replica.videos.genres() == ["A"]
+    before = [replica.store.calls["genre"] + replica.store.calls["genres"] for replica in pair]
+    await here.rename(video_id, "two")
+    assert there.kept(redis, "v", genre_key("A"))
+    for replica in pair:
+        assert replica.near.get(genre_key("A")) is not None
+        assert await replica.listed("A") == [video_id]
+        assert await replica.videos.genres() == ["A"]
+        assert await replica.title(video_id) == "two"
+    after = [replica.store.calls["genre"] + replica.store.calls["genres"] for replica in pair]
+    assert after == before
+
+
 @pytest.mark.parametrize("what", ["create", "delete", "update"])
 async def test_a_list_from_before_a_write_is_not_kept_after_it(here: Replica, what: str) -> None:
     one = await here.create(genre="A")

@@ -73,8 +73,9 @@ async def test_a_write_of_unknown_outcome_is_fenced_until_the_store_knows(
     settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     # before or after it was written: the same to whoever waits
     here.store.failures["update" if wrote else "before update"] = OutcomeUnknown(settled)
+    changes = Changes({"title": "two", "genres": ["A"]})
     with pytest.raises(OutcomeUnknown) as unknown:
-        await here.rename(video_id, "two")
+        await here.videos.update(video_id, changes, ANY)
     assert isinstance(unknown.value, Late)
     assert unknown.value.status == 504
     for replica in pair * 2:

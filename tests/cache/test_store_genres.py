@@ -10,12 +10,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from api.handlers import HOME_GENRES, Content
+from api.home import HOME_GENRES, Home
 from cache.genres import FRESH_S, MAX_S
-from config import Config
+from cache.keys import genre_key
 from db.video import Changes
 from errors import Unavailable
-from middleware.onion import Context
 from tests.cache.redis_world import until
 from tests.cache.store_world import ANY, Replica, opened, soon
 
@@ -87,7 +86,20 @@ async def test_who_wrote_sees_its_genre_at_once(here: Replica) -> None:
     await here.videos.update(one, Changes({"genres": ["B"]}), ANY)
     assert await here.videos.genres() == ["B"]
     await here.videos.delete(one, ANY)
+    assert await here.videos.genres() == ["B"]  # until the list is read again
+    assert await home(here) == {}
+    make_older(here, MAX_S + 1)
     assert await here.videos.genres() == []
+
+
+async def test_a_write_to_genres_that_there_are_holds_up_nobody(here: Replica) -> None:
+    await here.create(genre="A")
+    assert await here.videos.genres() == ["A"]
+    two = await here.create(genre="A")
+    await here.videos.update(two, Changes({"title": "three"}), ANY)
+    await here.videos.delete(two, ANY)
+    assert await here.videos.genres() == ["A"]
+    assert here.store.calls["genres"] == 1
 
 
 async def test_a_list_that_was_read_before_a_write_is_not_kept_after_it(alone: Replica) -> None:
@@ -128,26 +140,31 @@ async def test_while_the_store_is_away_an_old_list_is_better_than_none(alone: Re
 
 async def home(replica: Replica) -> dict[str, list[str]]:
     """What ``/home`` answers: ids by genre."""
-    ctx = Context({"type": "http", "method": "GET", "path": "/home"}, _nothing)
-    await Content(Config(), replica.videos).home(ctx)
-    (found,) = orjson.loads(ctx.body)["data"].items()
+    return _lists(await Home(replica.videos).page())
+
+
+def near_home(replica: Replica) -> dict[str, list[str]] | None:
+    """What it answers at once; None: something has to be waited for."""
+    page = Home(replica.videos).near()
+    return None if page is None else _lists(page)
+
+
+def _lists(page: bytes) -> dict[str, list[str]]:
+    (found,) = orjson.loads(page)["data"].items()
     assert found[0] == "homePage"
     pairs = [pair for piece in found[1] for pair in piece.items()]
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
 
-async def _nothing() -> dict[str, object]:
-    raise AssertionError("/home has no body")
-
-
 async def test_home_is_made_of_the_lists_that_the_caches_have(here: Replica) -> None:
     genres = [f"genre/{number}" for number in range(HOME_GENRES)]
     ids = {genre: [await here.create(genre=genre)] for genre in genres}
+    assert near_home(here) is None
     assert await home(here) == ids
     assert here.store.calls["genre"] == HOME_GENRES
     for _ in range(3):
-        assert await home(here) == ids
+        assert await home(here) == near_home(here) == ids
     assert here.store.calls["genre"] == HOME_GENRES
     assert [await here.listed(genre) for genre in genres] == list(ids.values())
     assert here.store.calls["genre"] == HOME_GENRES  # one and the same entry
@@ -166,6 +183,33 @@ async def test_home_draws_some_of_many_and_never_the_same_for_all(here: Replica)
     for number in range(HOME_GENRES * 2):
         await here.create(genre=f"genre {number}")
     drawn = [frozenset(await home(here)) for _ in range(20)]
+    assert {len(each) for each in drawn} == {HOME_GENRES}
+    assert len(set(drawn)) > 10
+
+
+async def test_home_is_near_only_as_long_as_all_of_it_is(here: Replica) -> None:
+    one = await here.create(genre="A")
+    await home(here)  # what the store had goes to Redis, and is near from the next read on
+    assert await home(here) == near_home(here) == {"A": [one]}
+    two = await here.create(genre="B")
+    assert near_home(here) is None  # nobody knows which genres there are
+    await here.videos.genres()
+    assert near_home(here) is None  # B's list is not there
+    await home(here)
+    assert await home(here) == near_home(here) == {"A": [one], "B": [two]}
+    here.near.remove(genre_key("A"))
+    assert near_home(here) is None
+    await home(here)
+    make_older(here, FRESH_S + 1)
+    assert near_home(here) is None
+
+
+async def test_home_draws_from_what_is_near_as_well(here: Replica) -> None:
+    for number in range(HOME_GENRES * 2):
+        await here.create(genre=f"genre {number}")
+    for genre in [*await here.videos.genres()] * 2:
+        await here.listed(genre)
+    drawn = [frozenset(near_home(here) or ()) for _ in range(20)]
     assert {len(each) for each in drawn} == {HOME_GENRES}
     assert len(set(drawn)) > 10
 

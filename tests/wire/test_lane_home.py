@@ -1,0 +1,77 @@
+"""The home page of the fast lane: what the onion's is, from what is near alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from cache.near import Near
+from config import Config
+from middleware.drain import Drain
+from middleware.timing import RequestMetrics
+from tests.http.samples import post
+from tests.http.wire import request
+from tests.wire.twins import Twins, counted, twins
+from wire.lane import Lane
+
+PATIENT = {"NEAR_TTL_S": "600"}
+HOME = request("GET", "/home")
+CASES = {
+    "plain": (HOME,),
+    "HEAD": (request("HEAD", "/home"),),
+    "a condition that always holds": (request("GET", "/home", "If-None-Match: *"),),
+    "a query": (request("GET", "/home?x=1"),),
+    "a slash": (request("GET", "/home/"),),
+    "a hover": (request("GET", "/home", "Priority: u=5"),),
+    "a body": (request("GET", "/home", body=b"x"),),
+    "1.0": (request("GET", "/home", version="HTTP/1.0"),),
+    "two in one": (HOME + HOME,),
+    "a POST": (request("POST", "/home"),),
+}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    """Over a catalogue of one genre, so that every page is the same."""
+    with twins(tmp_path_factory.mktemp("home"), PATIENT) as found:
+        post(found.lane.client, genres=["A/B"])
+        yield found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_lane_makes_the_page_that_the_app_does(both: Twins, name: str) -> None:
+    methods = ["GET", "GET", "HEAD", "GET"] if name == "HEAD" else []
+    end = request("GET", "/healthz", "Connection: close")
+    for service in both:
+        service.client.get("/home")
+    lane, plain = both.both(HOME, HOME, *CASES[name], HOME, end, methods=methods)
+    assert lane == plain
+    assert plain.statuses[:2] == [200, 200]
+    assert b"A/B" in plain.bodies[0]
+
+
+def test_the_lane_counts_it_as_the_app_does(both: Twins) -> None:
+    found = []
+    for service in both:
+        before = counted(service.client)
+        for _ in range(7):
+            service.client.get("/home")
+        found.append(
+            counted(service.client)["/home", "GET", "ok", ""] - before["/home", "GET", "ok", ""]
+        )
+    assert found == [7, 7]
+
+
+@pytest.mark.parametrize("page", [None, b"page"])
+@pytest.mark.parametrize("draining", [False, True])
+def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) -> None:
+    drain = Drain(1.0)
+    drain.active = draining
+    metrics = RequestMetrics(CollectorRegistry())
+    lane = Lane(Near(1 << 20, 60), None, lambda: page, metrics, Config().cache_control, drain)
+    answered = lane.near("GET", "/home", None, ())
+    assert (answered is not None) == (page is not None and not draining)
+    assert lane.near("GET", "/home", "*", ()) is None
+    assert lane.near("GET", "/homes", None, ()) is None
