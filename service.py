@@ -57,6 +57,7 @@ def layers(
     registry: CollectorRegistry,
     metrics: RequestMetrics,
     videos: CachedVideoStore,
+    home: Home,
     limit: Limit,
 ) -> Sequence[Middleware]:
     """The onion, outside in. Taking a layer away is taking its line out."""
@@ -65,7 +66,7 @@ def layers(
         timing(metrics),
         error_handling(),
         conditional(),
-        cache_lookup(videos.near, videos.cached, config.cache_control),
+        cache_lookup(videos.near, videos.cached, home.near, config.cache_control),
         *shedding,
         deadline(config.read_deadline_s, config.write_deadline_s),
     ]
@@ -117,6 +118,7 @@ def create_app(
     )
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
+    home = Home(videos)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -129,7 +131,6 @@ def create_app(
             server.calm_gc()
             yield
 
-    home = Home(videos)
     probes = Probes(store, redis, registry, drain)
     app = Starlette(
         routes=routes(resources(Content(config, videos, home), probes, demo=config.demo)),
@@ -137,7 +138,7 @@ def create_app(
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
-    onion = Onion(app.router, layers(config, registry, metrics, videos, limit), drain)
+    onion = Onion(app.router, layers(config, registry, metrics, videos, home, limit), drain)
     app.middleware_stack = Cors.around(onion, config.cors_origins)
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:

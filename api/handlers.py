@@ -14,7 +14,7 @@ from db.fields import is_genre
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
 from errors import NotFound
-from middleware.cache_lookup import STATUS, answer
+from middleware.cache_lookup import STATUS, answer, answer_home
 from middleware.onion import Context
 
 
@@ -50,9 +50,7 @@ class Content:
 
     async def home(self, ctx: Context) -> None:
         """Some genres drawn at random, each with its newest videos."""
-        ctx.body = await self._home.page()
-        ctx.status = 200
-        ctx.headers[b"cache-control"] = b"no-store"
+        answer_home(ctx, await self._home.page())
 
     async def create(self, ctx: Context) -> None:
         """Adds a video."""

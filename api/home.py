@@ -49,7 +49,10 @@ class Home:
             if len(lists) < HOME_GENRES:
                 left = [genre for genre in left if genre not in drawn]
         if failure and not lists:
-            raise failure
+            try:
+                raise failure
+            finally:  # an error holds this frame, which must not hold the error
+                failure = found = None
         return _page(lists[:HOME_GENRES])
 
     async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-from cache.keys import genre_key, is_list
+from cache.keys import genre_of, is_list
 from cache.reads import PATIENCE_S
 from cache.singleflight import Flight, SingleFlight
 
@@ -24,7 +24,8 @@ class Genres:
         self._read = read
         self._flight: SingleFlight[list[str]] = SingleFlight()
         self._names: list[str] = []
-        self._keys: frozenset[str] = frozenset()
+        self._known: frozenset[str] = frozenset()
+        self._touched: set[str] = set()
         self._read_at = float("-inf")
         self._refresh: asyncio.Task[Any] | None = None
 
@@ -52,16 +53,20 @@ class Genres:
         """A write touched these: of a genre that is new the worker that wrote sees it at once. One
         that has lost its last row stays for the list's seconds: to ask after every write whether
         there is one would hold up whoever comes home."""
-        if any(is_list(key) and key not in self._keys for key in keys):
+        listed = {genre_of(key) for key in keys if is_list(key)}
+        if listed <= self._known:
+            self._touched |= listed  # by a read that is under way it may have gone
+        else:
             self._flight.forget("")
             self._read_at = float("-inf")
 
     async def _load(self, flight: Flight[list[str]]) -> list[str]:
         started = time.monotonic()
+        self._touched.clear()
         names = await self._read()
         if flight.current:
-            self._names, self._read_at = names, started
-            self._keys = frozenset(map(genre_key, names))
+            self._names, self._known = names, frozenset(names)
+            self._read_at = started if self._touched <= self._known else float("-inf")
         return names
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from db.fields import is_genre
 from db.version import parse_id
 
 ROW = "/content/"
 GENRE = "/content/genre/"
+HOME = "/home"
 ROW_ROUTE = "/content/{id}"
 GENRE_ROUTE = "/content/genre/{genre:path}"
 BY_QUERY = "/content"
@@ -34,6 +35,11 @@ def genre_key(genre: str) -> str:
     """The key of a genre's list. Encoded as browsers and ``encodeURIComponent`` do, which for the
     ten of a home page would cost more than to find their lists."""
     return GENRE + quote(genre, safe="!'()*")
+
+
+def genre_of(key: str) -> str:
+    """The genre of which ``key`` is the list's."""
+    return unquote(key[len(GENRE) :])
 
 
 def key_of(path: str, query: bytes = b"") -> str | None:

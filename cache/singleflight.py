@@ -46,7 +46,10 @@ class SingleFlight(Generic[T]):
             flight.task = asyncio.create_task(self._run(key, flight, load))
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         flight.waiters.append(waiter)
-        return await waiter, joined
+        try:
+            return await waiter, joined
+        finally:  # an error holds this frame, which must not hold the error
+            del waiter, flight
 
     def forget(self, key: str) -> None:
         """Whoever asks from now on starts a new load: the one under way may be older than the
@@ -62,12 +65,8 @@ class SingleFlight(Generic[T]):
             value = await load(flight)
         except BaseException as error:
             self._land(key, flight)
-            for waiter in flight.waiters:
-                if not waiter.done():
-                    if isinstance(error, Exception):
-                        waiter.set_exception(error)
-                    else:
-                        waiter.cancel()
+            while flight.waiters:
+                _fail(flight.waiters.pop(), error)
             if not isinstance(error, Exception):
                 raise
         else:
@@ -79,3 +78,12 @@ class SingleFlight(Generic[T]):
     def _land(self, key: str, flight: Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def _fail(waiter: asyncio.Future[T], error: BaseException) -> None:
+    if waiter.done():
+        return
+    if isinstance(error, Exception):
+        waiter.set_exception(error)
+    else:
+        waiter.cancel()

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from cache.entry import Entry
-from cache.keys import BY_QUERY, is_list, key_of, route_of
+from cache.keys import BY_QUERY, HOME, is_list, key_of, route_of
 from errors import NotFound
 from middleware.onion import JSON, Context, Middleware, Next
 
 if TYPE_CHECKING:
     from cache.near import Near, NearEntry
 
+    Made = Callable[[], bytes | None]
     Cached = Callable[[str], Awaitable[tuple[Entry | NearEntry, str] | None]]
 
 MISSED = "content.missed"
@@ -29,14 +30,19 @@ STATUS = {
 AGED = ("near", "redis", "stale")
 
 
-def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware:
-    """Makes the middleware; ``cached`` finds the entry of a key and says which layer had it."""
+def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -> Middleware:
+    """Makes the middleware; ``cached`` finds the entry of a key and says which layer had it,
+    ``home`` makes a page of what is near, or None."""
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         if ctx.method not in ("GET", "HEAD"):
             await next()
             return
         path = ctx.scope["path"]
+        if path == HOME and (page := home()) is not None:
+            ctx.route = HOME
+            answer_home(ctx, page)
+            return
         # a row's path is its key as it stands; a genre's is one only once it is encoded
         entry: Entry | NearEntry | None = None if is_list(path) else near.get(path)
         key, layer = path, "near"
@@ -53,6 +59,13 @@ def cache_lookup(near: Near, cached: Cached, cache_control: bytes) -> Middleware
         answer(ctx, entry, layer, cache_control)
 
     return cache_lookup
+
+
+def answer_home(ctx: Context, page: bytes) -> None:
+    """Answers with a home page, which is made anew for every visit: nothing to keep or compare."""
+    ctx.status = 200
+    ctx.body = page
+    ctx.headers[b"cache-control"] = b"no-store"
 
 
 def _stale(entry: Entry | NearEntry) -> bytes:

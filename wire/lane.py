@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cache.entry import Entry
-from cache.keys import ROW_ROUTE, is_row
+from cache.keys import HOME, ROW_ROUTE, is_row
 from middleware.cache_lookup import STATUS
 from middleware.conditional import matches
 from middleware.drain import Drain
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
-HOME = "/home"
 PAGE = (
     b"content-type: %b\r\ncache-control: no-store\r\n"
     b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n\r\n"

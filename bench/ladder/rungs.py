@@ -32,6 +32,8 @@ class Base:
     redis: RedisServer | None = None
     is_full: bool = False
     """Whether Redis has every row."""
+    is_warm: bool = False
+    """Whether Cassandra's JVM has compiled what it runs."""
 
     def stores(self) -> tuple[CassandraNode, RedisServer]:
         """Cassandra with the catalogue, and Redis, which later rungs find as earlier ones left it:

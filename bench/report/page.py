@@ -151,9 +151,7 @@ def _money(result: dict[str, Any]) -> str:
 
 def _peak(rungs: Sequence[dict[str, Any]]) -> str:
     parts = []
-    for rung in rungs:
-        if "peak" not in rung:
-            continue
+    for name, peak in ((rung["name"], peak) for rung in rungs for peak in rung.get("peaks", ())):
         head = ["offered /s", "goodput /s", "p50 ms", "p99 ms", "failed", "left late", "servers"]
         head += ["generators", "others", ""]
         rows = [
@@ -161,22 +159,17 @@ def _peak(rungs: Sequence[dict[str, Any]]) -> str:
             + [number(each["latency_ms"][at], ",.1f") for at in ("50", "99")]
             + [number(each["failed"], ",d"), number(each["late"], ",d")]
             + [number(each[name], ".2f") for name in ("cores", "generator_cores", "others_cores")]
-            + [_verdict(each)]
-            for each in rung["peak"]["tried"]
+            + [each["verdict"]]
+            for each in peak["tried"]
         ]
         parts.append(
-            f"<section><h2>On schedule, how much? ({escape(rung['name'])})</h2>{_table(head, rows)}"
-            f"<p class=soft>It holds while p99 is within {number(rung['peak']['bar_ms'], 'g')} ms, "
+            f"<section><h2>On schedule, how much? ({escape(name)}, "
+            f"{number(peak['write_share'], '.1%')} writes)</h2>{_table(head, rows)}"
+            f"<p class=soft>It holds while p99 is within {number(peak['bar_ms'], 'g')} ms, "
             "nothing fails and no generator is late. Servers and generators: cores that they kept "
             "busy, of those of this machine.</p></section>"
         )
     return "".join(parts)
-
-
-def _verdict(seen: dict[str, Any]) -> str:
-    if seen["generator_was_the_limit"]:
-        return "the generators were the limit"
-    return "holds" if seen["holds"] else "too much"
 
 
 def _about(result: dict[str, Any]) -> str:

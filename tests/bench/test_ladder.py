@@ -214,6 +214,7 @@ def test_a_peak_is_looked_for_from_the_bar_up_or_down(
 
     monkeypatch.setattr(peak, "open_loop", offered)
     entry = Service("never started", 0, {})
-    found = peak.peak(Standing(entry), tmp_path, (10_000, 12_000, 14_000, 16_000), 1, 1, 2)
+    rates_s = (10_000, 12_000, 14_000, 16_000)
+    found = peak.peak(Standing(entry), tmp_path, rates_s, measure.Load(0, 1, 1), 2)
     assert [each["rate_s"] for each in found["tried"]] == tried
     assert found["held_s"] == held_s

@@ -60,9 +60,13 @@ def rung(name: str, requests_s: float, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def result() -> dict[str, Any]:
-    tried = [seen(rate_s=14_000, holds=True), seen(rate_s=16_000, generator_was_the_limit=True)]
+    tried = [
+        seen(rate_s=14_000, holds=True, verdict="holds"),
+        seen(rate_s=16_000, holds=False, verdict="the generators were the limit"),
+    ]
+    peak = {"bar_ms": 20.0, "write_share": 0.002, "held_s": 1.0, "tried": tried}
     rungs = [
-        rung("+ fast lane", 31_234.5, peak={"bar_ms": 20.0, "held_s": 1.0, "tried": tried}),
+        rung("+ fast lane", 31_234.5, peaks=[peak]),
         rung("a <peer>", 1_300.0, is_peer=True),
     ]
     return {

@@ -114,6 +114,20 @@ async def test_a_list_that_was_read_before_a_write_is_not_kept_after_it(alone: R
     assert await alone.videos.genres() == ["A", "B"]
 
 
+async def test_a_genre_that_comes_back_during_a_read_is_seen_at_once(alone: Replica) -> None:
+    one = await alone.create(genre="A")
+    assert await alone.videos.genres() == ["A"]
+    await alone.videos.delete(one, ANY)
+    make_older(alone, FRESH_S + 1)
+    trap = alone.store.has_read["genres"].trap()
+    await alone.videos.genres()
+    await trap.reached()  # it has seen that A is gone
+    await alone.create(genre="A")
+    trap.release()
+    await until(lambda: len(alone.videos._genres._flight) == 0)
+    assert await alone.videos.genres() == ["A"]
+
+
 async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
     alone: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,7 +27,7 @@ async def ask(found: Answer | None, *headers: tuple[str, str]) -> Sent:
     async def cached(key: str) -> Answer | None:
         return found
 
-    layer = cache_lookup(Near(0, 1.0), cached, b"no-cache")
+    layer = cache_lookup(Near(0, 1.0), cached, lambda: None, b"no-cache")
     app = onion(refused, error_handling(), conditional(), layer)
     sent: list[dict[str, object]] = []
 

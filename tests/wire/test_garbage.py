@@ -4,6 +4,7 @@ which halts the process while it looks: at 8,000 requests/s for 20 ms, several t
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import orjson
 import pytest
 
 from config import Config
+from db.embedded import EmbeddedStore
+from errors import Unavailable
 from middleware.onion import Context
 from service import create_app
 from tests.http.samples import draft
@@ -22,8 +25,10 @@ JSON = "Content-Type: application/json"
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """The collector is off, and keeps what it would have freed."""
+def uncollected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The collector is off, and keeps what it would have freed. So does pytest with what is logged,
+    and an error has its request."""
+    caplog.set_level(logging.CRITICAL, "content")
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
@@ -33,7 +38,13 @@ def uncollected() -> Iterator[None]:
     gc.garbage.clear()
 
 
-async def test_requests_leave_nothing_to_collect(tmp_path: Path, uncollected: None) -> None:
+async def away(store: EmbeddedStore, name: str) -> None:
+    raise Unavailable()
+
+
+async def test_requests_leave_nothing_to_collect(
+    tmp_path: Path, uncollected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = Config(embedded_path=str(tmp_path / "content.sqlite3"), drain_s=0, near_bytes=0)
     async with serving(create_app(config)) as port, connected(port) as client:
         client.send(request("POST", "/content", JSON, body=orjson.dumps(draft())))
@@ -52,6 +63,11 @@ async def test_requests_leave_nothing_to_collect(tmp_path: Path, uncollected: No
         ):
             client.send(sent)
             assert (await client.answer()).status == status
+        for name in ("video", "genre"):
+            monkeypatch.setattr(EmbeddedStore, name, away)
+        for target in (row, "/home"):
+            client.send(request("GET", target))
+            assert (await client.answer()).status == 503
         gc.collect()
         left = [each for each in gc.garbage if type(each) is Context]
         assert [(each.method, each.scope["path"], each.status) for each in left] == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -11,12 +14,15 @@ from cache.near import Near
 from config import Config
 from middleware.drain import Drain
 from middleware.timing import RequestMetrics
-from tests.http.samples import post
+from service import create_app
+from tests.http.samples import draft, post
 from tests.http.wire import request
+from tests.wire.in_process import connected, serving
 from tests.wire.twins import Twins, counted, twins
 from wire.lane import Lane
 
 PATIENT = {"NEAR_TTL_S": "600"}
+JSON = "Content-Type: application/json"
 HOME = request("GET", "/home")
 CASES = {
     "plain": (HOME,),
@@ -75,3 +81,26 @@ def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) 
     assert (answered is not None) == (page is not None and not draining)
     assert lane.near("GET", "/home", "*", ()) is None
     assert lane.near("GET", "/homes", None, ()) is None
+
+
+async def test_the_service_has_its_lane_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes | None] = []
+    near = Lane.near
+
+    def noted(lane: Lane, *asked: Any) -> bytes | None:
+        made.append(near(lane, *asked))
+        return made[-1]
+
+    monkeypatch.setattr(Lane, "near", noted)
+    config = Config(embedded_path=str(tmp_path / "content.sqlite3"), drain_s=0)
+    async with serving(create_app(config)) as port, connected(port) as client:
+        client.send(request("POST", "/content", JSON, body=orjson.dumps(draft())))
+        assert (await client.answer()).status == 201
+        pages = []
+        for _ in range(3):
+            client.send(HOME)
+            pages.append((await client.answer()).status)
+    assert pages == [200, 200, 200]
+    assert made[-1] is not None
