@@ -31,8 +31,10 @@ class Genres:
 
     @property
     def fresh(self) -> list[str]:
-        """Every genre, sorted, as of a moment ago; empty when ``names`` has to be asked."""
-        return self._names if time.monotonic() - self._read_at <= FRESH_S else []
+        """Every genre, sorted, as ``names`` would say without waiting and with nothing to begin;
+        empty when it has to be asked."""
+        age_s = time.monotonic() - self._read_at
+        return self._names if age_s <= (MAX_S if self._flight else FRESH_S) else []
 
     async def names(self) -> list[str]:
         """Every genre, sorted; raises what ``read`` raised while there never was a list."""

@@ -182,9 +182,10 @@ class Reads:
     def _ttl_s(self, key: str, entry: Entry) -> float:
         if entry.status == 404:
             return NEGATIVE_TTL_S
+        # filled together, not gone together: of ten lists on a page one is sure to be missing then
         if is_list(key):
-            return LIST_AGE_S
-        return self._row_ttl_s * random.uniform(0.9, 1.0)  # filled together, not gone together
+            return LIST_AGE_S * random.uniform(0.5, 1.0)
+        return self._row_ttl_s * random.uniform(0.9, 1.0)
 
 
 async def _read(load: Load) -> Entry:

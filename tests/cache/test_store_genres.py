@@ -214,8 +214,16 @@ async def test_home_is_near_only_as_long_as_all_of_it_is(here: Replica) -> None:
     here.near.remove(genre_key("A"))
     assert near_home(here) is None
     await home(here)
+    assert await home(here) == near_home(here)
     make_older(here, FRESH_S + 1)
+    assert near_home(here) is None  # somebody has to begin to read the genres
+    trap = here.store.has_read["genres"].trap()
+    page = await home(here)
+    await trap.reached()
+    assert near_home(here) == page  # and meanwhile nobody has to wait
+    make_older(here, MAX_S - FRESH_S)
     assert near_home(here) is None
+    trap.release()
 
 
 async def test_home_draws_from_what_is_near_as_well(here: Replica) -> None:
