@@ -22,9 +22,9 @@ class Measured:
     """CPU in microseconds a request and sizes in bytes. The first three and ``row_bytes`` are
     README.md's; of the others the comment says how they were found."""
 
-    near_us: float = 13.1
-    redis_us: float = 25.1
-    store_us: float = 269.0
+    near_us: float = 9.9
+    redis_us: float = 16.8
+    store_us: float = 130.9
     node_us: float = 100.0  # of a Cassandra node, a read by key; 78-100
     redis_server_us: float = 10.0  # of Redis, a read in a batch; an estimate
     balancer_us: float = 30.0  # of HAProxy, keep-alive on both sides; 29 in `make deploy-test`
