@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.drills.hostile import resident_bytes
-from bench.ladder.__main__ import RESULTS
+from bench.ladder.__main__ import RESULTS, WRITES
 from bench.ladder.ids import write_ids
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, open_loop
@@ -45,6 +45,7 @@ LAYERS: dict[str, Mapping[str, str]] = {
 }
 PARTS = ("sizes", "curve", "layers")
 CURVE_WARM_S = 20.0  # some 70,000 rows asked for
+JVM_S = 60.0  # then it has compiled what it runs
 WARM_S = 8.0  # NEAR_TTL_S is 5: from then on as much is forgotten as is filled
 
 
@@ -160,6 +161,9 @@ def run(
         for count in rows:
             with ExitStack() as running:
                 site = Site(store, count, folder, running)
+                if store != "embedded":
+                    writes = load._replace(seconds=JVM_S, write_share=WRITES)
+                    site.seen(writes, BARE, "for the JVM to get warm", without_redis=True)
                 if "sizes" in parts:
                     result["sizes"] += sizes(site, load)
                 if count == max(rows) and store == stores[0] and "curve" in parts:
