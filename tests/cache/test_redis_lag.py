@@ -9,17 +9,22 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import cast
 
 import pytest
 import uvloop
 
 from bench.servers import RedisServer
 from cache.address import Address
+from cache.connection import Connection
 from cache.entry import Entry
+from cache.handshake import Session
+from cache.link import Watch
 from cache.redis import RedisRows
 from tests.cache.redis_world import filled, until, url_of
 
 HALT_S = 0.3
+HANG_S = 0.05
 
 
 @pytest.fixture
@@ -88,5 +93,37 @@ def test_a_halt_does_not_end_the_connection(
             await asyncio.sleep(HALT_S / 10)
         assert (states, rows.state) == (before, "up")
         await rows.close()
+
+    uvloop.run(check())
+
+
+class Late:
+    """A connection on which answers come, one after the other, and each too late."""
+
+    lost_because: str | None = None
+
+    def waiting_s(self) -> float:
+        return 2 * HANG_S
+
+    @property
+    def oldest(self) -> object:
+        return object()
+
+    def send(self, *_asked: object) -> None:
+        pass
+
+    def abort(self, reason: str) -> None:
+        self.lost_because = reason
+
+
+def test_a_redis_that_answers_but_ever_too_late_is_left() -> None:
+    """It does not hang, but every read would wait for its deadline."""
+
+    async def check() -> None:
+        late, session = Late(), Session("prefix", "run", tracking=False)
+        with Watch(cast(Connection, late), session, HANG_S):
+            began = time.monotonic()
+            await until(lambda: late.lost_because)
+            assert time.monotonic() - began > HANG_S  # it may be this process that was late
 
     uvloop.run(check())
