@@ -8,7 +8,7 @@ DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
-	$(EMBEDDED) $(DEMO_ON) $(BIN)/python service.py
+	exec $(EMBEDDED) $(DEMO_ON) $(BIN)/python service.py
 
 stack: .venv/install
 	$(BIN)/python -m bench.stack

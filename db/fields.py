@@ -66,7 +66,9 @@ def _genres(value: object) -> list[str]:
     if not 1 <= len(genres) <= GENRES_MAX:
         raise ValueError(f"has to name 1 to {GENRES_MAX} genres")
     if not all(map(is_genre, genres)):
-        raise ValueError(f"a genre has 1 to {GENRE_MAX} characters, no control characters")
+        raise ValueError(
+            f"a genre has 1 to {GENRE_MAX} characters, no control characters, and is not . or .."
+        )
     return genres
 
 

@@ -16,7 +16,7 @@ import pytest
 from bench.spawn import ServerError
 from bench.targets import ROOT, installed
 from tests.deploy import cluster, drills, images
-from tests.deploy.engine import Engine
+from tests.deploy.engine import Engine, until
 from tests.deploy.site import STACK, Site
 
 FOLDER = Path(os.environ.get("DEPLOY_FOLDER") or Path.home() / ".cache" / "content-deploy")
@@ -49,6 +49,7 @@ def missing() -> str:
     return ""
 
 
+GONE_S = 60.0
 CLUSTER = """
 ## The ring: `-c stack.yml -c stack.cluster.yml`
 
@@ -68,6 +69,9 @@ def swarming(engine: Engine) -> Iterator[None]:
     finally:
         with suppress(ServerError):
             engine("stack", "rm", STACK)
+            # or the next one finds networks that are there, and a moment later are not
+            networks = ("network", "ls", "--quiet", "--filter", f"name={STACK}_")
+            until("the site is gone", lambda: not engine(*networks), GONE_S)
             engine("swarm", "leave", "--force")
 
 
