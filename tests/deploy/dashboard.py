@@ -90,7 +90,7 @@ def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -
     for part in range(5):
         x = LEFT + (WIDTH - LEFT - RIGHT) * part / 4
         look = "end soft" if part == 4 else "mid soft"
-        parts += [text(x, TOP + PLOT + 14, f"{seconds / 60 * part / 4:.3g} min", look)]
+        parts += [text(x, TOP + PLOT + 14, f"{seconds / 60 * part / 4:.1f} min", look)]
     for at, each in enumerate(series):
         points = (
             (LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most))
