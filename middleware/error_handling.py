@@ -3,11 +3,13 @@
 An expected error says its own status and text. Whatever else is raised is a 500 whose text stays
 in the log. Each is logged once, with a traceback and the request id that the answer carries. An
 outage makes the same 503 or 504 over and over: of those one a second is logged, and the rest
-counted. What is shed under overload is not logged at all.
+counted. What is shed under overload is not logged at all. A request that is cancelled is answered
+as well: a write may hold by then.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import secrets
@@ -17,7 +19,7 @@ from collections.abc import Callable
 import orjson
 from starlette.exceptions import HTTPException
 
-from errors import Late, NotFound, ServiceError, Shed, Unavailable
+from errors import Late, NotFound, OutcomeUnknown, ServiceError, Shed, Unavailable
 from middleware.onion import JSON, Context, Middleware, Next
 
 logger = logging.getLogger("content")
@@ -34,6 +36,12 @@ def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
             await next()
         except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes an answer
             _answer(ctx, raised, log)
+        except asyncio.CancelledError:
+            # by the server, whose patience with a drain has ended, and which would say so as text
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            may_hold = ctx.was_read or ctx.method == "DELETE"
+            _respond(ctx, Late(OutcomeUnknown.message) if may_hold else Unavailable())
 
     return error_handling
 

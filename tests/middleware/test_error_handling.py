@@ -146,13 +146,21 @@ async def test_success_passes_untouched(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.records == []
 
 
-async def test_a_cancelled_request_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("method", "has_read", "status"),
+    [("GET", False, 503), ("POST", False, 503), ("PATCH", True, 504), ("DELETE", False, 504)],
+)
+async def test_a_request_that_is_cancelled_is_answered(
+    method: str, has_read: bool, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     async def waits(ctx: Context) -> None:
+        if has_read:
+            await ctx.read(1)
         await asyncio.sleep(60)
 
-    request = asyncio.ensure_future(ask(onion(waits, error_handling())))
+    request = asyncio.ensure_future(ask(onion(waits, error_handling()), method))
     await asyncio.sleep(0)
     request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
+    sent = await request
+    assert (sent.status, sent.json()["status"]) == (status, "failed")
     assert [each for each in caplog.records if each.name == "content"] == []
