@@ -137,7 +137,8 @@ def test_a_rung_is_stood_on_without_wrk(
     (rung,) = result["rungs"]
     assert rung["limit"]["by"] == "our closed loop"
     assert rung["limit"]["requests_s"] > 0
-    assert rung["open"]["good"] == rung["open"]["requests"] > 50
+    assert rung["open"]["requests"] > 50
+    assert rung["open"]["failed"] == 0  # good are those that were in time, too
     assert rung["open"]["layers"].keys() <= {"store", "collapsed"}
     assert rung["open"]["cached"] == 0
     assert rung["limit"]["cpu_us"]["service"] > 0
