@@ -29,7 +29,11 @@ VERSION: Schema = {
     "examples": ["0811319a-e871-11f1-84d6-c4d8a7597201"],
 }
 STRING: Schema = {"type": "string"}
-NOTES = {"duration": "In seconds.", "seasons": "Of a series; a movie has none."}
+NOTES = {
+    "duration": "In seconds.",
+    "releasedate": "Any text, such as a date or a year.",
+    "seasons": "Of a series; a movie has none.",
+}
 DRAFT_EXAMPLE: Schema = {
     "title": "The Long Way Home",
     "description": "Two sisters walk the coast.",
@@ -38,7 +42,7 @@ DRAFT_EXAMPLE: Schema = {
     "director": "Mira Stone",
     "duration": 5400,
     "rating": "PG",
-    "releaseDate": 2019,
+    "releaseDate": "May 3, 2019",
     "isOriginal": True,
     "isMovie": True,
     "regions": ["Canada"],

@@ -14,6 +14,7 @@ INT32_MAX = 2**31 - 1
 TITLE_MAX = 500
 GENRE_MAX = 100
 GENRES_MAX = 20
+DATE_MAX = 100
 TEXT_MAX = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -95,6 +96,7 @@ _BLANK = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u30
 _NOT_BLANK = rf"^[^\x00]*[^\x00{_BLANK}][^\x00]*$"
 
 TEXT = _schema("string", maxLength=TEXT_MAX, pattern=r"^[^\x00]*$")
+DATE = {**TEXT, "maxLength": DATE_MAX}
 TEXTS = _schema("array", items=TEXT)
 INTEGER = _schema("integer", minimum=0, maximum=INT32_MAX)
 BOOLEAN = _schema("boolean")
@@ -128,7 +130,7 @@ FIELDS = (
     Field("director", "director", _text(), TEXT),
     Field("duration", "duration", _integer, INTEGER),
     Field("rating", "rating", _text(), TEXT),
-    Field("releasedate", "releaseDate", _integer, INTEGER),
+    Field("releasedate", "releaseDate", _text(DATE_MAX), DATE),
     Field("isoriginal", "isOriginal", _boolean, BOOLEAN),
     Field("ismovie", "isMovie", _boolean, BOOLEAN, required=True),
     Field("locationuri", "locationURI", _text(), TEXT),

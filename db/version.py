@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from errors import PreconditionFailed
 
-REPRESENTATION = 1
+REPRESENTATION = 2
 """Raise it when the bytes of an unchanged row change: it is part of every ETag of a row."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

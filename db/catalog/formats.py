@@ -39,10 +39,15 @@ _SPOKEN_AS = {
     "releasedate": "release_year",
     "seasons": "duration",
 }
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?")
 _US_DATE = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([0-9]{4})")
-_YEAR = re.compile(r"([0-9]{1,10})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
+_YEAR = re.compile(r"([1-9][0-9]{3})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
+_YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
 _LENGTH = re.compile(r"([0-9]{1,7}) (min|Seasons?)", re.IGNORECASE)
 # with its semicolon only: HTML also reads "&not" in "Love &notes", which a title may well say
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -114,7 +119,7 @@ def from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     draft = _checked(values, {})
     created = parse_version(version)
     if version is None:
-        created = catalogue.dated(video_id, _new_year(draft["releasedate"]) or EPOCH)
+        created = catalogue.dated(video_id, _new_year(draft["releasedate"]))
     elif created is None:
         raise Malformed("lastupdated has to be a version (timeuuid)")
     elif not catalogue.is_past(created):
@@ -145,7 +150,7 @@ def from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
         "regions": _list(record, "country"),
         "seasons": seasons,
     }
-    added = _date(_text(record, "date_added")) or _new_year(year) or EPOCH
+    added = _date(_text(record, "date_added")) or _new_year(year)
     video_id = catalogue.id_of(show_id)
     created = catalogue.dated(video_id, added)
     return Stored(build(video_id, created, _checked(body, _SPOKEN_AS)), created)
@@ -203,12 +208,12 @@ def _is_movie(text: str | None) -> bool:
     return kind == "movie"
 
 
-def _year(text: str | None) -> int | None:
+def _year(text: str | None) -> str | None:
     if text is None:
         return None
     if found := _YEAR.fullmatch(text):
-        return int(found[1])
-    raise Malformed("release_year has to be a year")
+        return found[1]
+    raise Malformed("release_year has to be a year, like 2021")
 
 
 def _length(text: str | None) -> tuple[int | None, int | None]:
@@ -236,5 +241,7 @@ def _date(text: str | None) -> date | None:
     raise Malformed("date_added has to be a date, like 2021-09-25 or September 25, 2021")
 
 
-def _new_year(year: int | None) -> date | None:
-    return date(min(max(year, 1), 9999), 1, 1) if year is not None else None
+def _new_year(released: str | None) -> date:
+    """The first of January of the one year that the text ``released`` names, or else EPOCH."""
+    years = _YEAR_IN_TEXT.findall(released or "")
+    return date(int(years[0]), 1, 1) if len(years) == 1 else EPOCH

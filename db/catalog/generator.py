@@ -11,12 +11,14 @@ import hashlib
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import accumulate
 from typing import TypeVar
 
 import orjson
 
 from db.catalog import vocabulary as words
+from db.catalog.formats import DAY_US, MONTHS
 from db.store import Stored
 from db.version import make_version
 from db.video import Row, build
@@ -31,8 +33,9 @@ LAST_US = 1_735_689_600_000_000
 """The first of January 2025: a fixed moment, long past, before which all rows were added."""
 
 _NAMESPACE = uuid.UUID("0c1f6d0e-9b51-5d43-9a4e-3f0f5f0a7c55")
-_YEAR_US = 31_556_952_000_000
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MOVIES_IN_TEN = 7
+_OLDEST_DAYS = 40 * 365
 
 
 def _skewed(values: Sequence[T]) -> tuple[Sequence[T], list[int]]:
@@ -82,12 +85,12 @@ class Generator:
         dice = _Dice(self._seed, index)
         created_us = FIRST_US + dice.below(LAST_US - FIRST_US)
         created = make_version(created_us, dice.below(2**62).to_bytes(8, "big"))
-        row = _row(dice, video_id, created, 1970 + created_us // _YEAR_US)
+        row = _row(dice, video_id, created, _EPOCH_DAY + created_us // DAY_US)
         row["description"] = _story(dice, len(orjson.dumps(row)))
         return Stored(row, created)
 
 
-def _row(dice: _Dice, video_id: str, created: str, year: int) -> Row:
+def _row(dice: _Dice, video_id: str, created: str, added_day: int) -> Row:
     """The row without its description."""
     is_movie = dice.below(10) < _MOVIES_IN_TEN
     values = {
@@ -98,7 +101,7 @@ def _row(dice: _Dice, video_id: str, created: str, year: int) -> Row:
         "director": _name(dice) if is_movie else None,
         "duration": 60 * (75 + dice.below(80)) if is_movie else None,
         "rating": dice.pick_skewed(_RATINGS),
-        "releasedate": year - dice.below(1 + dice.below(40)),
+        "releasedate": _date(added_day - dice.below(1 + dice.below(_OLDEST_DAYS))),
         "isoriginal": dice.below(4) == 0,
         "ismovie": is_movie,
         "locationuri": f"/video/{video_id}",
@@ -125,6 +128,12 @@ def _title(dice: _Dice) -> str:
         f"{adjective} {noun} {1 + dice.below(9)}",
     )
     return dice.pick(shapes)
+
+
+def _date(ordinal: int) -> str:
+    """A date as the original writes it: "November 9, 2017"."""
+    day = date.fromordinal(ordinal)
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
 def _name(dice: _Dice) -> str:

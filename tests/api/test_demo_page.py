@@ -47,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
                     "genres": ["Drama", "Travel"],
                     "cast": ["Ada Vale"],
                     "duration": 5640,
-                    "releaseDate": 2019,
+                    "releaseDate": "May 3, 2019",
                     "isMovie": True,
                 }
                 client.post("/content", json=draft).raise_for_status()
@@ -148,7 +148,7 @@ def test_hover_shows_the_card_and_which_layer_served_it(page: chromium.Page) -> 
     assert "Served near in" in said
     assert "304" in said
     card = text(page, "card")
-    for part in (f"Title {TITLES - 2}", "2019", "1 h 34 min", "Drama", "Ada Vale", "About"):
+    for part in (f"Title {TITLES - 2}", "May 3, 2019", "1 h 34 min", "Drama", "Ada Vale", "About"):
         assert part in card
     assert counted(page, "near") == before + 1
     page.press("Escape")

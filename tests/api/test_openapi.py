@@ -13,7 +13,7 @@ import errors
 from api.components import FAILURES, components
 from api.openapi import OPERATIONS, contract, path
 from api.resource import Resource
-from db.fields import GENRES_MAX, INT32_MAX, TITLE_MAX
+from db.fields import DATE_MAX, GENRES_MAX, INT32_MAX, TITLE_MAX
 from db.video import apply, build, parse_changes, parse_draft
 from middleware.onion import Context
 from tests.api.conformance import Api, validator
@@ -99,10 +99,12 @@ DRAFTS: list[tuple[bool, object]] = [
     *((False, {**SERIES, "genres": [genre]}) for genre in BAD_GENRES),
     *((False, {**SERIES, "genres": genres}) for genres in NO_GENRES),
     *((False, {**SERIES, "duration": number}) for number in BAD_NUMBERS),
+    *((True, {**SERIES, "releaseDate": date}) for date in ("", "07/03/07", "x" * DATE_MAX, None)),
+    *((False, {**SERIES, "releaseDate": date}) for date in (2017, "x" * (DATE_MAX + 1), "\x00")),
     (False, {**SERIES, "isMovie": True, "seasons": 1}),
     (False, {"title": "t", "genres": ["a"], "ismovie": True, "seasons": 1}),
     (False, {**SERIES, "ismovie": False}),
-    (False, {**SERIES, "releaseDate": 1, "releasedate": 1}),
+    (False, {**SERIES, "releaseDate": "1", "releasedate": "1"}),
     *((False, {**SERIES, name: "x"}) for name in ("id", "lastUpdated", "views", "")),
     *((False, {k: v for k, v in SERIES.items() if k != name}) for name in SERIES),
     *((False, body) for body in NO_VIDEOS),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.fields import COLUMNS, INT32_MAX, TEXT_MAX, is_genre
+from db.fields import COLUMNS, DATE_MAX, INT32_MAX, TEXT_MAX, is_genre
 from db.store import CatalogueStore, Written
 from db.version import Expected, make_version, new_id, version_us
 from db.video import Changes, build, parse_draft
@@ -26,7 +26,7 @@ FULL: dict[str, Any] = {
     "director": "a|b,\"c\"\\d\n\t'e'",
     "duration": INT32_MAX,
     "rating": "",
-    "releaseDate": 0,
+    "releaseDate": "🎞" * DATE_MAX,
     "isOriginal": False,
     "locationURI": "https://example.com/a%20b?c=d&e",
     "regions": ["US"],
@@ -73,9 +73,11 @@ bodies = st.fixed_dictionaries(
         "isMovie": st.booleans(),
     },
     optional={
-        **dict.fromkeys(("description", "director", "rating", "locationURI"), texts | st.none()),
+        **dict.fromkeys(
+            ("description", "director", "rating", "releaseDate", "locationURI"), texts | st.none()
+        ),
         **dict.fromkeys(("cast", "regions"), st.lists(texts, max_size=5) | st.none()),
-        **dict.fromkeys(("duration", "releaseDate"), numbers),
+        "duration": numbers,
         "isOriginal": st.booleans() | st.none(),
         "seasons": numbers,
     },

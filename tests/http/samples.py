@@ -25,7 +25,7 @@ FULL: dict[str, Any] = {
     "director": "Mira Stone",
     "duration": 5400,
     "rating": "PG-13",
-    "releaseDate": 2001,
+    "releaseDate": "07/03/07",
     "isOriginal": False,
     "isMovie": True,
     "locationURI": "https://example.com/v?a=b&c=d",

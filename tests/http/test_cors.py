@@ -66,7 +66,7 @@ def test_another_origin_may_not(shared: httpx.Client, origin: str) -> None:
 
 def test_failures_and_304_are_readable_too(shared: httpx.Client) -> None:
     row = post(shared)
-    tag = f'"{row["lastupdated"]}.1"'
+    tag = f'"{row["lastupdated"]}.2"'
     for answer, status in (
         (shared.get("/content/x", headers={"Origin": ORIGIN}), 404),
         (shared.get("/nowhere", headers={"Origin": ORIGIN}), 404),

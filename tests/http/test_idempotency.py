@@ -17,7 +17,7 @@ def with_key(client: httpx.Client, key: str, body: Any) -> httpx.Response:
 
 
 def test_a_retry_with_the_key_finds_the_row(client: httpx.Client) -> None:
-    key, body = genre_name("key"), draft(releaseDate=1999)
+    key, body = genre_name("key"), draft(releaseDate="1999")
     first = data(with_key(client, key, body), 201)
     respelled = {name.lower(): value for name, value in reversed(body.items())}
     for retry in (body, respelled, body | {"cast": None}):

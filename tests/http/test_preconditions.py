@@ -22,7 +22,7 @@ def write(client: httpx.Client, method: str, row: Any, tag: str, **fields: Any) 
 def not_done(client: httpx.Client, answer: httpx.Response, row: Any) -> None:
     """The 412 that says which version the row has, which it still has."""
     assert failure(answer, 412) == {"lastupdated": row["lastupdated"]}
-    assert answer.headers["etag"] == f'"{row["lastupdated"]}.1"'
+    assert answer.headers["etag"] == f'"{row["lastupdated"]}.2"'
     assert data(client.get(f"/content/{row['id']}")) == row
 
 
@@ -32,25 +32,25 @@ def other_version() -> str:
 
 HOLDING = [
     "*",
-    '"{version}.1"',
-    '"other", "{version}.1"',
-    '"{version}.1","other"',
-    '"a,b", "{version}.1"',
-    'W/"x", "{version}.1"',
+    '"{version}.2"',
+    '"other", "{version}.2"',
+    '"{version}.2","other"',
+    '"a,b", "{version}.2"',
+    'W/"x", "{version}.2"',
     '"{version}.2"',  # another release's representation of the same version
     '"{version}.17"',
 ]
 FAILING = [
-    '"{other}.1"',
-    'W/"{version}.1"',
-    'W/"{version}.1", W/"{version}.2"',
+    '"{other}.2"',
+    'W/"{version}.2"',
+    'W/"{version}.2", W/"{version}.2"',
     '"x"',
     '""',
-    "{version}.1",
+    "{version}.2",
     "{version}",
     '"{version}.1',
     '"{version}.x"',
-    '"x{version}.1"',
+    '"x{version}.2"',
     "garbage",
     '"*"',
     "**",
@@ -105,7 +105,7 @@ def test_the_tag_of_every_answer_can_be_gone_on_with(client: httpx.Client) -> No
 
 def test_a_condition_may_come_in_two_lines(client: httpx.Client) -> None:
     row = post(client)
-    tags = [("If-Match", '"x"'), ("If-Match", f'"{row["lastupdated"]}.1"')]
+    tags = [("If-Match", '"x"'), ("If-Match", f'"{row["lastupdated"]}.2"')]
     data(client.patch(f"/content/{row['id']}", json={"title": "New"}, headers=tags))
 
 
@@ -122,7 +122,7 @@ def test_last_updated_makes_a_change_conditional(client: httpx.Client, name: str
 def test_both_conditions_must_hold(client: httpx.Client) -> None:
     row = post(client)
     version, other = row["lastupdated"], other_version()
-    tag, wrong = f'"{version}.1"', f'"{other}.1"'
+    tag, wrong = f'"{version}.2"', f'"{other}.2"'
     for given, told in ((tag, other), (wrong, version), (wrong, other), ("*", other)):
         not_done(client, write(client, "PATCH", row, given, lastUpdated=told), row)
     data(write(client, "PATCH", row, tag, lastUpdated=version))

@@ -50,13 +50,37 @@ def test_a_version_to_come_is_given_anew() -> None:
 
 
 def test_a_post_body_is_named_by_show_id_or_else_by_its_content() -> None:
-    body = {"title": "T", "genres": ["G"], "isMovie": True, "releaseDate": 2001}
+    body = {"title": "T", "genres": ["G"], "isMovie": True, "releaseDate": "2001"}
     by_content = json_row(**body)
     assert json_row(**dict(reversed(body.items()))) == by_content
     assert json_row(**body | {"title": "U"}).row["id"] != by_content.row["id"]
     assert json_row(**body, show_id="s7").row["id"] == stored().row["id"]
     moment = datetime.fromtimestamp(version_us(by_content.created) / 1_000_000, UTC)
     assert moment.date() == date(2001, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [
+        ("2017", 2017),
+        ("November 9, 2017", 2017),
+        ("2017-11-09", 2017),
+        (" about 2017 ", 2017),
+        ("07/03/07", 1970),
+        ("2016/2017", 1970),
+        ("20171109", 1970),
+        ("0000", 1970),
+        ("", 1970),
+        (None, 1970),
+    ],
+)
+def test_a_body_is_dated_by_the_year_that_its_release_date_names(
+    text: str | None, year: int
+) -> None:
+    made = json_row(title="T", genres=["G"], isMovie=True, releaseDate=text)
+    assert made.row["releasedate"] == text
+    moment = datetime.fromtimestamp(version_us(made.created) / 1_000_000, UTC)
+    assert moment.date() == date(year, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +92,10 @@ def test_a_post_body_is_named_by_show_id_or_else_by_its_content() -> None:
         ("{}", "title is required; genres is required; isMovie is required"),
         ('{"title":1917,"genres":["G"],"isMovie":true}', "title has to be a string"),
         ('{"title":"T","genres":["G"],"isMovie":true,"stars":5}', "stars is not a known field"),
+        (
+            '{"title":"T","genres":["G"],"isMovie":true,"releaseDate":2001}',
+            "releaseDate has to be a string",
+        ),
         ('{"id":"7","title":"T","genres":["G"],"isMovie":true}', "id has to be a UUID"),
         ('{"lastupdated":"x","title":"T","genres":["G"],"isMovie":true}', "lastupdated has to be"),
         ('{"show_id":{},"title":"T","genres":["G"],"isMovie":true}', "show_id has to be text"),

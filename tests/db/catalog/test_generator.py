@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import islice
 
 import orjson
@@ -56,7 +57,7 @@ def test_rows_are_the_same_in_every_process() -> None:
 
 def test_rows_never_change_with_a_release() -> None:
     digest = hashlib.sha256(b"".join(orjson.dumps(stored) for stored in map(tuple, some(1_000))))
-    assert digest.hexdigest() == "54a8abdf9eba5b2e60d7dd74d1a329e0f9a1c09c6eb00dcf6595960166c44ffe"
+    assert digest.hexdigest() == "de5ee08184143eaa22db43d5e5511717736479106f85bd1bc9b664dbd1eaf14e"
 
 
 def test_every_row_could_have_been_posted() -> None:
@@ -91,6 +92,13 @@ def test_a_few_genres_hold_most_titles_and_all_of_forty_hold_some() -> None:
     ranked = [count for _, count in counts.most_common()]
     assert ranked[0] > 5 * ranked[-1] > 0
     assert {len(stored.row["genres"]) for stored in some()} == {1, 2, 3}
+
+
+def test_release_dates_are_written_as_the_original_writes_them() -> None:
+    for stored in some(300):
+        released = datetime.strptime(stored.row["releasedate"], "%B %d, %Y").replace(tzinfo=UTC)
+        assert released.timestamp() * 1_000_000 <= version_us(stored.created)
+        assert f" {released.day}, " in stored.row["releasedate"]  # no zero before the day
 
 
 def test_movies_have_a_duration_and_series_have_seasons() -> None:
