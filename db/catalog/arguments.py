@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from db.catalog.files import STDIN
+from db.catalog.files import has_name
 from db.catalog.reading import stem
 from db.version import parse_id
 
@@ -20,7 +20,8 @@ where its --after says.
 """
 IMPORTS = """\
 FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.
-"-" is standard input. Where the name does not say, the content does: JSON lines begin with "{".
+"-" is standard input, which needs --catalogue NAME, as any pipe does. Where the file's name does
+not say which of both it is, the content does: JSON lines begin with "{".
 
 CSV has the columns of the public streaming catalogues (Netflix, Hulu, Disney+, Amazon Prime), in
 any order, named in the first line; other columns are passed over:
@@ -102,8 +103,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = _parser()
     args = parser.parse_args(arguments)
     if args.command == "import" and not args.catalogue:
-        if args.file == STDIN:
-            parser.error("standard input has no name: --catalogue NAME has to say one")
+        if not has_name(args.file):
+            parser.error("a pipe or a device has no name: --catalogue NAME has to say one")
         try:
             args.catalogue = _name(stem(args.file))
         except (ValueError, argparse.ArgumentTypeError):

@@ -8,13 +8,17 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
 from typing import IO
 
+from db.catalog.kinds import why_no_catalogue
+
 LINE_MAX_BYTES = 1_048_576
 STDIN = "-"
+_UNNAMED = ("/dev/", "/proc/")
 _PIECE_BYTES = 65_536
 _GZIP = b"\x1f\x8b"
 _BOM = "\ufeff"
@@ -22,6 +26,14 @@ _BOM = "\ufeff"
 
 class Unreadable(Exception):
     """The file as a whole: absent, damaged, not text, or of another kind. The text says which."""
+
+
+def has_name(path: str) -> bool:
+    """Return whether the file at ``path`` has a name of its own: a pipe has none, and what stands
+    in a system's folder is the name of a descriptor. A file that is absent may have one."""
+    if path == STDIN or os.path.abspath(path).startswith(_UNNAMED):
+        return False
+    return os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)
 
 
 class _Counted(io.RawIOBase):
@@ -61,8 +73,9 @@ class TextFile:
             self._counted = _Counted(self._raw)
         except (OSError, ValueError) as error:  # ValueError: a closed standard input, a NUL
             raise Unreadable(f"{self.name}: {getattr(error, 'strerror', error)}") from None
-        if not is_stdin:
-            self.total_bytes = os.fstat(self._raw.fileno()).st_size
+        status = os.fstat(self._raw.fileno())
+        if stat.S_ISREG(status.st_mode) and not is_stdin:
+            self.total_bytes = status.st_size
 
     def close(self) -> None:
         self._raw.close()
@@ -80,7 +93,8 @@ class TextFile:
                 text = line.decode()
                 yield text if number > 1 else text.removeprefix(_BOM)
         except UnicodeDecodeError:
-            raise Unreadable(f"{self.name}, line {number}: is not UTF-8") from None
+            unknown = "is not UTF-8: convert it, such as by iconv -f WINDOWS-1252 -t UTF-8"
+            raise Unreadable(f"{self.name}, line {number}: {unknown}") from None
         except (EOFError, zlib.error):
             damaged = "the compressed data are damaged or cut off"
             raise Unreadable(f"{self.name}, after line {number}: {damaged}") from None
@@ -92,7 +106,12 @@ class TextFile:
         buffered = io.BufferedReader(self._counted, _PIECE_BYTES)
         is_gzip = self._counted.head == _GZIP
         plain = gzip.GzipFile(fileobj=buffered) if is_gzip else buffered
+        is_known = False
         while line := plain.readline(LINE_MAX_BYTES):
+            if not is_known and line.strip():
+                is_known = True
+                if why := why_no_catalogue(line):
+                    raise Unreadable(f"{self.name}: {why}")
             if len(line) == LINE_MAX_BYTES and not line.endswith(b"\n"):
                 raise Unreadable(f"{self.name}: has a line of more than {LINE_MAX_BYTES:,} bytes")
             yield line

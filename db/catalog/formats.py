@@ -43,12 +43,14 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?")
-_US_DATE = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([0-9]{4})")
+_MONTHS = {name.lower(): month for month, name in enumerate(MONTHS, 1)}
+_MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
+_TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z| ?[+-][0-9]{2}:?[0-9]{2})?"
+_ISO_DATE = re.compile(rf"([1-9][0-9]{{3}})-([0-9]{{2}})-([0-9]{{2}})(?:[T ]{_TIME})?")
+_US_DATE = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([1-9][0-9]{3})")
 _YEAR = re.compile(r"([1-9][0-9]{3})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
-_LENGTH = re.compile(r"([0-9]{1,7}) (min|Seasons?)", re.IGNORECASE)
+_LENGTH = re.compile(r"([0-9]{1,7}) (min|Seasons?)", re.ASCII | re.IGNORECASE)
 # with its semicolon only: HTML also reads "&not" in "Love &notes", which a title may well say
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # one genre of Amazon's has commas in its name: "Arts, Entertainment, and Culture"
@@ -234,9 +236,8 @@ def _date(text: str | None) -> date | None:
         if found := _ISO_DATE.fullmatch(text):
             return date(int(found[1]), int(found[2]), int(found[3]))
         if found := _US_DATE.fullmatch(text):
-            month = _MONTHS.index(found[1][:3].lower()) + 1
-            return date(int(found[3]), month, int(found[2]))
-    except ValueError:
+            return date(int(found[3]), _MONTHS[found[1].lower()], int(found[2]))
+    except (KeyError, ValueError):
         pass  # no such month, or no such day in it
     raise Malformed("date_added has to be a date, like 2021-09-25 or September 25, 2021")
 

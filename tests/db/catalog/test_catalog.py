@@ -58,6 +58,19 @@ def test_standard_input_has_to_be_given_a_name(command: Catalog) -> None:
     assert same.out == "added 0, already there 1, malformed 0"
 
 
+def test_a_pipe_has_to_be_given_a_name(command: Catalog) -> None:
+    text = f"{HEADER}\n{line(1)}\n"
+    fifo = command.folder / "titles.csv"
+    os.mkfifo(fifo)
+    for path in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", str(fifo)):
+        unnamed = command.run("import", path, stdin=text)
+        assert (unnamed.status, unnamed.out) == (1, "")
+        assert "--catalogue" in unnamed.err
+    named = command.run("import", "/dev/stdin", "--catalogue", "mine", stdin=text)
+    assert named == Ran(0, "added 1, already there 0, malformed 0", "")
+    assert "Is a directory" in command.run("import", str(command.folder)).err
+
+
 def test_malformed_lines_are_named_and_the_rest_goes_on(command: Catalog) -> None:
     path = command.file("a.csv", HEADER, line(1), line(2, ""), line(3))
     ran = command.run("import", path)

@@ -14,6 +14,24 @@ from db.version import parse_id, parse_version, version_us
 from tests.db.catalog.titles import CATALOGUE, RECORD, TEXT, TODAY, could_have_been_posted, stored
 
 NO_YEARS = ("MMXX", "0", "21", "0021", "99999", "-2021", "2021.5", "2021-09-25")
+NO_TYPES = ("", "Film", "Movies", "TV", "TV  Show", "TV-Show", "Movie, TV Show")
+NO_LENGTHS = (
+    "long",
+    "90",
+    "90min",
+    "90 mins",
+    "1h 30min",
+    "2 Season(s)",
+    "2 \u017feasons",
+    "9 m\u0131n",
+)
+NO_DATES = (
+    *("yesterday", "2021-02-30", "June 31, 2021", "Smarch 1, 2021", "25/09/2021", "09/25/2021"),
+    *("25 September 2021", "September 25 2021", "September 25, 21", "September 25, 0021"),
+    *("Marraskuu 25, 2021", "Marchuary 1, 2020", "Maybe 25, 2021", "Decimal 1, 2020"),
+    *("mai 25, 2021", "septembre 25, 2021", "Septem 25, 2021", "Sept.. 25, 2021"),
+    *("0021-09-25", "2021-9-25", "2021-09-25 or so", "2021-09-25 Marraskuu", "20210925"),
+)
 
 
 def row(**cells: Any) -> dict[str, Any]:
@@ -110,9 +128,14 @@ def test_a_duration_in_the_rating_column_is_moved() -> None:
     [
         ("2021-09-25", date(2021, 9, 25)),
         ("2021-09-25 00:00:00", date(2021, 9, 25)),
+        ("2021-09-25T23:59:59.999Z", date(2021, 9, 25)),
+        ("2021-09-25 00:00:00+02:00", date(2021, 9, 25)),
         ("September 25, 2021", date(2021, 9, 25)),
         (" August 4, 2017", date(2017, 8, 4)),
         ("Sep. 5, 2021", date(2021, 9, 5)),
+        ("Sept. 5, 2021", date(2021, 9, 5)),
+        ("sept 5, 2021", date(2021, 9, 5)),
+        ("May. 5, 2021", date(2021, 5, 5)),
         ("", date(2019, 1, 1)),
     ],
 )
@@ -120,6 +143,13 @@ def test_a_row_was_added_on_its_date_or_at_the_start_of_its_release_year(
     text: str, day: date
 ) -> None:
     assert added_on(date_added=text) == day
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_month_is_its_english_name_or_the_three_letters_of_it(month: int) -> None:
+    day = date(2021, month, 9)
+    for text in (f"{day:%B %d, %Y}", f"{day:%b %d, %Y}", f"{day:%b. %d, %Y}".upper()):
+        assert added_on(date_added=text) == day
 
 
 def test_a_row_without_any_date_comes_last() -> None:
@@ -190,8 +220,7 @@ def test_a_title_stays_text(title: str) -> None:
     ("cells", "said"),
     [
         ({"show_id": " "}, "show_id is missing"),
-        ({"type": "Film"}, "type has to be Movie or TV Show"),
-        ({"type": ""}, "type has to be Movie or TV Show"),
+        *(({"type": text}, "type has to be Movie or TV Show") for text in NO_TYPES),
         ({"title": ""}, "title is required"),
         ({"title": "x" * 501}, "title has to be at most 500 characters"),
         ({"title": "a\x00b"}, "title has a character that cannot be stored"),
@@ -200,12 +229,12 @@ def test_a_title_stays_text(title: str) -> None:
             ({"release_year": year}, "release_year has to be a year, like 2021")
             for year in NO_YEARS
         ),
-        ({"duration": "long"}, "duration has to be like 90 min or 2 Seasons"),
+        *(
+            ({"duration": text}, "duration has to be like 90 min or 2 Seasons")
+            for text in NO_LENGTHS
+        ),
         ({"duration": "2 Seasons"}, "duration belongs to a series, not to a movie"),
-        ({"date_added": "yesterday"}, "date_added has to be a date"),
-        ({"date_added": "2021-02-30"}, "date_added has to be a date"),
-        ({"date_added": "Smarch 1, 2021"}, "date_added has to be a date"),
-        ({"date_added": "25/09/2021"}, "date_added has to be a date"),
+        *(({"date_added": text}, "date_added has to be a date") for text in NO_DATES),
     ],
 )
 def test_a_reason_names_the_column(cells: dict[str, str], said: str) -> None:

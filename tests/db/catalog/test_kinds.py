@@ -1,0 +1,63 @@
+"""Files that are no catalogue: the refusal says of which kind the file is, and what to do."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from db.catalog.files import LINE_MAX_BYTES
+from tests.db.catalog.test_reading import HEADER, line, refusal
+
+
+def archive(kind: str, name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(out, "w") as packed:
+            packed.writestr(name, content)
+    else:
+        with tarfile.open(fileobj=out, mode="w") as tar:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+CSV = f"{HEADER}\n{line(1, 'Amélie')}\n".encode()
+ROW = b'{"title": "A", "genres": ["G"], "isMovie": true}'
+NO_CATALOGUES = [
+    pytest.param(archive("zip", "a.csv", CSV), "is a zip archive: unpack it", id="zip"),
+    pytest.param(archive("zip", "xl/workbook.xml", b""), "(.xlsx), save it as CSV", id="xlsx"),
+    pytest.param(archive("tar", "a.csv", CSV), "is a tar archive", id="tar"),
+    pytest.param(gzip.compress(archive("tar", "a.csv", CSV)), "is a tar archive", id="tar.gz"),
+    pytest.param(gzip.compress(gzip.compress(CSV)), "is compressed twice", id="gz.gz"),
+    pytest.param(gzip.compress(archive("zip", "a.csv", CSV)), "is a zip archive", id="zip.gz"),
+    pytest.param(bz2.compress(CSV), "is compressed with bzip2", id="bz2"),
+    pytest.param(lzma.compress(CSV), "is compressed with xz", id="xz"),
+    pytest.param(b"<!DOCTYPE html>\n<html>", "is HTML or XML", id="html"),
+    pytest.param(b"\r\n\n  <?xml?>", "is HTML or XML", id="blank lines, then xml"),
+    pytest.param(b"\xef\xbb\xbf<html>", "is HTML or XML", id="a mark, then html"),
+    pytest.param(b"[" + ROW + b"]", "is a JSON array", id="array"),
+    pytest.param(b"\n[\n" + ROW + b",\n" + ROW + b"]", "is a JSON array", id="array of lines"),
+    pytest.param(b"[" + b" " * LINE_MAX_BYTES + b"]", "is a JSON array", id="a long array"),
+    pytest.param(ROW.replace(b"{", b"{\n"), "is JSON over several lines", id="pretty JSON"),
+    *(
+        pytest.param(text.encode(code), f"is {code[:6].upper()}: convert", id=f"{code} {text[0]}")
+        for code in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+        for text in (CSV.decode(), ROW.decode())
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), NO_CATALOGUES)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a"])
+def test_a_file_of_another_kind_is_refused_by_its_kind(
+    tmp_path: Path, data: bytes, said: str, name: str
+) -> None:
+    assert said in refusal(tmp_path / name, data)
