@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -28,11 +28,14 @@ FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
 LIST = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT ?"
 GENRES = "SELECT DISTINCT genre FROM video_by_genre"
 SCAN_AFTER = f"{SCAN} WHERE token(id) > token(?)"
+NOTE = "SELECT value FROM about WHERE name = ?"
+SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
 ENTRIES = "SELECT genre, created, id, version FROM video_by_genre"
 LOAD = cassandra_writes.CREATE.replace("IF NOT EXISTS", "USING TIMESTAMP ?")
 STATEMENTS = (
     *cassandra_writes.STATEMENTS,
     *(READ, EXISTS, FIRST, NEXT, FROM, LIST, GENRES, SCAN, SCAN_AFTER, ENTRIES, LOAD),
+    *(NOTE, SET_NOTE),
 )
 
 T = TypeVar("T")
@@ -150,16 +153,31 @@ class CassandraStore:
                 return Written(found.row, None)
         raise Conflict()
 
-    async def load(self, rows: Sequence[Stored]) -> int:
-        """Also counts a row that was deleted through the API, though it stays deleted."""
-        return sum(await asyncio.gather(*map(self._load, rows)))
+    async def note(self, name: str) -> str | None:
+        found = (await self._cassandra.execute(NOTE, (name,), read=True)).first()
+        return None if found is None else str(found.column_value_by_index(0))
 
-    async def _load(self, stored: Stored) -> bool:
+    async def set_note(self, name: str, value: str) -> None:
+        await self._cassandra.execute(SET_NOTE, (name, value))
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        looks = (self._cassandra.execute(EXISTS, (video_id,), read=True) for video_id in ids)
+        found = await asyncio.gather(*looks)
+        return {
+            video_id
+            for video_id, result in zip(ids, found, strict=True)
+            if result.first() is not None
+        }
+
+    async def find(self, video_id: str) -> Stored | None:
+        return await self._writes.find(video_id)
+
+    async def load(self, rows: Sequence[Stored]) -> None:
+        await asyncio.gather(*map(self._load, rows))
+
+    async def _load(self, stored: Stored) -> None:
         """The lists first: a row that is there has its lines, so a later run may pass it by."""
         row = stored.row
-        found = await self._cassandra.execute(EXISTS, (row["id"],), read=True)
-        if found.first() is not None:
-            return False
         lines = (
             Entry(genre, stored.created, row["id"], row["lastupdated"]) for genre in row["genres"]
         )
@@ -167,7 +185,6 @@ class CassandraStore:
         # long past, even when the row claims a day to come: writes of the API always win
         at_us = min(version_us(stored.created), time.time_ns() // 1_000 - LOADER_AGE_US)
         await self._cassandra.execute(LOAD, (*values_of(stored), at_us))
-        return True
 
     async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         rows = self._cassandra.scan(SCAN) if after is None else None

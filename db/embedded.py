@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from itertools import chain
 from typing import Any
 
 import orjson
 
 from db.embedded_entries import created_at, drop, lines, put
-from db.embedded_file import Lane, connect, prepare, unavailable
+from db.embedded_file import IDENTITY, Lane, about, connect, prepare, set_about, unavailable
 from db.store import GENRE_LIST, Entry, State, Stored, Written
 from db.version import Expected, new_id, next_version
 from db.video import Changes, Row, apply, build, genres_left
@@ -69,9 +69,7 @@ class EmbeddedStore:
         try:
             await self._writer.open(lambda: prepare(self._path))
             await self._scanner.open(lambda: connect(self._path))
-            self._identity = await self._scanner.read(
-                lambda c: str(c.execute("SELECT id FROM identity").fetchone()[0])
-            )
+            self._identity = await self.note(IDENTITY) or ""
         except BaseException:
             await self.close()
             raise
@@ -137,8 +135,22 @@ class EmbeddedStore:
     async def delete(self, video_id: str, expected: Expected) -> Written:
         return await self._writer.write(lambda c: _delete(c, video_id, expected))
 
-    async def load(self, rows: Sequence[Stored]) -> int:
-        return await self._writer.write(lambda c: _load(c, rows))
+    async def note(self, name: str) -> str | None:
+        return await self._scanner.read(lambda c: about(c, name))
+
+    async def set_note(self, name: str, value: str) -> None:
+        await self._writer.write(lambda c: set_about(c, name, value))
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        return await self._scanner.read(lambda c: _known(c, ids))
+
+    async def load(self, rows: Sequence[Stored]) -> None:
+        await self._writer.write(lambda c: _load(c, rows))
+
+    async def find(self, video_id: str) -> Stored | None:
+        sql = "SELECT body, created, request_hash FROM video WHERE id = ?"
+        found = self._read(sql, (video_id,))
+        return Stored(orjson.loads(found[0][0]), *found[0][1:]) if found else None
 
     async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         place = after or ""
@@ -218,10 +230,15 @@ def _found(connection: sqlite3.Connection, video_id: str, otherwise: str) -> tup
     return orjson.loads(found[0]), found[1]
 
 
-def _load(connection: sqlite3.Connection, rows: Sequence[Stored]) -> int:
+def _known(connection: sqlite3.Connection, ids: Collection[str]) -> set[str]:
+    found = connection.execute(_KNOWN, (orjson.dumps(list(ids)).decode(),))
+    return {video_id for (video_id,) in found}
+
+
+def _load(connection: sqlite3.Connection, rows: Sequence[Stored]) -> None:
     given = {stored.row["id"]: stored for stored in rows}
-    for (known,) in connection.execute(_KNOWN, (orjson.dumps(list(given)).decode(),)):
-        given.pop(known, None)
+    for video_id in _known(connection, given):
+        del given[video_id]
     connection.executemany(
         _INSERT,
         (
@@ -234,4 +251,3 @@ def _load(connection: sqlite3.Connection, rows: Sequence[Stored]) -> int:
         for video_id, (row, created, _) in given.items()
     )
     put(connection, chain.from_iterable(listed))
-    return len(given)

@@ -23,7 +23,9 @@ Work = Callable[[sqlite3.Connection], T]
 BUSY_S = 5.0
 """How long a write waits for another process's write before it is refused."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+IDENTITY = "identity"
+"""The note that tells this store from every other."""
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
 
 # ``video`` keeps its rowid: rows are some 700 bytes, and a tree clustered by id would hold six to a
@@ -40,7 +42,7 @@ _SCHEMA = (
     """CREATE TABLE dropped (
          genre TEXT, position BLOB, id TEXT, version_us INTEGER NOT NULL,
          PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
-    "CREATE TABLE identity (id TEXT NOT NULL)",
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
@@ -87,6 +89,11 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     if application == _APPLICATION_ID:
         if version > SCHEMA_VERSION:
             raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
+        if version < SCHEMA_VERSION:
+            raise ConfigError(
+                "EMBEDDED_PATH was written by an older release of this service, and is not"
+                " converted: delete the file and import the catalogue again"
+            )
         return False
     if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise ConfigError("EMBEDDED_PATH is the database of another program")
@@ -117,7 +124,17 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     if _is_new(connection):  # asked again: another process may have been faster
         for statement in _SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO identity VALUES (?)", (str(uuid.uuid4()),))
+        set_about(connection, IDENTITY, str(uuid.uuid4()))
+
+
+def about(connection: sqlite3.Connection, name: str) -> str | None:
+    """Return the note ``name`` about the store, or None."""
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return found and str(found[0])
+
+
+def set_about(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
 
 def unavailable(error: sqlite3.Error) -> Exception:

@@ -7,7 +7,7 @@ known; one that is late raises Late. Ids and versions come in canonical, lower-c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from db.version import Expected
@@ -90,9 +90,21 @@ class VideoStore(Protocol):
 class CatalogueStore(VideoStore, Protocol):
     """What the loader and the repair need beside it."""
 
-    async def load(self, rows: Sequence[Stored]) -> int:
-        """Adds those rows that are neither there nor were deleted; returns how many it believes
-        it added. Never shadows a write of the API, whenever it runs."""
+    async def note(self, name: str) -> str | None:
+        """Return the text that ``set_note`` stored under ``name``; None when there is none."""
+
+    async def set_note(self, name: str, value: str) -> None:
+        """Store a short text about the whole store."""
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Return those ``ids`` that have a row, or had one that was deleted."""
+
+    async def load(self, rows: Sequence[Stored]) -> None:
+        """Add rows that are not ``known``. May be repeated with the same rows, and run beside
+        the API: a load never shadows a write of the API."""
+
+    async def find(self, video_id: str) -> Stored | None:
+        """Return the row with its hidden fields, or None when there is no row."""
 
     def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         """Every row, in the order of ``ids``."""

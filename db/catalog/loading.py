@@ -54,7 +54,7 @@ class Loader:
                 drawn = list(islice(items, BATCH_ROWS))
                 if not drawn:
                     break
-                if batch := self._sort(drawn):
+                if batch := await self._new(self._sort(drawn)):
                     self._tasks.add(asyncio.create_task(self._load(batch)))
                 await self._wait(BATCHES - 1)
                 self._on_progress()
@@ -79,10 +79,21 @@ class Loader:
                 batch.append(item)
         return batch
 
+    async def _new(self, batch: list[Stored]) -> list[Stored]:
+        """Return the rows that the store does not know; count the others.
+
+        Asked once, before the first load of a batch: a load that is repeated after a lost answer
+        then counts its rows as added. Awaited before more is read, because reading may block.
+        """
+        ids = {stored.row["id"] for stored in batch}
+        known = await self._patience(lambda: self._store.known(ids))
+        self.there += len(known)
+        self._ids -= known
+        return [stored for stored in batch if stored.row["id"] not in known]
+
     async def _load(self, batch: list[Stored]) -> None:
-        added = await self._patience(lambda: self._store.load(batch))
-        self.added += added
-        self.there += len(batch) - added
+        await self._patience(lambda: self._store.load(batch))
+        self.added += len(batch)
         self._ids.difference_update(stored.row["id"] for stored in batch)
 
     async def _wait(self, most: int) -> None:

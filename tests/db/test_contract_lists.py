@@ -146,7 +146,7 @@ async def test_entries_are_the_lines_with_their_versions(store: CatalogueStore) 
 async def test_entries_are_streamed_to_the_end(store: CatalogueStore) -> None:
     genres = sorted(genre_name() for _ in range(2))
     rows = [loaded(long_ago(number), *genres) for number in range(1_203)]
-    assert await store.load(rows) == len(rows)
+    await store.load(rows)
     lines = [entry async for entry in store.entries() if entry.genre in genres]
     assert sorted(lines) == sorted(
         Entry(genre, stored.created, stored.row["id"], stored.row["lastupdated"])

@@ -16,7 +16,7 @@ ANY = Expected()
 
 async def fill(store: CatalogueStore, count: int, *genres: str) -> list[Stored]:
     rows = [loaded(long_ago(number), *genres) for number in range(count)]
-    assert await store.load(rows) == count
+    await store.load(rows)
     return rows
 
 
@@ -98,29 +98,53 @@ async def test_a_loaded_row_reads_as_it_was_given(store: CatalogueStore) -> None
     genre = genre_name()
     movie = loaded(long_ago(), genre, cast=["a", "b"], duration=5_400)
     series = loaded(long_ago(1), genre, isMovie=False, lastupdated=long_ago(5))
-    assert await store.load([movie, series]) == 2
+    await store.load([movie, series])
     for stored in (movie, series):
         assert orjson.dumps(await store.video(stored.row["id"])) == orjson.dumps(stored.row)
     assert await store.genre(genre) == [series.row["id"], movie.row["id"]]
 
 
-async def test_loading_nothing_adds_nothing(store: CatalogueStore) -> None:
-    assert await store.load([]) == 0
+async def test_known_are_the_ids_that_are_there_or_were_deleted(store: CatalogueStore) -> None:
+    there, gone, patched = await fill(store, 3)
+    await store.delete(gone.row["id"], ANY)
+    await store.update(patched.row["id"], Changes({"title": "New"}), ANY)
+    ids = {stored.row["id"] for stored in (there, gone, patched)}
+    assert await store.known([*ids, new_id()]) == ids
+    assert await store.known([]) == set()
 
 
-async def test_a_second_load_adds_only_what_is_new(store: CatalogueStore) -> None:
+async def test_a_load_may_be_repeated(store: CatalogueStore) -> None:
+    """As the loader does when an answer is lost."""
     genre = genre_name()
     rows = await fill(store, 20, genre)
-    assert await store.load(rows) == 0
-    assert await store.load([*rows, loaded(long_ago(50), genre)]) == 1
+    await store.load(rows)
+    await store.load([*rows, loaded(long_ago(50), genre)])
+    await store.load([])
     assert len(await store.genre(genre)) == 21
+
+
+async def test_find_shows_the_hidden_fields(store: CatalogueStore) -> None:
+    stored = loaded(long_ago(), lastupdated=long_ago(5))._replace(request_hash="hash")
+    await store.load([stored])
+    assert await store.find(stored.row["id"]) == stored
+    await store.delete(stored.row["id"], ANY)
+    assert await store.find(stored.row["id"]) is None
+
+
+async def test_a_note_is_kept_under_its_name(store: CatalogueStore) -> None:
+    name = genre_name()
+    assert await store.note(name) is None
+    for value in ("begun", "finished", ""):
+        await store.set_note(name, value)
+        assert await store.note(name) == value
+    assert await store.note(f"{name}2") is None
 
 
 async def test_a_load_does_not_change_what_was_patched(store: CatalogueStore) -> None:
     old, new = genre_name(), genre_name()
     stored = (await fill(store, 1, old))[0]
     written = await store.update(stored.row["id"], Changes({"genres": [new], "rating": "R"}), ANY)
-    assert await store.load([stored]) == 0
+    await store.load([stored])
     assert await store.video(stored.row["id"]) == written.after
     assert (await listed(store, old), await store.genre(new)) == ([], [stored.row["id"]])
 
@@ -129,7 +153,7 @@ async def test_a_load_does_not_change_what_the_api_made(store: CatalogueStore) -
     row = await store.create(new_id(), draft(), "hash")
     other = loaded(long_ago(), genre_name())
     clash = Stored({**other.row, "id": row["id"]}, other.created)
-    assert await store.load([clash]) == 0
+    await store.load([clash])
     assert await store.video(row["id"]) == row
     assert await store.create(row["id"], draft(), "hash") == row
 

@@ -188,6 +188,17 @@ async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         await EmbeddedStore(str(path)).open()
 
 
+async def test_a_file_of_an_older_release_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "content.sqlite3"
+    async with opened(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
+    with pytest.raises(ConfigError, match=r"older release.*delete the file and import") as refused:
+        await EmbeddedStore(str(path)).open()
+    assert "\n" not in str(refused.value)
+
+
 async def test_a_full_disk_refuses_writes_and_goes_on_reading(tmp_path: Path) -> None:
     path, genre = tmp_path / "content.sqlite3", genre_name()
     async with opened(path) as store:

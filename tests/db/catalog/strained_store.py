@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 from db.catalog.patience import Patience
@@ -25,18 +25,17 @@ class StrainedStore(EmbeddedStore):
         self.gate.set()
         self.writes: list[Entry] = []
 
-    async def load(self, rows: Sequence[Stored]) -> int:
+    async def load(self, rows: Sequence[Stored]) -> None:
         self.loads += 1
         self.in_flight += 1
         try:
             await self.gate.wait()
-            added = await super().load(rows)
+            await super().load(rows)
         finally:
             self.in_flight -= 1
         if self.failures > 0:
             self.failures -= 1
             raise Unavailable("The store is away; try again")
-        return added
 
     async def put_entry(self, entry: Entry) -> None:
         self.writes.append(entry)
@@ -50,9 +49,11 @@ class StrainedStore(EmbeddedStore):
 class NullStore(EmbeddedStore):
     """Takes every row and keeps none."""
 
-    async def load(self, rows: Sequence[Stored]) -> int:
+    async def known(self, ids: Collection[str]) -> set[str]:
+        return set()
+
+    async def load(self, rows: Sequence[Stored]) -> None:
         await asyncio.sleep(0)
-        return len(rows)
 
 
 def patience(attempts: int = 9) -> Patience:
