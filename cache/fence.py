@@ -1,8 +1,23 @@
-"""Writes between an intent and its end, so that no cache keeps what they replace.
+"""Fence writes: no cache keeps a value that a write replaces.
 
-Invariant: once ``around`` has returned, no value that was read before the write is in Redis, and
-no fill of one can still arrive there. That takes Redis at both ends: a write that cannot place its
-intent is refused, one that cannot end it says that its outcome is unknown and goes on trying.
+Invariant: once ``around`` has returned, Redis holds no value that was read before the write, and no
+later fill stores one. A write goes in these steps:
+
+1. Place the intent. It deletes value and lease of every key, and blocks fills until it is lifted or
+   expires. If it is not known to stand within the write's deadline, raise Unavailable: nothing is
+   written.
+2. Forget the keys in this process, because a load under way may be older than the write.
+3. Write to the store.
+4. Lift the intent only when the write is known to be done or not done:
+   a. The store returns: the write is done. Settle.
+   b. The store raises a ServiceError other than OutcomeUnknown: the write is not done. Settle.
+   c. The store raises OutcomeUnknown: settle once its ``settled`` has ended. If ``settled`` was
+      cancelled, go on as in d.
+   d. Anything else ends step 3, a cancellation included: the store may still finish the write.
+      Place a new intent, which lasts its whole time from now on, and leave it to expire.
+5. If Redis does not confirm the settling, raise OutcomeUnknown and go on in the background.
+
+``close`` is one of the cancellations of d. A process that is killed leaves the same state behind.
 """
 
 from __future__ import annotations
@@ -10,11 +25,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from cache.leases import Intent
 from cache.redis import RedisRows
-from errors import OutcomeUnknown
+from errors import OutcomeUnknown, ServiceError, Unavailable
 
 logger = logging.getLogger("content")
 
@@ -22,7 +38,8 @@ T = TypeVar("T")
 
 TRIES = 20
 PAUSE_S = 0.05
-CLOSE_S = 2.0
+CLOSE_S = 3.0
+"""How long ``close`` waits for writes. The Cassandra store lets a write finish for as long."""
 GIVE_UP_S = 90_000.0  # by default a value lives no longer than that in Redis
 
 
@@ -40,13 +57,13 @@ class Fence:
         write: Callable[[], Awaitable[T]],
         touched: Callable[[T], Iterable[str]],
     ) -> T:
-        """Runs ``write`` fenced on ``keys``, and on what it ``touched`` beyond them. Cancelling
-        the caller does not stop it half-way."""
+        """Run ``write`` fenced on ``keys``, and on the keys that it ``touched`` beyond them.
+        Cancelling the caller does not stop the write."""
         return await asyncio.shield(self._spawn(self._around(set(keys), write, touched)))
 
     async def close(self) -> None:
-        """Waits for writes under way, but not for what has no end in sight: what is given up then
-        is bounded by the intents and the TTL, as if the process had died."""
+        """Wait up to ``CLOSE_S`` for writes under way, then cancel them. A cancelled write keeps
+        its intent."""
         tasks = list(self._tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_S)
@@ -73,8 +90,11 @@ class Fence:
         except OutcomeUnknown as unknown:
             self._spawn(self._end_later(keys, intent, unknown.settled))
             raise
-        except BaseException:
+        except ServiceError:
             await self._end(keys, intent)
+            raise
+        except BaseException:
+            await self._leave(keys)
             raise
         keys |= set(touched(written))
         if not await self._end(keys, intent):
@@ -96,11 +116,25 @@ class Fence:
     async def _end_later(
         self, keys: set[str], intent: Intent | None, settled: asyncio.Future[None] | None
     ) -> None:
-        """Ends an intent once the store knows what became of the write, and Redis is there."""
+        """End an intent once the store knows the outcome of the write, and Redis is there."""
         if settled is not None:
-            await asyncio.wait([settled])
+            try:
+                await asyncio.wait([settled])
+            except asyncio.CancelledError:
+                await self._leave(keys)
+                raise
+            if settled.cancelled():
+                return await self._leave(keys)
         deadline = asyncio.get_running_loop().time() + GIVE_UP_S
         while not await self._end(keys, intent):
             if asyncio.get_running_loop().time() > deadline:
-                logger.error("an intent on %s could not be ended", sorted(keys)[0])
-                return
+                return logger.error("an intent on %s could not be ended", sorted(keys)[0])
+        return None
+
+    async def _leave(self, keys: set[str]) -> None:
+        """Block fills of ``keys`` for the lifetime of an intent, because a write of unknown outcome
+        is given up."""
+        self._forget(keys)
+        if self._redis is not None:
+            with suppress(Unavailable):
+                await self._redis.intend(sorted(keys))

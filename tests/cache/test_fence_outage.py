@@ -13,7 +13,7 @@ from cache import fence
 from cache.keys import row_key
 from db.version import new_id
 from errors import OutcomeUnknown, Unavailable
-from tests.cache.redis_world import command, until
+from tests.cache.redis_world import BOUND_S, command, until
 from tests.cache.store_world import ANY, Replica, opened, soon
 
 
@@ -154,6 +154,7 @@ async def test_a_process_that_is_told_to_end_does_not_wait_for_a_redis_that_is_g
     redis: RedisServer, pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fence, "TRIES", 2)
+    monkeypatch.setattr(fence, "CLOSE_S", 0.1)
     here, _ = pair
     video_id = await here.create("one")
     writing = here.store.writes.trap()
@@ -165,8 +166,7 @@ async def test_a_process_that_is_told_to_end_does_not_wait_for_a_redis_that_is_g
     with pytest.raises(OutcomeUnknown):
         await soon(write)
     try:
-        async with asyncio.timeout(3.0):  # well within a container's stop grace
-            await here.videos.close()
+        await asyncio.wait_for(here.videos.close(), BOUND_S)
     finally:
         await asyncio.to_thread(redis.start)
 
