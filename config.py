@@ -17,14 +17,17 @@ from settings import (
     ConfigError,
     certificates,
     filled,
+    host_name,
+    host_names,
     hosts_and_ports,
     identifier,
     lookup,
     origins,
+    parsed,
+    port_number,
     seconds,
     seconds_or_none,
     setting,
-    some_names,
     switch,
     url_of_redis,
     whole,
@@ -37,8 +40,8 @@ __all__ = ["Config", "ConfigError"]
 class Config:
     """Every setting; see ``setting`` calls for variable and reason."""
 
-    host: str = setting("HOST", "127.0.0.1", filled, "nothing is served to others unasked")
-    port: int = setting("PORT", 1337, whole(0, 65_535), "the original's port; 0: any free one")
+    host: str = setting("HOST", "127.0.0.1", host_name, "nothing is served to others unasked")
+    port: int = setting("PORT", 1337, port_number(0), "the original's port; 0: any free one")
     workers: int = setting(
         "WORKERS",
         1,
@@ -46,9 +49,9 @@ class Config:
         "processes that share the port; without Redis they have no near cache",
     )
     cassandra_host: tuple[str, ...] = setting(
-        "CASSANDRA_HOST", (), some_names, "contact points, comma-separated; unset: embedded store"
+        "CASSANDRA_HOST", (), host_names, "contact points, comma-separated; unset: embedded store"
     )
-    cassandra_port: int = setting("CASSANDRA_PORT", 9042, whole(1, 65_535), "Cassandra's default")
+    cassandra_port: int = setting("CASSANDRA_PORT", 9042, port_number(), "Cassandra's default")
     cassandra_dc: str | None = setting(
         "CASSANDRA_DC", None, filled, "the local data centre; unset: that of the contact point"
     )
@@ -83,9 +86,9 @@ class Config:
         "most reads of Cassandra at a time in a worker; from 50 on measured latency sets it",
     )
     redis_host: str | None = setting(
-        "REDIS_HOST", None, filled, "unset, and REDIS_URL and REDIS_SENTINELS too: no Redis"
+        "REDIS_HOST", None, host_name, "unset, and REDIS_URL and REDIS_SENTINELS too: no Redis"
     )
-    redis_port: int = setting("REDIS_PORT", 6379, whole(1, 65_535), "Redis' default")
+    redis_port: int = setting("REDIS_PORT", 6379, port_number(), "Redis' default")
     redis_url: str | None = setting(
         "REDIS_URL",
         None,
@@ -181,11 +184,15 @@ class Config:
     connections_max: int = setting(
         "CONNECTIONS_MAX", 10_000, whole(1, 1_000_000), "open in each worker; above: 503 and close"
     )
+    keep_alive_s: int = setting(
+        "KEEP_ALIVE_S", 75, whole(1, 86_400), "of idle connections; above the balancer's own limit"
+    )
     drain_s: float = setting(
         "DRAIN_S",
         2.0,
         seconds_or_none,
-        "after SIGTERM, answering with Connection: close while balancers notice; 0: none",
+        "after SIGTERM, answering with Connection: close while balancers notice; 0: none; above 2,"
+        " a container needs a stop grace above Docker's 10 s",
     )
     demo: bool = setting("DEMO", False, switch, "a page to look at, /demo; make run has it on")
     access_log: bool = setting(
@@ -197,17 +204,9 @@ class Config:
         """Reads every setting; raises ConfigError with the variable's name."""
         values = {}
         for field in dataclasses.fields(cls):
-            variable = field.metadata["variable"]
-            text = lookup(environ, variable)
-            if text is None:
-                continue
-            try:
-                values[field.name] = field.metadata["parse"](text)
-            except ValueError as error:
-                why = (
-                    str(error) if str(error).startswith(("has", "is", "names")) else "is malformed"
-                )
-                raise ConfigError(f"{variable} {why}") from None
+            text = lookup(environ, field.metadata["variable"])
+            if text is not None:
+                values[field.name] = parsed(field.metadata, text)
         config = cls(**values)
         if contradiction := config._contradiction():
             raise ConfigError(contradiction)
@@ -222,8 +221,8 @@ class Config:
             return "REDIS_URL has a host, which is for REDIS_SENTINELS to find"
         if self.redis_ca and parts.scheme != "rediss":
             return "REDIS_CA is set, but REDIS_URL is none of rediss://"
-        if self.cassandra_username and not self.cassandra_password:
-            return "CASSANDRA_USERNAME is set, and CASSANDRA_PASSWORD is not"
+        if (self.cassandra_username is None) != (self.cassandra_password is None):
+            return "CASSANDRA_USERNAME and CASSANDRA_PASSWORD go together, and one is not set"
         return ""
 
     @property

@@ -38,7 +38,7 @@ def why_not(environ: Mapping[str, str], path: str) -> str:
     """Why it does not serve; empty when it does."""
     why = ""
     try:
-        host = setting(environ, "HOST", "127.0.0.1")
+        host = setting(environ, "HOST", "127.0.0.1").strip("[]")  # of an IPv6 address
         port = int(setting(environ, "PORT", "1337"))
         for address in ANY.get(host, (host,)):
             try:

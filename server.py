@@ -28,7 +28,6 @@ from wire.strict import StrictProtocol
 
 logger = logging.getLogger("content")
 
-KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, or it writes into a closed one
 FILES = 65_536
 NOT_STARTED = 3  # uvicorn's own status for that
 GRACE_S = 7  # with the drain's default below a container's stop grace; uvicorn has none
@@ -143,6 +142,6 @@ def _options(config: Config) -> dict[str, Any]:
         "proxy_headers": False,  # nothing here is made of who asks, or by which name
         "access_log": config.access_log,
         "log_config": None,
-        "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_keep_alive": config.keep_alive_s,
         "timeout_graceful_shutdown": GRACE_S,
     }

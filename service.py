@@ -194,10 +194,7 @@ def _redis(
 
 
 def _place(config: Config, url: str) -> Address | Sentinels:
-    try:
-        address = Address.from_url(url, config.redis_ca)
-    except ValueError as error:
-        raise ConfigError(f"REDIS_URL {error}") from None
+    address = Address.from_url(url, config.redis_ca)
     if not config.redis_sentinels:
         return address
     return Sentinels(

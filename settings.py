@@ -3,29 +3,72 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@A-Z]+")
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_NAME = re.compile(r"[\w.-]+")
+_BAD_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+)+")
+_BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 class ConfigError(ValueError):
     """A setting that cannot be used; names the variable, never its value."""
 
 
-def whole(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        digits = text.strip()
-        value = int(digits) if digits.isascii() and digits.isdecimal() else minimum - 1
-        if not minimum <= value <= maximum:
-            raise ValueError(f"has to be a whole number from {minimum:,} to {maximum:,}")
+@dataclass(frozen=True)
+class Number:
+    """A parser of numbers from ``minimum`` to ``maximum``, both included, of the kind ``noun``."""
+
+    minimum: float
+    maximum: float
+    noun: str
+    read: Callable[[str], float]
+
+    @property
+    def bounds(self) -> str:
+        return f"{self.minimum:,} to {self.maximum:,}"
+
+    def __call__(self, text: str) -> Any:
+        try:
+            value = self.read(text)
+        except ValueError:
+            value = self.minimum - 1
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"has to be {self.noun} from {self.bounds}")
         return value
 
-    return parse
+
+def _digits(text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdecimal()):
+        raise ValueError
+    return int(digits)
+
+
+def whole(minimum: int, maximum: int) -> Number:
+    return Number(minimum, maximum, "a whole number", _digits)
+
+
+class _Port(Number):
+    def __call__(self, text: str) -> Any:
+        if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 where a service is named redis
+            raise ValueError(
+                "is a URL, as Kubernetes sets it for a service of that name:"
+                " rename the service, or set enableServiceLinks to false"
+            )
+        return super().__call__(text)
+
+
+def port_number(minimum: int = 1) -> Number:
+    return _Port(minimum, 65_535, "a whole number", _digits)
 
 
 def switch(text: str) -> bool:
@@ -34,25 +77,51 @@ def switch(text: str) -> bool:
     return text.strip() == "1"
 
 
-def seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86_400:
-        raise ValueError("has to be a number of seconds above 0, at most 86,400")
-    return value
+seconds = Number(0.001, 86_400, "a number of seconds", float)
+seconds_or_none = Number(0, 86_400, "a number of seconds", float)
 
 
-def seconds_or_none(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 86_400:
-        raise ValueError("has to be a number of seconds from 0 to 86,400")
-    return value
+def is_host(text: str) -> bool:
+    """Whether ``text`` is a host's name or address, without scheme, port or blanks."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return bool(_NAME.fullmatch(text)) and not _BAD_ADDRESS.fullmatch(text)
+    return True
+
+
+def host_name(text: str) -> str:
+    """A host's name or address; an IPv6 address may stand in brackets."""
+    name = filled(text).strip()
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    if is_host(bare):
+        return bare
+    raise ValueError("has to be the name or address of a host, without a scheme or a port")
 
 
 def url_of_redis(text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if scheme not in ("redis", "rediss", "unix") or not separator or not rest:
+    """``redis://[user[:password]@][host][:port][/db]``, ``rediss://`` for TLS, and
+    ``unix://[user[:password]@]/path``; the database may be ``?db=N`` instead. All that a client
+    would pass over in silence is refused."""
+    url = urlsplit(text)
+    is_unix = url.scheme == "unix"
+    if url.scheme not in ("redis", "rediss", "unix") or not text.partition("://")[2]:
         raise ValueError("has to be a redis://, rediss:// or unix:// URL")
-    _ = urlsplit(text).port  # raises ValueError for one that is no number
+    rest = url.netloc.rpartition("@")[0] + url.path + url.query
+    if "#" in text or "@" in rest or _BAD_PERCENT.search(text) or re.search(r"\s", text):
+        raise ValueError(
+            "has a blank, or one of @ / ? # % that has to be %40 %2F %3F %23 %25 in a password"
+        )
+    if not re.fullmatch(r"(db=[0-9]{1,9})?", url.query):
+        raise ValueError("has a query other than ?db=NUMBER, which names the database")
+    if not is_unix and not re.fullmatch(r"/?|/[0-9]{1,9}/?", url.path):
+        raise ValueError("names a database that is not a number")
+    if not is_unix and url.query and url.path.strip("/"):
+        raise ValueError("names the database twice, in its path and by ?db=")
+    if is_unix and (url.hostname or not url.path.strip("/")):
+        raise ValueError("names no socket: unix:///path/of/redis.sock")
+    if url.port == 0 or not is_host(url.hostname or "localhost"):
+        raise ValueError("has a host or a port that is none")
     return text
 
 
@@ -66,11 +135,20 @@ def some_names(text: str) -> tuple[str, ...]:
     raise ValueError("names nothing; leave it unset instead")
 
 
+def host_names(text: str) -> tuple[str, ...]:
+    return tuple(host_name(each) for each in some_names(text))
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Of ``scheme://host[:port]``, as browsers send them, or ``*``: others would match none."""
     found = some_names(text)
-    if not all(each == "*" or ORIGIN.fullmatch(each) for each in found):
-        raise ValueError("has to be origins like https://site.example, without a path")
+    for each in found:
+        origin = ORIGIN.fullmatch(each)
+        if each != "*" and (origin is None or origin[3] == DEFAULT_PORTS.get(origin[1], "")):
+            raise ValueError(
+                "has to be origins as browsers send them, like https://site.example: in lower case,"
+                " without a path, a default port or a wildcard"
+            )
     return found
 
 
@@ -84,13 +162,12 @@ def hosts_and_ports(default: int) -> Callable[[str], tuple[tuple[str, int], ...]
 
 
 def _host_and_port(text: str, default: int) -> tuple[str, int]:
-    host, separator, port = text.rpartition(":")
+    name, separator, number = text.rpartition(":")
     if not separator or text.endswith("]"):
-        host, port = text, str(default)
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or "/" in host:
+        name, number = text, str(default)
+    if not name or "/" in text:
         raise ValueError("has to be hosts, with or without a port, separated by commas")
-    return host, whole(1, 65_535)(port)
+    return host_name(name), port_number()(number)
 
 
 def certificates(path: str) -> str:
@@ -112,6 +189,15 @@ def identifier(text: str) -> str:
     if text.isidentifier() and text.isascii() and text[0] != "_" and len(text) <= 48:
         return text
     raise ValueError("has to be a letter and then letters, digits and _, at most 48 in all")
+
+
+def parsed(metadata: Mapping[str, Any], text: str) -> Any:
+    """The value of ``text`` for a setting; raises ConfigError, which never shows it."""
+    try:
+        return metadata["parse"](text)
+    except ValueError as error:
+        ours = str(error).startswith(("has", "is", "names"))
+        raise ConfigError(f"{metadata['variable']} {error if ours else 'is malformed'}") from None
 
 
 def setting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cache.address import Address
+from config import Config
 
 
 @pytest.mark.parametrize(
@@ -15,33 +16,18 @@ from cache.address import Address
         ("redis://cache:7000/2", Address("cache", 7000, 2)),
         ("redis://:p%40ss@cache", Address("cache", password="p@ss")),
         ("redis://me:pw@[::1]:1", Address("::1", 1, username="me", password="pw")),
+        ("redis://cache:7000?db=3", Address("cache", 7000, 3)),
+        ("rediss://cache/?db=3", Address("cache", db=3, tls=True)),
         ("rediss://cache", Address("cache", tls=True)),
+        ("redis://me:%40%2F%3F%23%25@cache", Address("cache", username="me", password="@/?#%")),
+        ("rediss://:pw@/2", Address(db=2, password="pw", tls=True)),
         ("unix:///run/redis.sock", Address(path="/run/redis.sock")),
         ("unix://:pw@/run/redis.sock?db=3", Address(db=3, password="pw", path="/run/redis.sock")),
     ],
 )
 def test_a_url_says_where_and_who(url: str, address: Address) -> None:
+    assert Config.from_env({"REDIS_URL": url}).redis == url
     assert Address.from_url(url) == address
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://:secret@cache",
-        "cache:6379",
-        "redis://:secret@cache:port",
-        "redis://:secret@cache/zero",
-        "redis://:secret@cache/²",
-        "redis://:secret@[cache",
-        "unix://",
-    ],
-)
-def test_a_malformed_url_is_refused_without_showing_it(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^(is|has|names)") as caught:
-        Address.from_url(url)
-    assert "secret" not in str(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_the_password_is_not_in_the_repr() -> None:
