@@ -1,0 +1,68 @@
+"""``python -m tests.simulation``: a schedule again by its ``--seed``, or many of them.
+
+`--seed N` prints the schedule as numbered steps. `--schedules COUNT --first N` runs as many from
+seed N on, with a line of progress. The status is 1 when the promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+HASH_SEED = "0"  # the order of a set of texts is part of a schedule
+
+
+def replay(seed: int) -> int:
+    """Run one schedule and print its steps."""
+    from tests.simulation.patched import Patched
+    from tests.simulation.plan import draw_plan
+    from tests.simulation.runner import quiet
+    from tests.simulation.trace import lines_of
+
+    quiet()
+    plan = draw_plan(seed)
+    with Patched() as patched:
+        outcome = patched.run(plan, is_traced=True)
+    print("\n".join(lines_of(plan, outcome)))
+    return 1 if outcome.violations else 0
+
+
+def many(first: int, count: int, workers: int) -> int:
+    """Run ``count`` schedules and print what they have shown."""
+    from tests.simulation.judge import OPEN
+    from tests.simulation.report import progress_line, summary_lines
+    from tests.simulation.runner import Summary, run_many
+
+    def progress(summary: Summary, seconds: float) -> bool:
+        print(f"\r{progress_line(summary, count, seconds)}", end="", flush=True)
+        return True
+
+    seeds = range(first, first + count)
+    summary = run_many(seeds, workers, progress)
+    print()
+    print("\n".join(summary_lines(summary, seeds)))
+    return 1 if any(kind not in OPEN for _, kind, _ in summary.failures) else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="run this schedule and print its steps")
+    parser.add_argument("--schedules", type=int, default=2_000, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        return replay(options.seed)
+    return many(options.first, options.schedules, options.workers)
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # what the schedules left behind is not worth taking apart

@@ -1,0 +1,251 @@
+"""A simulated Cassandra behind the driver's session: transactions, late answers and lost ones.
+
+Each statement takes effect at one moment between its request and its answer, as LOCAL_QUORUM and
+LOCAL_SERIAL promise. A request may be lost, its answer may be lost, a frozen node may run it long
+after the client gave up, and a Paxos round may stay open until a later one finishes or drops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from acsylla import errors as driver
+
+from tests.simulation.cql import UNSET, Plan
+from tests.simulation.database import Cells, Database, Key, partition_of
+from tests.simulation.driver import Prepared, Result, Row, Statement
+from tests.simulation.loop import EPOCH_S, ProcessLoop, Simulator
+from tests.simulation.truth import Truth, operation
+
+ROWS, LINES = "video", "video_by_genre"
+
+
+@dataclass
+class Trouble:
+    """How often a statement meets what; shares of all statements but the driver's own probes."""
+
+    latency_s: float = 0.001
+    spike: float = 0.0
+    spike_s: float = 0.3
+    lost: float = 0.0
+    mute: float = 0.0
+    frozen: float = 0.0
+    frozen_s: float = 2.0
+    doubt: float = 0.0
+    refused: float = 0.0
+
+
+class Cassandra:
+    """The cluster. ``away_until_s``: nobody is there until then; ``silent_until_s``: requests
+    vanish until then."""
+
+    def __init__(self, simulator: Simulator, trouble: Trouble, truth: Truth) -> None:
+        self.simulator, self.trouble, self.truth = simulator, trouble, truth
+        self.database = Database()
+        self.met: Counter[str] = Counter()
+        self.away_until_s = self.silent_until_s = 0.0
+        self._doubts: defaultdict[tuple[str, Key], list[tuple[Plan, list[Any], int]]]
+        self._doubts = defaultdict(list)
+        self._last_us = 0
+        shares = (trouble.lost, trouble.mute, trouble.frozen, trouble.doubt, trouble.refused)
+        self._fates = [*zip(("lost", "mute", "frozen", "doubt", "refused"), shares, strict=True)]
+        self._has_fates = any(shares)
+
+    # the driver
+
+    async def create_session(self, keyspace: str | None = None) -> Cassandra:
+        if self.simulator.now_s < max(self.away_until_s, self.silent_until_s):
+            raise driver.CassErrorLibNoHostsAvailable("no hosts available")
+        return self
+
+    async def close(self) -> None:
+        """The driver's session ends; the cluster does not."""
+
+    async def create_prepared(self, cql: str, timeout: float) -> Prepared:
+        return Prepared(cql)
+
+    async def query(self, cql: str) -> Result:
+        """What ``db.schema`` asks the system tables."""
+        if "system.peers" in cql:
+            return Result()
+        if "system_schema.tables" in cql:
+            return Result(Row((name,)) for name in self.database.tables)
+        if "schema_version" in cql:
+            return Result([Row(("one",))])
+        return Result([Row(("dc1",))] if "data_center" in cql else [])
+
+    def execute(self, statement: Statement) -> asyncio.Future[Result]:
+        """The answer, or the driver's error."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, ProcessLoop)
+        answer: asyncio.Future[Result] = loop.create_future()
+        simulator = self.simulator
+        there_s = simulator.now_s + self._latency_s()
+        if simulator.now_s < self.away_until_s:
+            error = driver.CassErrorLibNoHostsAvailable("no hosts available")
+            simulator.at(there_s, loop.deliver, _fail, answer, error)
+            return answer
+        fate = self._fate(statement)
+        request = Request(loop, statement, answer, operation.get())
+        if fate == "refused":
+            error = driver.CassErrorServerUnavailable("not enough nodes")
+            simulator.at(there_s, loop.deliver, _fail, answer, error)
+        elif fate == "doubt":
+            simulator.at(there_s, self._open_round, request)
+        elif fate == "ok":
+            simulator.at(there_s, self._serve, request)
+            if there_s + 0.01 > simulator.now_s + statement.timeout_s:
+                self._time_out(request)
+        else:
+            self._time_out(request)
+            if fate == "frozen":
+                late_s = statement.timeout_s + simulator.random.random() * self.trouble.frozen_s
+                simulator.after(late_s, self._serve, request)
+            elif fate == "mute":
+                simulator.at(there_s, self._serve, request, True)
+        return answer
+
+    def _latency_s(self) -> float:
+        trouble, draw = self.trouble, self.simulator.random.random
+        if trouble.spike and draw() < trouble.spike:
+            return trouble.spike_s * draw()
+        return trouble.latency_s * (0.5 + draw())
+
+    def _fate(self, statement: Statement) -> str:
+        if self.simulator.now_s < self.silent_until_s:
+            return "lost"
+        if not self._has_fates or statement.plan is None:
+            return "ok"
+        drawn = self.simulator.random.random()
+        for fate, share in self._fates:
+            drawn -= share
+            if drawn < 0:
+                if fate == "doubt" and not statement.plan.is_lwt:
+                    fate = "mute"
+                self.met[fate] += 1
+                return fate
+        return "ok"
+
+    def _time_out(self, request: Request) -> None:
+        error = driver.CassErrorLibRequestTimedOut("Request timed out")
+        at_s = self.simulator.now_s + request.statement.timeout_s
+        self.simulator.at(at_s, request.loop.deliver, _fail, request.answer, error)
+
+    # the server
+
+    def _serve(self, request: Request, is_mute: bool = False) -> None:
+        """The statement takes effect now; its answer follows."""
+        statement = request.statement
+        plan = statement.plan
+        if plan is None:
+            result = Result([Row(("local",))])
+        else:
+            if plan.is_lwt or statement.serial:
+                self._finish_rounds(plan, statement.values)
+            result = self.run(plan, statement.values, request.number)
+            if self.simulator.steps is not None:
+                self._say(request, f"{result}")
+        if not is_mute:
+            back_s = self._latency_s()
+            self.simulator.after(back_s, request.loop.deliver, _succeed, request.answer, result)
+
+    def _open_round(self, request: Request) -> None:
+        """A Paxos round that is accepted by some nodes: nobody knows yet whether it holds."""
+        plan = request.statement.plan
+        assert plan is not None
+        self._finish_rounds(plan, request.statement.values)
+        key = plan.table.name, partition_of(plan, request.statement.values)
+        self._doubts[key].append((plan, request.statement.values, request.number))
+        if self.simulator.steps is not None:
+            self._say(request, "the round stays open")
+        error = driver.CassErrorServerWriteTimeout("Operation timed out")
+        self.simulator.after(self._latency_s(), request.loop.deliver, _fail, request.answer, error)
+
+    def _finish_rounds(self, plan: Plan, values: list[Any]) -> None:
+        """A later round finishes an open one or drops it."""
+        for each in self._doubts.pop((plan.table.name, partition_of(plan, values)), ()):
+            holds = self.simulator.random.random() < 0.5
+            if self.simulator.steps is not None:
+                self.simulator.say(f"cassandra: an open round {'holds' if holds else 'is dropped'}")
+            if holds:
+                self.run(*each)
+
+    def _say(self, request: Request, result: str) -> None:
+        plan = request.statement.plan
+        assert plan is not None
+        what = f"{plan.kind.upper()} {plan.table.name}{' IF' if plan.is_lwt else ''}"
+        told = [value for value in request.statement.values if value is not UNSET]
+        self.simulator.say(
+            f"cassandra < {request.loop.name}: {what} {_short(told)} = {_short(result)}"
+        )
+
+    def now_us(self) -> int:
+        """The coordinator's clock, never twice the same."""
+        now_us = int((EPOCH_S + self.simulator.now_s) * 1e6)
+        self._last_us = max(self._last_us + 1, now_us)
+        return self._last_us
+
+    def run(self, plan: Plan, values: list[Any], number: int) -> Result:
+        """Execute a statement on the data, and tell the truth of what it changed."""
+        result, changed = self.database.execute(plan, values, self.now_us)
+        if changed is not None:
+            self._note(plan, partition_of(plan, values), changed, number)
+        return result
+
+    def _note(self, plan: Plan, partition: Key, cells: Cells, number: int) -> None:
+        """Tell the truth of a change."""
+        table, now_s = plan.table, self.simulator.now_s
+        if table.name == ROWS:
+            version = cells.get("lastupdated") if cells.is_there() else None
+            self.truth.row_changed(partition[0], version, now_s, number)
+        elif table.name == LINES:
+            self.truth.list_changed(partition[0], self.listed(partition[0]), now_s, number)
+
+    def listed(self, genre: str) -> tuple[str, ...]:
+        """The ids of a genre's list."""
+        table = self.database.schema[LINES]
+        return tuple(key[-1] for key, _ in self.database.rows(table, (genre,)))
+
+    def genres_of(self, video_id: str) -> list[str]:
+        """The genres of a row; none if it is absent."""
+        cells = self.database.tables[ROWS].get((video_id,), {}).get(())
+        return list(cells.get("genres") or ()) if cells is not None and cells.is_there() else []
+
+    def calm(self) -> None:
+        """From now on nothing is lost or late."""
+        self._has_fates = False
+        self.trouble = Trouble()
+
+
+class Request:
+    """A statement on its way."""
+
+    __slots__ = ("answer", "loop", "number", "statement")
+
+    def __init__(
+        self,
+        loop: ProcessLoop,
+        statement: Statement,
+        answer: asyncio.Future[Result],
+        number: int,
+    ) -> None:
+        self.loop, self.statement, self.answer, self.number = loop, statement, answer, number
+
+
+def _succeed(answer: asyncio.Future[Result], result: Result) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Result], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _short(value: object) -> str:
+    text = re.sub(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", lambda id_: id_[0][:8], str(value))
+    return text if len(text) <= 100 else text[:97] + "..."

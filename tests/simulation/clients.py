@@ -1,0 +1,216 @@
+"""The clients of a schedule: they ask the replicas what users would, one request at a time.
+
+A request is what the onion and the handlers make of it, below HTTP: the caches are looked up, then
+the store is asked, and an error has its HTTP status. The deadline is the middleware's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from cache.keys import genre_key, row_key
+from cache.near import NearEntry
+from cache.reads import Answer
+from db.version import Expected, etag
+from db.video import Changes, parse_draft
+from errors import NotFound, ServiceError
+from tests.simulation.judge import Judge, Read, Write, told
+from tests.simulation.loop import Simulator
+from tests.simulation.plan import Act
+from tests.simulation.replica import CONFIG, Replica
+from tests.simulation.truth import operation
+
+DRAFT = parse_draft({"title": "A row that changes", "genres": ["Drama"], "isMovie": True})
+ANY = Expected()
+
+
+def id_of(key: int) -> str:
+    """The id of a row; the same in every schedule."""
+    return f"{key:08x}-0000-4000-8000-000000000000"
+
+
+class Client:
+    """Carries out ``acts`` in order. ``find`` gives a replica by its number, or None if nobody
+    listens there now; ``number`` gives each operation its number; ``ended`` is called once."""
+
+    def __init__(
+        self,
+        name: int,
+        acts: list[Act],
+        simulator: Simulator,
+        judge: Judge,
+        find: Callable[[int], Replica | None],
+        number: Callable[[], int],
+        ended: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self._is_done = ended
+        self._acts = iter(acts)
+        self._simulator, self._judge = simulator, judge
+        self._find, self._number = find, number
+        self._versions: dict[int, str | None] = {}
+        self._last_post: dict[int, tuple[int, tuple[str, ...]]] = {}
+        self._replica: Replica | None = None
+        self._under_way: Read | Write | None = None
+
+    def go_on(self) -> None:
+        """Plan the next operation."""
+        act = next(self._acts, None)
+        if act is None:
+            self._is_done()
+        else:
+            self._simulator.after(act.pause_s, self._begin, act)
+
+    def _begin(self, act: Act) -> None:
+        replica = self._find(act.replica)
+        if replica is None:
+            self._judge.counts["nobody there"] += 1
+            self.go_on()
+            return
+        self._replica = replica
+        replica.loop.deliver(self._start, replica, act)
+
+    def _start(self, replica: Replica, act: Act) -> None:
+        number = self._number()
+        if act.kind in ("read", "list"):
+            work = self._read(replica, act)
+        else:
+            work = self._write(replica, act, number)
+        operation.set(number)
+        replica.loop.create_task(work).add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or task.exception():
+            self._simulator.errors.append(f"client {self.name}: {task!r}")
+        self._replica = self._under_way = None
+        self.go_on()
+
+    def lost(self, replica: Replica) -> None:
+        """The process that it waits for has ended; there will be no answer."""
+        if self._replica is not replica:
+            return
+        if isinstance(self._under_way, Write):
+            self._under_way.status = -1
+        elif self._under_way is not None:
+            self._judge.read_fails(self._under_way, self._simulator.now_s, 0)
+        self._replica = self._under_way = None
+        self.go_on()
+
+    # reads
+
+    async def _read(self, replica: Replica, act: Act) -> None:
+        genre = act.genres[0] if act.genres else ""
+        key = genre_key(genre) if genre else row_key(id_of(act.key))
+        subject = genre or id_of(act.key)
+        judge, now = self._judge, replica.loop.time
+        read = judge.read_begins(subject, self.name, replica.life, now())
+        self._under_way = read
+        try:
+            async with asyncio.timeout(CONFIG.read_deadline_s):
+                answer = await self._answer(replica, act, key, genre)
+        except (ServiceError, TimeoutError) as error:
+            status = getattr(error, "status", 504)
+            self._say(replica, f"{act.kind} {subject[:8]}: {status}")
+            if status != 404:
+                judge.read_fails(read, now(), status)
+                return
+            answer = None
+        layer, body = _layer(answer), b"" if answer is None else answer.entry.body
+        found = orjson.loads(body)["data"] if answer and answer.entry.status == 200 else None
+        if genre:
+            ids = tuple(found[genre]) if found else ()
+            self._say(replica, f"list {genre} from {layer}: {[each[:8] for each in ids]}")
+            judge.list_ends(read, now(), layer, ids)
+            return
+        version = found["lastupdated"] if found else None
+        self._versions[act.key] = version
+        self._say(replica, f"read {subject[:8]} from {layer}: {version and version[:8]}")
+        judge.read_ends(read, now(), layer, version)
+
+    async def _answer(self, replica: Replica, act: Act, key: str, genre: str) -> Answer | None:
+        """As the middleware, then the handler. The layer of a 404 that was loaded is not told."""
+        found = await replica.videos.cached(key)
+        if found is not None:
+            return found
+        try:
+            if genre:
+                return await replica.videos.genre(genre)
+            return await replica.videos.video(id_of(act.key))
+        except NotFound:
+            return None
+
+    # writes
+
+    async def _write(self, replica: Replica, act: Act, number: int) -> None:
+        judge, now = self._judge, replica.loop.time
+        kind = self._kind(act)
+        write = Write(number, kind, id_of(act.key), replica.life, now())
+        self._under_way = write
+        judge.write_begins(write)
+        self._say(replica, f"{kind} {number} of {write.subject[:8]} begins")
+        version: str | None = None
+        try:
+            async with asyncio.timeout(CONFIG.write_deadline_s):
+                version = await self._do(replica, act, kind, number)
+            status = 201 if kind in ("post", "again") else 200
+        except (ServiceError, TimeoutError) as error:
+            status = getattr(error, "status", 504)
+        except asyncio.CancelledError:  # the process gives up what has no end in sight
+            if not replica.is_stopping:
+                raise
+            status = 504
+        self._say(replica, f"{told(write)} -> {status}".replace(f": {write.status} ->", ":"))
+        if status in (200, 201):
+            self._versions[act.key] = version
+        judge.write_ends(write, now(), status, version)
+
+    def _kind(self, act: Act) -> str:
+        """What to do instead of what would fail for sure."""
+        if act.kind == "again":
+            return "again" if act.key in self._last_post else "post"
+        is_there = self._judge.truth.rows[id_of(act.key)][-1].version is not None
+        if act.is_conditional or is_there == (act.kind != "post"):
+            return act.kind
+        return "patch" if is_there else "post"
+
+    async def _do(self, replica: Replica, act: Act, kind: str, number: int) -> str | None:
+        """Returns the version that the answer names."""
+        video_id, videos = id_of(act.key), replica.videos
+        if kind in ("post", "again"):
+            genres = act.genres or ("Drama",)
+            first = number
+            if kind == "again":
+                first, genres = self._last_post[act.key]
+            self._last_post[act.key] = first, genres
+            values = DRAFT | {"duration": first, "genres": list(genres)}
+            row = await videos.create(video_id, values, f"hash {first}")
+            return str(row["lastupdated"])
+        seen = self._versions.get(act.key)
+        expected = ANY
+        if act.is_conditional and seen is not None:
+            expected = Expected(frozenset((etag({"lastupdated": seen}),)))
+        if kind == "delete":
+            await videos.delete(video_id, expected)
+            return None
+        values = {"duration": number}
+        if act.genres:
+            values["genres"] = list(act.genres)
+        written = await videos.update(video_id, Changes(values), expected)
+        assert written.after is not None
+        return str(written.after["lastupdated"])
+
+    def _say(self, replica: Replica, text: str) -> None:
+        if self._simulator.steps is not None:
+            self._simulator.say(f"client {self.name} at {replica.name}: {text}")
+
+
+def _layer(answer: Answer | None) -> str:
+    if answer is None:
+        return "collapsed"  # a load, perhaps a joined one
+    if answer.layer == "stale":
+        return "stale near" if isinstance(answer.entry, NearEntry) else "stale redis"
+    return answer.layer

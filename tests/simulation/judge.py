@@ -1,0 +1,235 @@
+"""The promise of "How fresh an answer is", held against every answer of a schedule.
+
+Places are those of ``truth.py``: the number of a state in the history of its row or list. The
+*floor* of a read is the newest place that was acknowledged when the read began.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.truth import Listing, State, Truth
+
+PUSHED_S = 0.4
+"""A push takes milliseconds here, unless the network was silent or the process stood still."""
+SLACK_S = 0.1
+DETACHED_S = 4.0
+"""How long a load may go on after its reader was sent away."""
+OPEN = frozenset(("lists differ from rows", "created after its refusal"))
+"""Kinds of findings that are known and not mended yet; they do not fail a run."""
+DEFINITE = (200, 201, 404, 409, 412, 422, 503)
+"""Answers after which a write must not be done any more; only the first two say that it was."""
+
+
+@dataclass
+class Write:
+    """A client's write; ``status`` is 0 while it is under way, -1 if its process died."""
+
+    number: int
+    kind: str
+    subject: str
+    life: int
+    sent_s: float
+    status: int = 0
+    answered_s: float = float("inf")
+    place: int = -1
+
+
+@dataclass
+class Read:
+    """A read of a row or a list, under way. ``joined_floor`` is the floor of the first reader
+    whose load this one may join."""
+
+    subject: str
+    client: int
+    life: int
+    began_s: float
+    floor: int
+    own_floor: int
+    joined_floor: int = 0
+    ended_s: float = float("inf")
+
+
+@dataclass
+class Judge:
+    """Hears of every operation's begin and end; ``violations`` says what was broken."""
+
+    truth: Truth
+    near_ttl_s: float
+    intent_s: float
+    violations: list[tuple[str, str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    disturbances: list[tuple[float, float]] = field(default_factory=list)
+    """Times in which pushes may be held up."""
+    unfenced_s: list[float] = field(default_factory=list)
+    """Moments in which Redis lost the intents of writes under way."""
+    gone: set[int] = field(default_factory=set)
+    """Lives of processes that ended."""
+
+    def __post_init__(self) -> None:
+        self.writes: dict[int, Write] = {}
+        self._acks: defaultdict[str, list[tuple[int, float, int]]] = defaultdict(list)
+        self._open: defaultdict[tuple[str, int], list[Read]] = defaultdict(list)
+        self._seen: dict[tuple[str, int, int], int] = {}
+
+    def convict(self, kind: str, detail: str) -> None:
+        self.violations.append((kind, detail))
+
+    # writes
+
+    def write_begins(self, write: Write) -> None:
+        self.writes[write.number] = write
+
+    def write_ends(self, write: Write, now_s: float, status: int, version: str | None) -> None:
+        """An answer; ``version`` is that of the row it acknowledges, None for a deletion."""
+        write.status, write.answered_s = status, now_s
+        self.counts[f"{write.kind} {status}"] += 1
+        if status not in (200, 201):
+            return
+        known = self.truth.places.get(version or "", -1)
+        place = self._deletion_of(write) if version is None else known
+        if place < 0:
+            self.convict("acknowledged, but not done", told(write))
+            return
+        write.place = place
+        self._acks[write.subject].append((place, now_s, write.life))
+        for genre, history in self.truth.lists.items():
+            own = [each.place for each in history if each.number == write.number]
+            if own:
+                self._acks[genre].append((own[-1], now_s, write.life))
+
+    def _deletion_of(self, write: Write) -> int:
+        """The newest absent state during the operation; a row that another deleted is gone too."""
+        history = self.truth.rows[write.subject]
+        for at in range(len(history) - 1, -1, -1):
+            ended_s = history[at + 1].at_s if at + 1 < len(history) else float("inf")
+            if history[at].version is None and ended_s >= write.sent_s:
+                return at
+        return -1
+
+    # reads
+
+    def read_begins(self, subject: str, client: int, life: int, now_s: float) -> Read:
+        acks = self._acks[subject]
+        floor = max((place for place, _, _ in acks), default=0)
+        own = max((place for place, _, by in acks if by == life), default=0)
+        read = Read(subject, client, life, now_s, floor, own, floor)
+        others = self._open[subject, life]
+        others[:] = [each for each in others if each.ended_s + DETACHED_S > now_s]
+        for other in others:
+            read.joined_floor = min(read.joined_floor, other.joined_floor)
+        others.append(read)
+        return read
+
+    def read_fails(self, read: Read, now_s: float, status: int) -> None:
+        """No answer to judge; its load may go on, and others may join it."""
+        self.counts[f"read {status}"] += 1
+        read.ended_s = now_s
+
+    def read_ends(self, read: Read, now_s: float, layer: str, found: str | None) -> None:
+        """A row's version, or None for no row. ``layer``: near, redis, store, collapsed, stale
+        near or stale redis."""
+        self._open[read.subject, read.life].remove(read)
+        self.counts[layer] += 1
+        history = self.truth.rows[read.subject]
+        if found is None:
+            place = max(each.place for each in history if each.version is None)
+        else:
+            place = self.truth.places.get(found, -1)
+            if place < 0:
+                self.convict("made up", f"{read} had {found}")
+                return
+        self._check(read, now_s, layer, place, history)
+
+    def list_ends(self, read: Read, now_s: float, layer: str, ids: tuple[str, ...]) -> None:
+        """The ids of a genre's list; none if it was absent."""
+        self._open[read.subject, read.life].remove(read)
+        self.counts[f"list {layer}"] += 1
+        history = self.truth.lists[read.subject]
+        places = [each.place for each in history if each.ids == ids]
+        if not places:
+            self.convict("made up list", f"{read} had {ids}")
+            return
+        self._check(read, now_s, layer, places[-1], history)
+
+    def _check(self, read: Read, now_s: float, layer: str, place: int, history: list[Any]) -> None:
+        is_list = isinstance(history[0], Listing)
+        if place < read.own_floor:
+            self._old("its own write missed", read, layer, place)
+        elif layer == "collapsed" and place < read.joined_floor:
+            self._old("a joined load was too old", read, layer, place)
+        elif place < read.floor:
+            if layer.endswith("near"):
+                self._near(read, layer, place)
+            elif layer != "collapsed":
+                self._old(f"old from {layer}", read, layer, place)
+        if not is_list and layer != "collapsed":
+            self._went_back(read, now_s, layer, place, history)
+
+    def _old(self, kind: str, read: Read, layer: str, place: int) -> None:
+        self.convict(kind, f"{layer}: place {place}, floor {read.floor}: {read}")
+
+    def _near(self, read: Read, layer: str, place: int) -> None:
+        acked_s = min(at_s for newer, at_s, _ in self._acks[read.subject] if newer > place)
+        late_s = read.began_s - acked_s
+        if late_s > self.near_ttl_s + SLACK_S:
+            self._old("older than the near TTL", read, layer, place)
+        elif late_s > PUSHED_S and not any(
+            begin_s < read.began_s and end_s > acked_s - PUSHED_S
+            for begin_s, end_s in self.disturbances
+        ):
+            self._old("push missed", read, layer, place)
+
+    def _went_back(
+        self, read: Read, now_s: float, layer: str, place: int, history: list[State]
+    ) -> None:
+        """A state that a client saw must not be gone for it at the same replica later. Without a
+        fence it may be, while its write is not acknowledged."""
+        who = read.subject, read.client, read.life
+        seen = self._seen.get(who, 0)
+        if place >= seen:
+            self._seen[who] = place
+            return
+        if layer.endswith("near") and read.began_s - history[seen].at_s < PUSHED_S:
+            return  # the push may be under way
+        write = self.writes.get(history[seen].number)
+        if write is not None and self._is_fenced(write, now_s):
+            self._old("went back", read, layer, place)
+
+    def _is_fenced(self, write: Write, now_s: float) -> bool:
+        if write.status in (200, 201):
+            return write.answered_s < now_s
+        if now_s - write.sent_s > self.intent_s - 1 or write.life in self.gone:
+            return False
+        return not any(write.sent_s <= at_s <= now_s for at_s in self.unfenced_s)
+
+    # the end
+
+    def refused_writes_did_nothing(self) -> None:
+        """Look whether a write that was refused, or had its answer, was done later."""
+        for history in self.truth.rows.values():
+            for state in history:
+                write = self.writes.get(state.number)
+                if write is None or write.status not in DEFINITE:
+                    continue
+                if write.status not in (200, 201):
+                    self._refused(write, state, history[state.place + 1 :])
+                elif state.at_s > write.answered_s:
+                    self.convict("done again after its answer", told(write))
+
+    def _refused(self, write: Write, state: State, later: list[State]) -> None:
+        """503 says that nothing was done. Any other refusal may be of a write that was done and
+        overtaken by another before its process knew, which is counted apart."""
+        was_overtaken = any(each.at_s <= write.answered_s for each in later)
+        if state.at_s > write.answered_s and write.kind in ("post", "again"):
+            self.convict("created after its refusal", told(write))
+        elif write.status == 503 or state.at_s > write.answered_s or not was_overtaken:
+            self.convict("refused, but done", told(write))
+        else:
+            self.counts["refused after it was overtaken"] += 1
+
+
+def told(write: Write) -> str:
+    return f"{write.kind} {write.number} of {write.subject}: {write.status}"

@@ -1,0 +1,164 @@
+"""What a schedule does, drawn from its seed: clients, their operations, faults, and settings.
+
+Each schedule gets a few kinds of faults and none of the others, because a schedule with all of
+them at once seldom gets far enough to meet a rare one.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from tests.simulation.cassandra import Trouble
+from tests.simulation.network import Weather
+
+GENRES = ("Drama", "Comedy", "War")
+
+
+@dataclass(frozen=True)
+class Act:
+    """One operation of a client, ``pause_s`` after the one before. ``genres``: of a POST or PATCH;
+    of a list, the one to read. ``is_conditional``: on the version that this client saw last."""
+
+    pause_s: float
+    replica: int
+    kind: str
+    key: int = 0
+    genres: tuple[str, ...] | None = None
+    is_conditional: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks at ``at_s``. ``target`` is a replica's number; ``share`` decides
+    between the forms of a fault."""
+
+    at_s: float
+    kind: str
+    target: int = 0
+    length_s: float = 0.0
+    share: float = 0.0
+
+
+@dataclass
+class Plan:
+    """A schedule before it is run. Wall clocks of replicas are off by ``offsets_s``."""
+
+    seed: int
+    clients: list[list[Act]]
+    faults: list[Fault] = field(default_factory=list)
+    offsets_s: tuple[float, ...] = (0.0, 0.0)
+    keys: int = 1
+    weather: Weather = field(default_factory=Weather)
+    trouble: Trouble = field(default_factory=Trouble)
+    near_ttl_s: float = 5.0
+    row_ttl_s: float = 3_600.0
+    stale_s: float = 86_400.0
+    timers_first: bool = True
+
+    @property
+    def replicas(self) -> int:
+        return len(self.offsets_s)
+
+    @property
+    def size(self) -> int:
+        """What shrinking makes smaller."""
+        return sum(map(len, self.clients)) + len(self.faults)
+
+
+LENGTHS_S = {
+    "silence": (0.02, 1.5),
+    "pause": (0.01, 1.0),
+    "hang": (0.05, 0.9),
+    "away": (0.1, 2.0),
+    "mute store": (0.1, 2.5),
+    "crash": (0.05, 1.0),
+    "stop": (0.05, 1.0),
+    "step": (0.0, 0.0),
+    "cut": (0.0, 0.0),
+    "evict": (0.0, 0.0),
+    "restart": (0.0, 0.3),
+    "flush scripts": (0.0, 0.0),
+    "flush": (0.0, 0.0),
+    "full": (0.05, 0.8),
+}
+"""Every kind of fault that happens at a moment, and how long it lasts."""
+KINDS = (*LENGTHS_S, "evict", "cut", "pause", "silence")
+
+
+def draw_plan(seed: int) -> Plan:
+    """The schedule of a seed."""
+    draw = random.Random(seed)
+    replicas, keys = draw.choice((1, 2, 2, 2, 3)), draw.choice((1, 1, 1, 2))
+    span_s = draw.choice((0.15, 0.4, 0.4, 1.0))
+    clients = draw.randint(2, 4)
+    acts = draw.randint(8, 20) // clients + 1
+    plan = Plan(
+        seed,
+        [_acts(draw, acts, replicas, keys, span_s / acts) for _ in range(clients)],
+        offsets_s=tuple(draw.choice((0.0, 0.0, -2.0, 3.0)) for _ in range(replicas)),
+        keys=keys,
+        near_ttl_s=draw.choice((0.1, 0.5, 5.0, 5.0)),
+        row_ttl_s=draw.choice((0.2, 3_600.0, 3_600.0)),
+        stale_s=draw.choice((0.0, 86_400.0)),
+        timers_first=draw.random() < 0.7,
+    )
+    if draw.random() < 0.85:
+        plan.faults = _faults(draw, replicas, span_s)
+    if draw.random() < 0.5:
+        plan.weather = _weather(draw)
+    if draw.random() < 0.4:
+        plan.trouble = _trouble(draw)
+    return plan
+
+
+def _acts(draw: random.Random, count: int, replicas: int, keys: int, pause_s: float) -> list[Act]:
+    writes = draw.choice((0.15, 0.4, 0.7))
+    home = draw.randrange(replicas)
+    acts = []
+    for _ in range(count):
+        is_write = draw.random() < writes
+        kind = draw.choice(("post", "patch", "patch", "delete", "again")) if is_write else "read"
+        if kind == "read" and draw.random() < 0.15:
+            kind = "list"
+        genres: tuple[str, ...] | None = None
+        if kind == "post" or (kind == "patch" and draw.random() < 0.4):
+            genres = tuple(sorted(draw.sample(GENRES, draw.randint(1, 2))))
+        elif kind == "list":
+            genres = (draw.choice(GENRES),)
+        replica = home if draw.random() < 0.7 else draw.randrange(replicas)
+        wait_s = draw.expovariate(1 / pause_s) if draw.random() < 0.8 else 0.0
+        acts.append(Act(wait_s, replica, kind, draw.randrange(keys), genres, draw.random() < 0.3))
+    return acts
+
+
+def _faults(draw: random.Random, replicas: int, span_s: float) -> list[Fault]:
+    kinds = draw.sample(KINDS, draw.randint(1, 2))
+    faults = []
+    for _ in range(draw.randint(1, 4)):
+        kind = draw.choice(kinds)
+        low, high = LENGTHS_S[kind]
+        length_s = draw.uniform(low, high)
+        at_s = draw.uniform(0, span_s * 1.2)
+        faults.append(Fault(at_s, kind, draw.randrange(replicas), length_s, draw.random()))
+    return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def _weather(draw: random.Random) -> Weather:
+    return Weather(
+        latency_s=draw.choice((0.0002, 0.0005, 0.002, 0.008)),
+        spike=draw.choice((0.0, 0.05, 0.2)),
+        spike_s=draw.choice((0.01, 0.06, 0.3)),
+        split=draw.choice((0.0, 0.5)),
+    )
+
+
+def _trouble(draw: random.Random) -> Trouble:
+    trouble = Trouble(
+        latency_s=draw.choice((0.0005, 0.001, 0.01)),
+        spike=draw.choice((0.0, 0.1)),
+        spike_s=draw.choice((0.05, 0.4, 1.5)),
+    )
+    for kind in draw.sample(("lost", "mute", "frozen", "doubt", "refused"), draw.randint(1, 2)):
+        setattr(trouble, kind, draw.choice((0.05, 0.2)))
+    return trouble

@@ -1,0 +1,285 @@
+"""A simulated Redis server: connections, RESP3, scripts, tracking, roles and replication ids.
+
+A turn reads every connection that has input, executes all commands in it, appends the BCAST
+invalidations of the turn behind the replies, and only then writes. That order is Redis' own, and
+the service depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+
+from tests.simulation.loop import EPOCH_S, Simulator
+from tests.simulation.redis_data import OK, Args, Data, RedisError, Status
+from tests.simulation.redis_lua import run_script
+
+if TYPE_CHECKING:
+    from tests.simulation.network import Link
+
+_MORE = object()
+SWEEP = 0.2
+"""The share of turns in which expired keys are removed without being asked for."""
+GROWING = frozenset((b"SET", b"ZADD", b"PEXPIRE"))
+"""What a Redis without memory refuses, unless its script has written already."""
+UNSAID = frozenset((b"HELLO", b"INFO", b"CONFIG"))
+"""What a trace leaves out: handshakes and heartbeats."""
+WRITES = frozenset((b"SET", b"DEL", b"UNLINK", b"PEXPIRE", b"ZADD", b"ZREM", b"ZREMRANGEBYSCORE"))
+
+
+def encode(value: Any) -> bytes:
+    """A reply in RESP3."""
+    if value is None:
+        return b"_\r\n"
+    if isinstance(value, Status):
+        return b"+%b\r\n" % bytes(value)
+    if isinstance(value, bytes):
+        return b"$%d\r\n%b\r\n" % (len(value), value)
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, float):
+        return b",%.17g\r\n" % value
+    if isinstance(value, dict):
+        pairs = [encode(key) + encode(each) for key, each in value.items()]
+        return b"%%%d\r\n%b" % (len(pairs), b"".join(pairs))
+    if isinstance(value, RedisError):
+        return b"-%b\r\n" % str(value).encode()
+    return b"*%d\r\n%b" % (len(value), b"".join(map(encode, value)))
+
+
+class Peer:
+    """A client's connection, as the server sees it."""
+
+    __slots__ = ("link", "out", "prefix", "reader")
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.reader = hiredis.Reader(notEnoughData=_MORE)
+        self.out: list[bytes] = []
+        self.prefix: bytes | None = None
+
+
+class Redis:
+    """One server process. ``clock_offset_s`` is its clock against true time; ``role`` is "master"
+    or "slave"; ``hung_until_s`` ends a time in which it does nothing."""
+
+    def __init__(self, simulator: Simulator, name: str, clock_offset_s: float = 0.0) -> None:
+        self.simulator, self.name = simulator, name
+        self._clock_offset_s = clock_offset_s
+        self._script_ms: float | None = None
+        self.data = Data(self.now_ms, self._modified)
+        self.peers: list[Peer] = []
+        self.scripts: dict[bytes, bytes] = {}
+        self.role = "master"
+        self.run_id = self.new_id()
+        self.replication_id = self.new_id()
+        self.replicas = 0
+        self.is_full = self._has_written = False
+        self.hung_until_s = 0.0
+        self._waiting: list[Peer] = []
+        self._changed: dict[bytes, None] = {}
+        self._commands = {
+            b"HELLO": self._hello,
+            b"INFO": self._info,
+            b"CONFIG": self._config,
+            b"CLIENT": self._client,
+            b"EVALSHA": self._evalsha,
+            b"EVAL": self._eval,
+            b"SCRIPT": self._script,
+            b"FLUSHALL": self._flushall,
+        }
+
+    def new_id(self) -> str:
+        """Forty hexadecimal digits, as run ids and replication ids are."""
+        return f"{self.simulator.random.getrandbits(160):040x}"
+
+    def now_ms(self) -> float:
+        if self._script_ms is not None:
+            return self._script_ms
+        return (EPOCH_S + self.simulator.now_s + self._clock_offset_s) * 1000
+
+    def _modified(self, key: bytes) -> None:
+        self._changed[key] = None
+
+    # input
+
+    def receive(self, peer: Peer, data: bytes) -> None:
+        """Bytes from a client; the turn that reads them follows at once, or soon."""
+        peer.reader.feed(data)
+        if not self._waiting:
+            simulator = self.simulator
+            if simulator.now_s < self.hung_until_s:
+                simulator.at(self.hung_until_s, self.turn)
+            elif simulator.random.random() < 0.3:  # others may come in the same turn
+                simulator.after(simulator.random.random() * 0.001, self.turn)
+            else:
+                self._waiting.append(peer)
+                self.turn()
+                return
+        if peer not in self._waiting:
+            self._waiting.append(peer)
+
+    def turn(self) -> None:
+        """Execute what has arrived; replies first, then the invalidations of this turn."""
+        if self.simulator.now_s < self.hung_until_s:
+            self.simulator.at(self.hung_until_s, self.turn)
+            return
+        if self.simulator.random.random() < SWEEP:
+            self.data.expire()
+        waiting, self._waiting = self._waiting, []
+        for peer in waiting:
+            gets = peer.reader.gets
+            while (command := gets()) is not _MORE and not peer.link.is_deaf:
+                peer.out.append(encode(self._reply(peer, command)))
+        self.flush()
+
+    def flush(self) -> None:
+        """The end of a turn: push what changed, and write."""
+        changed, self._changed = self._changed, {}
+        for peer in self.peers:
+            if changed and peer.prefix is not None:
+                keys = [key for key in changed if key.startswith(peer.prefix)]
+                if keys:
+                    peer.out.append(b">2\r\n$10\r\ninvalidate\r\n" + encode(keys))
+            if peer.out:
+                peer.link.to_client(b"".join(peer.out))
+                peer.out.clear()
+
+    def flush_all(self) -> None:
+        """FLUSHALL: one push without keys to whoever tracks."""
+        self.data.values.clear()
+        self.data.expires_ms.clear()
+        self._changed.clear()
+        for peer in self.peers:
+            if peer.prefix is not None:
+                peer.out.append(b">2\r\n$10\r\ninvalidate\r\n_\r\n")
+
+    def restart(self, saved: tuple[dict[bytes, Any], dict[bytes, float]] | None) -> None:
+        """Another process at the same place, with what was saved or with nothing."""
+        self.peers.clear()
+        self._waiting.clear()
+        self.scripts.clear()
+        self.data.load(saved or ({}, {}))
+        self._changed.clear()
+        self.run_id, self.replication_id = self.new_id(), self.new_id()
+
+    def _reply(self, peer: Peer, command: Args) -> Any:
+        name = command[0].upper()
+        self._has_written = False
+        reply: Any
+        try:
+            own = self._commands.get(name)
+            reply = own(peer, command[1:]) if own else self.call(command)
+        except RedisError as error:
+            reply = error
+        if self.simulator.steps is not None:
+            self._say(peer, name, command, reply)
+        return reply
+
+    def _say(self, peer: Peer, name: bytes, command: Args, reply: Any) -> None:
+        if name in UNSAID:
+            return
+        if name in (b"EVALSHA", b"EVAL"):
+            text = command[1] if name == b"EVAL" else self.scripts.get(command[1], b"")
+            keys = [key for key in command[3:] if b":l:" not in key and b":i:" not in key]
+            told = f"{title_of(text)} {' '.join(map(short, keys))}"
+        else:
+            told = " ".join(map(short, command))
+        self.simulator.say(f"{self.name} < {peer.link.loop.name}: {told} = {short(reply)}")
+
+    # commands
+
+    def call(self, command: Args) -> Any:
+        """A command of the data, from a client or a script."""
+        name = command[0].upper()
+        if name == b"INFO":
+            return self._info(None, command[1:])
+        found = self.data.commands.get(name)
+        if found is None:
+            raise RedisError(f"ERR unknown command '{command[0].decode()}'")
+        if name in WRITES:
+            if self.role != "master":
+                raise RedisError("READONLY You can't write against a read only replica.")
+            if self.is_full and name in GROWING and not self._has_written:
+                raise RedisError("OOM command not allowed when used memory > 'maxmemory'.")
+            self._has_written = True
+        return found(command[1:])
+
+    def _hello(self, peer: Peer, args: Args) -> Any:
+        role = b"master" if self.role == "master" else b"replica"
+        return {b"server": b"redis", b"proto": 3, b"mode": b"standalone", b"role": role}
+
+    def _info(self, peer: Peer | None, args: Args) -> bytes:
+        if args == [b"server"]:
+            return f"# Server\r\nrun_id:{self.run_id}\r\n".encode()
+        return (
+            f"# Replication\r\nrole:{self.role}\r\nconnected_slaves:{self.replicas}\r\n"
+            f"master_replid:{self.replication_id}\r\nmaster_replid2:{'0' * 40}\r\n"
+        ).encode()
+
+    def _config(self, peer: Peer, args: Args) -> Any:
+        values = {b"save": b"", b"appendonly": b"no", b"min-replicas-to-write": b"1"}
+        return {args[1]: values[args[1]]}
+
+    def _client(self, peer: Peer, args: Args) -> Status:
+        if args[0] == b"TRACKING":
+            peer.prefix = args[args.index(b"PREFIX") + 1]
+        return OK
+
+    def _script(self, peer: Peer, args: Args) -> Status:
+        self.scripts.clear()
+        return OK
+
+    def _flushall(self, peer: Peer, args: Args) -> Status:
+        self.flush_all()
+        return OK
+
+    def _evalsha(self, peer: Peer, args: Args) -> Any:
+        text = self.scripts.get(args[0])
+        if text is None:
+            raise RedisError("NOSCRIPT No matching script. Please use EVAL.")
+        return self._eval(peer, [text, *args[1:]])
+
+    def _eval(self, peer: Peer, args: Args) -> Any:
+        text, count = args[0], int(args[1])
+        self.scripts[sha_of(text)] = text
+        self._script_ms = self.now_ms()
+        try:
+            return run_script(text, args[2 : 2 + count], args[2 + count :], self.call)
+        finally:
+            self._script_ms = None
+
+
+_shas: dict[bytes, bytes] = {}
+
+
+def sha_of(text: bytes) -> bytes:
+    """The name of a script."""
+    found = _shas.get(text)
+    if found is None:
+        found = _shas[text] = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+    return found
+
+
+def title_of(text: bytes) -> str:
+    """The constant of ``cache.scripts`` that holds a script."""
+    from cache import scripts
+
+    for name, value in vars(scripts).items():
+        if isinstance(value, scripts.Script) and value.lua.encode() == text:
+            return name
+    return "script"
+
+
+_KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:([vli]):")
+_UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def short(value: Any) -> str:
+    """A value as a step shows it: keys without their prefix but for the reign's first digits."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    text = _UUID.sub(r"\1", _KEY.sub(r"\1:\2:", text)).replace("\n", " ")
+    return text if len(text) <= 72 else f"{text[:34]}...{text[-34:]}"

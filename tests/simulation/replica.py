@@ -1,0 +1,89 @@
+"""One simulated process of the service: the product's own classes, put together as ``service.py``
+does it, on a loop with virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cache.address import Address
+from cache.near import Near
+from cache.redis import RedisRows
+from cache.store import CachedVideoStore
+from cache.tracking import Tracking
+from config import Config
+from db.cassandra_store import CassandraStore
+from db.limit import Limit
+from tests.simulation.loop import ProcessLoop, Simulator
+from tests.simulation.plan import Plan
+
+CONFIG = Config.from_env({"CASSANDRA_HOST": "cassandra", "REDIS_HOST": "redis"})
+NEAR_BYTES = 1_000_000
+
+
+class Replica:
+    """A process from its start to its end. A restarted one is another ``Replica``."""
+
+    def __init__(self, simulator: Simulator, plan: Plan, number: int, life: int) -> None:
+        self.number, self.life = number, life
+        self.name = f"replica {number}" + (f" (life {life})" if life else "")
+        self.loop = ProcessLoop(simulator, self.name, plan.offsets_s[number])
+        self.is_serving = False
+        self.is_stopping = False
+        self.loop.deliver(self._start, plan)
+        self._tasks: list[Any] = []
+
+    def _start(self, plan: Plan) -> None:
+        clock = self.loop.time
+        draw = self.loop.simulator.random.random
+        self.limit = Limit(CONFIG.store_reads_max, clock=clock)
+        self.store = CassandraStore(CONFIG, self.limit)
+        self.near = Near(
+            NEAR_BYTES,
+            plan.near_ttl_s,
+            stale_s=plan.stale_s,
+            clock=clock,
+            wall=self.loop.wall_s,
+            jitter=draw,
+        )
+        tracking = Tracking(self.near)
+        self.redis = RedisRows(
+            Address("redis"),
+            self.store.identity,
+            on_value=tracking.on_value,
+            on_invalidate=tracking.on_invalidate,
+            on_state=tracking.on_state,
+            deadline_s=CONFIG.redis_deadline_s,
+        )
+        self.videos = CachedVideoStore(
+            self.store, self.near, self.redis, plan.row_ttl_s, plan.stale_s
+        )
+        self._tasks.append(self.loop.create_task(self._open()))
+
+    async def _open(self) -> None:
+        for part in (self.store, self.redis, self.videos):
+            await part.open()
+        self.is_serving = True
+
+    @property
+    def is_listening(self) -> bool:
+        return self.is_serving and not self.is_stopping and not self.loop.dead
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it serves, and both its servers are known to be there."""
+        return self.is_serving and self.redis.state == "up" and self.store.state()[0] == "up"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether writes go on in the background."""
+        return bool(self.videos._fence._tasks or self.store._writes._tasks)
+
+    def stop(self) -> None:
+        """End in order: what ``service.py``'s lifespan does, whose parts close in reverse."""
+        self.is_stopping = True
+        self.loop.deliver(lambda: self._tasks.append(self.loop.create_task(self._close())))
+
+    async def _close(self) -> None:
+        for part in (self.videos, self.redis, self.store):
+            await part.close()
+        self.loop.kill()

@@ -1,0 +1,82 @@
+"""Runs many schedules in processes that are forked for a few hundred of them each."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.simulation.patched import Patched
+from tests.simulation.plan import draw_plan
+
+CHUNK = 250
+"""Schedules of one forked process; what they leave behind is freed by its end."""
+
+
+@dataclass
+class Summary:
+    """What some schedules have shown; ``failures`` are (seed, kind, detail)."""
+
+    schedules: int = 0
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    virtual_s: float = 0.0
+
+    def add(self, other: Summary) -> None:
+        self.schedules += other.schedules
+        self.failures += other.failures
+        self.counts.update(other.counts)
+        self.faults.update(other.faults)
+        self.events += other.events
+        self.virtual_s += other.virtual_s
+
+
+def quiet() -> None:
+    """No logs, no collector: a process that ends soon needs neither."""
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    sys.unraisablehook = lambda _: None
+
+
+def run_seeds(seeds: range) -> Summary:
+    """Run these schedules in this process."""
+    quiet()
+    summary = Summary()
+    with Patched() as patched:
+        for seed in seeds:
+            outcome = patched.run(draw_plan(seed))
+            summary.schedules += 1
+            summary.failures += [(seed, *each) for each in outcome.violations]
+            summary.counts.update(outcome.counts)
+            summary.faults.update(outcome.faults)
+            summary.events += outcome.events
+            summary.virtual_s += outcome.virtual_s
+    return summary
+
+
+def chunks(seeds: range) -> Iterator[range]:
+    for first in range(seeds.start, seeds.stop, CHUNK):
+        yield range(first, min(first + CHUNK, seeds.stop))
+
+
+def run_many(
+    seeds: range,
+    workers: int,
+    progress: Callable[[Summary, float], bool] = lambda summary, seconds: True,
+) -> Summary:
+    """Run all of them; ``progress`` is told after each chunk, and ends the run by False."""
+    total, began = Summary(), time.perf_counter()
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(workers, maxtasksperchild=1) as pool:
+        for part in pool.imap(run_seeds, chunks(seeds)):
+            total.add(part)
+            if not progress(total, time.perf_counter() - began):
+                break
+    return total

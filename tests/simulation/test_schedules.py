@@ -1,0 +1,48 @@
+"""The promise held against schedules: fixed seeds, and new ones each time."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+FIXED, NEW = 2_000, 200
+
+
+def simulate(first: int, count: int) -> tuple[int, str]:
+    """The status and the output of so many schedules, in a process of its own."""
+    command = [sys.executable, "-m", "tests.simulation", "--first", str(first)]
+    done = subprocess.run(
+        [*command, "--schedules", str(count)],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.rpartition("\r")[2] + done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_fixed_seeds_break_no_promise() -> None:
+    status, output = simulate(0, FIXED)
+    assert status == 0, output
+
+
+@pytest.mark.timeout(120)
+def test_new_seeds_break_no_promise() -> None:
+    first = random.SystemRandom().randrange(10**9, 10**12)
+    status, output = simulate(first, NEW)
+    assert status == 0, f"seeds from {first}: {output}"
+
+
+def test_a_seed_is_the_same_schedule_every_time() -> None:
+    def replay() -> str:
+        command = [sys.executable, "-m", "tests.simulation", "--seed", "17"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    first = replay()
+    assert "the promise holds" in first
+    assert replay() == first

@@ -1,0 +1,149 @@
+"""One schedule: the world is made from a plan, run, brought to rest, and judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+
+from tests.simulation.cassandra import Cassandra
+from tests.simulation.clients import Client, id_of
+from tests.simulation.faults import Faults
+from tests.simulation.judge import Judge
+from tests.simulation.loop import BOOT_S, Simulator
+from tests.simulation.network import Network, Weather
+from tests.simulation.plan import GENRES, Act, Plan
+from tests.simulation.redis_server import Redis
+from tests.simulation.replica import Replica
+from tests.simulation.truth import Truth
+
+INTENT_S = 10.0
+POLL_S, PUSHED_S = 0.01, 0.03
+START_S, CLIENTS_S, SETTLED_S, END_S = 5.0, 60.0, 45.0, 10.0
+
+
+@dataclass
+class Outcome:
+    """What a schedule has shown."""
+
+    seed: int
+    violations: list[tuple[str, str]]
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    steps: list[str] = field(default_factory=list)
+    events: int = 0
+    virtual_s: float = 0.0
+
+
+class World:
+    """Everything that a schedule consists of."""
+
+    def __init__(self, plan: Plan, seed: int, *, is_traced: bool = False) -> None:
+        self.plan = plan
+        self.simulator = Simulator(seed)
+        if is_traced:
+            self.simulator.steps = []
+        self.truth = Truth()
+        self.network = Network(self.simulator, plan.weather)
+        self.redis = Redis(self.simulator, "redis")
+        self.network.names["redis"] = self.redis
+        self.cassandra = Cassandra(self.simulator, plan.trouble, self.truth)
+        self.judge = Judge(self.truth, plan.near_ttl_s, INTENT_S)
+        self.faults = Faults(self)
+        self._lives = count()
+        self._numbers = count(1)
+        self.replicas = [self.start(number) for number in range(plan.replicas)]
+        self.clients = [self._client(name, acts) for name, acts in enumerate(plan.clients)]
+        self._clients_left = len(self.clients)
+
+    def _client(self, name: int, acts: list[Act]) -> Client:
+        return Client(
+            name,
+            acts,
+            self.simulator,
+            self.judge,
+            self.find,
+            lambda: next(self._numbers),
+            self._client_ends,
+        )
+
+    def start(self, number: int) -> Replica:
+        """A new process of a replica."""
+        return Replica(self.simulator, self.plan, number, next(self._lives))
+
+    def find(self, number: int) -> Replica | None:
+        """The replica that a client reaches: the one it wants, else another that serves."""
+        order = self.replicas[number:] + self.replicas[:number]
+        return next((r for r in order if r.is_listening), None)
+
+    def run(self) -> Outcome:
+        """The whole of the schedule."""
+        simulator, judge = self.simulator, self.judge
+        if not simulator.run_until(self._is_up, POLL_S, BOOT_S + START_S):
+            judge.convict(
+                "never up", f"{[(r.redis.reason, r.store.state()) for r in self.replicas]}"
+            )
+        self.faults.plan(simulator.now_s)
+        for client in self.clients:
+            client.go_on()
+        if not simulator.run(simulator.now_s + CLIENTS_S):
+            judge.convict("a client is never answered", "")
+        self._rest()
+        self._last_look()
+        judge.refused_writes_did_nothing()
+        for error in simulator.errors:
+            judge.convict("error", error)
+        simulator.end()
+        faults = self.faults.done + self.cassandra.met
+        return Outcome(
+            self.plan.seed,
+            judge.violations,
+            judge.counts,
+            faults,
+            simulator.steps or [],
+            simulator.events,
+            simulator.now_s - BOOT_S,
+        )
+
+    def _is_up(self) -> bool:
+        return all(replica.is_up for replica in self.replicas)
+
+    def _client_ends(self) -> None:
+        self._clients_left -= 1
+        if not self._clients_left:
+            self.simulator.halt()
+
+    def _rest(self) -> None:
+        """All faults end, and everything that goes on in the background comes to its end."""
+        simulator = self.simulator
+        simulator.run_until(lambda: self.faults.is_over, POLL_S, simulator.now_s + END_S)
+        self.network.weather = Weather()
+        self.cassandra.calm()
+
+        def is_quiet() -> bool:
+            return all(r.is_up and not r.is_busy for r in self.replicas)
+
+        simulator.run(simulator.now_s + PUSHED_S)
+        if not simulator.run_until(is_quiet, POLL_S, simulator.now_s + SETTLED_S):
+            self.judge.convict("no rest", f"{[(r.is_up, r.is_busy) for r in self.replicas]}")
+
+    def _last_look(self) -> None:
+        """Read every row at every replica, and compare the lists with the rows."""
+        acts = [
+            Act(0.0, r.number, "read", key) for r in self.replicas for key in range(self.plan.keys)
+        ]
+        reader = self._client(-1, acts)
+        self._clients_left = 1
+        reader.go_on()
+        if not self.simulator.run(self.simulator.now_s + END_S):
+            self.judge.convict("a client is never answered", "at the end")
+        if not self.judge.gone:  # a process that died leaves lists to ``repair``
+            self._compare_lists()
+
+    def _compare_lists(self) -> None:
+        rows = {id_of(key): self.cassandra.genres_of(id_of(key)) for key in range(self.plan.keys)}
+        for genre in GENRES:
+            listed = sorted(self.cassandra.listed(genre))
+            wanted = sorted(video_id for video_id, genres in rows.items() if genre in genres)
+            if listed != wanted:
+                self.judge.convict("lists differ from rows", f"{genre}: {listed}, not {wanted}")
