@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from starlette.applications import Starlette
 
 import server
@@ -160,14 +160,29 @@ def create_worker() -> Starlette:
 
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
-    gauge = Gauge(
-        "content_store_reads_limit",
-        "How many reads may be at Cassandra at a time.",
+    limits = {
+        name: Gauge(
+            f"content_store_reads_{name}", text, registry=registry, multiprocess_mode="livesum"
+        )
+        for name, text in (
+            ("limit", "How many reads may be at Cassandra at a time."),
+            ("min", "The least that the limit can be."),
+            ("max", "The most that the limit can be: STORE_READS_MAX."),
+        )
+    }
+    updates = Counter(
+        "content_store_reads_limit_updates",
+        "How often the limit was set anew, which takes reads that fill half of it.",
         registry=registry,
-        multiprocess_mode="livesum",
     )
-    limit = Limit(config.store_reads_max, gauge.set)
-    gauge.set(limit.limit)
+
+    def changed(value: float) -> None:
+        limits["limit"].set(value)
+        updates.inc()
+
+    limit = Limit(config.store_reads_max, changed)
+    for name, value in (("limit", limit.limit), ("min", limit.minimum), ("max", limit.maximum)):
+        limits[name].set(value)
     return limit
 
 

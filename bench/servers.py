@@ -8,10 +8,12 @@ name them for the service, and stops both at Ctrl-C.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import logging
 import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,7 +62,10 @@ def settings_of(cassandra: Server | None = None, redis: Server | None = None) ->
     return settings
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
+    argparse.ArgumentParser(prog="python -m bench.servers", description=__doc__).parse_args(
+        arguments
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with interruptible(), RedisServer() as redis, CassandraNode() as cassandra:
         for name, value in settings_of(cassandra, redis).items():
@@ -70,4 +75,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ keeps what the servers wrote in FOLDER; without one it is gone at the end.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -99,10 +100,12 @@ def run(environ: Mapping[str, str], folder: Path | None) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="stack: %(message)s")
-    folder = Path(arguments[0]).resolve() if arguments else None
+    parser = argparse.ArgumentParser(prog="python -m bench.stack", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    folder: Path | None = parser.parse_args(arguments).folder
     try:
         with interruptible():
-            return run(os.environ, folder)
+            return run(os.environ, folder.resolve() if folder else None)
     except (ServerError, ConfigError) as error:
         log.error("%s", error)
         return 1

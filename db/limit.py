@@ -50,7 +50,7 @@ class Limit:
     ) -> None:
         self.in_flight = 0
         self.limit = float(min(INITIAL, maximum))
-        self._maximum = maximum
+        self.minimum, self.maximum = float(min(MINIMUM, maximum)), float(maximum)
         self._changed = changed
         self._clock = clock
         self._clicks: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -133,5 +133,5 @@ class Limit:
         gradient = max(0.5, min(1.0, TOLERANCE * self._long_s / max(short_s, 1e-6)))
         wanted = self.limit * gradient + QUEUE
         smoothed = self.limit * (1 - SMOOTHING) + wanted * SMOOTHING
-        self.limit = max(float(min(MINIMUM, self._maximum)), min(smoothed, float(self._maximum)))
+        self.limit = max(self.minimum, min(smoothed, self.maximum))
         self._changed(self.limit)

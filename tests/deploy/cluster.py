@@ -26,8 +26,6 @@ async def ask():
     print(json.dumps([peers + 1, copies]))
 asyncio.run(ask())
 """
-PYTHON = ("env", "-u", "REDIS_HOST", "python")
-"""As stack.cluster.yml starts the service: a merged file sets variables, and unsets none."""
 
 
 def deployed(site: Site) -> Iterator[Row]:
@@ -36,7 +34,7 @@ def deployed(site: Site) -> Iterator[Row]:
 
     def ring() -> tuple[int, dict[str, str]]:
         try:
-            nodes, copies = json.loads(site.engine("exec", container, *PYTHON, "-c", ASK))
+            nodes, copies = json.loads(site.engine("exec", container, "python", "-c", ASK))
         except ServerError:  # nobody signs in while a node takes over its share of the logins
             return 0, {}
         return nodes, copies
@@ -82,7 +80,7 @@ def a_master_gone(site: Site) -> Iterator[Row]:
         if not containers:
             return ""
         try:
-            return site.engine("exec", containers[0], "redis-cli", "info", "replication")
+            return site.redis_cli(containers[0], "info", "replication")
         except ServerError:  # it is starting
             return ""
 
@@ -91,8 +89,8 @@ def a_master_gone(site: Site) -> Iterator[Row]:
 
     def known(service: str) -> bool:
         """Whether it leads, and every sentinel has heard of its replica, which takes 10 s."""
-        asked = ("redis-cli", "-p", "26379", "--raw", "sentinel", "replicas", "content")
-        told = [site.engine("exec", each, *asked) for each in site.containers("sentinel")]
+        asked = ("-p", "26379", "--raw", "sentinel", "replicas", "content")
+        told = [site.redis_cli(each, *asked) for each in site.containers("sentinel")]
         return leads(service) and all("master-link-status\nok" in each for each in told)
 
     until("sentinels are healthy", lambda: site.healthy("sentinel") == 3, 120)

@@ -16,7 +16,7 @@ from bench.targets import ROOT
 from tests.deploy import dashboard, images
 from tests.deploy.engine import until
 from tests.deploy.load import loaded
-from tests.deploy.site import CATALOGUE_ROWS, TOKEN, Site
+from tests.deploy.site import CATALOGUE_ROWS, STACK, TOKEN, Site
 
 UPDATES, REQUESTS = 5, 100_000
 LOADED_ROWS, SAMPLE = 1_000, 200
@@ -116,6 +116,27 @@ def reach(site: Site) -> Iterator[Row]:
         "the balancer finds web, not Redis or Cassandra; nothing else is published",
         f"finds {', '.join(known)}; published: {', '.join(published)}",
         known == ["tasks.web"] and published == {"balancer"},
+    )
+
+
+def hardened(site: Site) -> Iterator[Row]:
+    (redis,) = site.containers("redis")
+    anonymous = site.engine("exec", redis, "redis-cli", "ping")
+    forbidden = site.redis_cli(redis, "keys", "*", user="content")
+    networks = site.engine("network", "ls", "--quiet", "--filter", f"name={STACK}_").split()
+    options = [site.engine("network", "inspect", "-f", "{{.Options}}", each) for each in networks]
+    plain = [each for each in options if "encrypted" not in each]
+    capable = [
+        each
+        for each in site.engine("ps", "--quiet").split()
+        if "CapEff:\t0000000000000000" not in site.engine("exec", each, "cat", "/proc/1/status")
+    ]
+    yield Row(
+        "whoever is inside",
+        "Redis answers nobody unknown; no container has capabilities; networks are encrypted",
+        f"{anonymous.split()[0]}, {forbidden.split()[0]}; with capabilities {len(capable)}; "
+        f"in plain {len(plain)} of {len(options)}",
+        "NOAUTH" in anonymous and "NOPERM" in forbidden and not capable and not plain,
     )
 
 
@@ -239,6 +260,7 @@ DRILLS: Sequence[Drill] = (
     serving,
     image,
     reach,
+    hardened,
     updates,
     bad_images,
     scaling,

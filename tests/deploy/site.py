@@ -20,9 +20,12 @@ SECRETS = {
     "write_token": f"{TOKEN}\n",  # an editor's last line end is not part of it
     "cassandra_password": "it's quoted\r\n",
     "cassandra_admin_password": "another",
+    "redis_password": "of-letters.and_digits~7\r\n",
+    "redis_admin_password": "one-more\n",
     "grafana_password": "a third\n",
 }
 CATALOGUE_ROWS = 8_786
+ENDED = ("completed", "paused", "rollback_completed", "rollback_paused")
 
 
 class Site:
@@ -109,18 +112,21 @@ class Site:
         return until(f"{replicas} replicas", is_so, 180)
 
     def update(self, image: str) -> str:
-        """Updates the replicas; the state in which Swarm says that it ended."""
+        """Update the replicas; return the state in which Swarm says that the update ended."""
         before = self._update_status().get("StartedAt")
+        ended: list[str] = []
         flags = ("--detach", "--no-resolve-image", "--image", image)
         self.engine("service", "update", *flags, f"{STACK}_web")
 
         def is_over() -> bool:
+            # there is no status between the command and Swarm's first step
             status = self._update_status()
-            going = ("updating", "rollback_started")
-            return status.get("StartedAt") != before and status.get("State") not in going
+            if status.get("StartedAt", before) != before and status["State"] in ENDED:
+                ended.append(status["State"])
+            return bool(ended)
 
         until(f"the update to {image} is over", is_over, 600)
-        return str(self._update_status()["State"])
+        return ended[0]
 
     def _update_status(self) -> dict[str, Any]:
         (found,) = self.engine.json("service", "inspect", "-f", "{{json .}}", f"{STACK}_web")
@@ -144,6 +150,13 @@ class Site:
             self.engine("exec", container, *command, expression)
         )
         return found
+
+    def redis_cli(self, container: str, *command: str, user: str = "admin") -> str:
+        """What Redis, or a sentinel, answers to a user of whom the container has the secret."""
+        secret = {"admin": "redis_admin_password"}.get(user, "redis_password")
+        shell = f'REDISCLI_AUTH=$(tr -d "\\r\\n" < /run/secrets/{secret}) redis-cli "$@"'
+        flags = ("--no-auth-warning", "--user", user)
+        return self.engine("exec", container, "sh", "-c", shell, "sh", *flags, *command)
 
     def logs(self, service: str) -> str:
         try:

@@ -99,6 +99,48 @@ def test_images_are_pinned_by_version(name: str) -> None:
     assert images
 
 
+@pytest.mark.parametrize("name", STACKS)
+def test_no_service_has_capabilities(name: str) -> None:
+    text = (ROOT / name).read_text()
+    services = text[text.index("\nservices:") :].split("\nnetworks:")[0]
+    started = [each for each in re.split(r"\n  (?=\w)", services) if "image:" in each]
+    assert started
+    for service in started:
+        assert "<<: *hardened" in service or "cap_drop: [ALL]" in service, service.split(":")[0]
+    shared = re.findall(r"^x-(?:hardened|cassandra):.*\n((?:  .*\n)+)", text, re.MULTILINE)
+    assert all("cap_drop: [ALL]" in each for each in shared)
+
+
+def test_redis_is_one_without_the_known_fault_of_lua() -> None:
+    text = "".join((ROOT / name).read_text() for name in STACKS)
+    versions = re.findall(r"redis:(\d+)\.(\d+)\.(\d+)", text)
+    assert versions
+    assert min(tuple(map(int, each)) for each in versions) >= (7, 2, 11)
+
+
+def test_every_network_is_encrypted() -> None:
+    text = (ROOT / "stack.yml").read_text()
+    assert 'driver_opts: {encrypted: "true"}' in text
+    networks = re.findall(
+        r"^  \w+: .*", text.split("\nnetworks:")[1].split("\n\n")[0], re.MULTILINE
+    )
+    assert len(networks) == 4
+    assert all("*encrypted" in each for each in networks)
+
+
+def test_the_services_rights_in_redis_are_those_of_the_readme() -> None:
+    script = (DEPLOY / "redis-node.sh").read_text()
+    rights = re.findall(r"^RIGHTS='([^']*)'", script, re.MULTILINE)[0].split()
+    readme = re.findall(r"`(~content:\*[^`]*)`", (ROOT / "README.md").read_text())[0].split()
+    assert rights == readme
+
+
+def test_no_code_of_others_runs_in_the_workflow_unless_pinned_by_commit() -> None:
+    for path in (ROOT / ".github" / "workflows").iterdir():
+        for action in re.findall(r"uses: (\S+)", path.read_text()):
+            assert re.search(r"@[0-9a-f]{40}$", action), action
+
+
 def test_the_grace_is_longer_than_drain_and_end() -> None:
     text = (ROOT / "stack.yml").read_text()
     web = text[text.index("\n  web:") : text.index("\n  redis:")]
