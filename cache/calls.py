@@ -43,9 +43,11 @@ class Calls:
         args: Sequence[Argument],
         deadline_s: float,
         parse: Callable[[Reply], T],
+        unclaimed: Callable[[T], object] = lambda result: None,
     ) -> asyncio.Future[T | None]:
-        """What ``parse`` makes of the reply, None if there is none in time. ``parse`` is called in
-        the parser whenever the script ran, even if nobody waits any more."""
+        """Return what ``parse`` makes of the reply, None if there is none in time. ``parse`` is
+        called in the parser whenever the script ran; ``unclaimed`` gets its result if nobody waits
+        for it any more."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T | None] = loop.create_future()
 
@@ -60,6 +62,8 @@ class Calls:
             timer.cancel()  # only now: if ``parse`` raises, the waiter still has the deadline
             if not future.done():
                 future.set_result(result)
+            elif result is not None:
+                unclaimed(result)
             self._judge(reply)
 
         connection = self._link.connection

@@ -36,8 +36,8 @@ logger = logging.getLogger("content")
 
 T = TypeVar("T")
 
-TRIES = 20
-PAUSE_S = 0.05
+END_S, PAUSE_S = 1.0, 0.05
+"""How long a write waits for its intent to be ended, and the pause between two tries."""
 CLOSE_S = 3.0
 """How long ``close`` waits for writes. The Cassandra store lets a write finish for as long."""
 GIVE_UP_S = 90_000.0  # by default a value lives no longer than that in Redis
@@ -91,7 +91,7 @@ class Fence:
             self._spawn(self._end_later(keys, intent, unknown.settled))
             raise
         except ServiceError:
-            await self._end(keys, intent)
+            await self._end(keys, intent, within_s=0)
             raise
         except BaseException:
             await self._leave(keys)
@@ -102,16 +102,20 @@ class Fence:
             raise OutcomeUnknown(settled)
         return written
 
-    async def _end(self, keys: set[str], intent: Intent | None, tries: int = TRIES) -> bool:
+    async def _end(
+        self, keys: set[str], intent: Intent | None, within_s: float | None = None
+    ) -> bool:
         self._forget(keys)
         if self._redis is None or intent is None:
             return True
-        for _ in range(tries):
-            if await self._redis.settle(sorted(keys), intent):
-                self._forget(keys)
-                return True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (END_S if within_s is None else within_s)
+        while not await self._redis.settle(sorted(keys), intent):
+            if loop.time() >= until:
+                return False
             await asyncio.sleep(PAUSE_S)
-        return False
+        self._forget(keys)
+        return True
 
     async def _end_later(
         self, keys: set[str], intent: Intent | None, settled: asyncio.Future[None] | None

@@ -48,8 +48,14 @@ class Session:
     run: str
     tracking: bool
     replication_id: str = ""  # not known: a promotion in between cannot be told
+    reigns: str = ""  # the markers of all reigns begin with it
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def marker(self) -> str:
+        """The key that the first write of this reign sets."""
+        return self.reigns + self.run
 
 
 def code_of(error: ReplyError) -> str:
@@ -77,6 +83,7 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
     _note_persistence(session, save, appendonly)
     _note_replicas(session, replication, least)
     session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"
+    session.reigns = f"content:{FORMAT}:{identity}:reign:"
     await _track(connection, session)
     await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
     return session
@@ -171,8 +178,11 @@ def _note_replicas(session: Session, replication: Reply, least: Reply) -> None:
 async def _track(connection: Connection, session: Session) -> None:
     """Redis sends the pushes of a turn of its loop at the turn's end, hence after every reply that
     a later change made stale. NOLOOP would change nothing: what scripts do is nobody's own."""
-    command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", session.prefix + "v:")
-    reply = await _optional(connection, *command)
+    prefixes = ("PREFIX", session.prefix + "v:", "PREFIX", session.reigns)
+    reply = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
     session.tracking = not isinstance(reply, Exception)
     if not session.tracking:
-        session.warnings.append(f"Redis refuses CLIENT TRACKING ({reply}): the near cache is off")
+        session.warnings.append(
+            f"Redis refuses CLIENT TRACKING ({reply}): the near cache is off, and for half a second"
+            " after its replication ID has changed old rows may be read"
+        )

@@ -26,7 +26,7 @@ logger = logging.getLogger("content")
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.5
 BEHIND_LOOKS = 4  # another hang_s: what a process that was late itself needs to catch up
-STEADY_S = 5.0
+STEADY_S = 0.5
 """A connection that lasted that long starts the back-off anew; a flapping one does not."""
 
 Identity = str | Callable[[], Awaitable[str]]
@@ -171,17 +171,18 @@ class Link:
 class Watch:
     """Drops a connection whose oldest command is unanswered for ``hang_s``, and asks one itself
     every half second: HELLO, which also says whether this is still the master, and INFO, which says
-    whether it has been so all the time."""
+    whether it has been so all the time. The first time is at once: no invalidation has told us of a
+    reign that began between the handshake's INFO and its CLIENT TRACKING."""
 
     def __init__(self, connection: Connection, session: Session, hang_s: float) -> None:
         self._connection, self._session = connection, session
         self._hang_s = hang_s
         self._loop = asyncio.get_running_loop()
-        self._asked_at = self._loop.time()
+        self._asked_at = float("-inf")
         self._behind = 0
 
     def __enter__(self) -> None:
-        self._arm()
+        self._ask()
 
     def __exit__(self, *_exc: object) -> None:
         self._timer.cancel()

@@ -18,24 +18,25 @@ from prometheus_client import CollectorRegistry
 
 from cache.batch import Reads
 from cache.calls import Calls
-from cache.connection import Reply
+from cache.connection import Argument, Reply
 from cache.entry import Entry
 from cache.handshake import Session
 from cache.leases import Intent, Lease
 from cache.link import Identity, Link, Place
 from cache.redis_metrics import RedisMetrics
-from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE
+from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE, Script
 from errors import Unavailable
 
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"
 _NO_SESSION = Session("", "", tracking=False)
+_DAMAGED = Lease("", "", granted=False, held=False)
 
 
 class RedisRows:
     """Packed entries by key, at the master that ``place`` finds. ``identity`` names the store that
     the rows are of; a callable is asked until it has answered. A read later than ``deadline_s`` is
-    a miss, an intent later than ``write_deadline_s`` is refused, a command unanswered for
-    ``hang_s`` ends the connection.
+    a miss, an intent that does not stand within ``write_deadline_s`` is refused, a command
+    unanswered for ``hang_s`` ends the connection.
 
     ``on_value``: a value was read while invalidations arrive. ``on_invalidate``: a key's value is
     gone or another one; None: all are. ``on_state``: whether invalidations arrive; False at first,
@@ -52,7 +53,7 @@ class RedisRows:
         on_state: Callable[[bool], None] = lambda is_coherent: None,
         registry: CollectorRegistry | None = None,
         deadline_s: float = 0.02,
-        write_deadline_s: float = 0.25,
+        write_deadline_s: float = 1.0,
         hang_s: float = 0.5,
         handshake_s: float = 1.0,
         lease_s: float = 2.0,
@@ -118,20 +119,22 @@ class RedisRows:
         """The value, or a lease on it; None when Redis is away or late: load and do not fill.
         ``replace``: a lease to put another value in the place of one that is there."""
         token, epoch = next(self._tokens), self._session.run
-        asked: asyncio.Future[Entry | Lease | None]
 
-        def parse(reply: Reply) -> Entry | Lease | None:
+        def parse(reply: Reply) -> Entry | Lease:
             if isinstance(reply, bytes):
-                return self._parse(key, reply)
-            lease = Lease(token, epoch, reply == GRANTED, reply == HELD)
-            if asked.done():  # nobody waits for it any more, and others would wait for its fill
-                self.release(key, lease)
-            return lease
+                return self._parse(key, reply) or _DAMAGED
+            return Lease(token, epoch, reply == GRANTED, reply == HELD)
+
+        def unclaimed(found: Entry | Lease) -> None:
+            if isinstance(found, Lease):
+                self.release(key, found)  # others would wait for its fill
 
         args = (token, self._lease_ms, int(replace))
         deadline_s = deadline_s or self._deadline_s
-        asked = self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
-        return await asked
+        found = await self._calls.start(
+            LEASE, self._keys([key]), args, deadline_s, parse, unclaimed
+        )
+        return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
         """Whether it is known to be stored; one that is late may be stored all the same. Not an
@@ -158,21 +161,12 @@ class RedisRows:
     async def intend(self, keys: Sequence[str]) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
         the intent expires. Raises Unavailable when it cannot be placed: do not write then."""
-        deadline_s, names = self._write_deadline_s, list(keys)
-        if not await self._link.up_within(deadline_s):
-            raise Unavailable(_AWAY)
-        intent = Intent(next(self._tokens), self._session.run)
-        placed: asyncio.Future[bool | None]
+        names, intent = list(keys), Intent(next(self._tokens), self._session.run)
 
-        def parse(reply: Reply) -> bool:
-            self._deleted(names)
-            if placed.done():  # the writer has given up and will not write: nothing to fence
-                self._settle(names, intent.token, deadline_s, bool)
-            return True
+        def unclaimed(_: bool) -> None:  # the writer has given up and will not write
+            self._start_write(SETTLE, names, (intent.token,), self._write_deadline_s)
 
-        args = (intent.token, self._intent_ms, self._session.replication_id)
-        placed = self._calls.start(INTEND, self._keys(names), args, deadline_s, parse)
-        if not await placed:
+        if not await self._write(INTEND, names, (intent.token, self._intent_ms), unclaimed):
             raise Unavailable(_AWAY)
         return intent
 
@@ -181,19 +175,43 @@ class RedisRows:
         one there is no intent, but there may be fills. False: not known to be done, so call it
         again; until then an old row may be filled as soon as the intent has expired or its Redis
         has restarted."""
-        names = list(keys)
+        return await self._write(SETTLE, list(keys), (intent.token,))
 
+    async def _write(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: tuple[Argument, ...],
+        unclaimed: Callable[[bool], None] = lambda _: None,
+    ) -> bool:
+        """Run a write's script, and run it again on the next connection if its own ends before the
+        reply: with the same token that changes nothing. Return False if Redis refuses, is late, or
+        is away for the write's deadline."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._write_deadline_s
+        while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
+            connection, left_s = self._link.connection, until - loop.time()
+            if await self._start_write(script, keys, args, left_s, unclaimed):
+                return True
+            if connection is not None and connection is self._link.connection:
+                return False
+        return False
+
+    def _start_write(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: tuple[Argument, ...],
+        deadline_s: float,
+        unclaimed: Callable[[bool], None] = lambda _: None,
+    ) -> asyncio.Future[bool | None]:
         def parse(reply: Reply) -> bool:
-            self._deleted(names)
+            self._deleted(keys)
             return True
 
-        return bool(await self._settle(names, intent.token, self._write_deadline_s, parse))
-
-    def _settle(
-        self, keys: Sequence[str], token: str, deadline_s: float, parse: Callable[[Reply], bool]
-    ) -> asyncio.Future[bool | None]:
-        args = (token, self._session.replication_id)
-        return self._calls.start(SETTLE, self._keys(keys), args, deadline_s, parse)
+        names = [*self._keys(keys), self._session.marker]
+        args = (*args, self._session.replication_id)
+        return self._calls.start(script, names, args, deadline_s, parse, unclaimed)
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
         prefix = self._session.prefix
@@ -221,9 +239,13 @@ class RedisRows:
             self._on_invalidate(None)
             return
         skip = len(self._session.prefix) + len("v:")
+        reigns, marker = self._session.reigns.encode(), self._session.marker.encode()
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
-            self._on_invalidate(name[skip:].decode(errors="replace"))
+            if not reigns or not name.startswith(reigns):
+                self._on_invalidate(name[skip:].decode(errors="replace"))
+            elif name != marker:
+                self._link.fail("writes go on under another replication ID")
 
     def _changed(self, session: Session | None) -> None:
         connection = self._link.connection

@@ -6,9 +6,15 @@ expiry in milliseconds by Redis' clock. Whatever Redis evicts of them only costs
 a lease that is gone is a miss, and an intent that is gone is made up for by SETTLE, which deletes
 value and lease once more. Scripts run one at a time, which is all the locking there is.
 
-A write's scripts first look whether the replication id is still the one in the keys' names (see
-``handshake.py``): if not, whoever connected since reads other names, which they would not fence.
-They say NEWREIGN then and do nothing, and the answer ends the connection.
+The scripts of a write keep the two sides of a new reign apart (see ``handshake.py``):
+
+1. A write of an old connection would fence names that newer connections do not read. So the scripts
+   first compare the replication ID with the one in the keys' names. If it differs, they do nothing
+   and answer NEWREIGN, which ends the connection.
+2. A reader with an old connection would go on reading names that a write of the new reign does not
+   delete. So the scripts set the *marker* of their reign, if it is not there. Every connection
+   tracks the markers. Redis sends the invalidation at the end of its loop's turn, so before the
+   reply to any later read; a marker of another reign ends the connection.
 """
 
 from __future__ import annotations
@@ -55,6 +61,12 @@ class Script:
 _NOW_MS = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+# Last, because a script that has written may also take memory where Redis is full.
+_MARK_REIGN = """
+redis.call('SET', KEYS[#KEYS], '1', 'NX', 'EX', 86400)
+return 1
 """
 
 # INFO takes 3 us, which only writes pay, and has the id before this one, too (master_replid2); ""
@@ -114,27 +126,27 @@ INTEND = Script(
     + _NOW_MS
     + """
 local ms = tonumber(ARGV[2])
-for i = 1, #KEYS, 3 do
+for i = 1, #KEYS - 1, 3 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', string.format('%.0f', now))
   redis.call('ZADD', KEYS[i + 2], string.format('%.0f', now + ms), ARGV[1])
   if redis.call('PTTL', KEYS[i + 2]) < ms then redis.call('PEXPIRE', KEYS[i + 2], ms) end
   redis.call('DEL', KEYS[i], KEYS[i + 1])
 end
-return 1
 """
+    + _MARK_REIGN
 )
-"""keys: n times value, lease, intents; args: writer's token, intent_ms, replication id."""
+"""keys: n times value, lease, intents; marker; args: writer's token, intent_ms, replication id."""
 
 # Value and lease go whatever became of the intent: it may have been evicted, or have expired, and
 # something older than the write may have been filled since. Other writers' intents stay.
 SETTLE = Script(
     _SAME_REIGN % 2
     + """
-for i = 1, #KEYS, 3 do
+for i = 1, #KEYS - 1, 3 do
   redis.call('ZREM', KEYS[i + 2], ARGV[1])
   redis.call('DEL', KEYS[i], KEYS[i + 1])
 end
-return 1
 """
+    + _MARK_REIGN
 )
-"""keys: n times value, lease, intents; args: writer's token, replication id."""
+"""keys: n times value, lease, intents; marker; args: writer's token, replication id."""

@@ -102,7 +102,7 @@ async def test_a_redis_that_hangs_when_a_write_begins_stops_it(
 async def test_a_redis_lost_within_a_write_makes_its_outcome_unknown_until_it_is_back(
     redis: RedisServer, pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(fence, "TRIES", 2)
+    monkeypatch.setattr(fence, "END_S", 0.1)
     here, there = pair
     video_id = await here.create("one")
     key = row_key(video_id)
@@ -153,7 +153,7 @@ async def test_what_a_new_run_was_filled_with_meanwhile_is_deleted(
 async def test_a_process_that_is_told_to_end_does_not_wait_for_a_redis_that_is_gone(
     redis: RedisServer, pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fence, "TRIES", 2)
+    monkeypatch.setattr(fence, "END_S", 0.1)
     monkeypatch.setattr(fence, "CLOSE_S", 0.1)
     here, _ = pair
     video_id = await here.create("one")

@@ -236,3 +236,47 @@ async def test_a_refused_port_is_tried_seldom(open_rows: OpenRows) -> None:
     await asyncio.sleep(1.5)
     assert 3 <= rows._link.attempts <= 12
     assert time.process_time() - cpu < 0.15
+
+
+@pytest.mark.parametrize("step", ["intend", "settle"])
+async def test_a_write_whose_connection_ends_goes_on_with_the_next(
+    rows: RedisRows, redis: RedisServer, step: str
+) -> None:
+    intent = Intent("token", "run") if step == "intend" else await rows.intend(["k"])
+    connects = rows._link.attempts
+    redis.pause()
+    write = rows.intend(["k"]) if step == "intend" else rows.settle(["k"], intent)
+    writing = asyncio.ensure_future(write)
+    await asyncio.sleep(0.01)
+    rows._link.fail("killed")
+    redis.resume()
+    assert await writing
+    assert rows._link.attempts > connects
+    intents = command(redis, "KEYS", "content:*:i:k")
+    assert len(intents) == (step == "intend")
+    assert all(command(redis, "ZCARD", each) == 1 for each in intents)
+
+
+async def test_connections_killed_one_after_another_refuse_no_write(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    rows = await open_rows(redis, write_deadline_s=1.0)
+    load = Load(rows)
+    for _ in range(6):
+        await asyncio.sleep(0.6)
+        command(redis, "CLIENT", "KILL", "TYPE", "normal")
+    writes = load.writes
+    await until(lambda: load.writes > writes + 5)
+    await load.stop()
+    assert load.refused == 0
+
+
+async def test_a_redis_that_is_away_refuses_a_write_at_its_deadline(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    rows = await open_rows(redis, write_deadline_s=0.2)
+    redis.kill()
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        await rows.intend(["k"])
+    assert time.monotonic() - began > 0.15

@@ -96,7 +96,7 @@ async def test_a_replica_we_are_stuck_on_is_left(open_rows: OpenRows, error: str
         rows = await open_rows(fake.url)
         with pytest.raises(Unavailable):
             await rows.intend(["k"])
-        await until(lambda: fake.connections == 2)
+        assert fake.connections >= 2
         await rows.close()
 
 

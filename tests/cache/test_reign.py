@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import time
+from collections.abc import Iterator
 
 import pytest
 from hiredis import ReplyError
 
 from bench.servers import RedisServer
+from cache import handshake
 from cache.address import Address
 from cache.connection import Connection
+from cache.redis import RedisRows
 from cache.scripts import INTEND, SETTLE, Script
 from tests.cache.conftest import OpenRows
-from tests.cache.redis_world import FakeRedis, Recorder, command, filled, until, url_of
+from tests.cache.redis_world import FakeRedis, Recorder, command, entry, filled, until, url_of
 
 OTHER = "0" * 40
 """Also what INFO tells for the one before when there was none."""
@@ -34,7 +39,7 @@ async def test_a_script_of_a_write_does_nothing_in_another_reign(
 
     async def run(replid: str) -> object:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        assert script.send(connection, ["v", "l", "i"], (*args, replid), future.set_result)
+        assert script.send(connection, ["v", "l", "i", "m"], (*args, replid), future.set_result)
         return await future
 
     command(redis, "SET", "v", "row")
@@ -46,6 +51,7 @@ async def test_a_script_of_a_write_does_nothing_in_another_reign(
         command(redis, "SET", "v", "row")
         assert await run(known) == 1
         assert command(redis, "EXISTS", "v") == 0
+        assert command(redis, "EXISTS", "m") == 1
     connection.abort("done")
 
 
@@ -60,6 +66,91 @@ async def test_the_heartbeat_notices_a_new_reign(open_rows: OpenRows, redis: Red
     assert told.of("state") == [False, True, False, True]
     assert rows._session.replication_id == replication_id(redis)
     assert await rows.get("k") is None
+
+
+@contextlib.contextmanager
+def another_reign(redis: RedisServer) -> Iterator[None]:
+    """Give ``redis`` another replication ID, as a first replica does. Nobody fails over."""
+    before = replication_id(redis)
+    with RedisServer(args=["--replicaof", redis.host, str(redis.port)]):
+        deadline = time.monotonic() + 10.0
+        while replication_id(redis) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield
+
+
+@pytest.fixture
+def lone() -> Iterator[RedisServer]:
+    """A Redis that never had a replica, so that its first one changes the replication ID."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No heartbeat comes to the aid of a connection."""
+    monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_an_old_connection_reads_no_row_that_a_write_of_a_new_reign_replaced(
+    open_rows: OpenRows, lone: RedisServer
+) -> None:
+    reader, writer = await open_rows(lone), await open_rows(lone)
+    await filled(reader, "k", entry("old"))
+    old = reader._session.run
+    with another_reign(lone):
+        assert (await reader.get("k")) is not None
+        intent = await writer.intend(["k"])
+        assert writer._session.run != old  # its first try was NEWREIGN
+        assert await writer.settle(["k"], intent)
+        assert await reader.get("k") is None
+        await until(lambda: reader._session.run == writer._session.run)
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_a_settlement_in_a_new_reign_ends_old_connections_too(
+    open_rows: OpenRows, lone: RedisServer
+) -> None:
+    reader, writer = await open_rows(lone), await open_rows(lone)
+    intent = await writer.intend(["k"])
+    with another_reign(lone):
+        command(lone, "DEL", f"{reader._session.prefix}i:k")  # evicted
+        await filled(reader, "k", entry("old"))
+        assert await writer.settle(["k"], intent)
+        assert await reader.get("k") is None
+
+
+async def test_a_reign_that_began_within_the_handshake_is_noticed(
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write of it may have set its marker before this connection tracked markers."""
+    monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+    there = [replication_id(redis)]
+
+    def note(session: handshake.Session, server: object, replication: object) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+        session.run, session.replication_id = "before", OTHER
+
+    monkeypatch.setattr(handshake, "_note_run", note)
+    rows = await open_rows(redis)
+    await until(lambda: rows._session.replication_id == there[0])
+
+
+async def test_a_write_marks_its_reign_once_and_again_when_the_mark_is_gone(
+    rows: RedisRows, redis: RedisServer
+) -> None:
+    connects = rows._link.attempts
+    for _ in range(2):
+        for _ in range(3):
+            assert await rows.settle(["k"], await rows.intend(["k"]))
+        (marker,) = command(redis, "KEYS", "content:*:reign:*")
+        assert marker.endswith(rows._session.run)
+        command(redis, "DEL", marker)
+        assert await rows.get("k") is None
+    assert (rows.state, rows._link.attempts) == ("up", connects)
 
 
 async def test_a_refused_script_ends_the_connection(open_rows: OpenRows) -> None:

@@ -39,10 +39,10 @@ class World:
         return await self.run(FILL, ["v", "l"], token, value, TTL_MS)
 
     async def intend(self, writer: str, intent_ms: int = INTENT_MS) -> None:
-        await self.run(INTEND, ["v", "l", "i"], writer, intent_ms)
+        await self.run(INTEND, ["v", "l", "i", "m"], writer, intent_ms)
 
     async def settle(self, writer: str) -> None:
-        await self.run(SETTLE, ["v", "l", "i"], writer)
+        await self.run(SETTLE, ["v", "l", "i", "m"], writer)
 
     def ask(self, *words: str | int) -> Any:
         return command(self.redis, *words)
@@ -201,12 +201,12 @@ async def test_a_write_covers_all_of_its_keys(world: World) -> None:
     names = [f"{kind}{number}" for number in range(3) for kind in "vli"]
     for name in names[0::3]:
         world.ask("SET", name, "old row")
-    await world.run(INTEND, names, "writer", INTENT_MS)
+    await world.run(INTEND, [*names, "m"], "writer", INTENT_MS)
     assert world.ask("EXISTS", *names) == 3
     for value in names[0::3]:
         assert await world.run(LEASE, [value, "l" + value[1], "i" + value[1]], "r", 1) == FENCED
         world.ask("SET", value, "old row")
-    await world.run(SETTLE, names, "writer")
+    await world.run(SETTLE, [*names, "m"], "writer")
     assert world.ask("EXISTS", *names) == 0
 
 
@@ -231,7 +231,7 @@ async def test_unknown_scripts_are_sent_once_and_then_called_by_digest(world: Wo
     world.ask("CONFIG", "RESETSTAT")
     await asyncio.gather(
         *(world.run(LEASE, [f"v{n}", f"l{n}", f"i{n}"], "t", LEASE_MS) for n in range(5)),
-        *(world.run(INTEND, [f"v{n}", f"l{n}", f"i{n}"], "w", INTENT_MS) for n in range(5, 8)),
+        *(world.run(INTEND, [f"v{n}", f"l{n}", f"i{n}", "m"], "w", INTENT_MS) for n in range(5, 8)),
     )
     assert calls(world.redis)["eval"] == 8
     assert world.ask("EXISTS", *(f"l{n}" for n in range(5)), *(f"i{n}" for n in range(5, 8))) == 8
