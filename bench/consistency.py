@@ -2,10 +2,12 @@
 
 `python -m bench.consistency --seconds 60 --readers 2 --writers 4 --keys 20`: readers check as many
 answers as they can get against what the writers know to be acknowledged, while Redis drops its
-clients, evicts intents, hangs and forgets its scripts, and replicas stand still for moments. The
-promise is in ``consistency_judge.py``; any breach of it makes the status 1. `--calm` breaks
-nothing, and so shows how late the near caches are by themselves; `--restart-redis` also restarts
-Redis half-way.
+clients, evicts intents, hangs and forgets its scripts, and replicas stand still for moments, or are
+stopped in order and started again while their writes are slow. The promise is in
+``consistency_judge.py``; any breach of it makes the status 1. `--faults kill stop` causes these
+alone; `--calm` causes none, and so shows how late the near caches are by themselves.
+`--restart-redis` also restarts Redis half-way. `--reads 10000000` repeats rounds of `--seconds`
+until so many reads are checked.
 """
 
 from __future__ import annotations
@@ -28,20 +30,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import orjson
+
+from bench.consistency_chaos import STOP_SETTINGS, Chaos, Window, blame
 from bench.consistency_end import check_end, rows_in_store
 from bench.consistency_judge import Judge, Verdict, percentile
 from bench.consistency_readers import Readings, run_readers
-from bench.consistency_world import Chaos, Options, Replica, World
+from bench.consistency_world import FAULTS, Options, Replica, World
 from bench.consistency_writers import Course, Write, id_of, run_writers
 from bench.processes import Server, interruptible
+from bench.proxy import Proxy
 from bench.sentinel import Watched
 from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
 from config import Config
 
 REPLICAS = 2
+LAYERS = ("near", "redis", "store", "collapsed", "stale", "absent")
 CONNECTIONS = 8
 SETTLED_S = 6.0  # the near caches' TTL and a little
 START_S, END_S = 60.0, 60.0
+LOG_LINES = 12  # of a traceback
 UNFORESEEN = re.compile("never retrieved|Exception in|Internal Server Error")
 
 
@@ -53,11 +61,24 @@ class Report:
     counts: Counter[str]
     writes: Sequence[Write]
     verdict: Verdict
-    chaos: Counter[str]
+    windows: Sequence[Window]
+
+    @property
+    def chaos(self) -> Counter[str]:
+        return Counter(window.fault for window in self.windows)
 
     @property
     def checked(self) -> int:
-        return sum(self.counts[each] for each in ("near", "redis", "store", "collapsed", "absent"))
+        return sum(self.counts[each] for each in LAYERS)
+
+    def refused(self) -> str:
+        """The share of writes refused with 503, and the fault and the message of each."""
+        refused = [write for write in self.writes if write.status == 503]
+        why = Counter(
+            f"{blame(write, self.windows)}: {orjson.loads(write.body)['message']}"
+            for write in refused
+        )
+        return f"{len(refused) / len(self.writes):.2%} of {len(self.writes):,} writes {dict(why)}"
 
     def lines(self) -> list[str]:
         """For people."""
@@ -68,6 +89,8 @@ class Report:
         lines = [
             f"{self.checked:,} reads checked in {self.options.seconds:.0f} s: {dict(self.counts)}",
             f"{held:,} writes acknowledged: {dict(sorted(answers.items()))}",
+            f"lost: {self.verdict.violations['lost write']}",
+            f"refused with 503: {self.refused()}",
             f"done to it: {dict(self.chaos)}",
             *(f"old answers from {layer}: {_spread(sorted(late[layer]))}" for layer in late),
             f"writes that some later answer did not have: {sum(lag > 0 for lag in lags):,}",
@@ -104,11 +127,15 @@ def run_load(world: World, options: Options) -> Report:
     course.start.wait(START_S)
     chaos = Chaos(world, options)
     chaos.run()
-    writes, *readings = [_received(pipe) for pipe in pipes]
+    (writes, old), *readings = [_received(pipe) for pipe in pipes]
     judge = Judge(writes, Config.from_env(world.settings).near_ttl_s, chaos.unfenced_s)
+    for text in old:
+        judge.verdict.convict("old at rest", text)
     examine(judge, world, course, readings)
+    for _ in range(0 if "stop" in options.faults else sum(e.counts["cut off"] for e in readings)):
+        judge.verdict.convict("malformed", "a replica closed a connection")
     counts = sum((each.counts for each in readings), Counter[str]())
-    return Report(options, counts, writes, judge.finish(), chaos.done)
+    return Report(options, counts, writes, judge.finish(), chaos.windows)
 
 
 def _started(context: SpawnContext, target: Callable[[Course, Pipe], None], course: Course) -> Pipe:
@@ -134,29 +161,38 @@ def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readi
     check_end(world, course, judge, asyncio.run(rows_in_store(config, course.ids)))
     for replica in world.replicas:
         assert replica.log_path is not None
-        for line in replica.log_path.read_text().splitlines():
+        lines = replica.log_path.read_text().splitlines()
+        for at, line in enumerate(lines):
             if UNFORESEEN.search(line):  # a 503 or 504 has its traceback, too, so not that
-                judge.verdict.convict("unforeseen", line)
+                judge.verdict.convict("unforeseen", " | ".join(lines[at : at + LOG_LINES]))
 
 
 def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Report:
-    """The check on these servers, with replicas and a keyspace of its own. With sentinels, what
-    restarts Redis is a failover, and all else is calm."""
+    """The check on these servers, with replicas and a keyspace of its own. With sentinels a
+    failover takes the place of the restart of Redis, and no other fault occurs."""
+    if not isinstance(redis, Server):
+        options = replace(options, faults=())
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="consistency-")))
         one = redis if isinstance(redis, Server) else None
         settings = {
             **settings_of(cassandra, one),
+            **(STOP_SETTINGS if "stop" in options.faults else {}),
             **({} if isinstance(redis, Server) else redis.settings),
             "CASSANDRA_KEYSPACE": f"consistency_{uuid.uuid4().hex[:8]}",
         }
-        replicas = [Replica(settings, folder / f"replica{n}") for n in range(REPLICAS)]
-        for replica in replicas:
-            running.enter_context(replica)
-        if isinstance(redis, Server):
-            return run_load(World(settings, redis, replicas, redis.restart), options)
-        world = World(settings, redis.master(), replicas, redis.replace_master)
-        return run_load(world, replace(options, calm=True))
+        proxies = [
+            running.enter_context(Proxy(cassandra.host, cassandra.port)) for _ in range(REPLICAS)
+        ]
+        replicas = [
+            running.enter_context(
+                Replica({**settings, "CASSANDRA_PORT": str(proxy.port)}, folder / f"replica{n}")
+            )
+            for n, proxy in enumerate(proxies)
+        ]
+        master = redis if isinstance(redis, Server) else redis.master()
+        restart = redis.restart if isinstance(redis, Server) else redis.replace_master
+        return run_load(World(settings, master, replicas, proxies, restart), options)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -165,13 +201,21 @@ def main(arguments: Sequence[str]) -> int:
     for name, kind in (("seconds", float), ("readers", int), ("writers", int), ("keys", int)):
         parser.add_argument(f"--{name}", type=kind, default=getattr(Options, name))
     parser.add_argument("--pause-s", type=float, default=Options.pause_s)
-    parser.add_argument("--calm", action="store_true")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS)
+    parser.add_argument("--calm", dest="faults", action="store_const", const=())
     parser.add_argument("--restart-redis", action="store_true")
-    options = Options(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--reads", type=int, default=1)
+    given = vars(parser.parse_args(arguments))
+    reads = given.pop("reads")
+    options = Options(**given)
     with interruptible(), CassandraNode() as cassandra, RedisServer() as redis:
-        report = run_on(cassandra, redis, options)
-        print("\n".join(report.lines()))
-        return 1 if report.verdict.violations else 0
+        is_right = True
+        while reads > 0:
+            report = run_on(cassandra, redis, options)
+            print("\n".join(report.lines()), flush=True)
+            is_right &= not report.verdict.violations
+            reads -= report.checked
+        return 0 if is_right else 1
     return 1
 
 

@@ -2,10 +2,10 @@
 
 An answer is judged by the moment its request was sent. What was acknowledged by then through the
 same replica must be in it, always. What was acknowledged through another one must be in it when it
-comes from Redis or the store, and after ``near_ttl_s`` when it comes from the near cache; after
-PUSHED_S already, as nothing here loses a push without losing the connection, which empties the near
-cache. One exception is counted apart: a load that was joined (``collapsed``) is as old as the
-moment at which its first reader asked.
+comes from Redis or the store, and after ``near_ttl_s`` when it comes from the near cache or is
+stale; after PUSHED_S already, as nothing here loses a push without losing the connection, which
+empties the near cache. One exception is counted apart: a load that was joined (``collapsed``) is as
+old as the moment at which its first reader asked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import Any
 
 import orjson
 
+from bench.consistency_client import NO_ANSWER
 from bench.consistency_readers import ABSENT, Doubt, Readings
 from bench.consistency_writers import Write, position_of
 
 EXAMPLES = 8
 PUSHED_S = 1.0
 """A push takes a millisecond; this bears with a machine that has no time for a replica."""
-STATUSES = (200, 201, 404, 409, 412, 422, 503, 504)
-"""What a write may be answered; only the first two did anything for sure, and 504 may have."""
+STATUSES = (200, 201, 404, 409, 412, 422, 503, 504, NO_ANSWER)
+"""What a write may be answered; only the first two did anything for sure, the last two may have."""
 
 
 class History:

@@ -35,6 +35,7 @@ ROUND = 499
 SPELLINGS = ("query", "upper", "head", "condition")
 PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""
+AGAIN_S = 0.05
 NICE = 5  # readers take what the others leave: a writer has to know at once what was acknowledged
 
 
@@ -99,6 +100,11 @@ def value_of(head: bytes, name: bytes) -> bytes:
     return head[at + len(name) : head.index(b"\r", at)] if at >= 0 else b""
 
 
+def layer_of(status: bytes) -> str:
+    """The layer that a Cache-Status names; "?" when it names none."""
+    return "stale" if b"ttl=-" in status else LAYERS.get(status, "?")
+
+
 class Connection(asyncio.Protocol):
     """One kept-alive connection to one replica: asks, checks, asks again, until ``until``."""
 
@@ -111,14 +117,15 @@ class Connection(asyncio.Protocol):
         self._seen = [0] * len(course.ids)
         self._tags = [b'"none"'] * len(course.ids)
         self._part = b""
+        self._is_told_to_close = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if monotonic() < self._until:
-            self._readings.fault(f"replica {self._replica} closed a connection: {exc}")
+        if monotonic() < self._until and not self._is_told_to_close:
+            self._readings.counts["cut off"] += 1
         self.ended.set_result(None)
 
     def _send(self) -> None:
@@ -147,7 +154,11 @@ class Connection(asyncio.Protocol):
             return
         self._part = b""
         self._check(head[9:12], head, data[end:])
-        self._send()
+        self._is_told_to_close = b"connection: close" in head
+        if self._is_told_to_close:
+            self._transport.close()
+        else:
+            self._send()
 
     def _check(self, status: bytes, head: bytes, body: bytes) -> None:
         counts, ask = self._readings.counts, self._ask
@@ -157,7 +168,7 @@ class Connection(asyncio.Protocol):
             if self._floor and not self._floor & 1:
                 self._doubt("absent", ABSENT)
             return
-        layer = LAYERS.get(value_of(head, b"cache-status: "), "?")
+        layer = layer_of(value_of(head, b"cache-status: "))
         if status in (b"503", b"504"):
             counts[f"read {status.decode()}"] += 1
             return
@@ -205,16 +216,24 @@ def run_readers(course: Course, pipe: Pipe) -> None:
     os.nice(NICE)
 
     async def run() -> Readings:
-        loop, readings = asyncio.get_running_loop(), Readings()
+        readings = Readings()
         course.start.wait()
         until = monotonic() + course.seconds
-        ends = []
-        for replica, port in [*enumerate(course.ports)] * course.connections:
-            make = partial(Connection, course, replica, readings, until)
-            _, connection = await loop.create_connection(make, "127.0.0.1", port)
-            ends.append(connection.ended)
-        await asyncio.gather(*ends)
+        replicas = [*range(len(course.ports))] * course.connections
+        await asyncio.gather(*(_read(course, each, readings, until) for each in replicas))
         return readings
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(run()))
+
+
+async def _read(course: Course, replica: int, readings: Readings, until: float) -> None:
+    """Read through one connection, and through another one when ``replica`` has closed it."""
+    loop, make = asyncio.get_running_loop(), partial(Connection, course, replica, readings, until)
+    while monotonic() < until:
+        try:
+            _, connection = await loop.create_connection(make, "127.0.0.1", course.ports[replica])
+        except OSError:  # it was stopped
+            await asyncio.sleep(AGAIN_S)
+            continue
+        await connection.ended

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from ctypes import Array, c_int64
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
@@ -21,10 +22,13 @@ from typing import NamedTuple
 import orjson
 import uvloop
 
+from bench.consistency_client import NO_ANSWER, Answer, Client
 from db.version import new_id, version_us
 
-ANSWER_S = 20.0  # no write may take longer than that, whatever happens to it
 DELETED, REWRITTEN, REGENRED = 0.07, 0.07, 0.12
+REST_S = 8.0
+"""A row rests so long after a write of unknown outcome: the outcome is known by then."""
+AGAIN_S = 0.05
 UNKNOWN = '"unknown"'  # stands for the tag of a row that is there, in a version nobody has seen
 
 
@@ -68,13 +72,7 @@ class Write(NamedTuple):
 
     @property
     def unknown(self) -> bool:
-        return self.status == 504
-
-
-class Answer(NamedTuple):
-    status: int
-    tag: str
-    body: bytes
+        return self.status in (504, NO_ANSWER)
 
 
 def id_of(run: str, key: int) -> str:
@@ -87,48 +85,24 @@ def position_of(tag: str) -> int:
     return 2 * version_us(tag.strip('"').partition(".")[0])
 
 
-class Client:
-    """One kept-alive connection, one request at a time: a client library costs a millisecond of
-    the CPU that the servers need, and as much between an answer and our knowing it."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Answer:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}{headers}\r\n"
-        writer.write(head.encode() + body)
-        async with asyncio.timeout(ANSWER_S):
-            line, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            fields = dict(each.split(": ", 1) for each in rest if each)
-            answer = await reader.readexactly(int(fields.get("content-length", 0)))
-        if fields.get("connection") == "close":
-            await self.close()
-        return Answer(int(line.split()[1]), fields.get("etag", ""), answer)
-
-    async def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
 @dataclass
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
-    believed gone, which the next write to it finds out."""
+    believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends.
+    ``old``: the answers that were too old although their rows were at rest."""
 
     course: Course
     tags: list[str]
+    rest_s: dict[int, float] = field(default_factory=dict)
+    old: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     log: list[Write] = field(default_factory=list)
 
     def note(self, write: Write, tag: str) -> None:
         """Keeps a write, and tells readers of one that was acknowledged."""
         self.log.append(write)
+        if write.unknown:
+            self.rest_s[write.key] = monotonic() + REST_S
         if write.held:
             if write.position > self.course.newest[write.key]:
                 self.course.newest[write.key] = write.position
@@ -150,13 +124,45 @@ class Writer:
         until = monotonic() + self._course.seconds
         while monotonic() < until:
             key = random.randrange(len(self._course.ids))
+            if key in self._rows.rest_s:
+                await self._look_at_rest(key)
+                await self._pause()
+                continue
             await self._write(key)
             await self._pause()
-            if not self._rows.tags[key]:  # soon: reads of what is not there cost the most
-                await self._write(key)
+            if not self._rows.tags[key] and key not in self._rows.rest_s:
+                await self._write(key)  # soon: reads of what is not there cost the most
                 await self._pause()
         for client in self._clients:
             await client.close()
+
+    async def _look_at_rest(self, key: int) -> None:
+        """Compare the caches with the store once the rest of ``key`` has ended: a write on the
+        condition of the state that a replica serves must not be refused."""
+        rows = self._rows
+        if rows.rest_s[key] > monotonic():
+            return
+        rows.rest_s[key] = float("inf")  # for the other writers, until the comparison is done
+        replica, found = await self._ask("GET", f"/content/{self._course.ids[key]}")
+        status = None
+        if found.status == 200:
+            status = await self._send(key, "PATCH", found.tag)
+        elif found.status == 404:
+            status = await self._send(key, "POST")
+        if status in (404, 412, 422):
+            rows.old.append(f"key {key} at replica {replica}: {found}, but a write finds {status}")
+        if rows.rest_s[key] == float("inf"):
+            del rows.rest_s[key]
+
+    async def _ask(
+        self, method: str, path: str, body: bytes = b"", headers: str = ""
+    ) -> tuple[int, Answer]:
+        """Ask any replica that listens, and return its number with its answer."""
+        while True:
+            replica = random.randrange(len(self._clients))
+            with suppress(ConnectionRefusedError):  # it was stopped
+                return replica, await self._clients[replica].ask(method, path, body, headers)
+            await asyncio.sleep(AGAIN_S)
 
     async def _pause(self) -> None:
         await asyncio.sleep(random.uniform(0, 2 * self._course.pause_s))
@@ -171,15 +177,14 @@ class Writer:
         else:
             await self._send(key, "PATCH", tag if drawn < DELETED + REWRITTEN else "")
 
-    async def _send(self, key: int, method: str, tag: str = "") -> None:
+    async def _send(self, key: int, method: str, tag: str = "") -> int:
         course, number = self._course, next(self._rows.numbers)
-        replica = random.randrange(len(course.ports))
         path = "/content" if method == "POST" else f"/content/{course.ids[key]}"
         headers = f"Idempotency-Key: {course.run}-{key}\r\n" if method == "POST" else ""
         headers += f"If-Match: {tag}\r\n" if tag else ""
         body = b"" if method == "DELETE" else self._body(number, method)
         sent_s = monotonic()
-        answer = await self._clients[replica].ask(method, path, body, headers)
+        replica, answer = await self._ask(method, path, body, headers)
         answered_s = monotonic()  # before anything else: from here on the old row is too old
         position = position_of(answer.tag) if answer.status in (200, 201) and answer.tag else 0
         if method == "DELETE" and tag != UNKNOWN:
@@ -188,6 +193,7 @@ class Writer:
             key, number, method, replica, sent_s, answered_s, answer.status, position, answer.body
         )
         self._rows.note(entry, answer.tag)
+        return answer.status
 
     def _body(self, number: int, method: str) -> bytes:
         text = "".join(random.choices("abcdefgh ", k=random.randrange(10, 200)))
@@ -200,13 +206,13 @@ class Writer:
 
 
 def run_writers(course: Course, pipe: Pipe) -> None:
-    """The process of all writers; sends what they did."""
+    """The process of all writers; sends what they did, and the old answers that they met."""
 
-    async def run() -> list[Write]:
+    async def run() -> tuple[list[Write], list[str]]:
         rows = Rows(course, [""] * len(course.ids))
         course.start.wait()
         await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.writers)))
-        return rows.log
+        return rows.log, rows.old
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(run()))

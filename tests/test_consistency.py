@@ -9,14 +9,15 @@ import orjson
 import pytest
 
 from bench.consistency import Report, run_on
+from bench.consistency_chaos import Window, blame
 from bench.consistency_judge import History, Judge
-from bench.consistency_readers import ABSENT, Doubt
-from bench.consistency_world import Options
+from bench.consistency_readers import ABSENT, Doubt, layer_of
+from bench.consistency_world import FAULTS, Options
 from bench.consistency_writers import Write
 from bench.servers import CassandraNode, RedisServer
 from db.version import make_version
 
-LOAD_S = 10.0
+LOAD_S = 20.0
 NEAR_TTL_S = 5.0
 
 
@@ -39,7 +40,7 @@ def test_the_check_saw_every_layer_and_every_kind_of_write(report: Report) -> No
         assert report.counts[layer], said
     held = {write.method for write in report.writes if write.held}
     assert held == {"POST", "PATCH", "DELETE"}, said
-    assert {"freeze", "evict", "kill", "hang", "flush", "restart"} == set(report.chaos), said
+    assert {*FAULTS, "restart"} == set(report.chaos), said
 
 
 def write(number: int, at_s: float, **fields: Any) -> Write:
@@ -134,3 +135,18 @@ def test_a_lost_write_is_convicted_at_the_end() -> None:
         judge = Judge(WRITES, NEAR_TTL_S)
         judge.final(0, -1, position, 100.0)
         assert set(judge.finish().violations) == violations
+
+
+def test_a_refused_write_is_blamed_on_a_fault_of_its_time() -> None:
+    refused = write(1, 2.0, status=503, sent_s=1.9)
+    kill, hang, stop = Window("kill", 1.7, 1.7), Window("hang", 1.95, 2.3), Window("stop", 3, 9)
+    assert blame(refused, []) == "no fault"
+    assert blame(refused, [stop]) == "no fault"
+    assert blame(refused, [kill, stop]) == "kill"
+    assert blame(refused, [kill, hang, stop]) == "hang"
+
+
+def test_a_stale_answer_is_one_whose_ttl_is_over() -> None:
+    assert layer_of(b"content; hit; detail=near") == "near"
+    assert layer_of(b"content; hit; ttl=-1; detail=near") == "stale"
+    assert layer_of(b"elsewhere; hit") == "?"
