@@ -91,64 +91,42 @@ def _row() -> Schema:
     )
 
 
-def _spellings(field: Field) -> list[str]:
-    return list(dict.fromkeys([field.spelling, field.name]))
-
-
 def _settable() -> Schema:
-    properties: Schema = {}
-    for field in FIELDS:
-        schema = field.schema if field.required else _nullable(field.schema)
-        properties[field.spelling] = _noted(field, schema)
-        if field.name != field.spelling:
-            properties[field.name] = {**schema, "description": f"The same as {field.spelling}."}
-    return properties
+    """Each field in one spelling: generators of clients make an attribute of every property."""
+    return {
+        field.spelling: _noted(field, field.schema if field.required else _nullable(field.schema))
+        for field in FIELDS
+    }
 
 
-def _refused() -> list[Schema]:
-    """What no body may be: one field in two spellings, a movie with seasons."""
-    pairs = [_spellings(field) for field in FIELDS if field.name != field.spelling]
-    twice: list[Schema] = [{"required": pair} for pair in pairs]
-    movie = next(field for field in FIELDS if field.name == "ismovie")
-    return twice + [
-        {
-            "properties": {name: {"const": True}, "seasons": {"type": "integer"}},
-            "required": [name, "seasons"],
-        }
-        for name in _spellings(movie)
-    ]
-
-
-def _any_of(names: Iterable[str]) -> Schema:
-    return {"anyOf": [{"required": [name]} for name in names]}
+_MOVIE_WITH_SEASONS: Schema = {
+    "properties": {"isMovie": {"const": True}, "seasons": {"type": "integer"}},
+    "required": ["isMovie", "seasons"],
+}
 
 
 def _draft() -> Schema:
-    required = [_spellings(field) for field in FIELDS if field.required]
     return {
         "type": "object",
         "description": "A new video. Upper and lower case in names make no difference.",
         "properties": _settable(),
         "additionalProperties": False,
-        "required": [names[0] for names in required if len(names) == 1],
-        "allOf": [_any_of(names) for names in required if len(names) > 1],
-        "not": {"anyOf": _refused()},
+        "required": [field.spelling for field in FIELDS if field.required],
+        "not": _MOVIE_WITH_SEASONS,
     }
 
 
 def _changes() -> Schema:
-    settable = _settable()
+    """Without ``anyOf``, of which generators of clients make a class for every branch."""
     version = {**VERSION, "description": "The version that the row has to have still."}
-    names = {"lastUpdated": version, "lastupdated": version}
-    twice: list[Schema] = [{"required": list(names)}]
     return {
         "type": "object",
-        "description": "Any subset of the fields; null clears one. Upper and lower case in names "
-        "make no difference. An id has to be the path's.",
-        "properties": {"id": UUID, **names, **settable},
+        "description": "Any subset of the fields, at least one; null clears one. Upper and lower "
+        "case in names make no difference. An id has to be the path's.",
+        "properties": {"id": UUID, "lastUpdated": version, **_settable()},
         "additionalProperties": False,
-        **_any_of(settable),
-        "not": {"anyOf": twice + _refused()},
+        "minProperties": 1,
+        "not": _MOVIE_WITH_SEASONS,
     }
 
 

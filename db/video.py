@@ -29,7 +29,7 @@ class _Body:
         self.spelled: dict[str, str] = {}
         for key, value in body.items():
             name = key.lower()
-            if name in self.spelled:
+            if name in self.spelled and not (value is None and self.values[name] is None):
                 self.complain(key, f"is there twice, as {self.spelled[name]} too")
             else:
                 self.spelled[name] = key

@@ -39,7 +39,7 @@ def test_a_new_row_is_answered_as_it_is_stored(client: httpx.Client) -> None:
     answer = client.post("/content", json=FULL)
     row = data(answer, 201)
     assert list(row) == MOVIE_KEYS
-    assert answer.headers["location"] == f"/content/{row['id']}"
+    assert answer.headers["location"] == f"content/{row['id']}"  # relative to the request
     assert answer.headers["etag"] == f'"{row["lastupdated"]}.2"'
     assert answer.headers["cache-control"] == "no-store"
     assert data(client.get(answer.headers["location"])) == row
@@ -78,6 +78,13 @@ def test_both_spellings_of_a_field_are_refused(
 ) -> None:
     (field,) = refused(client, draft(**{one: value, other: value}))
     assert field in (one, other)
+
+
+def test_both_spellings_may_be_null(client: httpx.Client) -> None:
+    row = data(client.post("/content", json=draft(releaseDate=None, releasedate=None)), 201)
+    assert row["releasedate"] is None
+    (field,) = refused(client, draft(releaseDate=None, releasedate="2000"))
+    assert field == "releasedate"
 
 
 def test_every_wrong_field_is_named_at_once_as_it_was_spelled(client: httpx.Client) -> None:
