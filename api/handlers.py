@@ -60,7 +60,7 @@ class Content:
         digest = None if key is None else request.request_hash(values)
         row = await self.videos.create(new_id(key), values, digest)
         self._written(ctx, row, 201)
-        ctx.headers[b"location"] = b"/content/" + row["id"].encode()
+        ctx.headers[b"location"] = b"content/" + row["id"].encode()
 
     async def update(self, ctx: Context) -> None:
         """Changes some fields of a video."""
@@ -101,7 +101,7 @@ class Content:
         if len(found) > limit:
             following = request.encode_cursor(page[-1], self.store.name)
             query = urlencode({"limit": limit, "cursor": following})
-            ctx.headers[b"link"] = f'</uuids?{query}>; rel="next"'.encode()
+            ctx.headers[b"link"] = f'<uuids?{query}>; rel="next"'.encode()
 
     def _answer(self, ctx: Context, found: Answer) -> None:
         answer(ctx, found.entry, found.layer, self.config.cache_control)

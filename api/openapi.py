@@ -103,7 +103,7 @@ def contract(resources: Iterable[Resource]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Content", "version": VERSION, "description": ABOUT},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "."}],  # of the document's address: behind a path prefix too
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": {path(resource.template): _path_item(resource) for resource in resources},
         "components": components(),

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 import orjson
 
@@ -160,7 +161,8 @@ def ids_of(service: Server) -> list[str]:
         told = ask(service, path)
         if told.status == 200:
             found += told.data
-            path = told.headers.get("link", "").partition("<")[2].partition(">")[0]
+            following = told.headers.get("link", "").partition("<")[2].partition(">")[0]
+            path = urljoin(path, following) if following else ""
         elif time.monotonic() > deadline_s:
             raise ServerError(f"the catalogue's ids cannot be read: {told.status}")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin
 
 from bench.activity import Activity, Behaviour
 from bench.load import Request
@@ -15,12 +16,13 @@ REPLAYED = 20_000
 
 def write_ids(url: str, path: Path) -> None:
     """All ids of the service, page by page, one a line."""
-    following = f"/uuids?limit={PAGE}"
+    following = f"{url}/uuids?limit={PAGE}"
     with path.open("w") as file:
         while following:
-            with urllib.request.urlopen(url + following, timeout=30) as response:
+            with urllib.request.urlopen(following, timeout=30) as response:
                 file.writelines(f"{each}\n" for each in json.load(response)["data"])
-                following = (response.headers.get("Link") or "").partition(">")[0].lstrip("<")
+                link = (response.headers.get("Link") or "").partition(">")[0].lstrip("<")
+                following = urljoin(following, link) if link else ""
 
 
 def sample(ids: Path) -> list[Request]:

@@ -58,11 +58,11 @@ def test_links_are_relative(service: RunningService, client: httpx.Client) -> No
     post(client)
     post(client)
     page = ask(service, "evil.example", "/uuids?limit=1", *FORGED)
-    assert page.headers["link"].startswith("</uuids?")
+    assert page.headers["link"].startswith("<uuids?")
     headers = dict(line.split(": ", 1) for line in FORGED) | {"Host": "evil.example"}
     made = client.post("/content", json=draft(), headers=headers)
     assert made.status_code == 201
-    assert made.headers["location"].startswith("/content/")
+    assert made.headers["location"].startswith("content/")
     assert "evil" not in str(made.headers)
 
 

@@ -14,7 +14,7 @@ from api.request import encode_cursor
 from tests.http.conftest import StartsService
 from tests.http.samples import UUID, data, failure, post
 
-LINK = re.compile(r'<(/uuids\?limit=(\d+)&cursor=([A-Za-z0-9_-]+))>; rel="next"')
+LINK = re.compile(r'<(uuids\?limit=(\d+)&cursor=([A-Za-z0-9_-]+))>; rel="next"')
 
 
 def next_url(answer: httpx.Response) -> str | None:
