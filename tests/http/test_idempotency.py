@@ -23,7 +23,7 @@ def test_a_retry_with_the_key_finds_the_row(client: httpx.Client) -> None:
     for retry in (body, respelled, body | {"cast": None}):
         answer = with_key(client, key, retry)
         assert data(answer, 201) == first
-        assert answer.headers["location"] == f"/content/{first['id']}"
+        assert answer.headers["location"] == f"content/{first['id']}"
     assert data(client.get(f"/content/genre/{body['genres'][0]}")) == {
         body["genres"][0]: [first["id"]]
     }
@@ -51,6 +51,16 @@ def test_a_late_retry_makes_a_deleted_row_again(client: httpx.Client) -> None:
     assert again["id"] == first["id"]
     assert again["lastupdated"] != first["lastupdated"]
     assert data(client.get(f"/content/{again['id']}")) == again
+
+
+def test_a_key_is_free_for_another_body_once_its_row_is_deleted(client: httpx.Client) -> None:
+    """The hash of the first body is a column of the row, and ends with it."""
+    key, body = genre_name("key"), draft()
+    first = data(with_key(client, key, body), 201)
+    client.delete(f"/content/{first['id']}")
+    again = data(with_key(client, key, body | {"title": "Another"}), 201)
+    assert (again["id"], again["title"]) == (first["id"], "Another")
+    failure(with_key(client, key, body), 422)
 
 
 def test_twenty_equal_posts_at_once_make_one_row(client: httpx.Client) -> None:
