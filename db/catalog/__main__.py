@@ -34,6 +34,8 @@ UP_S = 120.0
 LEAST_DEADLINE_S = 10.0
 """Of a request to the store: nobody waits for it, and a batch that is given up is sent anew."""
 SHOWN = 20
+BEGUN, FINISHED = "begun", "finished"
+"""The notes that an import leaves in the store, before its first row and after its last one."""
 
 
 class Failed(Exception):
@@ -71,8 +73,38 @@ class Command:
         self._out = out
         self._bad = 0
 
-    async def is_filled(self) -> bool:
-        return bool(await self._patience(lambda: self._store.ids(None, 1)))
+    async def fill(self, items: Iterator[Item], file: TextFile) -> int:
+        """Import the catalogue; with ``--if-empty``, begin only in a store that is empty, and go
+        on with what an earlier run of the same catalogue did not finish."""
+        if self._args.if_empty and (why := await self._why_not()):
+            print(f"{why}: nothing imported")
+            return 0
+        await self._note(BEGUN)
+        status = await self.load(items, file)
+        if not self._patience.stop.is_set():
+            await self._note(FINISHED)
+        return status
+
+    async def _why_not(self) -> str:
+        """Return why ``--if-empty`` has nothing to do; an empty text if it has.
+
+        Two imports may run at once. Rows are looked for before the note is read, because an
+        import writes its note before its rows: rows without a note are not of this catalogue.
+        """
+        has_rows = bool(await self._patience(lambda: self._store.ids(None, 1)))
+        note = await self._patience(lambda: self._store.note(self._note_name))
+        if note == FINISHED:
+            return "this catalogue was imported before"
+        if has_rows and note is None:
+            return "the store has rows already, and none of this catalogue"
+        return ""
+
+    @property
+    def _note_name(self) -> str:
+        return f"import of {self._args.catalogue}"
+
+    async def _note(self, value: str) -> None:
+        await self._patience(lambda: self._store.set_note(self._note_name, value))
 
     async def load(self, items: Iterator[Item], file: TextFile | None) -> int:
         def show() -> None:
@@ -152,10 +184,8 @@ async def _with_store(
         command = Command(args, store, patience, out)
         if args.command == "repair":
             return await command.repair()
-        if file and args.if_empty and await command.is_filled():
-            print("the store has rows already: nothing imported")
-            return 0
-        return await command.load(interrupt.guard(_items(args, file)), file)
+        items = interrupt.guard(_items(args, file))
+        return await (command.fill(items, file) if file else command.load(items, None))
     finally:
         await store.close()
 

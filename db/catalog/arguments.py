@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("file", metavar="FILE", help='a catalogue, or "-"')
     load.add_argument("--catalogue", type=_name, metavar="NAME", help="default: the file's name")
     load.add_argument(
-        "--if-empty", action="store_true", help="do nothing when the store has any row"
+        "--if-empty",
+        action="store_true",
+        help="begin in an empty store only, and go on with an import that was not finished",
     )
     invent = commands.add_parser("generate", help="add invented rows, the same ones every time")
     invent.add_argument("rows", metavar="ROWS", type=_count, help="how many, like 5000000")

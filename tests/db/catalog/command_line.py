@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,19 +54,28 @@ class Catalog:
 
     def count(self) -> int:
         """Rows in the store so far, as another process sees them."""
+        return self._ask("SELECT count(*) FROM video")
+
+    def _ask(self, question: str, *values: str) -> int:
         try:
             connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
         except sqlite3.OperationalError:
             return 0
         try:
-            return int(connection.execute("SELECT count(*) FROM video").fetchone()[0])
+            return int(connection.execute(question, values).fetchone()[0])
         except sqlite3.OperationalError:
             return 0
         finally:
             connection.close()
 
     def wait_for_rows(self, least: int = 1) -> None:
+        self._wait_for(lambda: self.count() >= least)
+
+    def wait_for_note(self, name: str) -> None:
+        self._wait_for(lambda: self._ask("SELECT count(*) FROM about WHERE name = ?", name) == 1)
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
-        while self.count() < least:
+        while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.02)
