@@ -7,7 +7,7 @@
       NotFound 404              no such row, genre or page
       MethodNotAllowed 405      the path is there, the method is not
       Conflict 409              lost the race against other writers
-      PreconditionFailed 412    If-Match or lastUpdated no longer holds
+      PreconditionFailed 412    If-Match, If-None-Match or lastUpdated does not hold
       TooLarge 413              the body is above the limit
       UnsupportedMediaType 415  the body is not JSON
       Invalid 422               readable, but not a video; names every wrong field
@@ -89,17 +89,17 @@ class Conflict(ServiceError):
 
 
 class PreconditionFailed(ServiceError):
-    """``current`` is the version (timeuuid) that the row has now."""
+    """``current`` is the version (timeuuid) that the row has now; None for what is no row."""
 
     status = 412
     message = "The row has changed since that version"
 
-    def __init__(self, current: str, etag: str):
-        super().__init__(None, {"ETag": etag})
+    def __init__(self, current: str | None, etag: str | None, message: str | None = None):
+        super().__init__(message, {"ETag": etag} if etag else None)
         self.current = current
 
     def details(self) -> dict[str, object]:
-        return {"lastupdated": self.current}
+        return {"lastupdated": self.current} if self.current else {}
 
 
 class TooLarge(ServiceError):

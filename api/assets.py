@@ -15,6 +15,7 @@ from errors import NotFound
 from middleware.onion import Context
 
 MAX_AGE_S = 3600  # the names of the files stay when their content changes
+ACCEPTED_MAX = 256
 PAGE = "page.html"
 MEDIA = {
     ".css": b"text/css; charset=utf-8",
@@ -109,9 +110,12 @@ class Site:
 
 
 def takes_gzip(accepted: str | None) -> bool:
-    """Whether ``Accept-Encoding`` names gzip, or anything, with a weight that is not zero."""
+    """Whether ``Accept-Encoding`` names gzip, or anything, with a weight that is not zero. One
+    longer than ACCEPTED_MAX is not read, because the file as it is suits everybody."""
     weights: dict[str, str] = {}
-    for element in (accepted or "").lower().split(","):
+    if accepted is None or len(accepted) > ACCEPTED_MAX:
+        return False
+    for element in accepted.lower().split(","):
         coding, _, parameter = element.partition(";")
         weights[coding.strip()] = parameter.strip().removeprefix("q=") or "1"
     return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""

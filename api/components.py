@@ -98,7 +98,12 @@ def _parameters() -> dict[str, Any]:
         _parameter("query", "videoId", UUID, "May stand in quotes.", required=True),
         _parameter("query", "limit", limit, "How many ids a page has at most."),
         _parameter("query", "cursor", STRING, "Where to go on: out of Link, and opaque."),
-        _parameter("header", "If-None-Match", STRING, "Tags that the caller has: 304 if current."),
+        _parameter(
+            "header",
+            "If-None-Match",
+            STRING,
+            "Tags that the caller has. If one is current: 304, of a write 412.",
+        ),
         _parameter("header", "If-Match", STRING, "Tags that the row has to have still, or *."),
         _parameter("header", "Idempotency-Key", key, "Makes a retry find the row made before."),
     ]

@@ -13,7 +13,7 @@ from config import Config
 from db.fields import is_genre
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
-from errors import NotFound
+from errors import NotFound, PreconditionFailed
 from middleware.cache_lookup import STATUS, answer, answer_home
 from middleware.onion import Context
 
@@ -57,6 +57,8 @@ class Content:
         request.authorize(ctx, self.config.write_token)
         values = parse_draft(await request.read_json(ctx, self.config.body_max_bytes))
         key = request.idempotency_key(ctx)
+        if ctx.header(b"if-match") is not None:  # no row is there that could match
+            raise PreconditionFailed(None, None, "A new row has no version for If-Match")
         digest = None if key is None else request.request_hash(values)
         row = await self.videos.create(new_id(key), values, digest)
         self._written(ctx, row, 201)

@@ -60,14 +60,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("PATCH", "/content/{id}"): Operation(
         {200: "Written"},
-        ("id", "If-Match"),
+        ("id", "If-Match", "If-None-Match"),
         (404, 409, 412, *_BODY, *_WRITE),
         body=("Changes", CHANGES_EXAMPLE),
         guarded=True,
         note="`If-Match`, or `lastUpdated` in the body, makes it conditional; both have to hold.",
     ),
     ("DELETE", "/content/{id}"): Operation(
-        {200: "Deleted"}, ("id", "If-Match"), (404, 409, 412, *_WRITE), guarded=True
+        {200: "Deleted"},
+        ("id", "If-Match", "If-None-Match"),
+        (404, 409, 412, *_WRITE),
+        guarded=True,
     ),
     ("GET", "/content"): Operation(
         {200: "Row", 304: "NotModified"}, ("videoId", "If-None-Match"), (400, 404, *_READ)

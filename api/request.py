@@ -24,12 +24,12 @@ from errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
-from middleware.conditional import tags
 from middleware.onion import Context
 
 PAGE_DEFAULT = 5_000
 PAGE_MAX = 10_000
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_CHARSET = re.compile(r';[ \t]*charset="?([^";, \t]*)', re.IGNORECASE)
 _CHECKSUM_BYTES = 4
 
 
@@ -71,6 +71,7 @@ def authorize(ctx: Context, token: str | None) -> None:
     if token is None:
         return
     scheme, _, given = (ctx.header(b"authorization") or "").partition(" ")
+    given = given.lstrip(" ")
     if scheme.lower() != "bearer" or not given:
         raise Unauthorized()
     # digests: their comparison takes the same time whatever the length of what was given
@@ -85,7 +86,8 @@ async def read_json(ctx: Context, limit_bytes: int) -> object:
     content_type = ctx.header(b"content-type")
     if content_type is not None:
         _check_type(content_type)
-    if ctx.header(b"content-encoding") not in (None, "identity"):
+    codings = (ctx.header(b"content-encoding") or "").lower()
+    if codings.replace("identity", "").strip(", \t"):
         raise UnsupportedMediaType("The body must not have a Content-Encoding")
     if not body:
         raise BadRequest("The body is empty; send a JSON object")
@@ -96,14 +98,13 @@ async def read_json(ctx: Context, limit_bytes: int) -> object:
 
 
 def _check_type(content_type: str) -> None:
-    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    media = content_type.partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMediaType(
             "The body has to be application/json: with curl, -H 'Content-Type: application/json'"
         )
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+    for charset in _CHARSET.finditer(content_type):
+        if charset[1].lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType("The body has to be in UTF-8")
 
 
@@ -124,11 +125,8 @@ def _lenient(body: bytes) -> object:
 
 
 def expected(ctx: Context, last_updated: str | None = None) -> Expected:
-    """What ``If-Match`` and ``lastUpdated`` together expect of the row."""
-    condition = ctx.header(b"if-match")
-    if condition is None or condition.strip() == "*":
-        return Expected(None, last_updated)
-    return Expected(frozenset(tags(condition)), last_updated)
+    """Return the conditions of a write: two headers, and ``lastUpdated`` of the body."""
+    return Expected(ctx.header(b"if-match"), last_updated, ctx.header(b"if-none-match"))
 
 
 def idempotency_key(ctx: Context) -> str | None:

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from errors import PreconditionFailed
+from etags import names
 
 REPRESENTATION = 2
 """Raise it when the bytes of an unchanged row change: it is part of every ETag of a row."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NUMBER = re.compile(r'[0-9]+"')
 _GREGORIAN_OFFSET_US = 12_219_292_800_000_000  # 1582-10-15 to 1970-01-01, RFC 9562 6.1
 _IDEMPOTENCY = uuid.UUID("6f1c3a52-7f6e-5c7e-9a64-2b1d1f0c8a11")
 
@@ -41,24 +43,25 @@ def etag(row: Mapping[str, Any]) -> str:
 
 
 class Expected(NamedTuple):
-    """What a conditional write expects: a set of entity tags (None: any), and a version."""
+    """The conditions of a write: two header fields, and the version in a body. None: absent."""
 
-    tags: frozenset[str] | None = None
+    if_match: str | None = None
     last_updated: str | None = None
+    if_none_match: str | None = None
 
     def check(self, row: Mapping[str, Any]) -> None:
-        """Raises PreconditionFailed. Tags compare by their version: a release that renders rows
-        anew changes what caches hold, not what a writer has seen."""
+        """Raise PreconditionFailed unless all conditions hold of ``row``. Tags compare by their
+        version, because a release that renders rows anew changes no row that a writer has seen."""
         version = row["lastupdated"]
-        seen = self.tags is None or version in {_version_of(tag) for tag in self.tags}
-        if not seen or self.last_updated not in (None, version):
+        tag = f'"{version}.'
+        if self.last_updated not in (None, version) or (
+            self.if_match is not None and not names(self.if_match, tag, weak=False, end=_NUMBER)
+        ):
             raise PreconditionFailed(version, etag(row))
-
-
-def _version_of(tag: str) -> str | None:
-    """The version inside a strong tag of ours; None for any other tag."""
-    version, dot, number = tag.strip('"').partition(".")
-    return version if tag[:1] == '"' and dot and number.isdecimal() else None
+        if self.if_none_match is not None and names(
+            self.if_none_match, tag, weak=True, end=_NUMBER
+        ):
+            raise PreconditionFailed(version, etag(row), "If-None-Match names the row as it is")
 
 
 def version_us(version: str) -> int:

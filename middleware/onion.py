@@ -59,7 +59,8 @@ class Context:
     def header(self, name: bytes) -> str | None:
         """A request header; None when absent, a list joined by commas when sent in pieces."""
         found = [value for key, value in self.scope["headers"] if key == name]
-        return b", ".join(found).decode("latin-1") if found else None
+        # not every server takes away the blanks around a value (RFC 9110, 5.5)
+        return b", ".join(found).decode("latin-1").strip(" \t") if found else None
 
     def answer(self, data: Any, status: int = 200) -> None:
         """Answers with ``data`` in the envelope of success."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "config", "settings", "priority"}
+GROUND = {"errors", "etags", "config", "settings", "priority"}
 MAY_IMPORT = {
     "errors": set[str](),
+    "etags": set[str](),
     "priority": set[str](),
     "healthcheck": set[str](),
     "settings": set[str](),

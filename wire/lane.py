@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from cache.entry import Entry
 from cache.keys import HOME, ROW_ROUTE, is_row
+from etags import names
 from middleware.cache_lookup import STATUS
-from middleware.conditional import matches
 from middleware.drain import Drain
 from middleware.onion import JSON
 from middleware.timing import RequestMetrics
@@ -34,7 +34,9 @@ PAGE = (
 ) % JSON
 Headers = Sequence[tuple[bytes, bytes]]
 
-_ASIDE = frozenset((b"content-length", b"expect", b"origin", b"transfer-encoding", b"upgrade"))
+_ASIDE = frozenset(
+    (b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade")
+)
 """A request with one of these headers goes the ordinary way."""
 
 
@@ -92,7 +94,7 @@ class Lane:
         if entry is None or entry.status != 200 or self._drain.active:
             return None
         line, head, body, status = OK, entry.head, entry.body, 200
-        if condition is not None and matches(condition, entry.etag.decode()):
+        if condition is not None and names(condition, entry.etag.decode(), weak=True):
             # what describes the bytes that a 304 does not have comes first in a head
             line, head, body, status = NOT_MODIFIED, head[head.index(b"etag: ") :], b"", 304
         elif method == "HEAD":

@@ -133,6 +133,8 @@ class Protocol(StrictProtocol):
             held, self._held = self._held, b""
             self.flow.resume_reading()
             self.data_received(held)
+        if self._ended and not self._asked:
+            self.end()
 
     def _is_read(self) -> bool:
         transport = self.transport

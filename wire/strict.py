@@ -1,10 +1,10 @@
 """uvicorn's protocol with what it leaves open on the wire closed.
 
-A request without exactly one ``Host``, with a head or a framing of its body above the limits, or
-that takes too long to arrive, is refused in the service's envelope and its connection ends, before
-more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for ever). So is a
-connection too many, and one whose client does not take its answers just ends. An offer to upgrade
-is passed by without losing the body behind it.
+A request without exactly one valid ``Host``, with a head or a framing of its body above the
+limits, or that takes too long to arrive, is refused in the service's envelope and its connection
+ends, before more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for
+ever). So is a connection too many. A client that does not take its answers just loses its
+connection. An offer to upgrade is passed by without losing the body behind it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import httptools
 
 from middleware.deadline import ARRIVED
 from wire import limits, refusal
-from wire.turns import PIECE_BYTES, TurnsProtocol
+from wire.host import is_host
+from wire.turns import PIECE_BYTES, Leaving, TurnsProtocol
 
-LINGER_S = 1.0
-"""For that long what comes behind a refusal is read and dropped."""
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class StrictProtocol(TurnsProtocol):
@@ -38,14 +38,13 @@ class StrictProtocol(TurnsProtocol):
         self._head_max_bytes: int = wire.limits.head_max_bytes
         self._headers_max: int = wire.limits.headers_max
         self._arrival_s: float = wire.limits.arrival_s
-        self._between = True  # the parser has no unfinished request
         self._begun = 0  # requests that began in what is being parsed
-        self._in_head = self._offered = self._silent = self._refused = False
+        self._in_head = self._offered = self._silent = False
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
+        self._has_body = False
         self._method = ""
         self._due_s = self._answered_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
-        self._lingering: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -62,9 +61,8 @@ class StrictProtocol(TurnsProtocol):
         self._await_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._arrival, self._lingering):
-            if timer is not None:
-                timer.cancel()
+        if self._arrival is not None:
+            self._arrival.cancel()
         if isinstance(exc, TimeoutError):
             self._metrics.refused(limits.SLOW_READER)
         super().connection_lost(exc)
@@ -109,6 +107,7 @@ class StrictProtocol(TurnsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nothing here has a use for one
+        value = value.strip(b" \t")  # blanks around a value are no part of it (RFC 9110, 5.5)
         super().on_header(name, value)
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self._head_max_bytes or len(self.headers) > self._headers_max:
@@ -118,9 +117,12 @@ class StrictProtocol(TurnsProtocol):
         self._due_s = self.loop.time() + self._arrival_s
         self._method = self.parser.get_method().decode("ascii")
         hosts = 0
-        for name, _ in self.headers:
+        self._has_body = False
+        for name, value in self.headers:
             if name == b"host":
-                hosts += 1
+                hosts += 1 if is_host(value) else 2
+            elif name in _FRAMING:
+                self._has_body = True
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":
@@ -134,6 +136,8 @@ class StrictProtocol(TurnsProtocol):
         """The head is there and within the limits."""
         self.scope[ARRIVED] = self._due_s - self._arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
+        if self._has_body:
+            self.cycle.transport = Leaving(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -166,12 +170,10 @@ class StrictProtocol(TurnsProtocol):
             self.cycle.disconnected = True  # its handler may be at it: it waits and says no more
             self.cycle.message_event.set()
         self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
-        if self._refusal == HTTPStatus.SERVICE_UNAVAILABLE:
+        if self._refusal == HTTPStatus.SERVICE_UNAVAILABLE or self._ended:
             self.transport.close()
-            return
-        # closed with bytes unread, the client would be reset before it reads why (RFC 9112, 9.6)
-        self.transport.write_eof()
-        self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
+        else:
+            self.linger()
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once
@@ -204,8 +206,17 @@ class StrictProtocol(TurnsProtocol):
             super().timeout_keep_alive_handler()
 
     def is_busy(self) -> bool:
-        """Whether something is asked that has no answer yet, or about to be."""
+        """Return whether something is asked that has no answer yet, or about to be."""
         return not (self._between and self._is_idle())
+
+    def end(self) -> None:
+        is_answered = not self._in_head and self._is_idle()
+        if self._lingering is not None or (is_answered and not self._between):
+            self.transport.close()
+        elif self._between:
+            super().end()
+        else:  # the rest of the request will not come
+            self.send_400_response("")
 
     def _arm(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(

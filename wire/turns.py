@@ -17,6 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 PIECE_BYTES = 4_096
 """What is parsed at a time, larger than most requests: so many may wait that a piece has."""
 
+LINGER_S = 1.0
+"""For that long what comes behind a last answer is read and dropped."""
+
 
 class _Flow(FlowControl):
     """Reads nothing while requests wait, whoever wants to read on."""
@@ -30,6 +33,15 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class Leaving:
+    """The transport of a request with a body: it closes by ``TurnsProtocol.leave``."""
+
+    def __init__(self, protocol: TurnsProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.leave
+
+
 class TurnsProtocol(HttpToolsProtocol):
     """One connection, of which ``feed`` gets what arrives, piece by piece."""
 
@@ -37,6 +49,10 @@ class TurnsProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._running: RequestResponseCycle | None = None
         self._unread = b""  # behind requests that wait
+        self._between = True  # the parser has no unfinished request
+        self._ended = False  # the client has finished sending
+        self._refused = False  # whatever arrives is dropped
+        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -48,6 +64,8 @@ class TurnsProtocol(HttpToolsProtocol):
             # the parent tells only the newest, which may still wait for its turn
             running.disconnected = True
             running.message_event.set()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
         self._unread = b""
@@ -67,6 +85,37 @@ class TurnsProtocol(HttpToolsProtocol):
         """Parses the piece at ``start``; False when nothing behind it is to be parsed any more."""
         raise NotImplementedError
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection for the answers to requests that arrived whole. A client may close
+        its sending side and still read (RFC 9112, 9.6); a client that is gone resets."""
+        self._ended = True
+        self.end()
+        return not self.transport.is_closing()
+
+    def end(self) -> None:
+        """Close the connection of a client that has finished sending, once it has its answers."""
+        if not self.is_busy():
+            self.transport.close()
+
+    def is_busy(self) -> bool:
+        """Return whether a request is under way, however little of it arrived."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Close after an answer, also to a request of which a part has still to arrive."""
+        if self._between or self._ended:
+            self.transport.close()
+        else:
+            self._refused = True
+            self.flow.resume_reading()
+            self.linger()
+
+    def linger(self) -> None:
+        """Close after LINGER_S. Closed at once with bytes unread, a client would be reset before
+        it reads the answer (RFC 9112, 9.6)."""
+        self.transport.write_eof()
+        self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
+
     def answered(self) -> None:
         """An answer has left, and the connection goes on."""
         raise NotImplementedError
@@ -83,6 +132,8 @@ class TurnsProtocol(HttpToolsProtocol):
         if self._unread and not self.pipeline and not self.transport.is_closing():
             unread, self._unread = self._unread, b""
             self.data_received(unread)
+        if self._ended:
+            self.end()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -153,7 +153,7 @@ async def test_a_write_that_is_refused_leaves_no_fence(here: Replica, what: str)
             await here.videos.delete(video_id, ANY)
         assert await here.is_absent(video_id)
     else:
-        stale = Expected(frozenset(), None)
+        stale = Expected("")
         with pytest.raises(PreconditionFailed):
             await here.videos.update(video_id, Changes({"title": "two"}), stale)
         with pytest.raises(PreconditionFailed):

@@ -17,13 +17,15 @@ ANY = Expected()
 
 
 def holding(row: dict[str, Any]) -> list[Expected]:
-    tag, version = etag(row), row["lastupdated"]
+    tag, version, wrong = etag(row), row["lastupdated"], etag({"lastupdated": next_version()})
     return [
         Expected(),
-        Expected(tags=frozenset({tag})),
-        Expected(tags=frozenset({etag({"lastupdated": next_version()}), tag})),
+        Expected(tag),
+        Expected(f"{wrong}, {tag}"),
         Expected(last_updated=version),
-        Expected(frozenset({tag}), version),
+        Expected(tag, version),
+        Expected(if_none_match=wrong),
+        Expected(tag, version, wrong),
     ]
 
 
@@ -31,12 +33,15 @@ def failing(row: dict[str, Any]) -> list[Expected]:
     tag, version, other = etag(row), row["lastupdated"], next_version(after=row["lastupdated"])
     wrong = etag({"lastupdated": other})
     return [
-        Expected(tags=frozenset()),
-        Expected(tags=frozenset({wrong})),
-        Expected(tags=frozenset({"W/" + tag})),
+        Expected(""),
+        Expected(wrong),
+        Expected("W/" + tag),
         Expected(last_updated=other),
-        Expected(frozenset({tag}), other),
-        Expected(frozenset({wrong}), version),
+        Expected(tag, other),
+        Expected(wrong, version),
+        Expected(if_none_match="*"),
+        Expected(if_none_match="W/" + tag),
+        Expected(tag, version, tag),
     ]
 
 
