@@ -192,7 +192,7 @@ class Client:
         seen = self._versions.get(act.key)
         expected = ANY
         if act.is_conditional and seen is not None:
-            expected = Expected(frozenset((etag({"lastupdated": seen}),)))
+            expected = Expected(etag({"lastupdated": seen}))
         if kind == "delete":
             await videos.delete(video_id, expected)
             return None
