@@ -4,46 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import orjson
 
 from config import Config
-from db import cassandra_writes
+from db import cassandra_genres, cassandra_lines, cassandra_loader, cassandra_writes
 from db.cassandra import Cassandra
-from db.cassandra_writes import NAMES, SCAN, Writes, parse, values_of
+from db.cassandra_loader import Loads
+from db.cassandra_writes import NAMES, SCAN, Writes, parse
 from db.limit import Limit
 from db.store import GENRE_LIST, Entry, State, Stored, Written
-from db.version import Expected, next_version, version_us
+from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
 from errors import Conflict, Invalid, NotFound
 
 READ = f"SELECT JSON {NAMES} FROM video WHERE id = ?"
-EXISTS = "SELECT id FROM video WHERE id = ?"
 FIRST = "SELECT id FROM video LIMIT ?"
 NEXT = "SELECT id FROM video WHERE token(id) > token(?) LIMIT ?"
 FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
 LIST = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT ?"
-GENRES = "SELECT DISTINCT genre FROM video_by_genre"
 SCAN_AFTER = f"{SCAN} WHERE token(id) > token(?)"
 NOTE = "SELECT value FROM about WHERE name = ?"
 SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
 ENTRIES = "SELECT genre, created, id, version FROM video_by_genre"
-LOAD = cassandra_writes.CREATE.replace("IF NOT EXISTS", "USING TIMESTAMP ?")
 STATEMENTS = (
-    *cassandra_writes.STATEMENTS,
-    *(READ, EXISTS, FIRST, NEXT, FROM, LIST, GENRES, SCAN, SCAN_AFTER, ENTRIES, LOAD),
-    *(NOTE, SET_NOTE),
+    *(READ, FIRST, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, NOTE, SET_NOTE),
+    *(*cassandra_writes.STATEMENTS, *cassandra_lines.STATEMENTS),
+    *(*cassandra_genres.STATEMENTS, *cassandra_loader.STATEMENTS),
 )
 
 T = TypeVar("T")
 
 ATTEMPTS = 5
 CLOSE_S = 3.0
-LONG_READ_S = 5.0
-LOADER_AGE_US = 86_400_000_000
 TOKENS = -(2**63), 2**63 - 1
 
 
@@ -55,13 +50,15 @@ class CassandraStore:
     def __init__(self, config: Config, limit: Limit | None = None) -> None:
         self._cassandra = Cassandra(config, STATEMENTS, limit)
         self._writes = Writes(self._cassandra)
+        self._lines = self._writes.lines
+        self._loads = Loads(self._cassandra, self._lines)
         self._keyspace = config.cassandra_keyspace
 
     async def open(self) -> None:
         await self._cassandra.open()
 
     async def close(self) -> None:
-        await self._writes.close(CLOSE_S)
+        await self._writes.background.close(CLOSE_S)
         await self._cassandra.close()
 
     def state(self) -> tuple[State, str]:
@@ -85,8 +82,7 @@ class CassandraStore:
         return ids
 
     async def genres(self) -> list[str]:
-        result = await self._cassandra.execute(GENRES, read=True, timeout_s=LONG_READ_S)
-        return sorted(row.column_value_by_index(0) for row in result.all())
+        return await self._lines.names.all()
 
     async def random_id(self) -> str:
         ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self._ids(FIRST, 1)
@@ -114,22 +110,25 @@ class CassandraStore:
 
     async def _whole(self, write: Coroutine[Any, Any, T]) -> T:
         """A caller that is cancelled between the row and its lists leaves both written."""
-        return await asyncio.shield(self._writes.spawn(write))
+        return await asyncio.shield(self._writes.background.spawn(write))
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
+        # read first: lives that are recorded now are over once this row is made, or another found
+        earlier = await self._writes.earlier(video_id) if request_hash else []
         version = next_version()
         stored = Stored(build(video_id, version, values), version, request_hash)
-        if await self._writes.insert(stored):
-            return stored.row
-        found = await self._writes.find(video_id)
-        if found is None:
-            raise Conflict()  # made by another and deleted again, between two looks
-        if request_hash is None or found.request_hash != request_hash:
-            raise Invalid("The Idempotency-Key was used with another body")
-        # the first request may have died before its lists: written again they are the same
-        row = found.row
-        await self._writes.relist(Written(None, row), found.created, row["lastupdated"])
-        return row
+        if not await self._writes.insert(stored):
+            found = await self._writes.find(video_id)
+            if found is None:
+                raise Conflict()  # made by another and deleted again, between two looks
+            if request_hash is None or found.stored.request_hash != request_hash:
+                raise Invalid("The Idempotency-Key was used with another body")
+            # the first request may have died before its lists: written again they are the same
+            stored = found.stored
+            await self._lines.follow(found.life)
+        over = (life for life in earlier if life.created != stored.created)
+        await asyncio.gather(*(self._lines.follow(life.ended(version)) for life in over))
+        return stored.row
 
     async def _update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
         for _ in range(ATTEMPTS):
@@ -138,7 +137,7 @@ class CassandraStore:
                 raise NotFound("Could not update a nonexistent video")
             expected.check(found.row)
             after = apply(found.row, changes, next_version(found.row["lastupdated"]))
-            if await self._writes.swap(found.row, after, found.created):
+            if await self._writes.swap(found, after):
                 return Written(found.row, after)
         raise Conflict()
 
@@ -148,8 +147,7 @@ class CassandraStore:
             if found is None:
                 raise NotFound("Could not delete a nonexistent video")
             expected.check(found.row)
-            version = next_version(found.row["lastupdated"])
-            if await self._writes.remove(found.row, found.created, version):
+            if await self._writes.remove(found, next_version(found.row["lastupdated"])):
                 return Written(found.row, None)
         raise Conflict()
 
@@ -161,42 +159,29 @@ class CassandraStore:
         await self._cassandra.execute(SET_NOTE, (name, value))
 
     async def known(self, ids: Collection[str]) -> set[str]:
-        looks = (self._cassandra.execute(EXISTS, (video_id,), read=True) for video_id in ids)
-        found = await asyncio.gather(*looks)
-        return {
-            video_id
-            for video_id, result in zip(ids, found, strict=True)
-            if result.first() is not None
-        }
-
-    async def find(self, video_id: str) -> Stored | None:
-        return await self._writes.find(video_id)
+        return await self._loads.known(ids)
 
     async def load(self, rows: Sequence[Stored]) -> None:
-        await asyncio.gather(*map(self._load, rows))
+        await self._loads.load(rows)
 
-    async def _load(self, stored: Stored) -> None:
-        """The lists first: a row that is there has its lines, so a later run may pass it by."""
-        row = stored.row
-        lines = (
-            Entry(genre, stored.created, row["id"], row["lastupdated"]) for genre in row["genres"]
-        )
-        await asyncio.gather(*map(self._writes.put_entry, lines))
-        # long past, even when the row claims a day to come: writes of the API always win
-        at_us = min(version_us(stored.created), time.time_ns() // 1_000 - LOADER_AGE_US)
-        await self._cassandra.execute(LOAD, (*values_of(stored), at_us))
+    async def find(self, video_id: str) -> Stored | None:
+        found = await self._writes.find(video_id)
+        return found and found.stored
 
     async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         rows = self._cassandra.scan(SCAN) if after is None else None
         async for found in rows or self._cassandra.scan(SCAN_AFTER, (after,)):
-            yield parse(found.column_value_by_index(0))
+            yield parse(found.column_value_by_index(0)).stored
 
     async def entries(self) -> AsyncIterator[Entry]:
         async for found in self._cassandra.scan(ENTRIES):
             yield Entry(*found.as_tuple())
 
     async def put_entry(self, entry: Entry) -> None:
-        await self._writes.put_entry(entry)
+        await self._lines.put([entry])
 
     async def drop_entry(self, entry: Entry) -> None:
-        await self._writes.drop_entry(entry)
+        await self._lines.drop([entry])
+
+    async def check_genres(self, genres: Collection[str]) -> None:
+        await asyncio.gather(*map(self._lines.names.check, genres))

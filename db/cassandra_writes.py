@@ -1,60 +1,83 @@
-"""Writes to Cassandra: lightweight transactions, their unknown outcomes, and the genre lists.
+"""Writes to Cassandra: lightweight transactions, and their unknown outcomes.
 
-Order: the row first, its genre lists after it, and only by the writer whose transaction held. So a
-crash in between leaves a list that names a row which is gone (DELETE), or lacks one that is there
-(POST, PATCH), until ``python -m db.catalog repair``; no list follows a write that did not hold.
+Order: the row first, its lines after it, and only by the writer whose transaction held. So a crash
+in between leaves a list that names a row which is gone (DELETE), or lacks a row which is there
+(POST, PATCH), until the next write of the row or ``python -m db.catalog repair``.
+
+A deletion is recorded in the table ``deleted`` before its transaction, with all genres in which the
+life may have lines. A record of a deletion that did not hold does no harm, because every reader of
+``deleted`` knows first whether the row lives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import orjson
 
+from db.background import Background
 from db.cassandra import UNSET, Cassandra
+from db.cassandra_lines import DROP, PUT, Life, Lines
 from db.fields import COLUMNS
-from db.store import Entry, Stored, Written
-from db.version import next_version, version_us
-from db.video import Row, genres_left, shape
+from db.store import Stored
+from db.version import next_version
+from db.video import Row, shape
 from errors import Late, OutcomeUnknown, ServiceError, Unavailable
+
+__all__ = ["DROP", "PUT"]
 
 logger = logging.getLogger("content")
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _MARKS = ", ".join("?" * (len(COLUMNS) + 2))
 _SET = ", ".join(f'"{name}" = ?' for name in COLUMNS if name != "id")
-SCAN = f"SELECT JSON {NAMES}, created, request_hash FROM video"
+_HIDDEN_NAMES = ("created", "request_hash", "listed")
+_HIDDEN = ", ".join(_HIDDEN_NAMES)
+SCAN = f"SELECT JSON {NAMES}, {_HIDDEN} FROM video"
 FIND = f"{SCAN} WHERE id = ?"
-CREATE = f"INSERT INTO video ({NAMES}, created, request_hash) VALUES ({_MARKS}) IF NOT EXISTS"
-UPDATE = f"UPDATE video SET {_SET} WHERE id = ? IF lastupdated = ?"
+CREATE = f"INSERT INTO video ({NAMES}, {_HIDDEN}) VALUES ({_MARKS}, ?) IF NOT EXISTS"
+UPDATE = f"UPDATE video SET {_SET}, listed = ? WHERE id = ? IF lastupdated = ?"
 DELETE = "DELETE FROM video WHERE id = ? IF lastupdated = ?"
-PUT = (
-    "INSERT INTO video_by_genre (genre, created, id, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
-)
-DROP = "DELETE FROM video_by_genre USING TIMESTAMP ? WHERE genre = ? AND created = ? AND id = ?"
-STATEMENTS = (FIND, CREATE, UPDATE, DELETE, PUT, DROP)
+LIVES = "SELECT created, genres FROM deleted WHERE id = ?"
+END = "UPDATE deleted SET genres = genres + ? WHERE id = ? AND created = ?"
+STATEMENTS = (FIND, CREATE, UPDATE, DELETE, LIVES, END)
 
 SETTLE_S = 30.0
 RETRY_S = 0.5
+LISTED_MAX = 100
+"""How many genres ``listed`` may have before lines that are left over are dropped first."""
 
 
-T = TypeVar("T")
+class Found(NamedTuple):
+    """A row as it is stored; ``listed`` is None while the loader has not written all its lines."""
+
+    stored: Stored
+    listed: frozenset[str] | None
+
+    @property
+    def row(self) -> Row:
+        return self.stored.row
+
+    @property
+    def life(self) -> Life:
+        genres = frozenset(self.row["genres"])
+        listed = genres if self.listed is None else self.listed | genres
+        return Life(self.row["id"], self.stored.created, self.row["lastupdated"], genres, listed)
 
 
-Holds = Callable[[Stored | None], bool]
+Holds = Callable[[Found | None], bool]
 """Whether a row shows that a write was done."""
-Lines = tuple[Written, str, str]
-"""What ``relist`` needs: the write, when the row was added, and the version that causes it."""
 
 
-def parse(json: str) -> Stored:
-    """A row that Cassandra rendered with what it does not show."""
+def parse(json: str) -> Found:
+    """Return a row that Cassandra rendered, with its hidden columns."""
     row: Row = orjson.loads(json)
-    created, request_hash = row.pop("created"), row.pop("request_hash")
-    return Stored(shape(row), created, request_hash)
+    created, request_hash, listed = (row.pop(name) for name in _HIDDEN_NAMES)
+    whole = None if listed is None else frozenset(listed)
+    return Found(Stored(shape(row), created, request_hash), whole)
 
 
 def values_of(stored: Stored) -> list[Any]:
@@ -69,160 +92,128 @@ class Writes:
 
     def __init__(self, cassandra: Cassandra) -> None:
         self._cassandra = cassandra
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.background = Background()
+        self.lines = Lines(cassandra, self.background)
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Runs ``work`` as a task of its own: whoever waits for it may be cancelled, it may not."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def close(self, patience_s: float) -> None:
-        """Lets what is under way finish, for so long; gives up the rest."""
-        tasks = list(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=patience_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def find(self, video_id: str) -> Stored | None:
+    async def find(self, video_id: str) -> Found | None:
         """The row after every transaction that was under way; None: no row."""
         result = await self._cassandra.execute(FIND, (video_id,), read=True, serial=True)
         found = result.first()
         return None if found is None else parse(found.column_value_by_index(0))
 
+    async def earlier(self, video_id: str) -> list[Life]:
+        """Return the lives whose deletion was recorded. Those of them are over that are not the
+        life of a row found, or made, afterwards."""
+        result = await self._cassandra.execute(LIVES, (video_id,), read=True)
+        lives = (
+            (row.column_value_by_index(0), row.column_value_by_index(1)) for row in result.all()
+        )
+        none: frozenset[str] = frozenset()
+        return [Life(video_id, created, created, none, frozenset(had)) for created, had in lives]
+
     async def insert(self, stored: Stored) -> bool:
         """Makes the row; False when one is there already."""
-        row = stored.row
+        life = Found(stored, None).life
 
-        def holds(found: Stored | None) -> bool:
-            return found is not None and found.created == stored.created
+        def holds(found: Found | None) -> bool:
+            return found is not None and found.stored.created == stored.created
 
-        then = Written(None, row), stored.created, row["lastupdated"]
-        return await self._decide(CREATE, values_of(stored), row["id"], holds, then)
+        return await self._decide(CREATE, [*values_of(stored), sorted(life.listed)], holds, life)
 
-    async def swap(self, before: Row, after: Row, created: str) -> bool:
+    async def swap(self, before: Found, after: Row) -> bool:
         """Writes ``after`` where ``before`` still is; False when it is not."""
+        life = before.life
+        genres = frozenset(after["genres"])
+        if len(life.listed | genres) > LISTED_MAX:
+            kept = life.genres | genres
+            # at the time of ``before``: no line of a later version is dropped
+            await self.lines.drop(life.lines(life.listed - kept))
+            life = life._replace(listed=kept)
+        life = life._replace(
+            version=after["lastupdated"], genres=genres, listed=life.listed | genres
+        )
 
-        def holds(found: Stored | None) -> bool:
+        def holds(found: Found | None) -> bool:
             return found is not None and found.row["lastupdated"] == after["lastupdated"]
 
+        row = before.row
         changed = [
-            UNSET if after.get(name) == before.get(name) else after.get(name)
+            UNSET if after.get(name) == row.get(name) else after.get(name)
             for name in COLUMNS
             if name != "id"
         ]
-        values = [*changed, before["id"], before["lastupdated"]]
-        then = Written(before, after), created, after["lastupdated"]
-        return await self._decide(UPDATE, values, before["id"], holds, then)
+        values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
+        return await self._decide(UPDATE, values, holds, life)
 
-    async def remove(self, before: Row, created: str, version: str) -> bool:
-        """Deletes ``before`` where it still is; ``version`` is the deletion's own."""
+    async def remove(self, before: Found, version: str) -> bool:
+        """Deletes ``before`` where it still is; ``version`` is the deletion's own. Raises Late when
+        the deletion cannot be recorded; it was not done then."""
+        life = before.life
 
-        def holds(found: Stored | None) -> bool:
-            return found is None or found.created != created
+        def holds(found: Found | None) -> bool:
+            return found is None or found.stored.created != life.created
 
-        then = Written(before, None), created, version
-        return await self._decide(
-            DELETE, [before["id"], before["lastupdated"]], before["id"], holds, then
-        )
+        await self._cassandra.execute(END, (sorted(life.listed), life.video_id, life.created))
+        values = [life.video_id, before.row["lastupdated"]]
+        return await self._decide(DELETE, values, holds, life.ended(version))
 
-    async def _decide(
-        self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
-    ) -> bool:
+    async def _decide(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool:
         """Executes a transaction; when the answer is late, asks what became of it. Raises
-        OutcomeUnknown when that is late, too."""
+        OutcomeUnknown when that is late, too. ``life`` is what the lists follow if it held."""
         try:
             result = await self._cassandra.execute(cql, values)
         except Late:
             try:
-                held = await self._look(cql, values, video_id, holds, then)
+                held = await self._look(cql, values, holds, life)
             except (Late, Unavailable):
                 held = None
             if held is None:
-                settled = self.spawn(self._settle(cql, values, video_id, holds, then))
+                settled = self.background.spawn(self._settle(cql, values, holds, life))
                 raise OutcomeUnknown(settled) from None
             return held
         applied = bool(result.first().column_value_by_index(0))
         if applied:
-            await self.relist(*then)
+            await self.lines.follow(life)
         return applied
 
-    async def _look(
-        self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
-    ) -> bool | None:
-        """Whether a transaction of unknown outcome holds; None: not known yet. An UPDATE or DELETE
-        is executed again: whatever the answer, a first one that a frozen node still has is refused
-        from then on, where a serial read could pass it. A CREATE is not: if it held, and the row
-        was deleted since, it would bring it back."""
+    async def _look(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool | None:
+        """Whether a transaction of unknown outcome holds; None: not known yet.
+
+        An UPDATE or DELETE is executed again. A delayed copy of the first attempt then fails its
+        condition; a serial read would not stop that copy. A CREATE is not executed again, because
+        it would bring back a row that was deleted since.
+        """
         if cql != CREATE:
             result = await self._cassandra.execute(cql, values)
             if result.first().column_value_by_index(0):
-                await self.relist(*then)
+                await self.lines.follow(life)
                 return True
-        found = await self.find(video_id)
-        if holds(found):
-            await self.relist(*then)
-            return True
-        if cql == CREATE and found is None:
+        found = await self.find(life.video_id)
+        if found is None and cql == CREATE:
             return None
-        await self._mend(found, then)
-        return False
+        held = holds(found)
+        await self._mend(found, life)
+        return held
 
-    async def _mend(self, found: Stored | None, then: Lines) -> None:
-        """Brings the lists up to whatever row there is now. The transaction may have held and been
-        overtaken by a writer who took its genres for listed already."""
-        (before, after), created, version = then
-        genres = {genre for row in (before, after) if row is not None for genre in row["genres"]}
-        row = after or before
-        assert row is not None
-        union: Row = {"id": row["id"], "genres": sorted(genres)}
-        if found is None:
-            await self.relist(Written(union, None), created, next_version(version))
-        elif found.created == created:
-            now = found.row["lastupdated"]
-            await self.relist(Written(union, found.row), created, now)
-            await self.relist(Written(None, found.row), created, now)
+    async def _mend(self, found: Found | None, life: Life) -> None:
+        """Bring the lists up to whatever row there is now.
 
-    async def _settle(
-        self, cql: str, values: list[Any], video_id: str, holds: Holds, then: Lines
-    ) -> None:
+        The transaction may have held and been overtaken by other writers. Of a life that is over
+        all lines are dropped; those of another life are left to its own writers.
+        """
+        if found is not None and found.stored.created == life.created:
+            await self.lines.follow(found.life)
+        else:
+            await self.lines.follow(life.ended(next_version(life.version)))
+
+    async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
         """Finds out what became of a write, for as long as SETTLE_S, and finishes it if it held."""
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
-                if await self._look(cql, values, video_id, holds, then) is not None:
+                if await self._look(cql, values, holds, life) is not None:
                     return
             except ServiceError:
                 pass
-            await asyncio.sleep(RETRY_S)
-        logger.error("the outcome of a write to %s is still unknown", video_id)
-
-    async def relist(self, written: Written, created: str, version: str) -> None:
-        """Brings the lists up to the row. The row is written, so a list that cannot follow at
-        once is no failure of the write: it follows in the background."""
-        gone, came = genres_left(written.before, written.after)
-        row = written.after or written.before
-        assert row is not None
-        lines = [(self.drop_entry, genre) for genre in gone]
-        lines += [(self.put_entry, genre) for genre in came]
-        done = await asyncio.gather(
-            *(write(Entry(genre, created, row["id"], version)) for write, genre in lines),
-            return_exceptions=True,
-        )
-        if failed := [error for error in done if isinstance(error, BaseException)]:
-            logger.warning("the lists of %s are late: %s", row["id"], failed[0])
-            self.spawn(self._relist_later(written, created, version))
-
-    async def _relist_later(self, written: Written, created: str, version: str) -> None:
-        await asyncio.sleep(RETRY_S)
-        await self.relist(written, created, version)
-
-    async def put_entry(self, entry: Entry) -> None:
-        await self._cassandra.execute(PUT, (*entry, version_us(entry.version)))
-
-    async def drop_entry(self, entry: Entry) -> None:
-        genre, created, video_id, version = entry
-        await self._cassandra.execute(DROP, (version_us(version), genre, created, video_id))
+            await self.background.pause(RETRY_S)
+        logger.error("the outcome of a write to %s is still unknown", life.video_id)

@@ -175,6 +175,9 @@ class EmbeddedStore:
     async def drop_entry(self, entry: Entry) -> None:
         await self._writer.write(lambda c: drop(c, [entry]))
 
+    async def check_genres(self, genres: Collection[str]) -> None:
+        """Nothing to do: the list is read from the lines."""
+
 
 def _array(connection: sqlite3.Connection, sql: str, *values: object) -> list[str]:
     array: list[str] = orjson.loads(connection.execute(sql, values).fetchone()[0])
@@ -206,9 +209,9 @@ def _update(
     after = apply(before, changes, next_version(after=before["lastupdated"]))
     sql = "UPDATE video SET body = ? WHERE id = ?"
     connection.execute(sql, (orjson.dumps(after), video_id))
-    left, joined = genres_left(before, after)
+    left, _ = genres_left(before, after)
     drop(connection, lines(left, created, video_id, after["lastupdated"]))
-    put(connection, lines(joined, created, video_id, after["lastupdated"]))
+    put(connection, lines(after["genres"], created, video_id, after["lastupdated"]))
     return Written(before, after)
 
 

@@ -16,7 +16,7 @@ logger = logging.getLogger("content")
 AGREEMENT_S = 30.0
 RING = 3
 LOOK_AGAIN_S = 3.0
-_TABLES = {"video", "video_by_genre", "about"}
+_TABLES = {"video", "video_by_genre", "genre", "deleted", "about"}
 
 
 async def ensure(session: Any, config: Config) -> tuple[str, int]:

@@ -118,3 +118,6 @@ class CatalogueStore(VideoStore, Protocol):
     async def drop_entry(self, entry: Entry) -> None:
         """Deletes a line with its version's timestamp: a later write of it survives, one of the
         same microsecond does not."""
+
+    async def check_genres(self, genres: Collection[str]) -> None:
+        """Make the list of genres agree with the lines of ``genres``, after a crash."""

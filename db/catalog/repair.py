@@ -1,5 +1,8 @@
 """Makes the genre lists say what the rows say, after a crash between the two tables.
 
+A line stands for a row that lives, has that genre, and was made at the line's ``created``. A line
+of an earlier life of the row is dropped. At the end the list of genres is made to agree.
+
 A first pass only reads. It adds up a hash of every line that is in the lists and subtracts that of
 every line that should be, in one sum per group of ids: where a sum is not zero, something is wrong
 in that group, and only such groups are looked at again. Memory is the sums, whatever the catalogue.
@@ -20,7 +23,6 @@ from typing import TypeVar
 from db.catalog.patience import Patience
 from db.store import CatalogueStore, Entry, Stored
 from db.version import make_version, version_us
-from errors import NotFound
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Repair:
     """``run`` mends every list. ``put`` lines were written again, ``dropped`` ones deleted.
 
     Raises Stopped, and what the store raises beyond patience; ``after`` is then the id to go on
-    behind. Not for the time of an import, which writes lines a good while before their rows.
+    behind.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Repair:
         self._on_progress = on_progress
         self._settle_s = settle_s
         self._sums = array("Q", bytes(8 * GROUPS))
+        self._genres: set[str] = set()
 
     async def run(self, after: str | None = None) -> None:
         self.after = after
@@ -67,6 +70,7 @@ class Repair:
         if any(self._sums):
             await self._put_lines()
             await self._drop_lines()
+        await self._check_genres()
 
     async def _each(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
         async for item in items:
@@ -80,6 +84,7 @@ class Repair:
     async def _compare(self) -> None:
         async for entry in self._each(self._store.entries()):
             self.lines += 1
+            self._genres.add(entry.genre)
             self._add(entry, 1)
         async for stored in self._each(self._store.scan()):
             self.rows += 1
@@ -114,6 +119,7 @@ class Repair:
     async def _flush(self, waiting: list[Entry]) -> None:
         await asyncio.gather(*(self._put(entry) for entry in waiting))
         self.put += len(waiting)
+        self._genres.update(entry.genre for entry in waiting)
         waiting.clear()
 
     async def _put(self, entry: Entry) -> None:
@@ -154,11 +160,20 @@ class Repair:
         await self._patience(lambda: self._store.drop_entry(entry))
 
     async def _is_orphan(self, entry: Entry) -> bool:
-        try:
-            row = await self._patience(lambda: self._store.video(entry.video_id))
-        except NotFound:
-            return True
-        return entry.genre not in row["genres"]
+        found = await self._patience(lambda: self._store.find(entry.video_id))
+        return (
+            found is None
+            or found.created != entry.created
+            or entry.genre not in found.row["genres"]
+        )
+
+    async def _check_genres(self) -> None:
+        """Memory is a name per genre. Each is looked at after all lines are right."""
+        named = await self._patience(self._store.genres)
+        names = sorted(self._genres.union(named))
+        for start in range(0, len(names), AT_ONCE):
+            part = names[start : start + AT_ONCE]
+            await self._patience(lambda part=part: self._store.check_genres(part))  # type: ignore[misc]
 
 
 def _group(video_id: str) -> int:

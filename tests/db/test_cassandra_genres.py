@@ -1,40 +1,122 @@
-"""The list of genres is kept in one place, ``cache/genres.py``, which bounds its age."""
+"""The list of genres in Cassandra: names and lines agree, whoever is faster."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from config import Config
+from bench.servers import CassandraNode
+from db import cassandra_genres
+from db.cassandra_genres import ADD, NAMES_AMONG, REMOVE
 from db.cassandra_store import CassandraStore
+from db.version import Expected, new_id
+from db.video import Changes
+from errors import Late
+from tests.db.cassandra_world import config_of, opened
+from tests.db.samples import draft, eventually, genre_name
+
+pytestmark = pytest.mark.timeout(300)
+ANY = Expected()
 
 
-class Column:
-    def __init__(self, value: str) -> None:
-        self.value = value
+def before(store: CassandraStore, cql: str, act: Callable[[], Any]) -> None:
+    """Calls ``act`` once, just before ``store`` executes ``cql`` for the first time."""
+    cassandra: Any = store._cassandra
+    execute = cassandra.execute
 
-    def column_value_by_index(self, index: int) -> str:
-        return self.value
+    async def interposed(statement: str, *values: Any, **options: Any) -> Any:
+        if statement == cql:
+            cassandra.execute = execute
+            await act()
+        return await execute(statement, *values, **options)
 
-
-class Result:
-    def __init__(self, *values: str) -> None:
-        self.values = values
-
-    def all(self) -> list[Column]:
-        return [Column(value) for value in self.values]
+    cassandra.execute = interposed
 
 
-async def test_who_asks_for_genres_gets_those_there_are_now(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_line_that_comes_while_its_name_is_removed_has_a_name(
+    cassandra_node: CassandraNode,
 ) -> None:
-    """A list kept here, too, and read again behind the caller's back, would double its age."""
-    store, results = CassandraStore(Config()), [Result("A"), Result("B", "A")]
+    config = config_of(cassandra_node, store_deadline_s=10.0)
+    async with opened(config) as one, opened(config) as two:
+        for _ in range(3):
+            genre = genre_name()
+            row = await one.create(new_id(), draft(genre), None)
+            await one._lines.write(
+                (await one._writes.find(row["id"])).life.ended(  # type: ignore[union-attr]
+                    row["lastupdated"]
+                )
+            )
+            before(one, REMOVE, lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
+            await one._lines.names.check(genre)
+            assert genre in await two.genres()
 
-    async def execute(*_: Any, **__: Any) -> Result:
-        return results.pop(0)
 
-    monkeypatch.setattr(store._cassandra, "execute", execute)
-    assert await store.genres() == ["A"]
-    assert await store.genres() == ["A", "B"]
+async def test_a_name_that_is_removed_while_a_line_comes_is_there_again(
+    cassandra_node: CassandraNode,
+) -> None:
+    """The writer has put its line and not looked at the name yet."""
+    config = config_of(cassandra_node, store_deadline_s=10.0)
+    async with opened(config) as one, opened(config) as two:
+        genre = genre_name()
+        row = await one.create(new_id(), draft(genre), None)
+        await one.delete(row["id"], ANY)
+        before(two, NAMES_AMONG, lambda: one._lines.names.check(genre))
+        await two.create(new_id(), draft(genre), None)
+        assert genre in await one.genres()
+
+
+async def test_a_removal_of_unknown_outcome_is_followed_up(
+    cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cassandra_genres, "LOOK_AFTER_S", 0.1)
+    monkeypatch.setattr(cassandra_genres, "RETRY_S", 0.1)
+    async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
+        genre = genre_name()
+        row = await store.create(new_id(), draft(genre), None)
+        cassandra = store._cassandra
+        execute, lost = cassandra.execute, 0
+
+        async def losing(cql: str, *values: Any, **options: Any) -> Any:
+            nonlocal lost
+            result = await execute(cql, *values, **options)
+            if cql in (REMOVE, ADD) and lost < 3:
+                lost += 1
+                if lost == 1:  # and a line comes meanwhile
+                    await store.create(new_id(), draft(genre), None)
+                raise Late
+            return result
+
+        monkeypatch.setattr(cassandra, "execute", losing)
+        await store.update(row["id"], Changes({"genres": [genre_name()]}), ANY)
+
+        async def settled() -> bool:
+            return lost == 3 and genre in await store.genres()
+
+        await eventually(settled)
+
+
+async def test_many_deletions_of_a_genre_are_few_looks(
+    cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cassandra_genres, "LOOK_AFTER_S", 0.5)
+    async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
+        genre, looks = genre_name(), 0
+        check = store._lines.names.check
+
+        async def counted(name: str) -> None:
+            nonlocal looks
+            looks += name == genre
+            await check(name)
+
+        monkeypatch.setattr(store._lines.names, "check", counted)
+        rows = [await store.create(new_id(), draft(genre), None) for _ in range(30)]
+        for row in rows:
+            await store.delete(row["id"], ANY)
+
+        async def gone() -> bool:
+            return genre not in await store.genres()
+
+        await eventually(gone)
+        assert 0 < looks < len(rows) / 2

@@ -131,6 +131,34 @@ async def test_genres_are_those_of_rows_in_the_order_of_code_points(store: Catal
     await eventually(as_expected)
 
 
+@pytest.mark.timeout(60)
+async def test_a_genre_leaves_the_list_of_genres_with_its_last_row(store: CatalogueStore) -> None:
+    deleted, patched, stays, back = (genre_name() for _ in range(4))
+    rows = [await add(store, genre) for genre in (deleted, patched, stays, back)]
+    names = {deleted, patched, stays, back}
+    assert names <= set(await store.genres())
+    await store.delete(rows[0], ANY)
+    await store.update(rows[1], Changes({"genres": [stays]}), ANY)
+    await store.delete(rows[3], ANY)
+    await add(store, back)
+
+    async def gone() -> bool:
+        found = names & set(await store.genres())
+        assert {stays, back} <= found
+        return found == {stays, back}
+
+    await eventually(gone, 10)
+
+
+async def test_the_list_of_genres_is_mended(store: CatalogueStore) -> None:
+    genre, nobodys = genre_name(), genre_name()
+    await add(store, genre)
+    await store.check_genres([genre, nobodys])
+    names = await store.genres()
+    assert genre in names
+    assert nobodys not in names
+
+
 async def test_entries_are_the_lines_with_their_versions(store: CatalogueStore) -> None:
     stays, goes, comes = sorted(genre_name() for _ in range(3))
     row = await store.create(new_id(), draft(stays, goes), None)
@@ -138,7 +166,7 @@ async def test_entries_are_the_lines_with_their_versions(store: CatalogueStore) 
     written = await store.update(row["id"], Changes({"genres": [stays, comes]}), ANY)
     assert written.after is not None
     assert await lines_of(store, stays, goes, comes) == [
-        Entry(stays, created, row["id"], created),
+        Entry(stays, created, row["id"], written.after["lastupdated"]),
         Entry(comes, created, row["id"], written.after["lastupdated"]),
     ]
 

@@ -171,6 +171,26 @@ async def test_a_load_brings_nothing_back_to_life(store: CatalogueStore) -> None
     assert gone.row["id"] not in [entry.video_id async for entry in store.entries()]
 
 
+@pytest.mark.parametrize("change", ["genre", "date", "both"])
+async def test_a_newer_file_lists_nothing_that_was_deleted(
+    store: CatalogueStore, change: str
+) -> None:
+    """As the loader does it: it asks which rows are known, and loads the others."""
+    old, new = genre_name(), genre_name()
+    first = (await fill(store, 1, old))[0]
+    await store.delete(first.row["id"], ANY)
+    genre = old if change == "date" else new
+    created = first.created if change == "genre" else long_ago(9)
+    newer = loaded(created, genre)
+    later = Stored({**newer.row, "id": first.row["id"]}, created)
+    assert await store.known([later.row["id"]]) == {later.row["id"]}
+    await store.load([later])  # and even a loader that asked before the deletion
+    with pytest.raises(NotFound):
+        await store.video(later.row["id"])
+    assert (await listed(store, old), await listed(store, new)) == ([], [])
+    assert later.row["id"] not in [entry.video_id async for entry in store.entries()]
+
+
 async def test_a_row_created_again_after_its_deletion_outlives_a_load(
     store: CatalogueStore,
 ) -> None:

@@ -11,11 +11,11 @@ import pytest
 from db.catalog.patience import Patience
 from db.catalog.repair import AT_ONCE, Repair, Stopped
 from db.store import Entry, Stored
-from db.version import Expected, new_id
+from db.version import Expected, new_id, next_version
 from db.video import Changes
 from errors import Unavailable
 from tests.db.catalog.strained_store import StrainedStore, contents, patience, strained
-from tests.db.samples import listed, loaded, long_ago
+from tests.db.samples import draft, listed, loaded, long_ago
 
 ANY = Expected()
 
@@ -96,6 +96,19 @@ async def test_lines_that_no_row_stands_behind_are_dropped(store: StrainedStore)
     assert await listed(store, "Horror") == []
     _, lines = await contents(store)
     assert len(lines) == 2 * len(rows)
+
+
+async def test_a_line_of_an_earlier_life_is_dropped(store: StrainedStore) -> None:
+    video_id = new_id("a key")
+    first = await store.create(video_id, draft("Kids"), "hash")
+    await store.delete(video_id, ANY)
+    await store.put_entry(Entry("Kids", first["lastupdated"], video_id, next_version()))
+    await store.create(video_id, draft("Kids"), "hash")
+    assert await listed(store, "Kids") == [video_id, video_id]
+    ours = repair(store)
+    await ours.run()
+    assert ours.dropped == 1
+    assert await listed(store, "Kids") == [video_id]
 
 
 async def test_a_row_that_arrives_meanwhile_keeps_its_line(store: StrainedStore) -> None:

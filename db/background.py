@@ -1,0 +1,45 @@
+"""Tasks that outlive the request which began them, and end before the store is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+HURRY_S = 0.1
+
+
+class Background:
+    """Keeps its tasks from being cancelled with their caller."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = asyncio.Event()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep; less once ``close`` has begun, because tasks have little time left then."""
+        if self._closing.is_set():
+            return await asyncio.sleep(min(seconds, HURRY_S))
+        try:
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except TimeoutError:
+            return None
+
+    async def close(self, patience_s: float) -> None:
+        """Let the tasks finish for ``patience_s``, then cancel those that are left."""
+        self._closing.set()
+        deadline = asyncio.get_running_loop().time() + patience_s
+        while self._tasks and (left_s := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

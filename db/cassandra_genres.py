@@ -1,0 +1,93 @@
+"""The names of the genres that have lines: one partition of Cassandra, read in one query.
+
+Names are added and removed by lightweight transactions, so their order is that of ballots and not
+of clocks. A name may be removed while another writer adds a line to the genre. Each of the two
+writes first and looks afterwards, so at least one of them sees what the other wrote:
+
+    writer of a line                          remover of the name
+    1. put the line (quorum)                  1. find no line
+    2. read the name (quorum)                 2. delete the name
+    3. insert the name if it is missing       3. look for a line again
+                                              4. insert the name if there is a line
+
+If 2 on the left misses the deletion, the line was there before 3 on the right. A genre that has
+lines therefore has its name once both are done. A remover that dies between 2 and 4 may leave a
+genre without its name, until the next line of the genre or ``python -m db.catalog repair``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from db.background import Background
+from db.cassandra import Cassandra
+from errors import ServiceError
+
+logger = logging.getLogger("content")
+
+NAMES_OF_GENRES = "SELECT name FROM genre WHERE shard = 0"
+NAMES_AMONG = f"{NAMES_OF_GENRES} AND name IN ?"
+ADD = "INSERT INTO genre (shard, name) VALUES (0, ?) IF NOT EXISTS"
+REMOVE = "DELETE FROM genre WHERE shard = 0 AND name = ? IF EXISTS"
+ANY_LINE = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT 1"
+STATEMENTS = (NAMES_OF_GENRES, NAMES_AMONG, ADD, REMOVE, ANY_LINE)
+
+LOOK_AFTER_S = 2.0
+"""A genre is looked at once in so many seconds at most: each look passes over the tombstones of the
+lines that were dropped, so one look per dropped line would be quadratic."""
+RETRY_S = 1.0
+ATTEMPTS = 5
+
+
+class GenreNames:
+    """``appeared`` after lines were put, ``left`` after lines were dropped."""
+
+    def __init__(self, cassandra: Cassandra, background: Background) -> None:
+        self._cassandra = cassandra
+        self._background = background
+        self._to_look_at: set[str] = set()
+
+    async def all(self) -> list[str]:
+        result = await self._cassandra.execute(NAMES_OF_GENRES, read=True)
+        return sorted(row.column_value_by_index(0) for row in result.all())
+
+    async def appeared(self, genres: Collection[str]) -> None:
+        """Insert the names that are missing; raises what the store raises."""
+        if genres:
+            result = await self._cassandra.execute(NAMES_AMONG, (list(genres),), read=True)
+            there = {row.column_value_by_index(0) for row in result.all()}
+            missing = set(genres) - there
+            await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in missing))
+
+    def left(self, genres: Collection[str]) -> None:
+        """Look soon whether these genres have lines, in the background."""
+        for genre in set(genres) - self._to_look_at:
+            self._to_look_at.add(genre)
+            self._background.spawn(self._look_later(genre))
+
+    async def _look_later(self, genre: str) -> None:
+        await self._background.pause(LOOK_AFTER_S)
+        self._to_look_at.discard(genre)  # before the look: a line dropped later has another one
+        for attempt in range(ATTEMPTS):
+            try:
+                await self.check(genre)
+                return
+            except ServiceError as error:
+                if attempt == ATTEMPTS - 1:
+                    logger.warning("the list of genres may be wrong about %r: %s", genre, error)
+            await self._background.pause(RETRY_S)
+
+    async def check(self, genre: str) -> None:
+        """Make the name agree with the lines of ``genre``. Raises what the store raises; the name
+        may be gone then although the genre has lines, so call it again."""
+        if not await self._has_lines(genre):
+            await self._cassandra.execute(REMOVE, (genre,))
+        if await self._has_lines(genre):
+            # without reading first: this also ends a removal whose outcome is unknown
+            await self._cassandra.execute(ADD, (genre,))
+
+    async def _has_lines(self, genre: str) -> bool:
+        found = await self._cassandra.execute(ANY_LINE, (genre,), read=True)
+        return found.first() is not None

@@ -1,0 +1,101 @@
+"""The lines of the genre lists, each of which belongs to one life of a row.
+
+A life begins when a row is made and ends when it is deleted; ``created`` names it. The row's hidden
+column ``listed`` has every genre for which this life may have lines, so every write can bring all
+lines of the life up to the row, and makes good what an earlier writer left undone when it died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import NamedTuple
+
+from db.background import Background
+from db.cassandra import Cassandra
+from db.cassandra_genres import GenreNames
+from db.store import Entry
+from db.version import version_us
+from errors import ServiceError
+
+logger = logging.getLogger("content")
+
+PUT = (
+    "INSERT INTO video_by_genre (genre, created, id, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+)
+DROP = "DELETE FROM video_by_genre USING TIMESTAMP ? WHERE genre = ? AND created = ? AND id = ?"
+STATEMENTS = (PUT, DROP)
+
+RETRY_S = 0.5
+
+
+class Life(NamedTuple):
+    """One life of a row: ``genres`` have a line, all others of ``listed`` have none. ``version``
+    is the row version that says so, and its microseconds are the timestamp of the lines."""
+
+    video_id: str
+    created: str
+    version: str
+    genres: frozenset[str]
+    listed: frozenset[str]
+
+    def ended(self, version: str) -> Life:
+        return self._replace(version=version, genres=frozenset(), listed=self.listed | self.genres)
+
+    def lines(self, genres: Iterable[str]) -> list[Entry]:
+        return [Entry(genre, self.created, self.video_id, self.version) for genre in genres]
+
+
+class Lines:
+    """Brings the lists up to the rows."""
+
+    def __init__(self, cassandra: Cassandra, background: Background) -> None:
+        self._cassandra = cassandra
+        self._background = background
+        self.names = GenreNames(cassandra, background)
+
+    async def follow(self, life: Life) -> None:
+        """Put and drop the lines of ``life``. The row is written, so a list that cannot follow at
+        once is no failure of the write: it follows in the background."""
+        try:
+            await self.write(life)
+        except ServiceError as error:
+            logger.warning("the lists of %s are late: %s", life.video_id, error)
+            self._background.spawn(self._follow_later(life))
+
+    async def _follow_later(self, life: Life) -> None:
+        while True:
+            await self._background.pause(RETRY_S)
+            try:
+                return await self.write(life)
+            except ServiceError:
+                continue
+
+    async def write(self, life: Life) -> None:
+        """As ``follow``, but raise what the store raises."""
+        gone = life.listed - life.genres
+        await self.drop(life.lines(gone))
+        await self.put(life.lines(life.genres))
+
+    async def put(self, entries: Collection[Entry]) -> None:
+        await _all(self._put, entries)
+        await self.names.appeared({entry.genre for entry in entries})
+
+    async def drop(self, entries: Collection[Entry]) -> None:
+        await _all(self._drop, entries)
+        self.names.left({entry.genre for entry in entries})
+
+    async def _put(self, entry: Entry) -> None:
+        await self._cassandra.execute(PUT, (*entry, version_us(entry.version)))
+
+    async def _drop(self, entry: Entry) -> None:
+        genre, created, video_id, version = entry
+        await self._cassandra.execute(DROP, (version_us(version), genre, created, video_id))
+
+
+async def _all(write: Callable[[Entry], Awaitable[None]], entries: Collection[Entry]) -> None:
+    """Write all, also beside one that fails; then raise the first failure."""
+    for done in await asyncio.gather(*map(write, entries), return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
