@@ -16,7 +16,9 @@ from typing import Any
 UNSET: Any = object()
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \S*?\.?(\w+) \((.*?)\n\)(.*?);", re.S)
 _NAME = re.compile(r'"?(\w+)"?')
-_WHERE = re.compile(r'(token\()?"?(\w+)"?\)?\s*(>=|<=|=|>|<)\s*(?:token\()?(\?|[\w.]+|\'[^\']*\')')
+_WHERE = re.compile(
+    r'(token\()?"?(\w+)"?\)?\s*(>=|<=|=|>|<|IN)\s*(?:token\()?(\?|[\w.]+|\'[^\']*\')'
+)
 _FORMS = re.compile(
     r"(?:(?P<select>SELECT)(?P<json> JSON)?(?P<distinct> DISTINCT)? (?P<columns>.+?) FROM"
     r"|(?P<insert>INSERT) INTO|(?P<update>UPDATE)|(?P<delete>DELETE) FROM) (?P<table>[\w.]+)"
@@ -104,6 +106,13 @@ class Slot:
     number: int
 
 
+@dataclass(frozen=True)
+class Union:
+    """What is added to a set column: ``column = column + ?``."""
+
+    added: Any
+
+
 @dataclass
 class Plan:
     """A parsed statement. ``conditions``: columns that must equal a value (LWT)."""
@@ -146,7 +155,9 @@ def plan_of(cql: str) -> Plan:
     _using(plan, slots, found["using"])
     for part in (found["set"] or "").split(",") if found["set"] else ():
         name, _, mark = part.partition("=")
-        plan.values[name.strip().strip('"')] = slots.take(mark)
+        column, _, added = mark.rpartition("+")
+        value = slots.take(added)
+        plan.values[name.strip().strip('"')] = Union(value) if column else value
     for token, name, sign, mark in _WHERE.findall(found["where"] or ""):
         plan.where.append((f"token({name})" if token else name, sign, slots.take(mark)))
     plan.limit = slots.take(found["limit"]) if found["limit"] else None

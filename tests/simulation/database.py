@@ -6,12 +6,13 @@ Reconciliation is Cassandra's: the latest timestamp wins, and at the same timest
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import orjson
 
 from db.version import version_us
-from tests.simulation.cql import UNSET, Plan, Table, bound, schema
+from tests.simulation.cql import UNSET, Plan, Table, Union, bound, schema
 from tests.simulation.driver import Result, Row
 
 
@@ -101,17 +102,21 @@ class Database:
     def _found(self, plan: Plan, values: list[Any]) -> list[tuple[Key, Key, Cells]]:
         """The rows that a SELECT names, and those of every partition if it names none."""
         table = plan.table
-        equal = {name: bound(v, values) for name, sign, v in plan.where if sign == "="}
-        if all(name in equal for name in table.partition):
-            partitions = [tuple(equal[name] for name in table.partition)]
+        among = {
+            name: [bound(v, values)] if sign == "=" else bound(v, values)
+            for name, sign, v in plan.where
+            if sign in ("=", "IN")
+        }
+        if all(name in among for name in table.partition):
+            partitions = [*product(*(among[name] for name in table.partition))]
         else:
             partitions = sorted(self.tables[table.name])
         rows = [(p, c, cells) for p in partitions for c, cells in self.rows(table, p)]
-        rest = [name for name in table.clustering if name in equal]
+        rest = [name for name in table.clustering if name in among]
         if rest:
             at = [table.clustering.index(name) for name in rest]
             rows = [
-                r for r in rows if all(r[1][i] == equal[n] for i, n in zip(at, rest, strict=True))
+                r for r in rows if all(r[1][i] in among[n] for i, n in zip(at, rest, strict=True))
             ]
         return rows
 
@@ -154,7 +159,10 @@ def _change(plan: Plan, cells: Cells, values: list[Any], at_us: int) -> None:
         cells.born_us = max(cells.born_us, at_us)
     keys = plan.table.partition + plan.table.clustering
     for name, slot in plan.values.items():
-        value = bound(slot, values)
+        if isinstance(slot, Union):
+            value = sorted({*(cells.get(name) or ()), *bound(slot.added, values)})
+        else:
+            value = bound(slot, values)
         if name not in keys and value is not UNSET:
             cells.put(name, at_us, value)
 

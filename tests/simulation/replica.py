@@ -76,7 +76,7 @@ class Replica:
     @property
     def is_busy(self) -> bool:
         """Whether writes go on in the background."""
-        return bool(self.videos._fence._tasks or self.store._writes._tasks)
+        return bool(self.videos._fence._tasks or self.store._writes.background._tasks)
 
     def stop(self) -> None:
         """End in order: what ``service.py``'s lifespan does, whose parts close in reverse."""
