@@ -113,7 +113,6 @@ def create_app(
     near = Near(
         _near_bytes(config),
         config.near_ttl_s,
-        stale_s=config.stale_s,
         render=render_with(config.cache_control),
     )
     redis = _redis(config, near, store, registry)

@@ -8,17 +8,15 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from cache.keys import genre_of, is_list
-from cache.reads import PATIENCE_S
 from cache.singleflight import Flight, SingleFlight
+from cache.staleness import FAILURES, GRACE_S, LIST_TTL_S, may_answer
 
-FRESH_S, MAX_S = 5.0, 10.0
-FORGOTTEN_PATIENCE_S = 0.5
-"""After a write here; beyond that the store is in trouble, and an old list better than none."""
+PATIENCE_S = 1.0
+"""A read of the store that takes longer has failed: the reader's own deadline is 1.5 s."""
 
 
 class Genres:
-    """``read`` asks the store. Fresh for 5 s, read again in the background after that, waited for
-    after 10; while the store does not answer, an old list is better than none."""
+    """Names that ``read`` gets from the store; ``staleness.py`` says when old ones are served."""
 
     def __init__(self, read: Callable[[], Awaitable[list[str]]]) -> None:
         self._read = read
@@ -34,22 +32,25 @@ class Genres:
         """Every genre, sorted, as ``names`` would say without waiting and with nothing to begin;
         empty when it has to be asked."""
         age_s = time.monotonic() - self._read_at
-        return self._names if age_s <= (MAX_S if self._flight else FRESH_S) else []
+        return self._names if age_s <= LIST_TTL_S + GRACE_S * bool(self._flight) else []
 
     async def names(self) -> list[str]:
         """Every genre, sorted; raises what ``read`` raised while there never was a list."""
-        age_s = time.monotonic() - self._read_at
-        if age_s <= FRESH_S:
+        past_s = time.monotonic() - self._read_at - LIST_TTL_S
+        if past_s <= 0:
             return self._names
-        if not self._names:
-            return (await self._flight.do("", self._load))[0]
-        if not self._flight:
-            self._refresh = asyncio.create_task(self._flight.do("", self._load))
-            self._refresh.add_done_callback(_seen)
-        if age_s > MAX_S and self._refresh is not None:
-            patience_s = FORGOTTEN_PATIENCE_S if age_s == float("inf") else PATIENCE_S
-            await asyncio.wait([self._refresh], timeout=patience_s)
-        return self._names
+        if self._names and may_answer(past_s, store_is_up=True):
+            if not self._flight:
+                self._refresh = asyncio.create_task(self._flight.do("", self._load))
+                self._refresh.add_done_callback(_seen)
+            return self._names
+        try:
+            async with asyncio.timeout(PATIENCE_S if self._names else None):
+                return (await self._flight.do("", self._load))[0]
+        except (*FAILURES, TimeoutError):
+            if not self._names:
+                raise
+            return self._names
 
     def forget(self, keys: Collection[str]) -> None:
         """A write touched these: of a genre that is new the worker that wrote sees it at once. One

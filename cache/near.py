@@ -117,7 +117,6 @@ class _Sieve:
 class Near:
     """Answers by key for at most ``ttl_s`` seconds, in at most ``limit_bytes``; 0 keeps nothing.
 
-    What has expired stays for ``stale_s`` as long as nobody needs the room, for ``stale`` alone.
     ``render`` makes an answer's ``head``, once, when it is put. ``clock`` is monotonic, ``wall`` is
     the clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
     """
@@ -128,7 +127,6 @@ class Near:
         ttl_s: float,
         *,
         negative_ttl_s: float = 5.0,
-        stale_s: float = 0.0,
         render: Callable[[Entry], bytes] = lambda entry: b"",
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -140,7 +138,6 @@ class Near:
         self.expirations = 0  # noticed: by a get, or when room was needed
         self._ttl_s = ttl_s
         self._negative_ttl_s = negative_ttl_s
-        self._stale_s = stale_s
         self._render = render
         self._clock = clock
         self._wall = wall
@@ -165,17 +162,9 @@ class Near:
         if entry.expires_at > now:
             entry.visited = True
             return entry
-        if entry.expires_at + self._stale_s <= now:
-            self.expirations += 1
-            self._drop(entry)
+        self.expirations += 1
+        self._drop(entry)
         return None
-
-    def stale(self, key: str) -> NearEntry | None:
-        """An entry that has expired and was not invalidated since: better than none."""
-        entry = self._index.get(key)
-        if entry is None or entry.status != 200:
-            return None
-        return entry if entry.expires_at + self._stale_s > self._clock() else None
 
     def put(self, key: str, entry: Entry, route: str) -> NearEntry | None:
         """Keeps the entry in place of what the key had; None when it is not kept: too large, too

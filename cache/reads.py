@@ -1,14 +1,14 @@
 """The read path over whatever layers of cache there are: near, Redis, else one load.
 
 A load is single-flight in this process and, by its lease, over all replicas; its fill stands only
-while the lease does. What is past its TTL answers on while something better is on its way or out of
-reach: readers wait for a refresh, but not for long, and not at all for one of another replica.
+while the lease does. ``staleness.py`` says when an answer past its TTL is served.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -18,26 +18,23 @@ from cache.leases import Lease
 from cache.near import Near, NearEntry
 from cache.redis import RedisRows
 from cache.singleflight import Flight, SingleFlight
-from errors import Late, NotFound, Shed, Unavailable
+from cache.staleness import FAILURES, LIST_TTL_S, may_answer
+from errors import NotFound, Shed
 from priority import urgent
 
 Load = Callable[[], Awaitable[Entry]]
 
-LIST_AGE_S = 5.0
-"""Of genre lists: what the loader adds shows within 10 s, a new genre's name included."""
 NEGATIVE_TTL_S = 5.0
 WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 PATIENCE_S = 0.05
-"""How long a reader who could have a stale answer waits for a fresh one."""
-
-
+"""How long a reader that may have a stale answer waits for a fresh one."""
 LAST_RESORT_S = 0.25
 """How long Redis is waited for when the store has failed."""
 
 
 class Answer(NamedTuple):
     """An entry and who had it: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
-    ``stale``: near or Redis, past its TTL."""
+    ``stale``: Redis, past its TTL."""
 
     entry: Entry | NearEntry
     layer: str
@@ -62,8 +59,8 @@ class Reads:
         self._refreshes: set[asyncio.Task[Entry]] = set()
 
     async def cached(self, key: str) -> Answer | None:
-        """What near or Redis has; the entry may be a negative one, and a stale one while there is
-        no asking the store."""
+        """What near or Redis has; the entry may be a negative one, and a stale one while the store
+        is down."""
         near = self._near.get(key)
         if near is not None:
             return Answer(near, "near")
@@ -104,10 +101,15 @@ class Reads:
 
     async def _load(self, key: str, load: Load, flight: Flight[Answer]) -> Answer:
         lease = await self._redis.lease(key) if self._redis else None
-        if isinstance(lease, Entry):
+        stale: Entry | None = None
+        if self._redis is not None and isinstance(lease, Entry):
             if lease.is_fresh():
                 return Answer(lease, "redis")
-            return await self._renew(key, load, lease)
+            stale, lease = lease, await self._redis.lease(key, replace=True)
+            assert not isinstance(lease, Entry)
+            if may_answer(-stale.left_s(time.time()), self._store_is_up()):
+                return await self._renew(key, load, stale, lease)
+        assert not isinstance(lease, Entry)
         if lease is not None and lease.held and (filled := await self._others_fill(key)):
             return Answer(filled, "redis")
         try:
@@ -115,23 +117,21 @@ class Reads:
         except BaseException as error:
             if self._redis is not None and lease is not None:
                 self._redis.release(key, lease)  # others need not wait for what is not coming
-            found = None
-            if isinstance(error, Late | Unavailable) and flight.current:
-                found = await self._last_resort(key, lease)
+            if not isinstance(error, FAILURES) or not flight.current:
+                raise
+            found = stale or (await self._waited(key) if lease is None else None)
             if found is None:
                 raise
-            return found
+            return Answer(found, "redis" if found.is_fresh() else "stale")
 
-    async def _last_resort(self, key: str, lease: Lease | None) -> Answer | None:
-        """What there is when the store has failed: a Redis that was merely late is waited for."""
-        if self._redis is not None and lease is None:
-            found = await self._redis.lease(key, deadline_s=LAST_RESORT_S)
-            if isinstance(found, Entry):
-                return Answer(found, "redis" if found.is_fresh() else "stale")
-            if found is not None:
-                self._redis.release(key, found)
-        stale = self._near.stale(key)
-        return None if stale is None else Answer(stale, "stale")
+    async def _waited(self, key: str) -> Entry | None:
+        """Return the value of a Redis that was late, once the store has failed."""
+        found = await self._redis.lease(key, deadline_s=LAST_RESORT_S) if self._redis else None
+        if isinstance(found, Entry):
+            return found
+        if self._redis is not None and found is not None:
+            self._redis.release(key, found)
+        return None
 
     async def _fetch(
         self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
@@ -147,12 +147,10 @@ class Reads:
             self._redis.start_fill(key, lease, entry, keep_s)
         return entry
 
-    async def _renew(self, key: str, load: Load, stale: Entry) -> Answer:
-        """A fresh entry if it comes soon, else the stale one; at most one replica asks the store.
-        A refresh that fails keeps its lease, so that the next one is tried once that has ended."""
-        assert self._redis is not None
-        lease = await self._redis.lease(key, replace=True)
-        if isinstance(lease, Lease) and lease.granted:
+    async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:
+        """Return a fresh entry if it comes soon, else the stale one. At most one replica asks the
+        store. A refresh that fails keeps its lease, which delays the next one."""
+        if lease is not None and lease.granted:
             refresh = asyncio.create_task(self._refresh(key, load, lease))
             self._refreshes.add(refresh)
             refresh.add_done_callback(self._ended)
@@ -184,7 +182,7 @@ class Reads:
             return NEGATIVE_TTL_S
         # filled together, not gone together: of ten lists on a page one is sure to be missing then
         if is_list(key):
-            return LIST_AGE_S * random.uniform(0.5, 1.0)
+            return LIST_TTL_S * random.uniform(0.5, 1.0)
         return self._row_ttl_s * random.uniform(0.9, 1.0)
 
 

@@ -65,7 +65,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 # Last, because a script that has written may also take memory where Redis is full.
 _MARK_REIGN = """
-redis.call('SET', KEYS[#KEYS], '1', 'NX', 'EX', 86400)
+redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)
 return 1
 """
 

@@ -185,7 +185,7 @@ async def opened(
     long where they are not what is tested: machines stall."""
     store, near, rows = (
         HeldStore(str(folder / "store.sqlite3")),
-        Near(near_bytes, 60.0, stale_s=stale_s),
+        Near(near_bytes, 60.0),
         None,
     )
     await store.open()

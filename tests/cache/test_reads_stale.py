@@ -14,6 +14,7 @@ from bench.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from cache.reads import Answer
+from cache.staleness import GRACE_S
 from db.version import new_id
 from db.video import Row
 from errors import Late, NotFound, Shed, Unavailable
@@ -45,20 +46,20 @@ def packed(redis: RedisServer, replica: Replica, key: str) -> Entry | None:
     return None if found is None else Entry.unpack(found.encode())
 
 
-async def make_stale(redis: RedisServer, replica: Replica, key: str, by_s: float = 7.0) -> None:
-    """As time does: what Redis has becomes so much older."""
+async def make_stale(redis: RedisServer, replica: Replica, key: str, past_s: float = 2.0) -> None:
+    """As time does: what Redis has becomes so old that it is ``past_s`` past its TTL."""
     await until(lambda: packed(redis, replica, key) is not None)
     entry = packed(redis, replica, key)
     assert entry is not None
     assert entry.ttl_s is not None
-    entry.filled_at = time.time() - entry.ttl_s - by_s
+    entry.filled_at = time.time() - entry.ttl_s - past_s
     command(redis, "SET", replica.name("v", key), entry.pack().decode(), "KEEPTTL")
 
 
-async def stale_row(redis: RedisServer, replica: Replica) -> str:
+async def stale_row(redis: RedisServer, replica: Replica, past_s: float = 2.0) -> str:
     video_id = await replica.create("one")
     await replica.read(video_id)
-    await make_stale(redis, replica, row_key(video_id))
+    await make_stale(redis, replica, row_key(video_id), past_s)
     replica.store.calls.clear()
     return video_id
 
@@ -115,6 +116,57 @@ async def test_a_slow_store_is_asked_once_by_all_replicas_and_nobody_waits_for_i
     await until(lambda: is_fresh(redis, here, row_key(video_id)))
     assert (await there.read(video_id)).layer == "redis"
     assert here.store.calls["video"] + there.store.calls["video"] == 1
+
+
+TOO_OLD_S = GRACE_S + 2.0
+
+
+@pytest.mark.parametrize("what", ["row", "list"])
+async def test_while_the_store_is_up_what_is_too_old_is_waited_for(
+    redis: RedisServer, pair: tuple[Replica, Replica], what: str
+) -> None:
+    """By the reader that refreshes it, and by a reader elsewhere that finds the lease held."""
+    here, there = pair
+    video_id = await stale_row(redis, here, TOO_OLD_S)
+    key, load = row_key(video_id), "video"
+    if what == "list":
+        key, load = genre_key("Drama"), "genre"
+        await here.listed("Drama")
+        await make_stale(redis, here, key, TOO_OLD_S)
+
+    async def read(replica: Replica) -> Answer:
+        if found := await replica.videos.cached(key):
+            return found
+        if what == "row":
+            return await replica.videos.video(video_id)
+        return await replica.videos.genre("Drama")
+
+    there.store.calls.clear()
+    trap = here.store.has_read[load].trap()
+    readers = [asyncio.create_task(read(here))]
+    await trap.reached()
+    readers.append(asyncio.create_task(read(there)))
+    await asyncio.sleep(0.1)  # longer than a reader waits for a refresh of what is younger
+    assert [reader.done() for reader in readers] == [False, False]
+    trap.release()
+    found = [await soon(reader) for reader in readers]
+    assert [answer.layer for answer in found] == ["store", "redis"]
+    assert there.store.calls[load] == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), Late(), Shed()])
+async def test_what_is_too_old_is_served_if_the_load_fails(
+    redis: RedisServer, pair: tuple[Replica, Replica], error: Exception
+) -> None:
+    here, _ = pair
+    video_id = await stale_row(redis, here, TOO_OLD_S)
+    for replica in pair:
+        replica.store.failures["video"] = error
+        assert (await replica.read(video_id)).layer == "stale"
+        await until(lambda: not here.kept(redis, "l", row_key(video_id)))
+    here.store.failures["video"] = RuntimeError("a defect")
+    with pytest.raises(RuntimeError):
+        await here.read(video_id)
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), Late()])
@@ -195,36 +247,23 @@ async def test_closing_ends_a_refresh_that_nobody_waits_for(
     assert [task.cancelled() for task in refreshes] == [True]
 
 
-async def test_without_redis_the_near_cache_has_what_the_store_cannot_give(alone: Replica) -> None:
-    video_id = await alone.create("one")
+@pytest.mark.parametrize("past_s", [0.1, 7.0])
+async def test_without_redis_nothing_near_is_served_past_its_ttl(
+    alone: Replica, past_s: float
+) -> None:
+    """Another process may have written to the store, and nobody has told this one."""
+    video_id = await alone.create("one", genre="A")
     await alone.read(video_id)
-    kept = alone.near.get(row_key(video_id))
-    assert kept is not None
-    kept.expires_at = time.monotonic() - 7.0
-    alone.store.failures["video"] = Unavailable("away")
-    found = await alone.read(video_id)
-    assert (found.layer, found.entry) == ("stale", kept)
-    del alone.store.failures["video"]
-    assert (await alone.read(video_id)).layer == "store"
-
-    kept = alone.near.get(row_key(video_id))
-    assert kept is not None
-    kept.expires_at = time.monotonic() - STALE_S - 1.0
-    alone.store.failures["video"] = Unavailable("away")
+    await alone.listed("A")
+    for key in (row_key(video_id), genre_key("A")):
+        kept = alone.near.get(key)
+        assert kept is not None
+        kept.expires_at = time.monotonic() - past_s
+    alone.store.failures |= {"video": Unavailable("away"), "genre": Late()}
     with pytest.raises(Unavailable):
         await alone.read(video_id)
-
-
-async def test_without_redis_a_write_takes_the_stale_row_away(alone: Replica) -> None:
-    video_id = await alone.create("one")
-    await alone.read(video_id)
-    kept = alone.near.get(row_key(video_id))
-    assert kept is not None
-    kept.expires_at = time.monotonic() - 7.0
-    await alone.rename(video_id, "two")
-    alone.store.failures["video"] = Late()
     with pytest.raises(Late):
-        await alone.read(video_id)
+        await alone.listed("A")
 
 
 async def test_a_click_that_joined_a_hover_is_not_shed_with_it(alone: Replica) -> None:

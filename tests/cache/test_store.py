@@ -12,7 +12,8 @@ import pytest
 from bench.servers import RedisServer
 from cache.keys import genre_key, row_key
 from cache.leases import Lease
-from cache.reads import LIST_AGE_S, NEGATIVE_TTL_S
+from cache.reads import NEGATIVE_TTL_S
+from cache.staleness import LIST_TTL_S
 from db.version import new_id
 from errors import NotFound, Unavailable
 from tests.cache.redis_world import calls, command, until
@@ -156,7 +157,7 @@ async def test_redis_is_told_how_long_to_keep_what(
     for key in (row_key(absent), genre_key("Drama"), genre_key("nowhere")):
         await until(lambda key=key: here.kept(redis, "v", key))  # type: ignore[misc]
         age_s = command(redis, "PTTL", here.name("v", key)) / 1_000
-        assert 1.0 < age_s <= LIST_AGE_S == NEGATIVE_TTL_S == 5.0
+        assert 1.0 < age_s <= LIST_TTL_S == NEGATIVE_TTL_S == 5.0
 
 
 async def test_a_hit_in_redis_is_one_command_and_a_near_hit_none(

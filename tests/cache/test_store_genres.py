@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from api.home import HOME_GENRES, Home
-from cache.genres import FRESH_S, MAX_S
 from cache.keys import genre_key
+from cache.staleness import GRACE_S, LIST_TTL_S
 from db.video import Changes
-from errors import Unavailable
+from errors import Late, Unavailable
 from tests.cache.redis_world import until
 from tests.cache.store_world import ANY, Replica, opened, soon
 
@@ -51,7 +51,7 @@ async def test_a_list_that_is_not_fresh_is_read_again_behind_the_callers_back(
     await alone.videos.genres()
     async with opened(_folder(alone), None) as loader:  # whose writes nobody here is told of
         await loader.create(genre="B")
-    make_older(alone, FRESH_S - 1)
+    make_older(alone, LIST_TTL_S - 1)
     assert await alone.videos.genres() == ["A"]
     assert alone.store.calls["genres"] == 1
     make_older(alone, 2)
@@ -70,7 +70,7 @@ async def test_a_list_that_is_too_old_is_waited_for(alone: Replica) -> None:
     await alone.videos.genres()
     async with opened(_folder(alone), None) as loader:
         await loader.create(genre="B")
-    make_older(alone, MAX_S + 1)
+    make_older(alone, LIST_TTL_S + GRACE_S + 1)
     assert await alone.videos.genres() == ["A", "B"]
     assert alone.store.calls["genres"] == 2
 
@@ -88,7 +88,7 @@ async def test_who_wrote_sees_its_genre_at_once(here: Replica) -> None:
     await here.videos.delete(one, ANY)
     assert await here.videos.genres() == ["B"]  # until the list is read again
     assert await home(here) == {}
-    make_older(here, MAX_S + 1)
+    make_older(here, LIST_TTL_S + GRACE_S + 1)
     assert await here.videos.genres() == []
 
 
@@ -118,7 +118,7 @@ async def test_a_genre_that_comes_back_during_a_read_is_seen_at_once(alone: Repl
     one = await alone.create(genre="A")
     assert await alone.videos.genres() == ["A"]
     await alone.videos.delete(one, ANY)
-    make_older(alone, FRESH_S + 1)
+    make_older(alone, LIST_TTL_S + 1)
     trap = alone.store.has_read["genres"].trap()
     await alone.videos.genres()
     await trap.reached()  # it has seen that A is gone
@@ -134,7 +134,7 @@ async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
     await alone.create(genre="A")
     await alone.videos.genres()
     alone.store.failures["genres"] = Unavailable("the store is away")
-    make_older(alone, FRESH_S + 1)
+    make_older(alone, LIST_TTL_S + 1)
     assert await alone.videos.genres() == ["A"]
     await until(lambda: alone.store.calls["genres"] == 2)
     await until(lambda: len(alone.videos._genres._flight) == 0)
@@ -148,8 +148,30 @@ async def test_while_the_store_is_away_an_old_list_is_better_than_none(alone: Re
     await alone.create(genre="A")
     await alone.videos.genres()
     alone.store.failures["genres"] = Unavailable("the store is away")
-    make_older(alone, MAX_S + 1)
+    make_older(alone, LIST_TTL_S + GRACE_S + 1)
     assert await alone.videos.genres() == ["A"]
+
+
+@pytest.mark.parametrize("ends", ["late", "failed", "in time"])
+async def test_a_list_that_is_too_old_is_served_only_if_the_read_fails(
+    alone: Replica, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    if ends == "late":
+        monkeypatch.setattr("cache.genres.PATIENCE_S", 0.05)
+    await alone.create(genre="A")
+    await alone.videos.genres()
+    async with opened(_folder(alone), None) as loader:
+        await loader.create(genre="B")
+    make_older(alone, LIST_TTL_S + GRACE_S + 1)
+    if ends == "failed":
+        alone.store.failures["genres"] = Late()
+    trap = alone.store.has_read["genres"].trap()
+    reading = asyncio.create_task(alone.videos.genres())
+    await trap.reached()
+    await asyncio.sleep(0.2)
+    assert reading.done() == (ends == "late")
+    trap.release()
+    assert await soon(reading) == (["A", "B"] if ends == "in time" else ["A"])
 
 
 async def home(replica: Replica) -> dict[str, list[str]]:
@@ -215,13 +237,13 @@ async def test_home_is_near_only_as_long_as_all_of_it_is(here: Replica) -> None:
     assert near_home(here) is None
     await home(here)
     assert await home(here) == near_home(here)
-    make_older(here, FRESH_S + 1)
+    make_older(here, LIST_TTL_S + 1)
     assert near_home(here) is None  # somebody has to begin to read the genres
     trap = here.store.has_read["genres"].trap()
     page = await home(here)
     await trap.reached()
     assert near_home(here) == page  # and meanwhile nobody has to wait
-    make_older(here, MAX_S - FRESH_S)
+    make_older(here, GRACE_S)
     assert near_home(here) is None
     trap.release()
 

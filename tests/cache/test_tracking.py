@@ -5,7 +5,7 @@ from __future__ import annotations
 from cache.entry import Entry
 from cache.keys import GENRE_ROUTE, ROW_ROUTE, genre_key, row_key
 from cache.near import Near
-from cache.reads import LIST_AGE_S
+from cache.staleness import LIST_TTL_S
 from cache.tracking import Tracking
 from tests.cache.redis_world import entry
 
@@ -32,11 +32,11 @@ def test_a_list_ages_in_redis_and_near_together_and_a_row_outlives_its_stay() ->
     near = near_of()
     said = Tracking(near)
     for age_s in (0.0, 2.0, 4.5):
-        said.on_value(LIST, Entry(b"list", b'"tag"', NOW - age_s, LIST_AGE_S))
+        said.on_value(LIST, Entry(b"list", b'"tag"', NOW - age_s, LIST_TTL_S))
         kept = near.get(LIST)
         assert kept is not None
-        assert kept.expires_at == LIST_AGE_S - age_s
-    said.on_value(LIST, Entry(b"list", b'"tag"', NOW - LIST_AGE_S, LIST_AGE_S))
+        assert kept.expires_at == LIST_TTL_S - age_s
+    said.on_value(LIST, Entry(b"list", b'"tag"', NOW - LIST_TTL_S, LIST_TTL_S))
     assert near.get(LIST) is None
     said.on_value(ROW, Entry(b"row", b'"tag"', NOW - 3_000.0, 3_600.0))
     row = near.get(ROW)

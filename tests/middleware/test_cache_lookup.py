@@ -45,7 +45,7 @@ async def ask(found: Answer | None, *headers: tuple[str, str]) -> Sent:
 
 
 def stale_near(past_s: float) -> NearEntry:
-    near = Near(100_000, 60.0, stale_s=100.0)
+    near = Near(100_000, 60.0)
     kept = near.put(PATH, Entry(b"{}", b'"v.1"', time.time() - 5.0), "")
     assert kept is not None
     kept.expires_at = time.monotonic() - past_s

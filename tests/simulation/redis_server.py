@@ -8,6 +8,7 @@ the service depends on it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +54,13 @@ def encode(value: Any) -> bytes:
 class Peer:
     """A client's connection, as the server sees it."""
 
-    __slots__ = ("link", "out", "prefix", "reader")
+    __slots__ = ("link", "out", "prefixes", "reader")
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.reader = hiredis.Reader(notEnoughData=_MORE)
         self.out: list[bytes] = []
-        self.prefix: bytes | None = None
+        self.prefixes: tuple[bytes, ...] = ()
 
 
 class Redis:
@@ -140,9 +141,8 @@ class Redis:
         """The end of a turn: push what changed, and write."""
         changed, self._changed = self._changed, {}
         for peer in self.peers:
-            if changed and peer.prefix is not None:
-                keys = [key for key in changed if key.startswith(peer.prefix)]
-                if keys:
+            for prefix in peer.prefixes:
+                if keys := [key for key in changed if key.startswith(prefix)]:
                     peer.out.append(b">2\r\n$10\r\ninvalidate\r\n" + encode(keys))
             if peer.out:
                 peer.link.to_client(b"".join(peer.out))
@@ -154,7 +154,7 @@ class Redis:
         self.data.expires_ms.clear()
         self._changed.clear()
         for peer in self.peers:
-            if peer.prefix is not None:
+            if peer.prefixes:
                 peer.out.append(b">2\r\n$10\r\ninvalidate\r\n_\r\n")
 
     def restart(self, saved: tuple[dict[bytes, Any], dict[bytes, float]] | None) -> None:
@@ -226,7 +226,8 @@ class Redis:
 
     def _client(self, peer: Peer, args: Args) -> Status:
         if args[0] == b"TRACKING":
-            peer.prefix = args[args.index(b"PREFIX") + 1]
+            named = itertools.pairwise(args)
+            peer.prefixes = tuple(each for word, each in named if word == b"PREFIX")
         return OK
 
     def _script(self, peer: Peer, args: Args) -> Status:

@@ -40,7 +40,6 @@ class Replica:
         self.near = Near(
             NEAR_BYTES,
             plan.near_ttl_s,
-            stale_s=plan.stale_s,
             clock=clock,
             wall=self.loop.wall_s,
             jitter=draw,

@@ -129,6 +129,7 @@ def script(draw: random.Random, script: scripts.Script, count: int, *args: Any) 
     """A call of one of the product's scripts; by its digest it may be unknown."""
     names = draw.sample(("a", "b"), count)
     keys = [f"conf:{kind}:{name}" for name in names for kind in "vli"]
+    keys += ["marker"] if script in (scripts.INTEND, scripts.SETTLE) else []
     by_text = draw.random() < 0.7
     how = ("EVAL", script.lua) if by_text else ("EVALSHA", script.sha)
     return (*how, len(keys), *keys, *args)
