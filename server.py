@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import fcntl
 import gc
 import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,7 +34,9 @@ from wire.strict import StrictProtocol
 logger = logging.getLogger("content")
 
 FILES = 65_536
+OTHER_FILES = 100  # of a process, beside the connections of clients, with room to spare
 NOT_STARTED = 3  # uvicorn's own status for that
+_PREFIX = "content-"
 GRACE_S = 7  # with the drain's default below a container's stop grace; uvicorn has none
 
 
@@ -41,12 +48,64 @@ def calm_gc() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def allow_connections() -> None:
-    """Each connection is a descriptor, and a shell's soft limit of 1,024 is soon used up."""
+def allow_connections(wanted: int = FILES) -> int:
+    """Raise the limit on open files to ``wanted``, or as far as it goes, and return it. Each
+    connection is a file, and a shell's soft limit of 1,024 is soon used up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return max(soft, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def within_files(config: Config) -> Config:
+    """Return the settings with as many connections as this process may open files for: above that
+    a client would be cut off without an answer and without a line in the log, below it gets 503."""
+    files = allow_connections(max(FILES, config.connections_max + OTHER_FILES))
+    fit = max(1, files - OTHER_FILES)
+    if fit >= config.connections_max:
+        return config
+    if multiprocessing.parent_process() is None:  # once, not by each worker
+        asked = config.connections_max
+        logger.warning("CONNECTIONS_MAX is %d and not %d: raise ulimit -n (open files)", fit, asked)
+    return dataclasses.replace(config, connections_max=fit)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return a bound socket for each address of ``host``. Raises ConfigError.
+
+    An address that this machine lacks is passed over when another one is bound: "localhost" is
+    often ::1, too, where there is no IPv6.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ConfigError("HOST is a name without an address") from None
+    sockets = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            sockets.append(_bound(family, address))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise ConfigError(f"PORT {port} of {address[0]}: {error.strerror}") from None
+    if not sockets:
+        raise ConfigError("HOST has an address that this machine does not have")
+    return sockets
+
+
+def _bound(family: int, address: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    bound.set_inheritable(True)
+    logger.info("listening on %s, port %d", *bound.getsockname()[:2])
+    return bound
 
 
 class Server(uvicorn.Server):
@@ -88,8 +147,9 @@ def end_with_parent() -> None:
 @contextmanager
 def shared_folder(variable: str) -> Iterator[None]:
     """A folder for what workers share, which ``variable`` names to those started in the block."""
+    _remove_abandoned()
     try:
-        folder = tempfile.TemporaryDirectory(prefix="content-")
+        folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
     except OSError as error:
         raise ConfigError(f"WORKERS above 1 need a folder in TMPDIR: {error.strerror}") from None
     with folder as path:
@@ -102,29 +162,44 @@ def shared_folder(variable: str) -> Iterator[None]:
             os.close(claim)
 
 
+def _remove_abandoned() -> None:
+    """Remove the shared folders of services that were killed: a service that lives, and each of
+    its workers, holds a lock on its folder. A folder without a seat may not be locked yet."""
+    for seat in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/0.seat"):
+        with suppress(OSError):  # somebody else's, in use, or removed by another start
+            claim = os.open(seat.parent, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(claim).st_uid == os.geteuid():
+                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(seat.parent)
+            finally:
+                os.close(claim)
+
+
 def serve(
     config: Config, create_app: Callable[[], ASGIApp], worker: str, folder_variable: str
 ) -> None:
     """Runs the service until it is told to stop: the app that ``create_app`` makes, or several
     workers with the app of the factory ``worker``, "module:name", each."""
-    allow_connections()  # workers inherit it
+    sockets = listen(config.host, config.port)
     app = create_app()  # for workers, too: what cannot be built is said here, and once
     if config.workers > 1:
         with shared_folder(folder_variable):
             serve_workers(
-                uvicorn.Config(worker, factory=True, workers=config.workers, **_options(config))
+                uvicorn.Config(worker, factory=True, workers=config.workers, **_options(config)),
+                sockets,
             )
     else:
         one = Server(uvicorn.Config(app, **_options(config)))
         with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order
-            one.run()
+            one.run(sockets)
         if not one.started:
             sys.exit(NOT_STARTED)
 
 
-def serve_workers(config: uvicorn.Config) -> None:
+def serve_workers(config: uvicorn.Config, sockets: list[socket.socket]) -> None:
     """Until they are told to stop, or one of them finds that it cannot start."""
-    workers = Workers(config, [config.bind_socket()])
+    workers = Workers(config, sockets)
     workers.run()
     if any(worker.exitcode == NOT_STARTED for worker in workers.processes):
         sys.exit(NOT_STARTED)
@@ -132,8 +207,6 @@ def serve_workers(config: uvicorn.Config) -> None:
 
 def _options(config: Config) -> dict[str, Any]:
     return {
-        "host": config.host,
-        "port": config.port,
         "loop": "uvloop",
         "http": Protocol if config.fast_lane else StrictProtocol,
         "ws": "none",

@@ -5,10 +5,15 @@ Read ``create_app`` first: it names every part once. Nothing happens at import.
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":  # the imports below take a third of a second, and may be told to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -149,7 +154,7 @@ def create_app(
 def create_worker() -> Starlette:
     """The application of one of several workers, which uvicorn starts as processes of their own."""
     try:
-        config = Config.from_env(os.environ)
+        config = server.within_files(Config.from_env(os.environ))
         _log(config)
         server.end_with_parent()
         return create_app(config, shared=Shared(Path(os.environ[FOLDER])))
@@ -239,13 +244,14 @@ def main() -> None:
     try:
         config = Config.from_env(os.environ)
         _log(config)
+        config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
         if not config.cassandra_host:
             asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
-        server.serve(config, create_app, "service:create_worker", FOLDER)
+        server.serve(config, lambda: create_app(config), "service:create_worker", FOLDER)
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,12 +8,15 @@ CORS preflight's, which is Starlette's.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+logger = logging.getLogger("content")
 
 AGAIN_S = 1.0
 """A SIGTERM sooner than this after the first is the same one: who stops the whole process group
@@ -28,6 +31,7 @@ class Drain:
         self._seconds = seconds
         self._now = now
         self._told_at = 0.0
+        self._is_over = False
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -40,12 +44,23 @@ class Drain:
             yield  # no server's handler, or no place to put one: run by something else
             return
 
+        def begin() -> None:
+            logger.info("drain begins: not ready, and answering for %g s more", self._seconds)
+            loop.call_later(self._seconds, end)
+
+        def end() -> None:
+            if self._is_over:
+                return
+            self._is_over = True
+            logger.info("drain is over: no new connections from now on")
+            server(signal.SIGTERM, None)
+
         def told(number: int, frame: FrameType | None) -> None:
             if not self.active:
                 self.active, self._told_at = True, self._now()
-                loop.call_soon_threadsafe(loop.call_later, self._seconds, server, number, None)
+                loop.call_soon_threadsafe(begin)  # a handler may interrupt logging itself
             elif self._now() - self._told_at >= AGAIN_S:
-                server(number, frame)
+                loop.call_soon_threadsafe(end)
 
         signal.signal(signal.SIGTERM, told)
         try:

@@ -33,6 +33,8 @@ class Shared:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.seat, self._lock = _take_seat(folder)
+        self._claim = os.open(folder, os.O_RDONLY)
+        fcntl.flock(self._claim, fcntl.LOCK_SH)  # in use, although the parent may be gone
         mark_process_dead(self.seat, str(folder))  # its gauges would be ours until we set them
         values.ValueClass = values.MultiProcessValue(lambda: self.seat)
         self.registry: CollectorRegistry = _Registry()

@@ -79,6 +79,11 @@ def test_a_drain_answers_everything_and_asks_to_go(
     assert everything(connections[2]) == []  # silent to the end
     assert service.wait() == 0
     assert "Traceback" not in service.log()
+    said = [line.partition("INFO ")[2] for line in service.log().splitlines()]
+    assert said.index(f"drain begins: not ready, and answering for {DRAIN_S} s more") < said.index(
+        "drain is over: no new connections from now on"
+    )
+    assert sum(line.startswith("drain ") for line in said) == 2
 
 
 def test_a_later_signal_hurries(tmp_path: Path) -> None:

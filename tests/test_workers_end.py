@@ -168,6 +168,27 @@ def test_a_later_signal_to_the_parent_hurries_the_workers(service: RunningServic
 
 
 @pytest.mark.parametrize("service", [0], indirect=True)
+def test_the_next_start_removes_the_folder_of_a_parent_that_was_killed(
+    service: RunningService, folders: Path, tmp_path: Path
+) -> None:
+    (left,) = folders.iterdir()
+    team = workers(service)
+    os.kill(service.pid, signal.SIGKILL)
+    service.wait()
+    until(lambda: not any(map(command_line, team)))
+    stranger = folders / "content-stranger"
+    stranger.mkdir()
+    (tmp_path / "second").mkdir()
+    with running({"WORKERS": "2", "DRAIN_S": "0", "TMPDIR": str(folders)}, tmp_path) as second:
+        await_all(second)
+        assert not left.exists()
+        (ours,) = set(folders.iterdir()) - {stranger}
+        with running({"WORKERS": "2", "TMPDIR": str(folders)}, tmp_path / "second") as third:
+            await_all(third)
+            assert ours.exists()  # in use
+
+
+@pytest.mark.parametrize("service", [0], indirect=True)
 def test_workers_do_not_outlive_their_parent(service: RunningService) -> None:
     team = workers(service)
     os.kill(service.pid, signal.SIGKILL)
