@@ -25,6 +25,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+ERRORS_MAX = 20
+
 
 class FieldError(NamedTuple):
     """One wrong field of a request body, spelled as the caller spelled it."""
@@ -113,17 +115,21 @@ class UnsupportedMediaType(ServiceError):
 
 
 class Invalid(ServiceError):
-    """``errors`` names every wrong field at once."""
+    """``errors`` names at most ERRORS_MAX wrong fields; ``more`` counts those left out."""
 
     status = 422
     message = "Invalid request"
 
-    def __init__(self, message: str | None = None, errors: Sequence[FieldError] = ()):
+    def __init__(
+        self, message: str | None = None, errors: Sequence[FieldError] = (), more: int = 0
+    ):
         super().__init__(message)
         self.errors = list(errors)
+        self.more = more
 
     def details(self) -> dict[str, object]:
-        return {"errors": [error._asdict() for error in self.errors]} if self.errors else {}
+        errors = {"errors": [error._asdict() for error in self.errors]} if self.errors else {}
+        return {**errors, "more": self.more} if self.more else {**errors}
 
 
 class Unavailable(ServiceError):

@@ -39,7 +39,7 @@ FAILURES: dict[type[ServiceError], tuple[str, ...]] = {
     Conflict: ("Retry-After",),
     PreconditionFailed: ("ETag",),
     TooLarge: (),
-    UnsupportedMediaType: (),
+    UnsupportedMediaType: ("Accept-Patch",),
     Invalid: (),
     Unavailable: ("Retry-After", "X-Request-Id"),
     Late: ("X-Request-Id",),
@@ -49,8 +49,9 @@ FAILURES: dict[type[ServiceError], tuple[str, ...]] = {
 ALWAYS = ("Cache-Control", "Server-Timing")
 CACHED = ("ETag", "Cache-Status")
 STATIC = ("ETag", "Vary", "X-Content-Type-Options")
-_OPTIONAL = {"Age", "Content-Encoding", "Link"}
+_OPTIONAL = {"Accept-Patch", "Age", "Content-Encoding", "Link"}
 _HEADERS = {
+    "Accept-Patch": "The media types of a PATCH, if the request was one.",
     "Age": "Seconds since a cache was filled with this answer; absent when it is fresh.",
     "Allow": "Every method of the path.",
     "Cache-Control": "Who may keep the answer, and how long.",

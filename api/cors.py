@@ -18,6 +18,7 @@ REQUEST_HEADERS = (
     "Priority",
 )
 RESPONSE_HEADERS = (
+    "Accept-Patch",
     "Age",
     "Cache-Status",
     "ETag",

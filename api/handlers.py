@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from api import request
 from api.home import Home
+from api.resource import PATCH_TYPES
 from cache.reads import Answer
 from cache.store import CachedVideoStore
 from config import Config
-from db.fields import is_genre
+from db.fields import genre_name
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
 from errors import NotFound, PreconditionFailed
@@ -43,8 +44,8 @@ class Content:
 
     async def genre(self, ctx: Context) -> None:
         """The newest videos of a genre."""
-        genre = ctx.scope["path_params"]["genre"]
-        if not is_genre(genre):
+        genre = genre_name(ctx.scope["path_params"]["genre"])
+        if genre is None:
             raise NotFound()
         self._answer(ctx, await self.videos.genre(genre))
 
@@ -68,7 +69,7 @@ class Content:
         """Changes some fields of a video."""
         video_id = request.path_id(ctx, "Could not update a nonexistent video")
         request.authorize(ctx, self.config.write_token)
-        body = await request.read_json(ctx, self.config.body_max_bytes)
+        body = await request.read_json(ctx, self.config.body_max_bytes, PATCH_TYPES)
         changes = parse_changes(body, video_id)
         expected = request.expected(ctx, changes.last_updated)
         written = await self.videos.update(video_id, changes, expected)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from api.components import FAILURES, components, ref
-from api.resource import Resource
+from api.resource import PATCH_TYPES, Resource
 from api.schemas import CHANGES_EXAMPLE, DRAFT_EXAMPLE
 from middleware.onion import Handler
 
@@ -34,6 +34,7 @@ TAGS = {
     "Docs": "This contract, and a page to read and try it.",
 }
 _CODE = {error.status: error.__name__ for error in FAILURES}
+_IF = ("If-Match", "If-None-Match")
 _READ = (503, 504)
 _WRITE = (401, 403, 503, 504)
 _BODY = (400, 413, 415, 422)
@@ -53,14 +54,14 @@ class Operation(NamedTuple):
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/content/genre/{genre:path}"): Operation(
-        {200: "Genre", 304: "NotModified"}, ("genre", "If-None-Match"), (404, *_READ)
+        {200: "Genre", 304: "NotModified"}, ("genre", *_IF), (404, 412, *_READ)
     ),
     ("GET", "/content/{id}"): Operation(
-        {200: "Row", 304: "NotModified"}, ("id", "If-None-Match"), (404, *_READ)
+        {200: "Row", 304: "NotModified"}, ("id", *_IF), (404, 412, *_READ)
     ),
     ("PATCH", "/content/{id}"): Operation(
         {200: "Written"},
-        ("id", "If-Match", "If-None-Match"),
+        ("id", *_IF),
         (404, 409, 412, *_BODY, *_WRITE),
         body=("Changes", CHANGES_EXAMPLE),
         guarded=True,
@@ -68,17 +69,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/content/{id}"): Operation(
         {200: "Deleted"},
-        ("id", "If-Match", "If-None-Match"),
+        ("id", *_IF),
         (404, 409, 412, *_WRITE),
         guarded=True,
     ),
     ("GET", "/content"): Operation(
-        {200: "Row", 304: "NotModified"}, ("videoId", "If-None-Match"), (400, 404, *_READ)
+        {200: "Row", 304: "NotModified"}, ("videoId", *_IF), (400, 404, 412, *_READ)
     ),
     ("POST", "/content"): Operation(
         {201: "Created"},
         ("Idempotency-Key",),
-        (*_BODY, *_WRITE),
+        (412, *_BODY, *_WRITE),
         body=("Draft", DRAFT_EXAMPLE),
         guarded=True,
         note="A retry with the same `Idempotency-Key` and the same body finds the row that the "
@@ -87,16 +88,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/home"): Operation({200: "Home"}, (), _READ),
     ("GET", "/videos"): Operation({200: "Id"}, (), (404, *_READ)),
     ("GET", "/uuids"): Operation(
-        {200: "Ids", 304: "NotModified"}, ("limit", "cursor", "If-None-Match"), (400, *_READ)
+        {200: "Ids", 304: "NotModified"}, ("limit", "cursor", *_IF), (400, 412, *_READ)
     ),
     ("GET", "/"): Operation({200: "Welcome"}),
     ("GET", "/healthz"): Operation({200: "Alive"}),
     ("GET", "/readyz"): Operation({200: "Ready", 503: "NotReady"}),
     ("GET", "/metrics"): Operation({200: "Metrics"}),
-    ("GET", "/openapi.json"): Operation({200: "Contract", 304: "Unchanged"}, ("If-None-Match",)),
-    ("GET", "/docs"): Operation({200: "Page", 304: "Unchanged"}, ("If-None-Match",)),
+    ("GET", "/openapi.json"): Operation({200: "Contract", 304: "Unchanged"}, _IF, (412,)),
+    ("GET", "/docs"): Operation({200: "Page", 304: "Unchanged"}, _IF, (412,)),
     ("GET", "/docs/{asset}"): Operation(
-        {200: "Asset", 304: "Unchanged"}, ("asset", "If-None-Match"), (404,)
+        {200: "Asset", 304: "Unchanged"}, ("asset", *_IF), (404, 412)
     ),
 }
 
@@ -139,12 +140,13 @@ def _operation(handler: Handler, operation: Operation) -> dict[str, Any]:
     if operation.parameters:
         described["parameters"] = [ref("parameters", name) for name in operation.parameters]
     if operation.body:
-        described["requestBody"] = _body(*operation.body)
+        types = PATCH_TYPES if operation.body[0] == "Changes" else PATCH_TYPES[:1]
+        described["requestBody"] = _body(*operation.body, types)
     if operation.guarded:
         described["security"] = [{}, {"bearer": []}]
     return described
 
 
-def _body(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+def _body(schema: str, example: dict[str, Any], types: Iterable[str]) -> dict[str, Any]:
     content = {"schema": ref("schemas", schema), "example": example}
-    return {"required": True, "content": {"application/json": content}}
+    return {"required": True, "content": dict.fromkeys(types, content)}

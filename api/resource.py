@@ -15,6 +15,9 @@ from starlette.types import Receive, Scope, Send
 from errors import MethodNotAllowed
 from middleware.onion import Context, Handler
 
+PATCH_TYPES = ("application/json", "application/merge-patch+json")
+"""What PATCH does is RFC 7396: null clears a field, and lists are whole."""
+
 
 class Resource:
     """The ASGI endpoint of one path; finds the request's context where the onion left it."""
@@ -38,6 +41,8 @@ class Resource:
     async def _options(self, ctx: Context) -> None:
         ctx.status = 204
         ctx.headers = {b"allow": self.allow.encode()}
+        if "PATCH" in self.handlers:
+            ctx.headers[b"accept-patch"] = ", ".join(PATCH_TYPES).encode()
 
 
 def routes(resources: Iterable[Resource]) -> list[Route]:

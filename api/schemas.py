@@ -12,6 +12,7 @@ from typing import Any
 from db.fields import COLUMNS, FIELDS, GENRE, Field
 from db.store import GENRE_LIST
 from db.video import build, parse_draft
+from errors import ERRORS_MAX
 
 Schema = dict[str, Any]
 
@@ -169,12 +170,18 @@ def schemas() -> dict[str, Schema]:
                 "message": STRING,
                 "errors": {
                     "type": "array",
-                    "description": "Every wrong field at once.",
+                    "description": "The wrong fields, all at once.",
                     "minItems": 1,
+                    "maxItems": ERRORS_MAX,
                     "items": record({"field": STRING, "message": STRING}),
+                },
+                "more": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "How many more fields are wrong, or were not looked at.",
                 },
                 "lastupdated": {**VERSION, "description": "The version that the row has now."},
             },
-            optional=["errors", "lastupdated"],
+            optional=["errors", "more", "lastupdated"],
         ),
     }

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from db.fields import is_genre
+from db.fields import genre_name
 from db.version import parse_id
 
 ROW = "/content/"
@@ -51,8 +51,8 @@ def key_of(path: str, query: bytes = b"") -> str | None:
     if not path.startswith(ROW):
         return None
     if path.startswith(GENRE):
-        genre = path[len(GENRE) :]
-        return genre_key(genre) if is_genre(genre) else None
+        genre = genre_name(path[len(GENRE) :])
+        return None if genre is None else genre_key(genre)
     video_id = parse_id(path[len(ROW) :])
     return None if video_id is None else ROW + video_id
 

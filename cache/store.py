@@ -98,6 +98,7 @@ class CachedVideoStore:
             return await self.store.update(video_id, changes, expected)
 
         row = await self._row(video_id, "Could not update a nonexistent video")
+        changes.check()
         genres = changes.values.get("genres")
         # lists are of ids, in the order in which rows were added: no other field bears on them
         listed = () if genres is None else {*row["genres"], *genres}

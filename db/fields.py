@@ -7,6 +7,7 @@ binds 1.7 to an int as 1, True as 1, and a string to a set as its characters.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ INT32_MAX = 2**31 - 1
 TITLE_MAX = 500
 GENRE_MAX = 100
 GENRES_MAX = 20
+NAMES_MAX = 2_000
+"""Of a cast, and of regions."""
 DATE_MAX = 100
 TEXT_MAX = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -28,11 +31,15 @@ def _text(maximum: int = TEXT_MAX) -> Check:
             raise ValueError("has to be a string")
         if len(value) > maximum:
             raise ValueError(f"has to be at most {maximum:,} characters")
-        if "\x00" in value or SURROGATE.search(value):
-            raise ValueError("has a character that cannot be stored")
-        return value
+        return _storable(value)
 
     return check
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text or (not text.isascii() and SURROGATE.search(text)):
+        raise ValueError("has a character that cannot be stored")
+    return text
 
 
 def _title(value: object) -> str:
@@ -42,10 +49,19 @@ def _title(value: object) -> str:
     return title
 
 
+def genre_name(text: str) -> str | None:
+    """Return the name of a genre as rows have it (NFC); None if ``text`` cannot be one."""
+    if len(text) > 3 * GENRE_MAX:  # what no NFC makes short enough, and long ones cost much
+        return None
+    name = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return name if is_genre(name) else None
+
+
 def is_genre(text: str) -> bool:
-    """Whether ``text`` could be a genre's name at all."""
+    """Return whether ``text``, in NFC, could be a genre's name at all."""
     return (
-        0 < len(text) <= GENRE_MAX
+        len(text) <= GENRE_MAX
+        and bool(text.strip())
         and text not in (".", "..")  # no URL can name these: every client resolves them
         and not _CONTROL.search(text)
         and not SURROGATE.search(text)
@@ -55,22 +71,34 @@ def is_genre(text: str) -> bool:
 def _texts(value: object) -> list[str]:
     if not isinstance(value, list):
         raise ValueError("has to be an array of strings")
-    check = _text()
+    if len(value) > NAMES_MAX:
+        raise ValueError(f"has to name at most {NAMES_MAX}")
     try:
-        return sorted({check(text) for text in value})
+        _storable("".join(value))
+    except TypeError:
+        raise ValueError("every element has to be a string") from None
     except ValueError as error:
         raise ValueError(f"every element {error}") from None
+    if max(map(len, value), default=0) > TEXT_MAX:
+        raise ValueError(f"every element has to be at most {TEXT_MAX:,} characters")
+    return sorted(set(value))
 
 
 def _genres(value: object) -> list[str]:
     genres = _texts(value)
     if not 1 <= len(genres) <= GENRES_MAX:
         raise ValueError(f"has to name 1 to {GENRES_MAX} genres")
-    if not all(map(is_genre, genres)):
+    names: set[str] = set()
+    for genre in genres:
+        name = genre_name(genre)
+        if name is not None:
+            names.add(name)
+            continue
         raise ValueError(
-            f"a genre has 1 to {GENRE_MAX} characters, no control characters, and is not . or .."
+            f"a genre has 1 to {GENRE_MAX} characters, not blanks alone, no control characters, "
+            "and is not . or .."
         )
-    return genres
+    return sorted(names)
 
 
 def _integer(value: object) -> int:
@@ -97,11 +125,13 @@ _NOT_BLANK = rf"^[^\x00]*[^\x00{_BLANK}][^\x00]*$"
 
 TEXT = _schema("string", maxLength=TEXT_MAX, pattern=r"^[^\x00]*$")
 DATE = {**TEXT, "maxLength": DATE_MAX}
-TEXTS = _schema("array", items=TEXT)
+TEXTS = _schema("array", items=TEXT, maxItems=NAMES_MAX)
 INTEGER = _schema("integer", minimum=0, maximum=INT32_MAX)
 BOOLEAN = _schema("boolean")
 TITLE = _schema("string", minLength=1, maxLength=TITLE_MAX, pattern=_NOT_BLANK)
-GENRE = _schema("string", minLength=1, maxLength=GENRE_MAX, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+_PRINTED = r"[^\x00-\x1f\x7f-\x9f]*"
+_SEEN = rf"^{_PRINTED}[^\x00-\x1f\x7f-\x9f{_BLANK}]{_PRINTED}$"
+GENRE = _schema("string", minLength=1, maxLength=GENRE_MAX, pattern=_SEEN)
 GENRE["not"] = {"enum": [".", ".."]}
 # duplicates merge before they are counted: a few more than the contract promises may pass
 GENRES = _schema("array", items=GENRE, minItems=1, maxItems=GENRES_MAX)

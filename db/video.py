@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
-from db.fields import FIELDS, TITLE_MAX
+from db.fields import FIELDS
 from db.version import parse_version
-from errors import FieldError, Invalid
+from errors import ERRORS_MAX, FieldError, Invalid
 
 Row = dict[str, Any]
 """A row as the API shows it, keys in the order of ``COLUMNS``."""
 
+NOT_UPDATED = "Could not update a video with invalid fields"
 SERIES_ONLY = "belongs to a series, not to a movie"
+KEYS_MAX = 64
+"""So many keys of a body are looked at; a video has 17."""
+NAME_MAX = 40
+"""So many characters of a wrong key are said again."""
 _BY_NAME = {field.name: field for field in FIELDS}
+_OURS = ("id", "lastupdated")
 _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.empty is not None)
 
 
 class _Body:
-    """Reads a request body once and gathers every complaint."""
+    """Read a request body once and gather complaints, in less than a millisecond."""
 
     def __init__(self, body: object, message: str):
         if not isinstance(body, dict):
@@ -26,18 +33,26 @@ class _Body:
         self.message = message
         self.values: dict[str, Any] = {}
         self.errors: list[FieldError] = []
+        self.more = 0
         self.spelled: dict[str, str] = {}
-        for key, value in body.items():
+        self.unread = max(0, len(body) - KEYS_MAX)
+        if self.unread:
+            self.complain("", f"has {len(body):,} fields, of which {KEYS_MAX} were looked at")
+        for key, value in islice(body.items(), KEYS_MAX):
             name = key.lower()
-            if name in self.spelled and not (value is None and self.values[name] is None):
+            known = name in _BY_NAME or name in _OURS
+            if known and name in self.values and (value, self.values[name]) != (None, None):
                 self.complain(key, f"is there twice, as {self.spelled[name]} too")
             else:
                 self.spelled[name] = key
                 self.values[name] = value
 
     def complain(self, field: str, message: str) -> None:
-        # what the caller sent may not be encodable, and an error has to be
-        printable = field.encode("utf-8", "backslashreplace").decode()[:TITLE_MAX]
+        if len(self.errors) >= ERRORS_MAX:
+            self.more += 1
+            return
+        # an error has to be encodable, and a key may have half of a surrogate pair
+        printable = field[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
         self.errors.append(FieldError(printable, message))
 
     def fields(self) -> dict[str, Any]:
@@ -47,7 +62,7 @@ class _Body:
             field = _BY_NAME.get(name)
             try:
                 if field is None:
-                    ours = name in ("id", "lastupdated")
+                    ours = name in _OURS
                     raise ValueError("is set by the service" if ours else "is not a known field")
                 if value is None and field.required:
                     raise ValueError("is required")
@@ -61,7 +76,7 @@ class _Body:
 
     def finish(self) -> None:
         if self.errors:
-            raise Invalid(self.message, self.errors)
+            raise Invalid(self.message, self.errors, self.more + self.unread)
 
 
 class Changes(NamedTuple):
@@ -70,14 +85,19 @@ class Changes(NamedTuple):
     values: dict[str, Any]
     last_updated: str | None = None
 
+    def check(self) -> None:
+        """Raise Invalid if nothing would change, which is said of a row that is there."""
+        if not self.values:
+            raise Invalid(NOT_UPDATED, [FieldError("", "there is nothing to change")])
+
 
 def parse_draft(body: object) -> dict[str, Any]:
-    """A POST body as values by field name, complete. Raises Invalid with every wrong field."""
+    """A POST body as values by field name, complete. Raises Invalid with the wrong fields."""
     message = "Could not post an invalid video"
     reader = _Body(body, message)
     checked = reader.fields()
     for field in FIELDS:
-        if field.required and field.name not in reader.values:
+        if field.required and field.name not in reader.values and not reader.unread:
             reader.complain(field.spelling, "is required")
     if checked.get("ismovie") and checked.get("seasons") is not None:
         reader.complain(reader.spelled["seasons"], SERIES_ONLY)
@@ -86,8 +106,8 @@ def parse_draft(body: object) -> dict[str, Any]:
 
 
 def parse_changes(body: object, video_id: str) -> Changes:
-    """A PATCH body. Raises Invalid with every wrong field, or when nothing would change."""
-    reader = _Body(body, "Could not update a video with invalid fields")
+    """A PATCH body. Raises Invalid with the wrong fields."""
+    reader = _Body(body, NOT_UPDATED)
     given_id = reader.values.pop("id", video_id)
     if not isinstance(given_id, str) or given_id.lower() != video_id:
         reader.complain(reader.spelled["id"], "is not the id of this row")
@@ -99,8 +119,6 @@ def parse_changes(body: object, video_id: str) -> Changes:
     checked = reader.fields()
     if checked.get("ismovie") and checked.get("seasons") is not None:
         reader.complain(reader.spelled["seasons"], SERIES_ONLY)
-    if not checked and not reader.errors:
-        reader.complain("", "there is nothing to change")
     reader.finish()
     return Changes(checked, version)
 
@@ -127,11 +145,12 @@ def shape(row: Row) -> Row:
 
 
 def apply(row: Row, changes: Changes, version: str) -> Row:
-    """The row after a PATCH. Raises Invalid when a movie would get seasons."""
+    """The row after a PATCH. Raises Invalid if nothing changes, or a movie would get seasons."""
+    changes.check()
     values = {**row, **changes.values}
     if values["ismovie"] and changes.values.get("seasons") is not None:
         error = FieldError("seasons", SERIES_ONLY)
-        raise Invalid("Could not update a video with invalid fields", [error])
+        raise Invalid(NOT_UPDATED, [error])
     return build(row["id"], version, values)
 
 

@@ -33,7 +33,9 @@ UNREADABLE = {
     "a raw NUL": b'{"title": "MARKED\0"}',
     "a raw line end": b'{"title": "MARKED\n"}',
     "NUL before": b"\0{}",
-    "a byte order mark": b"\xef\xbb\xbf{}",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
+    "a byte order mark alone": b"\xef\xbb\xbf",
+    "arrays in arrays": b'{"cast": [' + b"[]," * 20_000 + b"[]]}",
     "UTF-16": '{"title": "MARKED"}'.encode("utf-16"),
     "UTF-16 without a mark": '{"title": "MARKED"}'.encode("utf-16-be"),
     "Latin-1": '{"title": "MARKED é"}'.encode("latin-1"),
@@ -46,6 +48,9 @@ UNREADABLE = {
     "a wrong escape": b'{"title": "\\x41MARKED"}',
 }
 NO_VIDEO = {
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "surrogate keys": b"{" + b",".join(b'"\\ud800%d":1' % i for i in range(4_000)) + b"}",
+    "two surrogate keys": b'{"\\ud800a": 1, "\\ud800A": 1}',
     "null": b"null",
     "true": b"true",
     "an array": b"[]",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from urllib.parse import quote
 
 import httpx
 import pytest
 
 from tests.http.conftest import StartsService
-from tests.http.samples import data, draft, failure, genre_name, post
+from tests.http.samples import data, draft, failure, genre_name, post, wrong_fields
 
 NAMES = [
     "Police/Cop",
@@ -56,7 +57,37 @@ def test_a_genre_is_readable_under_its_own_name(
 ) -> None:
     genre = genre_name("") + name if at_end else genre_name(name)
     row = post(client, genres=[genre])
-    assert data(client.get(path_of(genre))) == {genre: [row["id"]]}
+    composed = unicodedata.normalize("NFC", genre)
+    assert row["genres"] == [composed]
+    for spelled in (genre, composed, unicodedata.normalize("NFD", genre)):
+        assert data(client.get(path_of(spelled))) == {composed: [row["id"]]}
+
+
+def test_names_that_differ_in_form_are_one(client: httpx.Client) -> None:
+    """A write by one spelling reaches what a read by the other put into a cache."""
+    composed = genre_name("\u00c5ngstr\u00f6m")
+    decomposed = unicodedata.normalize("NFD", composed)
+    assert composed != decomposed
+    first = post(client, genres=[composed, decomposed])
+    assert first["genres"] == [composed]
+    for spelled in (decomposed, composed, decomposed):
+        assert data(client.get(path_of(spelled))) == {composed: [first["id"]]}
+    second = post(client, genres=[decomposed])
+    tags = set()
+    for spelled in (decomposed, composed):
+        answer = client.get(path_of(spelled))
+        assert data(answer) == {composed: [second["id"], first["id"]]}
+        tags.add(answer.headers["etag"])
+    assert len(tags) == 1
+
+
+@pytest.mark.parametrize("name", [" ", "\t", "\u00a0", "\u3000 \u2003"])
+def test_a_genre_of_blanks_is_refused(client: httpx.Client, name: str) -> None:
+    assert wrong_fields(client.post("/content", json=draft(genres=[name]))) == ["genres"]
+    row = post(client)
+    answer = client.patch(f"/content/{row['id']}", json={"genres": ["Drama", name]})
+    assert wrong_fields(answer) == ["genres"]
+    failure(client.get(path_of(name)), 404)
 
 
 def test_the_longest_name_is_readable(client: httpx.Client) -> None:
