@@ -37,8 +37,9 @@ bench-quick: .venv/install
 
 install: .venv/install
 
+# pip is the last that venv makes: without it the folder was left half made, and is made again
 .venv/run: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 	touch $@
 

@@ -61,15 +61,16 @@ def test_every_address_of_a_name_is_bound(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_signal_during_the_imports_ends_in_order(tmp_path: Path) -> None:
     environ = {"EMBEDDED_PATH": str(tmp_path / "content.sqlite3"), "PORT": "0"}
-    for after_s in (0.1, 0.2, 0.3, 0.5):
+    said = set()
+    for _ in range(5):
         command = [sys.executable, str(ROOT / "service.py")]
         with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
             _await_handler(process.pid)
-            time.sleep(after_s / 2)
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
+            said.add(process.communicate(timeout=60)[1])
         assert process.returncode == 0
-        assert b"Traceback" not in said
+    assert b"" in said  # on a busy machine, the signal may come later now and then
+    assert not any(b"Traceback" in text for text in said)
 
 
 def _await_handler(pid: int) -> None:

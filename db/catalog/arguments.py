@@ -17,6 +17,9 @@ EXAMPLES = """\
 The store is the service's: Cassandra at CASSANDRA_HOST, or else the file EMBEDDED_PATH. Each
 command may be stopped (Ctrl-C) and run again: import and generate go on where they were, repair
 where its --after says.
+
+Status 0: done. 1: not done, or not to the end. 2: done, but malformed lines were left out. 130 or
+143: stopped by a signal.
 """
 IMPORTS = """\
 FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.

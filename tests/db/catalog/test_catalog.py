@@ -219,7 +219,12 @@ def test_a_terminal_shows_a_bar(command: Catalog) -> None:
     assert "3,000 rows" in shown
 
 
-def test_help_explains_every_column_and_the_statuses_of_a_row(command: Catalog) -> None:
+def test_help_explains_the_statuses_of_a_run(command: Catalog) -> None:
+    ran = command.run("--help")
+    assert all(f"{status}: " in ran.out for status in (0, 1, 2, 143))
+
+
+def test_help_explains_every_column(command: Catalog) -> None:
     ran = command.run("import", "--help")
     assert ran.status == 0
     assert all(column in ran.out for column in COLUMNS)
