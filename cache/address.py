@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,12 +59,29 @@ class Address:
         """Made once: reading the machine's certificates takes the loop's time."""
         return ssl.create_default_context(cafile=self.ca) if self.tls else None
 
-    async def connect(self, factory: Callable[[], Connection]) -> Connection:
-        """Raises OSError, which TLS errors are too."""
+    async def addresses(self) -> list[list[str]]:
+        """Return the addresses of ``host``, by family (IPv4, IPv6), the preferred one first. Raises
+        OSError."""
+        found = await asyncio.get_running_loop().getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM
+        )
+        families: dict[int, list[str]] = {}
+        for family, _, _, _, place in found:
+            families.setdefault(family, []).append(str(place[0]))
+        return list(families.values())
+
+    async def connect(
+        self, factory: Callable[[], Connection], address: str | None = None
+    ) -> Connection:
+        """Connect to ``host``, or to one ``address`` of it. Raises OSError, which TLS errors are
+        too."""
         loop = asyncio.get_running_loop()
         if self.path is not None:
             return (await loop.create_unix_connection(factory, self.path))[1]
-        made = await loop.create_connection(factory, self.host, self.port, ssl=self._context)
+        name = self.host if self.tls else None
+        made = await loop.create_connection(
+            factory, address or self.host, self.port, ssl=self._context, server_hostname=name
+        )
         return made[1]
 
     def credentials(self) -> tuple[str, ...]:

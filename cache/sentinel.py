@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from hiredis import ReplyError
 
 from cache.address import Address
-from cache.connection import Connection, Lost, Reply
+from cache.connection import Connection, Lost
 
 ASK_S = 0.5
-"""What a sentinel has to answer; they are asked at the same time."""
+"""To resolve the names and get the answers; the sentinels are asked at the same time."""
 POLL_S, UNCONFIRMED_S = 1.0, 3.0
+REMEMBER_S = 3_600.0
+"""How long the largest number of sentinels counts after it was last seen."""
 
 Where = tuple[str, int]
 
@@ -33,10 +36,29 @@ class NoMaster(Exception):
     """No majority names one; the text says what each sentinel said."""
 
 
+class Vote(NamedTuple):
+    """``master``: where it is, or in words why the sentinel does not say. ``known``: how many
+    sentinels this one knows, itself included."""
+
+    master: Where | str
+    known: int = 0
+
+    @property
+    def is_cast(self) -> bool:
+        return not isinstance(self.master, str)
+
+
 class Sentinels:
-    """``hosts``: each sentinel's host and port. ``master``: its name there. ``access``: how to get
-    into it, and whether it and they speak TLS; where it is does not count. ``password``: that of
-    the sentinels."""
+    """``hosts``: each sentinel's host and port; a name with several addresses is several
+    sentinels, and is resolved anew at every look. ``master``: its name there. ``access``: how to
+    get into it, and whether it and they speak TLS; where it is does not count. ``password``: that
+    of the sentinels.
+
+    A majority is one of the largest number of sentinels known: the hosts listed, the addresses
+    found, and the number that any sentinel knows of. So a replica that sees one sentinel of three
+    has no majority. A number that is not seen again is forgotten after ``REMEMBER_S``. Sentinels
+    themselves forget nobody: replaced ones keep their ``myid``, or need a ``SENTINEL RESET``.
+    """
 
     def __init__(
         self, hosts: Sequence[Where], master: str, access: Address, password: str | None = None
@@ -45,15 +67,56 @@ class Sentinels:
         self._sentinels = [replace(own, host=host, port=port) for host, port in hosts]
         self._master, self._access = master, access
         self._known: dict[Where, Address] = {}
+        self._resolved: dict[Address, list[list[str]]] = {}
+        self._number, self._number_until = 0, 0.0
 
     async def find(self) -> Address:
         """Where most of them say that it is; raises NoMaster."""
-        answers = await asyncio.gather(*map(self._ask, self._sentinels))
-        votes = Counter(answer for answer in answers if not isinstance(answer, str))
-        for where, count in votes.items():
-            if 2 * count > len(answers):
-                return self._address(where)
-        raise NoMaster("no majority of the sentinels names a master: " + self._said(answers))
+        deadline = asyncio.get_running_loop().time() + ASK_S
+        found = await asyncio.gather(*(self._ask_all(each, deadline) for each in self._sentinels))
+        votes = {place: vote for each in found for place, vote in each.items()}
+        number = self._count(votes.values())
+        masters = Counter(vote.master for vote in votes.values())
+        for master, count in masters.items():
+            if not isinstance(master, str) and 2 * count > number:
+                return self._address(master)
+        said = "; ".join(
+            f"{place[0]}:{place[1]}: "
+            + (
+                vote.master
+                if isinstance(vote.master, str)
+                else f"{vote.master[0]}:{vote.master[1]}"
+            )
+            for place, vote in votes.items()
+        )
+        raise NoMaster(f"no majority of the sentinels names a master, of {number} known: {said}")
+
+    def _count(self, votes: Collection[Vote]) -> int:
+        """Return the largest number of sentinels known within ``REMEMBER_S``."""
+        number = max(len(self._sentinels), len(votes), *(vote.known for vote in votes))
+        now = asyncio.get_running_loop().time()
+        if number >= self._number or now > self._number_until:
+            self._number, self._number_until = number, now + REMEMBER_S
+        return self._number
+
+    async def _ask_all(self, sentinel: Address, deadline: float) -> dict[Where, Vote]:
+        """Ask every address of a name, by place. Of two families (IPv4, IPv6) the first that
+        answers counts, because both may lead to the same sentinels."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                self._resolved[sentinel] = await sentinel.addresses()
+        except (OSError, TimeoutError) as error:
+            if sentinel not in self._resolved:
+                why = str(error) or "its name was not resolved in time"
+                return {(sentinel.host, sentinel.port): Vote(why)}
+        families = [
+            {(each, sentinel.port): self._ask(sentinel, each, deadline) for each in family}
+            for family in self._resolved[sentinel]
+        ]
+        votes = await asyncio.gather(*(asyncio.gather(*each.values()) for each in families))
+        answered = [dict(zip(*pair, strict=True)) for pair in zip(families, votes, strict=True)]
+        names_one = (each for each in answered if any(vote.is_cast for vote in each.values()))
+        return next(names_one, answered[0])
 
     async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
         """Asks on, and calls ``drop`` once they name another or too few have named this one."""
@@ -78,32 +141,24 @@ class Sentinels:
             self._known[where] = replace(self._access, host=where[0], port=where[1])
         return self._known[where]
 
-    async def _ask(self, sentinel: Address) -> Where | str:
-        """Where the master is, or in words why it does not say."""
+    async def _ask(self, sentinel: Address, address: str, deadline: float) -> Vote:
+        vote = Vote(f"no answer in {ASK_S} s")
         connection = Connection(lambda push: None, lambda why: None)
         try:
-            async with asyncio.timeout(ASK_S):
-                await sentinel.connect(lambda: connection)
+            async with asyncio.timeout_at(deadline):
+                await sentinel.connect(lambda: connection, address)
                 if sentinel.password is not None:
                     await connection.call("AUTH", sentinel.password)
                 reply = await connection.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
-            return self._where(reply)
+                if reply is None:
+                    return Vote(f"knows no master named {self._master}")
+                vote = Vote((reply[0].decode(), int(reply[1])))
+                about = await connection.call("SENTINEL", "MASTER", self._master)
+            others = dict(zip(about[::2], about[1::2], strict=False)).get(b"num-other-sentinels", 0)
+            return vote._replace(known=1 + int(others))
         except TimeoutError:
-            return f"no answer in {ASK_S} s"
+            return vote
         except (OSError, Lost, ReplyError) as error:
-            return str(error) or type(error).__name__
+            return vote if vote.is_cast else Vote(str(error) or type(error).__name__)
         finally:
             connection.abort("asked")
-
-    def _where(self, reply: Reply) -> Where | str:
-        if reply is None:
-            return f"knows no master named {self._master}"
-        host, port = reply
-        return host.decode(), int(port)
-
-    def _said(self, answers: Sequence[Where | str]) -> str:
-        return "; ".join(
-            f"{sentinel.host}:{sentinel.port}: "
-            + (answer if isinstance(answer, str) else f"{answer[0]}:{answer[1]}")
-            for sentinel, answer in zip(self._sentinels, answers, strict=True)
-        )

@@ -32,8 +32,10 @@ class Council:
         for member, answer in zip(self.members, answers, strict=True):
             member.answers["SENTINEL"] = answer
 
-    def sentinels(self, access: Address | None = None, password: str | None = None) -> Sentinels:
-        ports = [int(member.url.rpartition(":")[2]) for member in self.members]
+    def sentinels(
+        self, access: Address | None = None, password: str | None = None, count: int = 3
+    ) -> Sentinels:
+        ports = [int(member.url.rpartition(":")[2]) for member in self.members[:count]]
         hosts = [("127.0.0.1", port) for port in ports]
         return Sentinels(hosts, "mine", access or Address(), password)
 
@@ -54,6 +56,101 @@ async def test_most_of_them_say_where_it_is(council: Council) -> None:
     for answers in ((names(A), names(A), names(A)), (names(B), names(A), names(A))):
         council.say(*answers)
         assert await council.sentinels().find() == Address(*A)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: list[list[str]]) -> None:
+    """The name of the sentinels has these addresses, one look after another; then the last."""
+    looks = list(addresses)
+
+    async def found(self: Address) -> list[list[str]]:
+        return looks.pop(0) if len(looks) > 1 else looks[0]
+
+    monkeypatch.setattr(Address, "addresses", found)
+
+
+ISLAND, ALL = [["127.0.0.1"]], [["127.0.0.1", "127.0.0.2", "127.0.0.3"]]
+
+
+def about(others: int) -> Callable[[list[bytes]], bytes]:
+    """What a sentinel says that names A and knows so many others."""
+    text = b"%d" % others
+    fields = b"*2\r\n$19\r\nnum-other-sentinels\r\n$%d\r\n%s\r\n" % (len(text), text)
+    return lambda words: names(A) if words[1].startswith(b"GET") else fields
+
+
+async def test_a_name_with_several_addresses_is_several_sentinels(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council.say(names(A), names(A), names(A))
+    one = council.sentinels(count=1)
+    resolving(monkeypatch, ALL)
+    with pytest.raises(NoMaster, match="of 3 known") as refused:
+        await one.find()
+    assert "127.0.0.3" in str(refused.value)
+    resolving(monkeypatch, ISLAND)
+    assert await council.sentinels(count=1).find() == Address(*A)
+
+
+async def test_who_sees_one_of_three_sentinels_has_no_majority(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council.say(names(A), names(A), names(A))
+    island = council.sentinels(count=1)
+    resolving(monkeypatch, ALL, ISLAND)
+    for _ in range(2):
+        with pytest.raises(NoMaster, match="of 3 known"):
+            await island.find()
+
+
+async def test_what_a_sentinel_knows_of_others_counts(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving(monkeypatch, ISLAND)
+    for others in (0, 2):
+        council.members[0].answers["SENTINEL"] = about(others)
+        island = council.sentinels(count=1)
+        if others:
+            with pytest.raises(NoMaster, match="of 3 known"):
+                await island.find()
+        else:
+            assert await island.find() == Address(*A)
+
+
+async def test_a_number_that_is_not_seen_again_is_forgotten(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "REMEMBER_S", 0.05)
+    council.say(names(A), names(A), names(A))
+    resolving(monkeypatch, ALL, ISLAND)
+    left = council.sentinels(count=1)
+    with pytest.raises(NoMaster):
+        await left.find()
+    await asyncio.sleep(0.1)
+    assert await left.find() == Address(*A)
+
+
+async def test_of_two_families_the_one_that_answers_counts(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council.say(names(A), names(A), names(A))
+    resolving(monkeypatch, [["127.0.0.9"], ["127.0.0.1"]])
+    assert await council.sentinels(count=1).find() == Address(*A)
+
+
+async def test_a_name_that_is_not_resolved_any_more_is_asked_where_it_was(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council.say(names(A), names(A), names(A))
+    sentinels = council.sentinels()
+
+    async def fails(self: Address) -> list[list[str]]:
+        raise OSError("no name server")
+
+    assert await sentinels.find() == Address(*A)
+    monkeypatch.setattr(Address, "addresses", fails)
+    assert await sentinels.find() == Address(*A)
+    with pytest.raises(NoMaster, match="no name server"):
+        await council.sentinels().find()
 
 
 async def test_what_gets_into_redis_goes_with_the_address(council: Council) -> None:
