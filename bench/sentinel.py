@@ -7,10 +7,11 @@ has heard of no replica for a second takes no writes, which is sooner.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
+from typing import Protocol
 
 import hiredis
 
@@ -26,6 +27,13 @@ REDIS_ARGS = (
 )
 
 
+class Place(Protocol):
+    """Where a server is, or a proxy of it."""
+
+    host: str
+    port: int
+
+
 class Sentinel(Server):
     """One sentinel; it writes what it learns to its configuration, as sentinels do."""
 
@@ -33,7 +41,7 @@ class Sentinel(Server):
 
     def __init__(
         self,
-        master: Server,
+        master: Place,
         quorum: int,
         lines: Sequence[str] = (),
     ) -> None:
@@ -67,12 +75,9 @@ class Watched:
     sentinels: Sequence[Sentinel]
 
     @property
-    def settings(self) -> Mapping[str, str]:
+    def settings(self) -> dict[str, str]:
         """The environment variables by which the service finds it."""
-        return {
-            "REDIS_SENTINELS": ",".join(f"{each.host}:{each.port}" for each in self.sentinels),
-            "REDIS_SENTINEL_MASTER": NAME,
-        }
+        return settings_of(self.sentinels)
 
     def master(self) -> RedisServer:
         """The one that most sentinels name now; raises ServerError when they do not agree."""
@@ -113,6 +118,12 @@ class Watched:
     def _named(self, sentinel: Sentinel) -> int:
         named = ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
         return int(named[1])
+
+
+def settings_of(sentinels: Iterable[Place]) -> dict[str, str]:
+    """The environment variables by which the service finds the master of these."""
+    named = ",".join(f"{each.host}:{each.port}" for each in sentinels)
+    return {"REDIS_SENTINELS": named, "REDIS_SENTINEL_MASTER": NAME}
 
 
 @contextmanager

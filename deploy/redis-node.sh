@@ -14,15 +14,17 @@ set -euf
 umask 077
 RIGHTS='~content:* -@all +hello +client +info +config|get +mget +evalsha +eval +get +set +del +time
     +pttl +pexpire +zadd +zrem +zcount +zremrangebyscore'
-SENTINEL_RIGHTS='-@all +hello +auth +ping +client|setname +client|setinfo
+SENTINEL_RIGHTS='-@all +hello +auth +ping +client|setname
     +sentinel|get-master-addr-by-name +sentinel|master +sentinel|replicas +sentinel|sentinels'
 
 kind=$1
 shift
+SECRETS=${SECRETS:-/run/secrets}
+RUN=${RUN:-/tmp}
 
 # A password stands in URLs and configurations, so it is of letters, digits and -._~ alone.
 secret() {
-    text=$(tr -d '\r\n' < "/run/secrets/$1")
+    text=$(tr -d '\r\n' < "$SECRETS/$1")
     case $text in
         '' | *[!A-Za-z0-9._~-]*)
             echo "redis-node.sh: the secret $1 may have letters, digits and -._~ alone" >&2
@@ -74,8 +76,8 @@ if [ "$kind" = sentinel ]; then
         echo "sentinel auth-pass content $admin"
         echo "sentinel down-after-milliseconds content 5000"
         echo "sentinel failover-timeout content 10000"
-    } > /tmp/sentinel.conf
-    exec redis-server /tmp/sentinel.conf --sentinel
+    } > "$RUN/sentinel.conf"
+    exec redis-server "$RUN/sentinel.conf" --sentinel
 fi
 
 master=
@@ -99,5 +101,5 @@ done
     echo "user admin on >$admin allkeys allchannels +@all"
     echo "masteruser admin"
     echo "masterauth $admin"
-} > /tmp/redis.conf
-exec redis-server /tmp/redis.conf "$@" ${master:+--replicaof "$master" 6379}
+} > "$RUN/redis.conf"
+exec redis-server "$RUN/redis.conf" "$@" ${master:+--replicaof "$master" 6379}

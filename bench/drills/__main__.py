@@ -20,7 +20,10 @@ from bench.drills.world import Drill, Finding, Options, Stand, made
 from bench.processes import interruptible
 from bench.spawn import ServerError
 
-NAMES = ("redis", "cassandra", "node", "cold", "overload", "hostile", "soak", "restarts")
+NAMES = (
+    *("redis", "sentinel", "cassandra", "node", "cold", "overload"),
+    *("hostile", "balancer", "soak", "restarts"),
+)
 
 
 def drill_of(name: str) -> Drill:

@@ -1,0 +1,113 @@
+"""The balancer of ``deploy/haproxy.cfg`` over three replicas: an overload, shedding included, takes
+none of them out; one that drains or is dead goes out in time, and no read fails by it.
+
+Needs haproxy and wrk.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+
+from bench.balancer import Balancer
+from bench.consistency_world import Replica
+from bench.drills.traffic import reading, warm, zipf
+from bench.drills.world import World, ids_of, said, seconds_until
+from bench.load import offered, paced
+from bench.proxy import Proxy
+from bench.spawn import ServerError
+from bench.targets import ROOT, installed
+
+CONNECTIONS, GIVE_UP_S = 3_000, 8
+STORE_BYTES_S = 400_000
+"""Some 500 rows a second, so that hovers are shed."""
+ROWS, RATE_S = 500, 100
+OUT_S = 2.0
+"""A replica is out this long after the first sign of its end, plus half a second for what else this
+machine does."""
+TOLERANCE_S = 0.5
+
+
+def run(world: World) -> None:
+    try:
+        for program in ("haproxy", "wrk"):
+            installed(program)
+    except ServerError as missing:
+        world.judge("overload", "no replica goes out", f"SKIPPED: {missing}", None)
+        return
+    proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))
+    settings = {"CASSANDRA_HOST": proxy.host, "CASSANDRA_PORT": str(proxy.port)}
+    settings |= {"NEAR_BYTES": "0", "DRAIN_S": f"{world.options.drain_s:g}"}
+    replicas = [world.service(**settings) for _ in range(3)]
+    balancer = world.running.enter_context(Balancer(replicas))
+    assert seconds_until(lambda: _all_up(balancer)) is not None
+    ids = ids_of(balancer)[:ROWS]
+    warm(balancer, map(reading, ids))
+    proxy.narrow(STORE_BYTES_S)
+    _overload(world, balancer, ids)
+    proxy.open()
+    drained, killed, _ = replicas
+    _end(world, balancer, ids, "a replica drains", "web1", drained, drained.terminate)
+    _end(world, balancer, ids, "a replica killed -9", "web2", killed, killed.kill)
+
+
+def _all_up(balancer: Balancer) -> bool:
+    return all(each.status == "UP" for each in balancer.stats().values())
+
+
+def _overload(world: World, balancer: Balancer, ids: list[str]) -> None:
+    seconds = 4 if world.is_short else 15
+    file = world.folder / "ids"
+    file.write_text("\n".join(ids) + "\n")
+    command = [
+        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"--timeout={GIVE_UP_S}s"),
+        *("-H", "Priority: u=5", "-s", str(ROOT / "bench" / "wrk" / "ids.lua")),
+        *(balancer.url, "--", str(file)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    requests = re.search(r"(\d+) requests in", done.stdout)
+    stats = balancer.stats()
+    by_balancer = balancer.own_failures()
+    shed = stats["BACKEND"].failed - by_balancer
+    downs = {name: each.checks_down for name, each in stats.items()}
+    world.judge(
+        f"{CONNECTIONS:,} connections for {seconds} s, a slow store",
+        "no replica goes out; no 5xx is the balancer's own",
+        f"{int(requests[1]) if requests else 0:,} requests, {shed:,} shed, {by_balancer:,} "
+        f"refused by the balancer; went down: {downs}",
+        requests is not None and shed > 0 and not by_balancer and not any(downs.values()),
+    )
+
+
+def _end(
+    world: World,
+    balancer: Balancer,
+    ids: list[str],
+    what: str,
+    name: str,
+    replica: Replica,
+    ends: Callable[[], object],
+) -> None:
+    reads = zipf([reading(each) for each in ids])
+    with offered(balancer.host, balancer.port, paced(reads, RATE_S)) as result:
+        time.sleep(1)
+        ends()
+        out_s = seconds_until(lambda: balancer.stats()[name].status in ("NOLB", "DOWN"))
+        replica.wait()
+        time.sleep(1)
+        replica.start()
+        back_s = seconds_until(lambda: _all_up(balancer))
+        time.sleep(1)
+    tally = result.tally()
+    world.judge(
+        what,
+        f"it is out within {OUT_S:g} s; no read fails",
+        f"out {said(out_s)}; in again {said(back_s)}; {tally}",
+        out_s is not None
+        and out_s <= OUT_S + TOLERANCE_S
+        and back_s is not None
+        and tally.total > 0
+        and not tally.failed,
+    )
