@@ -82,7 +82,7 @@ def _replaced(world: World) -> None:
     world.judge(
         "the master killed, another promoted",
         "no read fails; writes come back, and what they wrote is read at once elsewhere",
-        f"written again {said(back_s)} from its return on; old: {is_old}; {tally}",
+        f"written again {said(back_s)} once the old one follows; old: {is_old}; {tally}",
         tally.total > 0 and not tally.failed and back_s is not None and not is_old,
     )
 

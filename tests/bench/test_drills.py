@@ -98,12 +98,13 @@ def test_every_name_is_a_drill_and_every_drill_has_a_name() -> None:
     assert runs == set(drills.NAMES)
 
 
+@pytest.mark.parametrize("name", ["balancer", "restarts"])
 def test_a_program_that_is_missing_is_a_reason_to_skip(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    name: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(world.folder))
     monkeypatch.setattr("bench.targets.shutil.which", lambda _program, path: None)
-    drills.drill_of("restarts")(world)
+    drills.drill_of(name)(world)
     (finding,) = world.findings
     assert finding.holds is None
     assert finding.seen == "SKIPPED: haproxy is not installed"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.targets import ROOT
+from config import Config
 from tests.deploy.load import Seen, read
 from tests.http.service import running
 
@@ -141,12 +142,13 @@ def test_no_code_of_others_runs_in_the_workflow_unless_pinned_by_commit() -> Non
             assert re.search(r"@[0-9a-f]{40}$", action), action
 
 
-def test_the_grace_is_longer_than_drain_and_end() -> None:
-    text = (ROOT / "stack.yml").read_text()
-    web = text[text.index("\n  web:") : text.index("\n  redis:")]
-    drain_s = float(re.findall(r'DRAIN_S: "(\d+)"', web)[0])
+@pytest.mark.parametrize("name", ["stack.yml", "compose.yml"])
+def test_the_grace_is_longer_than_drain_and_end(name: str) -> None:
+    web = re.findall(r"^  web:\n((?:    .*\n)+)", (ROOT / name).read_text(), re.MULTILINE)[0]
+    drain_s = float((re.findall(r'DRAIN_S: "(\d+)"', web) or [Config().drain_s])[0])
+    end_s = float(re.findall(r"Allow `DRAIN_S` \+ (\d+) s", (ROOT / "README.md").read_text())[0])
     grace_s = float(re.findall(r"stop_grace_period: (\d+)s", web)[0])
-    assert grace_s > drain_s + 8
+    assert grace_s > drain_s + end_s
 
 
 def test_wrk_is_read_with_all_its_failures() -> None:
