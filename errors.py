@@ -3,7 +3,7 @@
     ServiceError 500
       BadRequest 400            the request cannot be read
       Unauthorized 401          a write without credentials
-      Forbidden 403             a write with wrong credentials
+      Forbidden 403             a write with wrong credentials, or of another site
       NotFound 404              no such row, genre or page
       MethodNotAllowed 405      the path is there, the method is not
       Conflict 409              lost the race against other writers

@@ -6,6 +6,7 @@ import hashlib
 from urllib.parse import urlencode
 
 from api import request
+from api.guard import Guard
 from api.home import Home
 from api.resource import PATCH_TYPES
 from cache.reads import Answer
@@ -26,6 +27,7 @@ class Content:
         self.config = config
         self.videos = videos
         self._home = home
+        self._guard = Guard(config)
         self.store = videos.store
 
     async def welcome(self, ctx: Context) -> None:
@@ -55,7 +57,7 @@ class Content:
 
     async def create(self, ctx: Context) -> None:
         """Adds a video."""
-        request.authorize(ctx, self.config.write_token)
+        self._guard.check(ctx)
         values = parse_draft(await request.read_json(ctx, self.config.body_max_bytes))
         key = request.idempotency_key(ctx)
         if ctx.header(b"if-match") is not None:  # no row is there that could match
@@ -68,7 +70,7 @@ class Content:
     async def update(self, ctx: Context) -> None:
         """Changes some fields of a video."""
         video_id = request.path_id(ctx, "Could not update a nonexistent video")
-        request.authorize(ctx, self.config.write_token)
+        self._guard.check(ctx)
         body = await request.read_json(ctx, self.config.body_max_bytes, PATCH_TYPES)
         changes = parse_changes(body, video_id)
         expected = request.expected(ctx, changes.last_updated)
@@ -79,7 +81,7 @@ class Content:
     async def delete(self, ctx: Context) -> None:
         """Takes a video away."""
         video_id = request.path_id(ctx, "Could not delete a nonexistent video")
-        request.authorize(ctx, self.config.write_token)
+        self._guard.check(ctx)
         await self.videos.delete(video_id, request.expected(ctx))
         ctx.answer({"id": video_id})
         ctx.headers[b"cache-control"] = b"no-store"
