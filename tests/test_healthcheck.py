@@ -81,10 +81,11 @@ def test_a_port_that_is_none_is_unhealthy(environ: dict[str, str]) -> None:
     assert "Error" in healthcheck.why_not(environ, "/")
 
 
-def test_a_service_on_ipv6_alone_is_found() -> None:
+@pytest.mark.parametrize("host", ["::", "::1", "[::1]"])
+def test_a_service_on_ipv6_alone_is_found(host: str) -> None:
     try:
         serving = answering(b"HTTP/1.1 200 OK", "::1", socket.AF_INET6)
         with serving as (port, _):
-            assert healthcheck.why_not({"HOST": "::", "PORT": str(port)}, "/") == ""
+            assert healthcheck.why_not({"HOST": host, "PORT": str(port)}, "/") == ""
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from typing import NoReturn
 
 from db.catalog.files import has_name
@@ -62,7 +63,7 @@ def _name(text: str) -> str:
     text.encode()  # names that are not UTF-8 come with surrogates in them
     if not text:
         raise argparse.ArgumentTypeError("is empty")
-    return text
+    return unicodedata.normalize("NFC", text)  # macOS decomposes the names of files
 
 
 def _id(text: str) -> str:

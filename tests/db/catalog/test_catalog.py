@@ -69,6 +69,12 @@ def test_a_pipe_has_to_be_given_a_name(command: Catalog) -> None:
     assert "Is a directory" in command.run("import", str(command.folder)).err
 
 
+def test_a_catalogue_has_one_name_however_its_accents_are_written(command: Catalog) -> None:
+    for name, added in (("Ame\u0301lie.csv", 1), ("Am\u00e9lie.csv", 0)):
+        ran = command.run("import", command.file(name, HEADER, line(1)))
+        assert ran.out == f"added {added}, already there {1 - added}, malformed 0"
+
+
 def test_malformed_lines_are_named_and_the_rest_goes_on(command: Catalog) -> None:
     path = command.file("a.csv", HEADER, line(1), line(2, ""), line(3))
     ran = command.run("import", path)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.servers import CassandraNode, settings_of
 from tests.db.catalog.command_line import Catalog, Ran
 from tests.db.catalog.test_catalog import HEADER, line
+from tests.http.service import keyspace
 
 ROWS = 8_000
 BEFORE = Ran(0, "this catalogue was imported before: nothing imported", "")
@@ -99,3 +101,18 @@ def test_two_imports_at_once_are_both_right(command: Catalog, path: str) -> None
         assert out.startswith(("added ", "this catalogue was imported before"))
     assert command.count() == ROWS
     assert fill(command, path) == BEFORE
+
+
+def test_the_notes_are_kept_on_cassandra_too(
+    command: Catalog, cassandra_node: CassandraNode
+) -> None:
+    path = command.file("mine.csv", HEADER, *map(line, range(2_000)))
+    whole = gzip.compress(Path(path).read_bytes())
+    cut = command.folder / "mine.csv.gz"
+    cut.write_bytes(whole[:-20])
+    command.environ.update(settings_of(cassandra_node), CASSANDRA_KEYSPACE=keyspace())
+    assert fill(command, str(cut)).status == 1
+    assert fill(command, path).status == 0
+    assert fill(command, path).out == BEFORE.out
+    other = command.run("import", path, "--catalogue", "other", "--if-empty")
+    assert (other.status, other.out) == (0, OTHERS.out)
