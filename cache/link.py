@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,11 +21,13 @@ from cache.address import Address
 from cache.connection import Connection, Lost, Reply
 from cache.handshake import Refused, Session, check_reign, check_role, greet
 from cache.lag import once_read
+from errors import ServiceError
 
 logger = logging.getLogger("content")
 
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.5
+STORE_S = 1.0
 BEHIND_LOOKS = 4  # another hang_s: what a process that was late itself needs to catch up
 STEADY_S = 0.5
 """A connection that lasted that long starts the back-off anew; a flapping one does not."""
@@ -111,8 +114,7 @@ class Link:
     async def _live_once(self) -> None:
         """One connection from its making to its end, which it raises."""
         self.attempts += 1
-        if not isinstance(self._identity, str):
-            self._identity = await self._identity()
+        identity = await self._store()
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str] = loop.create_future()
 
@@ -123,11 +125,14 @@ class Link:
 
         connection = Connection(self._on_push, lost)
         address = await self._place.find()
-        guard = asyncio.create_task(self._place.guard(address, connection.abort))
+        guards = [
+            asyncio.create_task(self._place.guard(address, connection.abort)),
+            asyncio.create_task(self._guard_store(identity, connection.abort)),
+        ]
         try:
             async with asyncio.timeout(self._handshake_s):
                 await address.connect(lambda: connection)
-                session = await greet(connection, address, self._identity)
+                session = await greet(connection, address, identity)
             self._went_up(connection, session)
             with Watch(connection, session, self._hang_s):
                 raise Lost(await ended)
@@ -135,8 +140,19 @@ class Link:
             connection.abort(_text(error))
             raise
         finally:
-            guard.cancel()
-            await asyncio.wait([guard])
+            for guard in guards:
+                guard.cancel()
+            await asyncio.wait(guards)
+
+    async def _store(self) -> str:
+        return self._identity if isinstance(self._identity, str) else await self._identity()
+
+    async def _guard_store(self, identity: str, drop: Callable[[str], None]) -> None:
+        """Call ``drop`` when the store was made anew while we run: it has other keys then."""
+        with suppress(ServiceError):  # it closes
+            while await self._store() == identity:  # noqa: ASYNC110 - a store tells nobody
+                await asyncio.sleep(STORE_S)
+            drop("the store was made anew")
 
     def _went_up(self, connection: Connection, session: Session) -> None:
         if connection.lost_because is not None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import acsylla
 
-from config import Config
+from config import Config, ConfigError
 from db import schema
 from db.cassandra_cluster import DDL_TIMEOUT_S, make_cluster
-from db.cassandra_errors import AGAIN, AWAY_MESSAGE, translate
+from db.cassandra_errors import AGAIN, AWAY_MESSAGE, GONE, translate
 from db.health import Health
 from db.limit import Limit
-from db.store import State
+from db.store import IDENTITY, State
 from errors import Late, Shed, Unavailable
 from priority import urgent
 
@@ -35,7 +37,14 @@ FIRST_TRY = 0.6
 """In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
 PAGE = 500
 SAMPLE_ROWS = 100  # reading more says little of how the store does
-PROBE = "SELECT key FROM system.local"
+PROBE = "SELECT data_center FROM system.peers"
+"""Any node can answer it from memory, and it shows whether there are other nodes."""
+NOTE = "SELECT value FROM about WHERE name = ?"
+IDENTIFY = "INSERT INTO about (name, value) VALUES (?, ?) IF NOT EXISTS"
+CONTRADICTION_S = 5.0
+"""The pause after a refusal that only an operator can end, without a restart of the service."""
+OPEN_S = 4.0
+"""So long ``open`` waits for the first attempt, to end the start when no waiting can help."""
 UNSET: Any = object()
 """Bound to a column, leaves it alone; None would write a tombstone."""
 
@@ -48,19 +57,29 @@ class Cassandra:
         self, config: Config, statements: Sequence[str], limit: Limit | None = None
     ) -> None:
         self._config = config
-        self._statements = (PROBE, *statements)
+        self._statements = (PROBE, NOTE, IDENTIFY, *statements)
         self._session: acsylla.Session | None = None
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
         self._clusters: dict[str | None, acsylla.Cluster] = {}
         self._is_ring = False
+        self._local = ""
+        self._identity = ""
+        self._tried = asyncio.Event()
+        self._contradiction: ConfigError | None = None
         self._closing = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self.health = Health()
         self.limit = limit or Limit(config.store_reads_max)
 
     async def open(self) -> None:
-        """Returns at once; the session follows."""
+        """Wait a little for the session, which may follow later. Raise ConfigError when Cassandra
+        was found, and the settings contradict what is there."""
         self._life = asyncio.create_task(self._live())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), OPEN_S)
+        if self._contradiction is not None:
+            await self.close()
+            raise self._contradiction
 
     async def close(self) -> None:
         """Ends the session; waits for a connect in progress, as that must not be cancelled."""
@@ -74,6 +93,13 @@ class Cassandra:
 
     def state(self) -> tuple[State, str]:
         return self.health.state
+
+    @property
+    def identity(self) -> str:
+        """The store's identity as it was last read. Raise Unavailable before."""
+        if not self._identity:
+            raise Unavailable(AWAY_MESSAGE)
+        return self._identity
 
     async def execute(
         self,
@@ -118,7 +144,7 @@ class Cassandra:
     def _bind(self, cql: str, values: Sequence[Any] = ()) -> Any:
         prepared = self._prepared.get(cql)
         if prepared is None or self._session is None:
-            raise Unavailable(f"The store is not there yet: {self.health.state[1]}")
+            raise Unavailable(AWAY_MESSAGE)
         statement: Any = prepared.bind()
         for index, value in enumerate(values):
             if value is not UNSET:
@@ -149,7 +175,7 @@ class Cassandra:
     async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
         """The rows of an unbounded read, fetched a page at a time."""
         if self._session is None:
-            raise Unavailable(f"The store is not there yet: {self.health.state[1]}")
+            raise Unavailable(AWAY_MESSAGE)
         statement: Any = self._prepared[cql].bind(page_size=PAGE)
         statement.bind_list(list(values))
         statement.set_is_idempotent(True)
@@ -170,8 +196,15 @@ class Cassandra:
         while not self._closing.is_set():
             try:
                 await self._connect()
+            except ConfigError as error:
+                self._contradiction = error
+                self.health.turn("starting", str(error))
+                self._tried.set()
+                await self._pause(CONTRADICTION_S)
+                continue
             except Exception as error:  # noqa: BLE001 - whatever it is, Cassandra is not there
                 self.health.turn("starting", f"{type(error).__name__}: {error}")
+                self._tried.set()
                 await self._pause(RETRY_S)
                 continue
             await self._watch()
@@ -195,10 +228,11 @@ class Cassandra:
         """Looks around from any node, sees to the schema, then settles in the local data centre."""
         scout = await self._cluster(None).create_session()
         try:
-            local, nodes = await schema.ensure(scout, self._config)
+            self._local = await schema.ensure(scout, self._config)
         finally:
             await scout.close()
-        session = await self._cluster(local).create_session(self._config.cassandra_keyspace)
+        cluster = self._cluster(self._local)
+        session = await cluster.create_session(schema.quoted(self._config))
         try:
             self._prepared = {
                 cql: await session.create_prepared(cql, timeout=DDL_TIMEOUT_S)
@@ -207,9 +241,10 @@ class Cassandra:
         except BaseException:
             await session.close()
             raise
-        before, self._session, self._is_ring = self._session, session, nodes > 1
+        before, self._session = self._session, session
         if before is not None:
             await before.close()
+        await self._identify()
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
         """One for each data centre: each has descriptors that it never gives back."""
@@ -225,7 +260,7 @@ class Cassandra:
         while not self._closing.is_set():
             try:
                 async with asyncio.timeout(2 * self._config.store_deadline_s):
-                    await self._run(self._bind(PROBE), self._config.store_deadline_s, read=True)
+                    await self._look_around()
                 self.health.answered()
                 seen = loop.time()
             except Exception as error:  # noqa: BLE001 - who else would see that it is up again?
@@ -233,4 +268,35 @@ class Cassandra:
                 if loop.time() - seen > RENEW_S:
                     await self._renew()
                     seen = loop.time()
+            else:
+                await self._look_at_store()
+            self._tried.set()
             await self._pause(WATCH_DOWN_S if self.health.is_down else WATCH_S)
+
+    async def _look_around(self) -> None:
+        """Whether the cluster answers, and whether it is a ring by now."""
+        left_s = self._config.store_deadline_s
+        peers = (await self._run(self._bind(PROBE), left_s, read=True)).all()
+        self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
+
+    async def _look_at_store(self) -> None:
+        """Cassandra answers; look whether it reads our tables, and whether they are the same ones.
+        Requests go on meanwhile: other replicas may be there for other rows."""
+        try:
+            await self._identify()
+            self.health.obeyed()
+        except Exception as error:  # noqa: BLE001 - whatever it is, our tables cannot be read
+            self.health.refused(error)
+            if isinstance(error.__cause__ or error, GONE):
+                await self._renew()
+
+    async def _identify(self) -> None:
+        """Read the store's identity, which is another one when the keyspace was made anew."""
+        left_s = self._config.store_deadline_s
+        for _ in range(2):
+            found = await self._run(self._bind(NOTE, (IDENTITY,)), left_s, read=True)
+            if (row := found.first()) is not None:
+                self._identity = row.column_value_by_index(0)
+                return
+            made = self._bind(IDENTIFY, (IDENTITY, str(uuid.uuid4())))
+            await self._run(made, left_s, read=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -11,11 +12,11 @@ import orjson
 
 from config import Config
 from db import cassandra_genres, cassandra_lines, cassandra_loader, cassandra_writes
-from db.cassandra import Cassandra
+from db.cassandra import NOTE, Cassandra
 from db.cassandra_loader import Loads
 from db.cassandra_writes import NAMES, SCAN, Writes, parse
 from db.limit import Limit
-from db.store import GENRE_LIST, Entry, State, Stored, Written
+from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
 from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
 from errors import Conflict, Invalid, NotFound
@@ -26,11 +27,10 @@ NEXT = "SELECT id FROM video WHERE token(id) > token(?) LIMIT ?"
 FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
 LIST = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT ?"
 SCAN_AFTER = f"{SCAN} WHERE token(id) > token(?)"
-NOTE = "SELECT value FROM about WHERE name = ?"
 SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
 ENTRIES = "SELECT genre, created, id, version FROM video_by_genre"
 STATEMENTS = (
-    *(READ, FIRST, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, NOTE, SET_NOTE),
+    *(READ, FIRST, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
     *(*cassandra_writes.STATEMENTS, *cassandra_lines.STATEMENTS),
     *(*cassandra_genres.STATEMENTS, *cassandra_loader.STATEMENTS),
 )
@@ -52,7 +52,6 @@ class CassandraStore:
         self._writes = Writes(self._cassandra)
         self._lines = self._writes.lines
         self._loads = Loads(self._cassandra, self._lines)
-        self._keyspace = config.cassandra_keyspace
 
     async def open(self) -> None:
         await self._cassandra.open()
@@ -65,7 +64,7 @@ class CassandraStore:
         return self._cassandra.state()
 
     async def identity(self) -> str:
-        return self._keyspace
+        return self._cassandra.identity
 
     async def video(self, video_id: str) -> Row:
         result = await self._cassandra.execute(READ, (video_id,), in_turn=True)
@@ -157,6 +156,9 @@ class CassandraStore:
 
     async def set_note(self, name: str, value: str) -> None:
         await self._cassandra.execute(SET_NOTE, (name, value))
+
+    async def renew_identity(self) -> None:
+        await self.set_note(IDENTITY, str(uuid.uuid4()))
 
     async def known(self, ids: Collection[str]) -> set[str]:
         return await self._loads.known(ids)

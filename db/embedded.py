@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
 from itertools import chain
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 import orjson
 
 from db.embedded_entries import created_at, drop, lines, put
-from db.embedded_file import IDENTITY, Lane, about, connect, prepare, set_about, unavailable
-from db.store import GENRE_LIST, Entry, State, Stored, Written
+from db.embedded_file import Lane, about, connect, prepare, set_about, unavailable
+from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
 from db.version import Expected, new_id, next_version
 from db.video import Changes, Row, apply, build, genres_left
 from errors import Invalid, NotFound, Unavailable
@@ -140,6 +141,10 @@ class EmbeddedStore:
 
     async def set_note(self, name: str, value: str) -> None:
         await self._writer.write(lambda c: set_about(c, name, value))
+
+    async def renew_identity(self) -> None:
+        self._identity = str(uuid.uuid4())
+        await self.set_note(IDENTITY, self._identity)
 
     async def known(self, ids: Collection[str]) -> set[str]:
         return await self._scanner.read(lambda c: _known(c, ids))

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from config import ConfigError
+from db.store import IDENTITY
 from errors import Unavailable
 
 T = TypeVar("T")
@@ -24,8 +25,6 @@ BUSY_S = 5.0
 """How long a write waits for another process's write before it is refused."""
 
 SCHEMA_VERSION = 2
-IDENTITY = "identity"
-"""The note that tells this store from every other."""
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
 
 # ``video`` keeps its rowid: rows are some 700 bytes, and a tree clustered by id would hold six to a

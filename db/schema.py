@@ -4,57 +4,100 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from config import Config
+from config import Config, ConfigError
 
 logger = logging.getLogger("content")
 
 AGREEMENT_S = 30.0
 RING = 3
 LOOK_AGAIN_S = 3.0
-_TABLES = {"video", "video_by_genre", "genre", "deleted", "about"}
+_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \$keyspace\.(\w+) \((.*?)\n\)", re.DOTALL)
+_COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
+_OURS = {"lastupdated", "created", "request_hash"}
 
 
-async def ensure(session: Any, config: Config) -> tuple[str, int]:
-    """Creates what is missing of ``schema.cql``, waits until the cluster agrees, and returns the
-    local data centre's name and how many nodes it has. Raises ValueError when CASSANDRA_DC names
-    none of those found. ``session`` is a driver session without a keyspace."""
+async def ensure(session: Any, config: Config) -> str:
+    """Create what is missing of ``schema.cql``, wait until the cluster agrees, and return the local
+    data centre's name. Raise ConfigError when no waiting can help. ``session`` is a driver session
+    without a keyspace."""
+    local = await local_datacenter(session, config)
+    found = await _columns_in(session, config)
+    _check(found, config)
+    if found.keys() < columns().keys():
+        await make_keyspace(session, config, local)
+        for statement in _statements(config, local, 0)[1:]:
+            await session.query(statement)
+    await _agreement(session)
+    return local
+
+
+def quoted(config: Config) -> str:
+    """The keyspace as CQL names it: it may be a reserved word. Names are in lower case, as CQL
+    itself makes them where they are not quoted."""
+    return f'"{config.cassandra_keyspace.lower()}"'
+
+
+def columns() -> dict[str, dict[str, str]]:
+    """The columns of every table of ``schema.cql``, with their types."""
+    return {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(_text())}
+
+
+async def local_datacenter(session: Any, config: Config) -> str:
+    """CASSANDRA_DC, or the data centre of the node that answers. A node that has just started
+    answers before it knows the others, so it is asked twice before a name counts as wrong."""
     datacenters = await _datacenters(session)
     local = config.cassandra_dc or datacenters[0]
     if local not in datacenters:
-        found = ", ".join(sorted(set(datacenters)))
-        raise ValueError(f"CASSANDRA_DC is {local}, but the cluster has {found}")
-    if not await _is_there(session, config.cassandra_keyspace):
-        replication = config.cassandra_replication
-        if replication is None and datacenters.count(local) < RING:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        datacenters = await _datacenters(session)
+    if local not in datacenters:
+        there = ", ".join(sorted(set(datacenters)))
+        raise ConfigError(f"CASSANDRA_DC is {local}, but the cluster has {there}")
+    return local
+
+
+async def make_keyspace(session: Any, config: Config, local: str) -> None:
+    """Create the keyspace if it is absent."""
+    name = config.cassandra_keyspace.lower()
+    known = f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{name}'"
+    if (await session.query(known)).first() is not None:
+        return  # to ask for it again would take a permission that the service need not have
+    replication = config.cassandra_replication
+    if replication is None:
+        datacenters = await _datacenters(session)
+        if datacenters.count(local) < RING:
             # a ring that has just started answers before it knows its nodes
             await asyncio.sleep(LOOK_AGAIN_S)
             datacenters = await _datacenters(session)
-        replication = replication or (RING if datacenters.count(local) >= RING else 1)
-        logger.info("creating keyspace %s, replication %d", config.cassandra_keyspace, replication)
-        for statement in _statements(config.cassandra_keyspace, local, replication):
-            await session.query(statement)
-    await _agreement(session)
-    return local, datacenters.count(local)
+        replication = RING if datacenters.count(local) >= RING else 1
+    logger.info("creating keyspace %s, replication %d", name, replication)
+    await session.query(_statements(config, local, replication)[0])
 
 
-def _statements(keyspace: str, datacenter: str, replication: int) -> list[str]:
+def _text() -> str:
     lines = (Path(__file__).parent / "schema.cql").read_text().splitlines()
-    text = Template("\n".join(line for line in lines if not line.startswith("--")))
+    return "\n".join(line for line in lines if not line.startswith("--"))
+
+
+def _statements(config: Config, datacenter: str, replication: int) -> list[str]:
+    keyspace = config.cassandra_keyspace.lower()
     ids = {
-        f"{table}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}") for table in _TABLES
+        f"{table}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}") for table in columns()
     }
     names = {
-        "keyspace": keyspace,
+        "keyspace": quoted(config),
         "datacenter": datacenter.replace("'", "''"),
         "replication": replication,
         **ids,
     }
-    return [statement for part in text.substitute(names).split(";") if (statement := part.strip())]
+    text = Template(_text()).substitute(names)
+    return [statement for part in text.split(";") if (statement := part.strip())]
 
 
 async def _datacenters(session: Any) -> list[str]:
@@ -64,10 +107,35 @@ async def _datacenters(session: Any) -> list[str]:
     return [row.column_value("data_center") for result in (local, peers) for row in result.all()]
 
 
-async def _is_there(session: Any, keyspace: str) -> bool:
-    statement = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = '%s'"
-    result = await session.query(statement % keyspace)  # Config lets letters, digits and _ pass
-    return {row.column_value("table_name") for row in result.all()} >= _TABLES
+async def _columns_in(session: Any, config: Config) -> dict[str, dict[str, str]]:
+    """The columns of our tables as they are in the keyspace; of no other table."""
+    found: dict[str, dict[str, str]] = {}
+    result = await session.query(
+        "SELECT table_name, column_name, type FROM system_schema.columns"
+        f" WHERE keyspace_name = '{config.cassandra_keyspace.lower()}'"
+    )
+    for row in result.all():
+        table, column, kind = row.as_tuple()
+        if table in columns():
+            found.setdefault(table, {})[column] = kind
+    return found
+
+
+def _check(found: dict[str, dict[str, str]], config: Config) -> None:
+    """Raise ConfigError for tables that are not those of this release."""
+    expected = columns()
+    for table, has in found.items():
+        if any(has.get(name) != kind for name, kind in expected[table].items()):
+            keyspace = config.cassandra_keyspace
+            if has.keys() >= _OURS or "video" not in found:
+                raise ConfigError(
+                    f"CASSANDRA_KEYSPACE {keyspace} was made by another release of this service,"
+                    " and is not converted: drop it and import the catalogue again"
+                )
+            raise ConfigError(
+                f"CASSANDRA_KEYSPACE {keyspace} has a table {table} of another program:"
+                " name another keyspace"
+            )
 
 
 async def _agreement(session: Any) -> None:

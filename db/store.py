@@ -13,6 +13,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from db.version import Expected
 from db.video import Changes, Row
 
+IDENTITY = "identity"
+"""The note that tells a store from every other: a UUID, made with the store."""
+
 GENRE_LIST = 30
 """How many ids a genre's list has at most; the newest."""
 
@@ -60,7 +63,8 @@ class VideoStore(Protocol):
         """The state and, when not up, the reason in words."""
 
     async def identity(self) -> str:
-        """What tells this store's rows from another's: part of every cache key."""
+        """Return the note IDENTITY as it is now: part of every cache key. Raise Unavailable while
+        it is not known."""
 
     async def video(self, video_id: str) -> Row: ...
 
@@ -95,6 +99,10 @@ class CatalogueStore(VideoStore, Protocol):
 
     async def set_note(self, name: str, value: str) -> None:
         """Store a short text about the whole store."""
+
+    async def renew_identity(self) -> None:
+        """Give the store another identity, after it was restored: whatever is cached of its rows
+        is of the time before. Stop the service for it."""
 
     async def known(self, ids: Collection[str]) -> set[str]:
         """Return those ``ids`` that have a row, or had one that was deleted."""

@@ -164,21 +164,38 @@ async def test_two_stores_on_one_redis_do_not_meet(open_rows: OpenRows, redis: R
 async def test_a_store_that_cannot_be_told_yet_is_asked_again(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    asked = 0
+    asked, name = 0, uuid.uuid4().hex
 
     async def identity() -> str:
         nonlocal asked
         asked += 1
         if asked == 1:
             raise OSError("the store is not up yet")
-        return uuid.uuid4().hex
+        return name
 
     rows = await open_rows(redis, up=False, identity=identity)
     await until(lambda: rows.reason == "the store is not up yet")
     await until(lambda: rows.state == "up")
     command(redis, "CLIENT", "KILL", "TYPE", "normal")
     await reconnected(rows, rows._link.attempts)
-    assert asked == 2
+
+
+async def test_a_store_that_is_made_anew_has_other_keys(
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the service runs: the store says so, and nobody restarts anything."""
+    monkeypatch.setattr("cache.link.STORE_S", 0.05)
+    name = uuid.uuid4().hex
+
+    async def identity() -> str:
+        return name
+
+    rows = await open_rows(redis, identity=identity)
+    await filled(rows, "k")
+    attempts = rows._link.attempts
+    name = uuid.uuid4().hex
+    await reconnected(rows, attempts)
+    assert await rows.get("k") is None
 
 
 async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(

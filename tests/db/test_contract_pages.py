@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
+
 import orjson
 import pytest
 
+from config import Config
+from db.open import open_store
 from db.store import CatalogueStore, Stored, Written
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound
-from tests.db.samples import draft, genre_name, listed, loaded, long_ago, walk
+from tests.db.samples import draft, eventually, genre_name, listed, loaded, long_ago, walk
 
 ANY = Expected()
 
@@ -221,5 +225,21 @@ async def test_a_load_keeps_the_hash_of_the_request(store: CatalogueStore) -> No
     assert await store.create(given.row["id"], draft(), "hash") == given.row
 
 
-async def test_the_identity_stays_the_same(store: CatalogueStore) -> None:
-    assert await store.identity() == await store.identity() != ""
+async def test_the_identity_is_made_with_the_store_and_can_be_renewed(
+    store: CatalogueStore, store_config: Config
+) -> None:
+    identity = await store.identity()
+    assert identity == await store.identity() == str(uuid.UUID(identity))
+    await store.renew_identity()
+    again = open_store(store_config)
+    await again.open()
+    try:
+        renewed = await again.identity()
+        assert renewed == str(uuid.UUID(renewed)) != identity
+    finally:
+        await again.close()
+
+    async def is_told() -> bool:
+        return await store.identity() == renewed
+
+    await eventually(is_told)

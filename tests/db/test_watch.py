@@ -9,7 +9,7 @@ import pytest
 
 from config import Config
 from db import cassandra
-from db.cassandra import PROBE, Cassandra
+from db.cassandra import NOTE, PROBE, Cassandra
 from db.limit import Limit
 from errors import Unavailable
 from tests.db.samples import eventually
@@ -24,10 +24,23 @@ class Statement:
 
     def set_is_idempotent(self, value: bool) -> None: ...
 
+    def bind(self, index: int, value: Any) -> None: ...
+
 
 class Prepared:
     def bind(self) -> Statement:
         return Statement()
+
+
+class Result:
+    def all(self) -> list[Any]:
+        return []
+
+    def first(self) -> Any:
+        return self
+
+    def column_value_by_index(self, index: int) -> str:
+        return "identity"
 
 
 class Session:
@@ -35,9 +48,10 @@ class Session:
 
     failure: Exception | None = None
 
-    async def execute(self, statement: Any) -> None:
+    async def execute(self, statement: Any) -> Result:
         if self.failure is not None:
             raise self.failure
+        return Result()
 
     async def close(self) -> None: ...
 
@@ -63,7 +77,8 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
     session = Session()
 
     async def connect() -> None:
-        there._session, there._prepared = session, {PROBE: Prepared()}
+        there._session = session
+        there._prepared = {PROBE: Prepared(), NOTE: Prepared()}
 
     monkeypatch.setattr(there, "_connect", connect)
 

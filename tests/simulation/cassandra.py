@@ -15,6 +15,7 @@ from typing import Any
 
 from acsylla import errors as driver
 
+from db import schema
 from tests.simulation.cql import UNSET, Plan
 from tests.simulation.database import Cells, Database, Key, partition_of
 from tests.simulation.driver import Prepared, Result, Row, Statement
@@ -72,8 +73,12 @@ class Cassandra:
         """What ``db.schema`` asks the system tables."""
         if "system.peers" in cql:
             return Result()
-        if "system_schema.tables" in cql:
-            return Result(Row((name,)) for name in self.database.tables)
+        if "system_schema.columns" in cql:
+            return Result(
+                Row((table, name, kind))
+                for table, columns in schema.columns().items()
+                for name, kind in columns.items()
+            )
         if "schema_version" in cql:
             return Result([Row(("one",))])
         return Result([Row(("dc1",))] if "data_center" in cql else [])

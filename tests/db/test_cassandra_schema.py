@@ -1,0 +1,130 @@
+"""Keyspaces that are not ours, or were made anew: told in words, and recovered from."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from bench.servers import CassandraNode
+from config import Config, ConfigError
+from db import cassandra
+from db.cassandra import Cassandra
+from db.cassandra_store import CassandraStore
+from db.version import Expected, new_id
+from errors import NotFound, ServiceError, Unavailable
+from tests.db.cassandra_world import config_of, is_up, opened
+from tests.db.samples import draft, eventually, genre_name
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def query(config: Config, *statements: str) -> None:
+    session = await Cassandra(config, ()).visit()
+    try:
+        for statement in statements:
+            await session.query(statement)
+    finally:
+        await session.close()
+
+
+def keyspace_of(config: Config) -> str:
+    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    return f'CREATE KEYSPACE "{config.cassandra_keyspace}" WITH replication = {replication}'
+
+
+FOREIGN = "(id uuid PRIMARY KEY, url text)"
+OLDER = """(id uuid PRIMARY KEY, lastupdated timeuuid, title text, releasedate int,
+    created timeuuid, request_hash text)"""
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (FOREIGN, "has a table video of another program"),
+        (OLDER, "another release .*: drop it and import"),
+    ],
+)
+async def test_a_keyspace_that_is_not_of_this_release_is_refused_in_a_line(
+    cassandra_node: CassandraNode, table: str, words: str
+) -> None:
+    config = config_of(cassandra_node)
+    await query(
+        config, keyspace_of(config), f'CREATE TABLE "{config.cassandra_keyspace}".video {table}'
+    )
+    store = CassandraStore(config)
+    with pytest.raises(ConfigError, match=f"CASSANDRA_KEYSPACE .*{words}") as refused:
+        await store.open()
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_refusal_that_comes_later_ends_when_its_reason_does(
+    cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when Cassandra is found after the service has started."""
+    monkeypatch.setattr(cassandra, "OPEN_S", 0.0)
+    monkeypatch.setattr(cassandra, "CONTRADICTION_S", 0.1)
+    config = config_of(cassandra_node)
+    table = f'"{config.cassandra_keyspace}".video'
+    await query(config, keyspace_of(config), f"CREATE TABLE {table} {FOREIGN}")
+    async with opened(config, wait=False) as store:
+
+        async def told() -> bool:
+            return "another program" in store.state()[1]
+
+        await eventually(told)
+        assert store.state()[0] == "starting"
+        with pytest.raises(Unavailable) as refused:
+            await store.video(new_id())
+        assert "program" not in str(refused.value)  # of no use to a client
+        await query(config, f"DROP TABLE {table}")
+        await eventually(lambda: is_up(store), 60)
+
+
+@pytest.mark.parametrize("name", ["order", "Table"])
+async def test_a_keyspace_may_have_any_name(cassandra_node: CassandraNode, name: str) -> None:
+    config = config_of(cassandra_node, name, store_deadline_s=10.0)
+    await query(config, f'DROP KEYSPACE IF EXISTS "{name.lower()}"')
+    async with opened(config) as store:
+        row = await store.create(new_id(), draft(), None)
+        assert await store.video(row["id"]) == row
+    async with opened(config) as store:
+        assert await store.video(row["id"]) == row
+    await query(config, f'DROP KEYSPACE "{name.lower()}"')
+
+
+async def test_a_keyspace_that_exists_without_tables_is_filled(
+    cassandra_node: CassandraNode,
+) -> None:
+    """As ``python -m db.roles`` leaves it."""
+    config = config_of(cassandra_node, store_deadline_s=10.0)
+    await query(config, keyspace_of(config))
+    async with opened(config) as store:
+        assert await store.ids(None, 1) == []
+
+
+async def test_a_keyspace_that_is_made_anew_is_another_store(cassandra_node: CassandraNode) -> None:
+    config = config_of(cassandra_node, "anew_" + os.urandom(4).hex(), store_deadline_s=10.0)
+    async with opened(config) as store:
+        genre = genre_name()
+        row = await store.create(new_id(), draft(genre), None)
+        identity = await store.identity()
+        await query(config, f"DROP KEYSPACE {config.cassandra_keyspace}")
+
+        async def is_another() -> bool:
+            return await store.identity() != identity and store.state()[0] == "up"
+
+        await eventually(is_another, 60)
+        with pytest.raises(NotFound):
+            await store.video(row["id"])
+
+        async def works() -> Any:
+            try:
+                return await store.create(row["id"], draft(genre), "hash")
+            except ServiceError:
+                return None
+
+        assert (await works())["id"] == row["id"]
+        assert await store.genre(genre) == [row["id"]]
+        await store.delete(row["id"], Expected())
