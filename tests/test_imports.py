@@ -33,6 +33,7 @@ DRIVERS = {
         "db/roles.py",
         "bench/peers/floor.py",
         "tests/db/test_cassandra.py",
+        "tests/simulation/",
     },
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
