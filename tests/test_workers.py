@@ -33,7 +33,10 @@ def service(redis_server: RedisServer, tmp_path: Path) -> Iterator[RunningServic
         yield started
 
 
-GAUGES = {"content_connections", "content_redis_up", "content_store_reads_limit"}
+GAUGES = {
+    *("content_connections", "content_redis_up", "content_store_reads_limit"),
+    *("content_store_reads_min", "content_store_reads_max"),
+}
 
 
 class Crowd:
