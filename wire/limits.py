@@ -10,6 +10,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from config import Config
 
 SLOW_READER = "slow_reader"
+HELD_MAX_BYTES = 64 * 1024 * 1024
+FREE_BYTES = 4_096
+FIELD_BYTES = 150
+"""What a field of a head takes beside its bytes: two bytes objects and a tuple."""
 _REFUSALS = ("400", "408", "414", "431", "501", "503", SLOW_READER)
 
 
@@ -39,6 +43,18 @@ class WireMetrics:
         self._refusals[str(status)].inc()
 
 
+class Budget:
+    """Bytes that the connections of a worker may hold together of requests that have no answer yet.
+
+    FREE_BYTES of each connection do not count, so that ordinary requests are served while others
+    hold all that there is. ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take
+    about 200 MB with their free bytes, the near cache 64 MB. ``python -m bench.held`` measures it.
+    """
+
+    def __init__(self, left_bytes: int = HELD_MAX_BYTES) -> None:
+        self.left_bytes = left_bytes
+
+
 @dataclass(frozen=True)
 class Wire:
     """What the protocol finds as ``app.state.wire``: the limits are settings, the metrics the
@@ -46,6 +62,7 @@ class Wire:
 
     limits: Config = field(default_factory=Config)
     metrics: WireMetrics = field(default_factory=WireMetrics)
+    budget: Budget = field(default_factory=Budget)
 
 
 @cache

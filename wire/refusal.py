@@ -13,7 +13,7 @@ _MESSAGES = {
     HTTPStatus.REQUEST_URI_TOO_LONG: "The request target is too long",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's head is too large",
     HTTPStatus.NOT_IMPLEMENTED: "This is no proxy",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections; try again",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections or unfinished requests; try again",
 }
 
 

@@ -3,8 +3,9 @@
 A request without exactly one valid ``Host``, with a head or a framing of its body above the
 limits, or that takes too long to arrive, is refused in the service's envelope and its connection
 ends, before more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for
-ever). So is a connection too many. A client that does not take its answers just loses its
-connection. An offer to upgrade is passed by without losing the body behind it.
+ever). So is a connection too many, and a request for which the worker's budget of memory has no
+room. A client that does not take its answers just loses its connection. An offer to upgrade is
+passed by without losing the body behind it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class StrictProtocol(TurnsProtocol):
         super().__init__(*args, **kwargs)
         wire = getattr(getattr(self.app, "state", None), "wire", None) or limits.defaults()
         self._metrics: limits.WireMetrics = wire.metrics
+        self._budget: limits.Budget = wire.budget
+        self._charged_bytes = 0  # to the budget
         # bound here, since some are asked for with every header
         self._connections_max: int = wire.limits.connections_max
         self._target_max_bytes: int = wire.limits.target_max_bytes
@@ -65,6 +68,7 @@ class StrictProtocol(TurnsProtocol):
             self._arrival.cancel()
         if isinstance(exc, TimeoutError):
             self._metrics.refused(limits.SLOW_READER)
+        self._charge(0)
         super().connection_lost(exc)
         self._metrics.connections.set(len(self.connections))
 
@@ -75,6 +79,8 @@ class StrictProtocol(TurnsProtocol):
         super().data_received(data)
         if not self._between:
             self._await_arrival()
+        if self._charged_bytes or self.is_busy():
+            self._hold()
 
     def feed(self, data: bytes, start: int) -> bool:
         between, begun = self._between, self._begun
@@ -153,6 +159,7 @@ class StrictProtocol(TurnsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True  # what is asked behind it changes nothing
+        self._charge(0)
         self._metrics.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # what was asked before is answered first, and then the connection ends
@@ -170,10 +177,33 @@ class StrictProtocol(TurnsProtocol):
             self.cycle.disconnected = True  # its handler may be at it: it waits and says no more
             self.cycle.message_event.set()
         self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
-        if self._refusal == HTTPStatus.SERVICE_UNAVAILABLE or self._ended:
+        if self not in self.connections or self._ended:  # a connection too many keeps no place
             self.transport.close()
         else:
             self.linger()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._charged_bytes:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Charge what this connection holds to the budget, or end it if that is used up."""
+        size = 0
+        if self.is_busy() and not self._refused:
+            arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes)
+            size = arrived + limits.FIELD_BYTES * len(self.headers) + len(self._unread)
+        size = max(0, size - limits.FREE_BYTES)
+        if size - self._charged_bytes > self._budget.left_bytes:
+            self._unread = b""
+            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
+            self.send_400_response("")
+        else:
+            self._charge(size)
+
+    def _charge(self, size: int) -> None:
+        self._budget.left_bytes += self._charged_bytes - size
+        self._charged_bytes = size
 
     def _decline(self, rest: bytes) -> None:
         """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once

@@ -107,6 +107,7 @@ class TurnsProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refused = True
+            self.pipeline.clear()  # no request behind a last answer gets one
             self.flow.resume_reading()
             self.linger()
 

@@ -11,7 +11,16 @@ import pytest
 
 from tests.http.conftest import StartsService
 from tests.http.service import RunningService, resident_bytes
-from tests.http.wire import BOUND_S, Answer, is_refusal, parse, request, sent_until_blocked, talk
+from tests.http.wire import (
+    BOUND_S,
+    Answer,
+    everything,
+    is_refusal,
+    parse,
+    request,
+    sent_until_blocked,
+    talk,
+)
 
 LAST = request("GET", "/healthz", "Connection: close")
 KIB = 1024
@@ -137,11 +146,29 @@ def test_who_reads_nothing_is_not_buffered_for(service: RunningService) -> None:
         assert resident_bytes(service) - before < 30_000_000
 
 
-def test_who_sends_everything_before_reading_still_learns_why(service: RunningService) -> None:
-    head = request("GET", "/healthz", "X: " + "x" * 20_000_000)
+LARGE = b" " * 10_000_000
+CHUNKED = "Transfer-Encoding: chunked"
+TOO_MUCH: dict[str, tuple[int, bytes]] = {
+    "a head": (431, request("GET", "/healthz", "X: " + "x" * 20_000_000)),
+    "a body": (413, request("POST", "/content", body=LARGE)),
+    "a body in chunks": (
+        413,
+        request("POST", "/content", CHUNKED) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LARGE), LARGE),
+    ),
+    "a body for a row that is none": (404, request("PATCH", "/content/x", body=LARGE)),
+    "a body for a page that is none": (404, request("GET", "/nothing", body=LARGE)),
+    "a body for a method that is none": (405, request("PUT", "/content", body=LARGE)),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_who_sends_everything_before_reading_still_learns_why(
+    service: RunningService, name: str
+) -> None:
+    """Closed with bytes unread, the connection would be reset before the answer is read."""
+    status, sent = TOO_MUCH[name]
     with socket.create_connection((service.host, service.port), timeout=BOUND_S) as client:
-        client.sendall(head)
-        received = b""
-        while piece := client.recv(65_536):
-            received += piece
-    assert [is_refusal(answer, 431) for answer in parse(received)] == [True]
+        client.sendall(sent)
+        (answer,) = everything(client)
+    assert is_refusal(answer, status)
+    assert answer.headers["connection"] == "close"

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from config import Config
 from tests.http.wire import is_refusal, parse, request
@@ -200,3 +201,21 @@ async def test_a_refusal_of_a_body_does_not_overtake_an_answer(client: Client, b
     answers = parse(await client.rest())
     assert answers[0].json().get("path") == "/1"
     assert all(is_refusal(answer, 400) for answer in answers[1:])
+
+
+async def test_no_request_behind_a_last_answer_is_begun() -> None:
+    """Also while the connection lingers, because the rest of that request has still to come."""
+    begun = []
+
+    async def last(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+        await asyncio.sleep(0.2)
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(last, StrictProtocol, lifespan="off") as port, connected(port) as client:
+        client.send(request("POST", "/last", body=b"x"))
+        client.send(request("POST", "/behind", "Content-Length: 9") + b"y")
+        assert [answer.status for answer in parse(await client.rest())] == [200]
+    assert begun == ["/last"]

@@ -1,0 +1,114 @@
+"""The budget of a worker for requests that have no answer yet: what is above it is refused with
+503, what is small is served all the same, and all of it is given back however a request ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from config import Config
+from tests.http.wire import is_refusal, parse, request
+from tests.wire.in_process import Client, Within, connected, echo, serving, until
+from wire.limits import FREE_BYTES
+from wire.protocol import Protocol
+from wire.strict import StrictProtocol
+
+KIB = 1_024
+BUDGET = 300 * KIB
+BODY_BYTES = 60 * KIB
+STALLED_BODY = request("POST", "/", f"Content-Length: {BODY_BYTES + 1}") + b"x" * BODY_BYTES
+LINES = [f"X-{number}: {'y' * 150}" for number in range(80)]
+STALLED_HEAD = request("GET", "/", *LINES)[:-2]
+CHUNKS = (
+    request("POST", "/", "Transfer-Encoding: chunked") + b"1000\r\n%b\r\n" % (b"x" * 4_096) * 15
+)
+WAITING = request("GET", "/first?0.5") + request("GET", "/") * 1_500
+
+
+@asynccontextmanager
+async def strict(app: Within, protocol: type[StrictProtocol]) -> AsyncIterator[int]:
+    async with serving(app, protocol, lifespan="off", timeout_keep_alive=60) as port:
+        yield port
+
+
+def limited(**limits: float) -> Within:
+    return Within(echo, Config(**limits), BUDGET)  # type: ignore[arg-type]
+
+
+async def is_served(client: Client) -> bool:
+    client.send(request("POST", "/x", body=b"y" * 1_000))
+    return (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
+@pytest.mark.parametrize("stalled", [STALLED_BODY, STALLED_HEAD, CHUNKS])
+async def test_no_more_is_held_than_the_budget_allows(
+    stalled: bytes, protocol: type[StrictProtocol]
+) -> None:
+    app, number = limited(), 60
+    async with strict(app, protocol) as port, connected(port) as other:
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(port)) for _ in range(number)]
+            for client in clients:
+                client.send(stalled)
+            most = BUDGET // (len(stalled) - FREE_BYTES)
+            await until(lambda: app.refused("503") >= number - most)
+            assert app.refused("503") < number
+            assert app.budget.left_bytes >= 0
+            assert await is_served(other)  # a small request needs nothing of the budget
+        await until(lambda: app.connections() == 1)
+        assert app.budget.left_bytes == BUDGET
+        other.send(STALLED_BODY + b"x")
+        assert (await other.answer()).status == 200
+        assert app.budget.left_bytes == BUDGET
+
+
+async def test_a_request_above_the_budget_is_told_when_to_come_again() -> None:
+    app = Within(echo, Config(), 50 * KIB)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(STALLED_BODY)
+        (answer,) = parse(await client.rest())
+        assert is_refusal(answer, 503)
+        assert answer.headers["retry-after"] == "1"
+        assert app.refused("503") == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "start", "status"),
+    [
+        (b"x", STALLED_BODY, 200),
+        (b"", STALLED_BODY, 408),
+        (b"", STALLED_HEAD, 408),
+        (b"0\r\n\r\n", CHUNKS, 200),
+        (b"wrong\r\n", CHUNKS, 400),
+        (b"X: " + b"y" * 9_000, STALLED_HEAD, 431),
+    ],
+)
+async def test_all_is_given_back_however_a_request_ends(
+    start: bytes, end: bytes, status: int
+) -> None:
+    app = limited(arrival_s=0.8)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(start)
+        await until(lambda: app.budget.left_bytes < BUDGET)
+        client.send(end)
+        assert (await client.answer()).status == status
+        assert app.budget.left_bytes == BUDGET
+        assert app.connections() == 1
+    await until(lambda: app.connections() == 0)
+    assert app.budget.left_bytes == BUDGET
+
+
+@pytest.mark.parametrize(("budget_bytes", "is_enough"), [(BUDGET, True), (30 * KIB, False)])
+async def test_bytes_behind_requests_that_wait_count(budget_bytes: int, is_enough: bool) -> None:
+    """The first request gets its answer, whether its connection then ends or not."""
+    app = Within(echo, Config(), budget_bytes)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(WAITING + request("GET", "/last", "Connection: close"))
+        paths = [answer.json()["path"] for answer in parse(await client.rest())]
+        assert paths[0] == "/first"
+        assert (paths[-1] == "/last") is is_enough
+        assert (app.refused("503") == 0) is is_enough
+        assert app.budget.left_bytes == budget_bytes
