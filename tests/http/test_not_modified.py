@@ -119,10 +119,12 @@ def test_what_is_drawn_anew_has_no_tag(client: httpx.Client, url: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_writes_do_not_ask(client: httpx.Client) -> None:
+def test_a_write_is_never_a_304(client: httpx.Client) -> None:
     url, row = made(client, "/content/{id}")
-    headers = {"If-None-Match": f'"{row["lastupdated"]}.2"'}
-    data(client.patch(url, json={"title": "New"}, headers=headers))
+    for condition in (f'"{row["lastupdated"]}.2"', "*"):
+        headers = {"If-None-Match": condition}
+        failure(client.patch(url, json={"title": "New"}, headers=headers), 412)
+        failure(client.delete(url, headers=headers), 412)
     data(client.delete(url, headers={"If-None-Match": '"x"'}))
 
 
