@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+import orjson
+
 HASH_SEED = "0"  # the order of a set of texts is part of a schedule
 
 
@@ -46,13 +48,29 @@ def many(first: int, count: int, workers: int) -> int:
     return 1 if any(kind not in OPEN for _, kind, _ in summary.failures) else 0
 
 
+def kill(name: str, limit: int) -> int:
+    """Run a mutant until it breaks the promise; print with how many schedules, and how."""
+    from tests.simulation import mutation
+    from tests.simulation.mutants import MUTANTS
+
+    mutation.apply(next(mutant for mutant in MUTANTS if mutant.name == name))
+    from tests.simulation.runner import first_failure
+
+    found = first_failure(range(limit))
+    print(orjson.dumps(found).decode())
+    return 0
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this schedule and print its steps")
     parser.add_argument("--schedules", type=int, default=2_000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
+    parser.add_argument("--mutant", help="run this mutant until it breaks the promise")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
+    if options.mutant is not None:
+        return kill(options.mutant, options.schedules)
     if options.seed is not None:
         return replay(options.seed)
     return many(options.first, options.schedules, options.workers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,12 @@ class Cassandra:
         self.database = Database()
         self.met: Counter[str] = Counter()
         self.away_until_s = self.silent_until_s = 0.0
+        self.held_s: dict[int, tuple[float, float]] = {}
+        """By replica: how much later its next statement takes effect, and is answered."""
+        self.doomed: dict[int, str] = {}
+        """By replica: what its next statement meets."""
+        self.heard: Callable[[str, ProcessLoop], None] | None = None
+        """Is told the kind of each statement that took effect, and whose it was."""
         self._doubts: defaultdict[tuple[str, Key], list[tuple[Plan, list[Any], int]]]
         self._doubts = defaultdict(list)
         self._last_us = 0
@@ -89,13 +96,14 @@ class Cassandra:
         assert isinstance(loop, ProcessLoop)
         answer: asyncio.Future[Result] = loop.create_future()
         simulator = self.simulator
-        there_s = simulator.now_s + self._latency_s()
+        late_s, back_s = self._held_s(loop, statement)
+        there_s = simulator.now_s + self._latency_s() + late_s
         if simulator.now_s < self.away_until_s:
             error = driver.CassErrorLibNoHostsAvailable("no hosts available")
             simulator.at(there_s, loop.deliver, _fail, answer, error)
             return answer
-        fate = self._fate(statement)
-        request = Request(loop, statement, answer, operation.get())
+        fate = self._fate(loop, statement)
+        request = Request(loop, statement, answer, operation.get(), back_s)
         if fate == "refused":
             error = driver.CassErrorServerUnavailable("not enough nodes")
             simulator.at(there_s, loop.deliver, _fail, answer, error)
@@ -103,7 +111,7 @@ class Cassandra:
             simulator.at(there_s, self._open_round, request)
         elif fate == "ok":
             simulator.at(there_s, self._serve, request)
-            if there_s + 0.01 > simulator.now_s + statement.timeout_s:
+            if there_s + back_s + 0.05 > simulator.now_s + statement.timeout_s:
                 self._time_out(request)
         else:
             self._time_out(request)
@@ -120,7 +128,14 @@ class Cassandra:
             return trouble.spike_s * draw()
         return trouble.latency_s * (0.5 + draw())
 
-    def _fate(self, statement: Statement) -> str:
+    def _held_s(self, loop: ProcessLoop, statement: Statement) -> tuple[float, float]:
+        if not self.held_s or statement.plan is None:
+            return 0.0, 0.0
+        return self.held_s.pop(loop.number, (0.0, 0.0))
+
+    def _fate(self, loop: ProcessLoop, statement: Statement) -> str:
+        if self.doomed and statement.plan is not None and loop.number in self.doomed:
+            return self._met(self.doomed.pop(loop.number), statement.plan)
         if self.simulator.now_s < self.silent_until_s:
             return "lost"
         if not self._has_fates or statement.plan is None:
@@ -129,11 +144,14 @@ class Cassandra:
         for fate, share in self._fates:
             drawn -= share
             if drawn < 0:
-                if fate == "doubt" and not statement.plan.is_lwt:
-                    fate = "mute"
-                self.met[fate] += 1
-                return fate
+                return self._met(fate, statement.plan)
         return "ok"
+
+    def _met(self, fate: str, plan: Plan) -> str:
+        if fate == "doubt" and not plan.is_lwt:
+            fate = "mute"
+        self.met[fate] += 1
+        return fate
 
     def _time_out(self, request: Request) -> None:
         error = driver.CassErrorLibRequestTimedOut("Request timed out")
@@ -154,8 +172,10 @@ class Cassandra:
             result = self.run(plan, statement.values, request.number)
             if self.simulator.steps is not None:
                 self._say(request, f"{result}")
+            if self.heard is not None:
+                self.heard(_event(plan, statement), request.loop)
         if not is_mute:
-            back_s = self._latency_s()
+            back_s = self._latency_s() + request.back_s
             self.simulator.after(back_s, request.loop.deliver, _succeed, request.answer, result)
 
     def _open_round(self, request: Request) -> None:
@@ -229,7 +249,7 @@ class Cassandra:
 class Request:
     """A statement on its way."""
 
-    __slots__ = ("answer", "loop", "number", "statement")
+    __slots__ = ("answer", "back_s", "loop", "number", "statement")
 
     def __init__(
         self,
@@ -237,8 +257,19 @@ class Request:
         statement: Statement,
         answer: asyncio.Future[Result],
         number: int,
+        back_s: float,
     ) -> None:
+        self.back_s = back_s
         self.loop, self.statement, self.answer, self.number = loop, statement, answer, number
+
+
+def _event(plan: Plan, statement: Statement) -> str:
+    """The kind of a statement, for faults that come after it."""
+    if plan.is_lwt:
+        return "LWT"
+    if plan.kind == "select":
+        return "FIND" if statement.serial else "READ"
+    return "LINE"
 
 
 def _succeed(answer: asyncio.Future[Result], result: Result) -> None:

@@ -17,7 +17,7 @@ PUSHED_S = 0.4
 SLACK_S = 0.1
 DETACHED_S = 4.0
 """How long a load may go on after its reader was sent away."""
-OPEN = frozenset(("created after its refusal",))
+OPEN = frozenset(("created after its answer",))
 """Kinds of findings that are known and not mended yet; they do not fail a run."""
 DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 """Answers after which a write must not be done any more; only the first two say that it was."""
@@ -216,6 +216,8 @@ class Judge:
                     continue
                 if write.status not in (200, 201):
                     self._refused(write, state, history[state.place + 1 :])
+                elif state.at_s > write.answered_s and write.kind in ("post", "again"):
+                    self.convict("created after its answer", told(write))
                 elif state.at_s > write.answered_s:
                     self.convict("done again after its answer", told(write))
 
@@ -224,7 +226,7 @@ class Judge:
         overtaken by another before its process knew, which is counted apart."""
         was_overtaken = any(each.at_s <= write.answered_s for each in later)
         if state.at_s > write.answered_s and write.kind in ("post", "again"):
-            self.convict("created after its refusal", told(write))
+            self.convict("created after its answer", told(write))
         elif write.status == 503 or state.at_s > write.answered_s or not was_overtaken:
             self.convict("refused, but done", told(write))
         else:

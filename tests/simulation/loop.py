@@ -63,9 +63,11 @@ class ProcessLoop(asyncio.BaseEventLoop):
     first: uvloop does the former, asyncio the latter. A ``dead`` loop ignores everything.
     """
 
-    def __init__(self, simulator: Simulator, name: str, wall_offset_s: float = 0.0) -> None:
+    def __init__(
+        self, simulator: Simulator, name: str, number: int = 0, wall_offset_s: float = 0.0
+    ) -> None:
         # not BaseEventLoop's own: it is slow, and all of it is replaced here
-        self.simulator, self.name = simulator, name
+        self.simulator, self.name, self.number = simulator, name, number
         self.wall_offset_s = wall_offset_s
         self.paused = self.dead = False
         self.ready: deque[Timer] = deque()

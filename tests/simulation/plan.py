@@ -30,14 +30,17 @@ class Act:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that breaks at ``at_s``. ``target`` is a replica's number; ``share`` decides
-    between the forms of a fault."""
+    """Something that breaks at ``at_s``, or ``at_s`` after the ``nth`` event ``after``. ``target``
+    is a replica's number; -1 is the replica that caused the event. ``share`` decides between the
+    forms of a fault."""
 
     at_s: float
     kind: str
     target: int = 0
     length_s: float = 0.0
     share: float = 0.0
+    after: str = ""
+    nth: int = 1
 
 
 @dataclass
@@ -72,6 +75,9 @@ LENGTHS_S = {
     "hang": (0.05, 0.9),
     "away": (0.1, 2.0),
     "mute store": (0.1, 2.5),
+    "slow request": (0.01, 0.9),
+    "slow answer": (0.01, 0.9),
+    "fate": (0.0, 0.0),
     "crash": (0.05, 1.0),
     "stop": (0.05, 1.0),
     "step": (0.0, 0.0),
@@ -82,15 +88,19 @@ LENGTHS_S = {
     "flush": (0.0, 0.0),
     "full": (0.05, 0.8),
 }
-"""Every kind of fault that happens at a moment, and how long it lasts."""
-KINDS = (*LENGTHS_S, "evict", "cut", "pause", "silence")
+"""Every kind of fault, and how long it lasts."""
+KINDS = (*LENGTHS_S, "evict", "cut", "pause", "silence", "slow request", "slow answer", "fate")
+SCRIPTS = ("LEASE", "FILL", "INTEND", "SETTLE")
+STATEMENTS = ("READ", "FIND", "LWT", "LINE")
+EVENTS = (*SCRIPTS, *STATEMENTS, "LEASE", "INTEND", "READ", "LWT")
+"""What a fault may come after: a script in Redis, or a statement in Cassandra."""
 
 
 def draw_plan(seed: int) -> Plan:
     """The schedule of a seed."""
     draw = random.Random(seed)
     replicas, keys = draw.choice((1, 2, 2, 2, 3)), draw.choice((1, 1, 1, 2))
-    span_s = draw.choice((0.15, 0.4, 0.4, 1.0))
+    span_s = draw.choice((0.05, 0.15, 0.4, 0.8))
     clients = draw.randint(2, 4)
     acts = draw.randint(8, 20) // clients + 1
     plan = Plan(
@@ -107,8 +117,7 @@ def draw_plan(seed: int) -> Plan:
         plan.faults = _faults(draw, replicas, span_s)
     if draw.random() < 0.5:
         plan.weather = _weather(draw)
-    if draw.random() < 0.4:
-        plan.trouble = _trouble(draw)
+    plan.trouble = _trouble(draw, is_bad=draw.random() < 0.3)
     return plan
 
 
@@ -133,15 +142,22 @@ def _acts(draw: random.Random, count: int, replicas: int, keys: int, pause_s: fl
 
 
 def _faults(draw: random.Random, replicas: int, span_s: float) -> list[Fault]:
-    kinds = draw.sample(KINDS, draw.randint(1, 2))
-    faults = []
-    for _ in range(draw.randint(1, 4)):
-        kind = draw.choice(kinds)
-        low, high = LENGTHS_S[kind]
-        length_s = draw.uniform(low, high)
-        at_s = draw.uniform(0, span_s * 1.2)
-        faults.append(Fault(at_s, kind, draw.randrange(replicas), length_s, draw.random()))
-    return sorted(faults, key=lambda fault: fault.at_s)
+    kinds = draw.sample(KINDS, draw.randint(1, 3))
+    return [_fault(draw, draw.choice(kinds), replicas, span_s) for _ in range(draw.randint(1, 5))]
+
+
+def _fault(draw: random.Random, kind: str, replicas: int, span_s: float) -> Fault:
+    low, high = LENGTHS_S[kind]
+    length_s = low + (high - low) * draw.random() ** 2
+    target, share = draw.randrange(replicas), draw.random()
+    if draw.random() < 0.3:
+        return Fault(draw.uniform(0, span_s * 1.2), kind, target, length_s, share)
+    at_s = draw.choice((0.0, 0.0, 0.001, 0.01)) * draw.random()
+    if draw.random() < 0.6:
+        target = -1
+    return Fault(
+        at_s, kind, target, length_s, share, draw.choice(EVENTS), draw.choice((1, 1, 2, 3))
+    )
 
 
 def _weather(draw: random.Random) -> Weather:
@@ -153,12 +169,12 @@ def _weather(draw: random.Random) -> Weather:
     )
 
 
-def _trouble(draw: random.Random) -> Trouble:
-    trouble = Trouble(
-        latency_s=draw.choice((0.0005, 0.001, 0.01)),
-        spike=draw.choice((0.0, 0.1)),
-        spike_s=draw.choice((0.05, 0.4, 1.5)),
-    )
-    for kind in draw.sample(("lost", "mute", "frozen", "doubt", "refused"), draw.randint(1, 2)):
-        setattr(trouble, kind, draw.choice((0.05, 0.2)))
+def _trouble(draw: random.Random, *, is_bad: bool) -> Trouble:
+    trouble = Trouble(latency_s=draw.choice((0.0005, 0.001, 0.005, 0.02)))
+    if is_bad:
+        trouble.spike = draw.choice((0.0, 0.1))
+        trouble.spike_s = draw.choice((0.05, 0.4, 1.5))
+        fates = ("lost", "mute", "frozen", "doubt", "refused")
+        for kind in draw.sample(fates, draw.randint(1, 2)):
+            setattr(trouble, kind, draw.choice((0.05, 0.2)))
     return trouble

@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from tests.simulation.loop import EPOCH_S, Simulator
+from cache import scripts
+from tests.simulation.loop import EPOCH_S, ProcessLoop, Simulator
 from tests.simulation.redis_data import OK, Args, Data, RedisError, Status
 from tests.simulation.redis_lua import run_script
 
@@ -80,6 +83,8 @@ class Redis:
         self.replicas = 0
         self.is_full = self._has_written = False
         self.hung_until_s = 0.0
+        self.heard: Callable[[str, ProcessLoop], None] | None = None
+        """Is told the name of each script that ran, and whose call it was."""
         self._waiting: list[Peer] = []
         self._changed: dict[bytes, None] = {}
         self._commands = {
@@ -141,7 +146,7 @@ class Redis:
         """The end of a turn: push what changed, and write."""
         changed, self._changed = self._changed, {}
         for peer in self.peers:
-            for prefix in peer.prefixes:
+            for prefix in peer.prefixes if changed else ():
                 if keys := [key for key in changed if key.startswith(prefix)]:
                     peer.out.append(b">2\r\n$10\r\ninvalidate\r\n" + encode(keys))
             if peer.out:
@@ -248,31 +253,27 @@ class Redis:
         text, count = args[0], int(args[1])
         self.scripts[sha_of(text)] = text
         self._script_ms = self.now_ms()
+        if self.heard is not None:
+            self.heard(title_of(text), peer.link.loop)
         try:
             return run_script(text, args[2 : 2 + count], args[2 + count :], self.call)
         finally:
             self._script_ms = None
 
 
-_shas: dict[bytes, bytes] = {}
-
-
+@cache
 def sha_of(text: bytes) -> bytes:
     """The name of a script."""
-    found = _shas.get(text)
-    if found is None:
-        found = _shas[text] = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-    return found
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
+@cache
 def title_of(text: bytes) -> str:
     """The constant of ``cache.scripts`` that holds a script."""
-    from cache import scripts
-
-    for name, value in vars(scripts).items():
-        if isinstance(value, scripts.Script) and value.lua.encode() == text:
-            return name
-    return "script"
+    known = vars(scripts).items()
+    return next(
+        (name for name, each in known if getattr(each, "lua", "").encode() == text), "script"
+    )
 
 
 _KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:([vli]):")

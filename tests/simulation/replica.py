@@ -25,8 +25,8 @@ class Replica:
 
     def __init__(self, simulator: Simulator, plan: Plan, number: int, life: int) -> None:
         self.number, self.life = number, life
-        self.name = f"replica {number}" + (f" (life {life})" if life else "")
-        self.loop = ProcessLoop(simulator, self.name, plan.offsets_s[number])
+        self.name = f"replica {number}" + (f" (process {life})" if life >= plan.replicas else "")
+        self.loop = ProcessLoop(simulator, self.name, number, plan.offsets_s[number])
         self.is_serving = False
         self.is_stopping = False
         self.loop.deliver(self._start, plan)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from tests.simulation.judge import OPEN
 from tests.simulation.patched import Patched
 from tests.simulation.plan import draw_plan
 
@@ -80,3 +81,23 @@ def run_many(
             if not progress(total, time.perf_counter() - began):
                 break
     return total
+
+
+def first_failure(seeds: range) -> tuple[int, str, str] | None:
+    """The first seed that breaks the promise, one after the other; and how."""
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(1, maxtasksperchild=1) as pool:
+        for part in pool.imap(_until_failure, chunks(seeds)):
+            if part is not None:
+                return part
+    return None
+
+
+def _until_failure(seeds: range) -> tuple[int, str, str] | None:
+    quiet()
+    with Patched() as patched:
+        for seed in seeds:
+            for kind, detail in patched.run(draw_plan(seed)).violations:
+                if kind not in OPEN:
+                    return seed, kind, detail
+    return None

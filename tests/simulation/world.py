@@ -83,7 +83,7 @@ class World:
             judge.convict(
                 "never up", f"{[(r.redis.reason, r.store.state()) for r in self.replicas]}"
             )
-        self.faults.plan(simulator.now_s)
+        self.faults.plan()
         for client in self.clients:
             client.go_on()
         if not simulator.run(simulator.now_s + CLIENTS_S):
@@ -116,6 +116,7 @@ class World:
     def _rest(self) -> None:
         """All faults end, and everything that goes on in the background comes to its end."""
         simulator = self.simulator
+        self.faults.stop()
         simulator.run_until(lambda: self.faults.is_over, POLL_S, simulator.now_s + END_S)
         self.network.weather = Weather()
         self.cassandra.calm()

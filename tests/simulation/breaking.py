@@ -1,0 +1,215 @@
+"""What each kind of fault does to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.simulation.plan import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.replica import Replica
+    from tests.simulation.world import World
+
+NOTICED_S = 2.0
+"""How long after a silence the near cache may still be old: until the heartbeat has failed."""
+
+
+def _live(world: World, number: int) -> Replica | None:
+    replica = world.replicas[number]
+    return None if replica.loop.dead or replica.is_stopping else replica
+
+
+def _disturb(world: World, length_s: float) -> None:
+    now_s = world.simulator.now_s
+    world.judge.disturbances.append((now_s, now_s + length_s + NOTICED_S))
+
+
+def _unfenced(world: World) -> None:
+    world.judge.unfenced_s.append(world.simulator.now_s)
+
+
+# the network
+
+
+def _silence(world: World, fault: Fault, target: int) -> None:
+    """Nothing passes between a replica and Redis."""
+    _disturb(world, fault.length_s)
+    until_s = world.simulator.now_s + fault.length_s
+    world.network.silent_until_s[world.replicas[target].name] = until_s
+
+
+def _cut(world: World, fault: Fault, target: int) -> None:
+    """The connection of one replica ends, or those of all."""
+    loop = None if fault.share < 0.2 else world.replicas[target].loop
+    for link in list(world.network.links):
+        if loop is None or link.loop is loop:
+            link.cut(loses_commands=fault.share * 10 % 1 < 0.5)
+
+
+# Redis
+
+
+def _hang(world: World, fault: Fault, target: int) -> None:
+    world.redis.hung_until_s = world.simulator.now_s + fault.length_s
+
+
+def _evict(world: World, fault: Fault, target: int) -> None:
+    """The intents alone, or any key."""
+    data = world.redis.data
+    for key in list(data.values):
+        if fault.share > 0.6 or b":i:" in key:
+            data.drop(key)
+    _unfenced(world)
+    world.redis.flush()
+
+
+def _flush(world: World, fault: Fault, target: int) -> None:
+    world.redis.flush_all()
+    world.redis.flush()
+    _unfenced(world)
+
+
+def _flush_scripts(world: World, fault: Fault, target: int) -> None:
+    world.redis.scripts.clear()
+
+
+def _full(world: World, fault: Fault, target: int) -> None:
+    """Redis refuses what needs memory: fills and leases, not writes."""
+    world.redis.is_full = True
+
+    def room() -> None:
+        world.redis.is_full = False
+
+    world.simulator.after(fault.length_s, room)
+
+
+def _restart(world: World, fault: Fault, target: int) -> None:
+    """Empty, or with what it saved; nobody listens meanwhile."""
+    saved = world.redis.data.copy() if fault.share < 0.5 else None
+    _unfenced(world)
+    world.network.names["redis"] = None
+    for link in list(world.network.links):
+        link.cut(loses_commands=fault.share * 10 % 1 < 0.5)
+
+    def listen() -> None:
+        world.redis.restart(saved)
+        world.network.names["redis"] = world.redis
+        _unfenced(world)
+
+    world.simulator.after(fault.length_s, listen)
+
+
+# Cassandra
+
+
+def _away(world: World, fault: Fault, target: int) -> None:
+    world.cassandra.away_until_s = world.simulator.now_s + fault.length_s
+
+
+def _mute(world: World, fault: Fault, target: int) -> None:
+    """Requests vanish."""
+    world.cassandra.silent_until_s = world.simulator.now_s + fault.length_s
+
+
+def _slow_request(world: World, fault: Fault, target: int) -> None:
+    """The next statement of a replica takes effect late."""
+    world.cassandra.held_s[target] = fault.length_s, 0.0
+
+
+def _slow_answer(world: World, fault: Fault, target: int) -> None:
+    """The next statement of a replica is answered late."""
+    world.cassandra.held_s[target] = 0.0, fault.length_s
+
+
+def _fate(world: World, fault: Fault, target: int) -> None:
+    """The next statement of a replica meets one of the troubles."""
+    fates = ("lost", "mute", "frozen", "doubt", "refused")
+    world.cassandra.doomed[target] = fates[int(fault.share * len(fates))]
+
+
+# processes
+
+
+def _pause(world: World, fault: Fault, target: int) -> None:
+    replica = _live(world, target)
+    if replica is None or replica.loop.paused:
+        return
+    _disturb(world, fault.length_s)
+    loop, timers_first = replica.loop, world.plan.timers_first
+    loop.pause()
+
+    def resume() -> None:
+        if not loop.dead:
+            loop.resume(timers_first=timers_first)
+
+    world.simulator.after(fault.length_s, resume)
+
+
+def _crash(world: World, fault: Fault, target: int) -> None:
+    """The process dies; another takes its place."""
+    replica = _live(world, target)
+    if replica is None:
+        return
+    replica.loop.kill()
+    for link in list(world.network.links):
+        if link.loop is replica.loop:
+            link.cut(loses_commands=fault.share < 0.5)
+            link.vanish()
+    _gone(world, replica)
+    world.simulator.after(fault.length_s, _start, world, target)
+
+
+def _gone(world: World, replica: Replica) -> None:
+    world.judge.gone.add(replica.life)
+    for client in world.clients:
+        client.lost(replica)
+
+
+def _start(world: World, target: int) -> None:
+    world.replicas[target] = world.start(target)
+
+
+def _stop(world: World, fault: Fault, target: int) -> None:
+    """In order; another process takes its place once it has ended."""
+    replica = _live(world, target)
+    if replica is None:
+        return
+    replica.stop()
+    world.faults.hold()
+
+    def look() -> None:
+        if not replica.loop.dead:
+            world.simulator.after(0.05, look)
+            return
+        world.faults.release()
+        _gone(world, replica)
+        _start(world, target)
+
+    look()
+
+
+def _step(world: World, fault: Fault, target: int) -> None:
+    """The wall clock of a replica jumps by up to 5 s either way."""
+    world.replicas[target].loop.wall_offset_s += fault.share * 10 - 5
+
+
+ACTS: dict[str, Callable[[World, Fault, int], None]] = {
+    "silence": _silence,
+    "cut": _cut,
+    "hang": _hang,
+    "evict": _evict,
+    "flush": _flush,
+    "flush scripts": _flush_scripts,
+    "full": _full,
+    "restart": _restart,
+    "away": _away,
+    "mute store": _mute,
+    "slow request": _slow_request,
+    "slow answer": _slow_answer,
+    "fate": _fate,
+    "pause": _pause,
+    "crash": _crash,
+    "stop": _stop,
+    "step": _step,
+}
