@@ -142,22 +142,30 @@ def _acts(draw: random.Random, count: int, replicas: int, keys: int, pause_s: fl
 
 
 def _faults(draw: random.Random, replicas: int, span_s: float) -> list[Fault]:
-    kinds = draw.sample(KINDS, draw.randint(1, 3))
-    return [_fault(draw, draw.choice(kinds), replicas, span_s) for _ in range(draw.randint(1, 5))]
+    """Up to five faults; most gather around one event, since it takes two to break a fence."""
+    kinds = draw.sample(KINDS, draw.randint(1, 4))
+    anchor = draw.choice(EVENTS), draw.choice((1, 1, 2, 3))
+    return [
+        _fault(draw, draw.choice(kinds), replicas, span_s, anchor)
+        for _ in range(draw.randint(1, 5))
+    ]
 
 
-def _fault(draw: random.Random, kind: str, replicas: int, span_s: float) -> Fault:
+def _fault(
+    draw: random.Random, kind: str, replicas: int, span_s: float, anchor: tuple[str, int]
+) -> Fault:
     low, high = LENGTHS_S[kind]
     length_s = low + (high - low) * draw.random() ** 2
     target, share = draw.randrange(replicas), draw.random()
-    if draw.random() < 0.3:
+    if draw.random() < 0.2:
         return Fault(draw.uniform(0, span_s * 1.2), kind, target, length_s, share)
-    at_s = draw.choice((0.0, 0.0, 0.001, 0.01)) * draw.random()
+    after, nth = anchor
+    if draw.random() < 0.3:
+        after, nth = draw.choice(EVENTS), draw.choice((1, 1, 2, 3))
+    at_s = draw.choice((0.0, 0.0, 0.002, 0.02)) * draw.random()
     if draw.random() < 0.6:
         target = -1
-    return Fault(
-        at_s, kind, target, length_s, share, draw.choice(EVENTS), draw.choice((1, 1, 2, 3))
-    )
+    return Fault(at_s, kind, target, length_s, share, after, nth)
 
 
 def _weather(draw: random.Random) -> Weather:

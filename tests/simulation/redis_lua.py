@@ -57,7 +57,7 @@ def _argument(value: object) -> bytes:
 def _call(*args: Any) -> Any:
     """``redis.call``; an error comes back as a table, which the prelude raises in Lua."""
     try:
-        return _to_lua(_commands[-1]([_argument(each) for each in args]))
+        return _to_lua(_commands[-1]([a if type(a) is bytes else _argument(a) for a in args]))
     except RedisError as error:
         return _TABLE({b"err": str(error).encode()})
 
