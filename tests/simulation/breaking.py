@@ -100,6 +100,32 @@ def _restart(world: World, fault: Fault, target: int) -> None:
     world.simulator.after(fault.length_s, listen)
 
 
+def _failover(world: World, fault: Fault, target: int) -> None:
+    """A lagging replica becomes the master; what was written meanwhile is not there. The next
+    failover goes back. As by Sentinel, the old master's clients are dropped in the same moment."""
+    saved = world.redis.data.copy()
+    _unfenced(world)
+
+    def promote() -> None:
+        old, new = world.redis, world.spare
+        new.promote(saved)
+        old.role = "slave"
+        world.redis, world.spare = new, old
+        world.network.names["redis"] = new
+        old.heard, new.heard = None, old.heard
+        for link in list(world.network.links):
+            link.cut(loses_commands=fault.share < 0.5)
+        _unfenced(world)
+
+    world.simulator.after(fault.length_s, promote)
+
+
+def _new_replica(world: World, fault: Fault, target: int) -> None:
+    """A first replica is attached, or the last one was gone for long: another replication id."""
+    world.redis.replicas = 1
+    world.redis.replication_id = world.redis.new_id()
+
+
 # Cassandra
 
 
@@ -203,6 +229,8 @@ ACTS: dict[str, Callable[[World, Fault, int], None]] = {
     "flush scripts": _flush_scripts,
     "full": _full,
     "restart": _restart,
+    "failover": _failover,
+    "new replica": _new_replica,
     "away": _away,
     "mute store": _mute,
     "slow request": _slow_request,

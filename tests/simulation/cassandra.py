@@ -170,6 +170,8 @@ class Cassandra:
             if plan.is_lwt or statement.serial:
                 self._finish_rounds(plan, statement.values)
             result = self.run(plan, statement.values, request.number)
+            if plan.only_new and self.simulator.now_s > request.due_s and result[0][0]:
+                self.truth.revived.add(str(partition_of(plan, statement.values)[0]))
             if self.simulator.steps is not None:
                 self._say(request, f"{result}")
             if self.heard is not None:
@@ -249,7 +251,7 @@ class Cassandra:
 class Request:
     """A statement on its way."""
 
-    __slots__ = ("answer", "back_s", "loop", "number", "statement")
+    __slots__ = ("answer", "back_s", "due_s", "loop", "number", "statement")
 
     def __init__(
         self,
@@ -260,6 +262,7 @@ class Request:
         back_s: float,
     ) -> None:
         self.back_s = back_s
+        self.due_s = loop.time() + statement.timeout_s
         self.loop, self.statement, self.answer, self.number = loop, statement, answer, number
 
 

@@ -155,7 +155,7 @@ class Client:
         version: str | None = None
         try:
             async with asyncio.timeout(CONFIG.write_deadline_s):
-                version = await self._do(replica, act, kind, number)
+                version = await self._do(replica, act, kind, write)
             status = 201 if kind in ("post", "again") else 200
         except (ServiceError, TimeoutError) as error:
             status = getattr(error, "status", 504)
@@ -177,8 +177,9 @@ class Client:
             return act.kind
         return "patch" if is_there else "post"
 
-    async def _do(self, replica: Replica, act: Act, kind: str, number: int) -> str | None:
+    async def _do(self, replica: Replica, act: Act, kind: str, write: Write) -> str | None:
         """Returns the version that the answer names."""
+        number = write.number
         video_id, videos = id_of(act.key), replica.videos
         if kind in ("post", "again"):
             genres = act.genres or ("Drama",)
@@ -194,13 +195,19 @@ class Client:
         if act.is_conditional and seen is not None:
             expected = Expected(etag({"lastupdated": seen}))
         if kind == "delete":
-            await videos.delete(video_id, expected)
+            written = await videos.delete(video_id, expected)
+            assert written.before is not None
+            write.before = str(written.before["lastupdated"])
             return None
         values = {"duration": number}
         if act.genres:
             values["genres"] = list(act.genres)
         written = await videos.update(video_id, Changes(values), expected)
+        assert written.before is not None
         assert written.after is not None
+        write.before = str(written.before["lastupdated"])
+        if expected is not ANY and write.before != seen:
+            self._judge.convict("condition did not hold", told(write))
         return str(written.after["lastupdated"])
 
     def _say(self, replica: Replica, text: str) -> None:

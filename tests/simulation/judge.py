@@ -17,7 +17,7 @@ PUSHED_S = 0.4
 SLACK_S = 0.1
 DETACHED_S = 4.0
 """How long a load may go on after its reader was sent away."""
-OPEN = frozenset(("created after its answer",))
+OPEN = frozenset(("created after its answer", "lists lack a frozen creation"))
 """Kinds of findings that are known and not mended yet; they do not fail a run."""
 DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 """Answers after which a write must not be done any more; only the first two say that it was."""
@@ -25,13 +25,15 @@ DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 
 @dataclass
 class Write:
-    """A client's write; ``status`` is 0 while it is under way, -1 if its process died."""
+    """A client's write. ``before`` is the version that the answer says it replaced; ``status`` is 0
+    while the write is under way, -1 if its process died."""
 
     number: int
     kind: str
     subject: str
     life: int
     sent_s: float
+    before: str | None = None
     status: int = 0
     answered_s: float = float("inf")
     place: int = -1
@@ -94,6 +96,11 @@ class Judge:
             self.convict("acknowledged, but not done", told(write))
             return
         write.place = place
+        state = self.truth.rows[write.subject][place]
+        if write.before is not None and state.number == write.number:
+            replaced = self.truth.rows[write.subject][place - 1].version
+            if replaced != write.before:
+                self.convict("replaced another version", told(write))
         self._acks[write.subject].append((place, now_s, write.life))
         for genre, history in self.truth.lists.items():
             own = [each.place for each in history if each.number == write.number]

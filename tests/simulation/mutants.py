@@ -6,7 +6,7 @@ from tests.simulation.mutation import Mutant, Patch
 
 FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/scripts.py", "cache/redis.py"
 READS, NEAR, TRACKING = "cache/reads.py", "cache/near.py", "cache/tracking.py"
-STORE, WRITES = "cache/store.py", "db/cassandra_writes.py"
+STORE, WRITES, LINES = "cache/store.py", "db/cassandra_writes.py", "db/cassandra_lines.py"
 
 
 def _mutant(name: str, rule: str, *patches: tuple[str, str, str]) -> Mutant:
@@ -219,7 +219,7 @@ MUTANTS = (
         "a creation of unknown outcome holds only if the row is its own",
         (
             WRITES,
-            "return found is not None and found.created == stored.created",
+            "return found is not None and found.stored.created == stored.created",
             "return found is not None",
         ),
     ),
@@ -233,31 +233,83 @@ MUTANTS = (
         ),
     ),
     _mutant(
+        "UPDATE of any version",
+        "an UPDATE replaces the version that it was made from, and no other",
+        (WRITES, "listed = ? WHERE id = ? IF lastupdated = ?", "listed = ? WHERE id = ? IF EXISTS"),
+        (WRITES, 'row["id"], row["lastupdated"]]', 'row["id"]]'),
+    ),
+    _mutant(
+        "DELETE of any version",
+        "a DELETE removes the version that was looked at, and no other",
+        (
+            WRITES,
+            "DELETE FROM video WHERE id = ? IF lastupdated = ?",
+            "DELETE FROM video WHERE id = ? IF EXISTS",
+        ),
+        (WRITES, 'values = [life.video_id, before.row["lastupdated"]]', "values = [life.video_id]"),
+    ),
+    _mutant(
         "lines without timestamps",
         "a line's timestamp is that of the row version that caused it",
-        (WRITES, "(*entry, version_us(entry.version))", "(*entry, version_us(next_version()))"),
+        (LINES, "(*entry, version_us(entry.version))", "(*entry, version_us(next_version()))"),
+        (LINES, "(version_us(version), genre,", "(version_us(next_version()), genre,"),
+        (
+            LINES,
+            "from db.version import version_us",
+            "from db.version import next_version, version_us",
+        ),
+    ),
+    _mutant(
+        "lists not written",
+        "a write brings the genres' lists up to the row",
+        (LINES, "await _all(self._put, entries)", "await _all(self._put, ())"),
+    ),
+    _mutant(
+        "old lines left",
+        "a write drops the lines of genres that the row has no more",
+        (LINES, "await self.drop(life.lines(gone))", "pass"),
+    ),
+    _mutant(
+        "earlier genres forgotten",
+        "a row knows every genre that it may have lines in",
+        (WRITES, "listed=life.listed | genres\n        )", "listed=genres\n        )"),
+    ),
+    _mutant(
+        "earlier lives forgotten",
+        "a new life of a row drops the lines of its earlier lives",
+        (
+            "db/cassandra_store.py",
+            "over = (life for life in earlier if life.created != stored.created)",
+            "over = ()",
+        ),
     ),
     _mutant(
         "versions by the clock",
         "a version is later than the one before it, whatever the clock says",
-        (
-            "db/version.py",
-            "max(now_us, version_us(after) + 1) if after else now_us",
-            "now_us",
-        ),
+        ("db/version.py", "max(now_us, version_us(after) + 1) if after else now_us", "now_us"),
     ),
     _mutant(
         "condition not checked",
         "a conditional write holds only on the version it names",
         (
             "db/version.py",
-            "        if not seen or self.last_updated",
-            "        if self.last_updated",
+            "self.if_match is not None and not names",
+            "self.if_match == 1 and not names",
         ),
     ),
     _mutant(
-        "lists not written",
-        "a write brings the genres' lists up to the row",
-        (WRITES, "        lines += [(self.put_entry, genre) for genre in came]\n", ""),
+        "new reign not looked at",
+        "a write is refused when its Redis has another replication id than its keys say",
+        (SCRIPTS, "if reign ~= '' and not string.find(", "if reign == 'none' and not string.find("),
+    ),
+    _mutant(
+        "reign not marked",
+        "a write tells the readers of an earlier reign that another one has begun",
+        (SCRIPTS, "redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)\n", ""),
+    ),
+    _mutant(
+        "keys without replication id",
+        "a master that was a replica meanwhile has other keys than before",
+        ("cache/handshake.py", "        session.run += session.replication_id[:12]\n", ""),
     ),
 )

@@ -84,6 +84,8 @@ LENGTHS_S = {
     "cut": (0.0, 0.0),
     "evict": (0.0, 0.0),
     "restart": (0.0, 0.3),
+    "failover": (0.0, 0.3),
+    "new replica": (0.0, 0.0),
     "flush scripts": (0.0, 0.0),
     "flush": (0.0, 0.0),
     "full": (0.05, 0.8),

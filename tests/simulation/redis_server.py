@@ -171,6 +171,12 @@ class Redis:
         self._changed.clear()
         self.run_id, self.replication_id = self.new_id(), self.new_id()
 
+    def promote(self, data: tuple[dict[bytes, Any], dict[bytes, float]]) -> None:
+        """A replica that had got so far becomes the master."""
+        self.data.load(data)
+        self._changed.clear()
+        self.role, self.replication_id = "master", self.new_id()
+
     def _reply(self, peer: Peer, command: Args) -> Any:
         name = command[0].upper()
         self._has_written = False

@@ -41,6 +41,8 @@ class Truth:
         self.lists: defaultdict[str, list[Listing]] = defaultdict(lambda: [Listing(0, (), 0.0, 0)])
         self.places: dict[str, int] = {}
         """Of each version, its place in the history of its row."""
+        self.revived: set[str] = set()
+        """Rows that a delayed creation made after its client had given up."""
 
     def row_changed(self, video_id: str, version: str | None, at_s: float, number: int) -> None:
         history = self.rows[video_id]

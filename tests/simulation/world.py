@@ -46,6 +46,7 @@ class World:
         self.truth = Truth()
         self.network = Network(self.simulator, plan.weather)
         self.redis = Redis(self.simulator, "redis")
+        self.spare = Redis(self.simulator, "redis 2")
         self.network.names["redis"] = self.redis
         self.cassandra = Cassandra(self.simulator, plan.trouble, self.truth)
         self.judge = Judge(self.truth, plan.near_ttl_s, INTENT_S)
@@ -147,4 +148,6 @@ class World:
             listed = sorted(self.cassandra.listed(genre))
             wanted = sorted(video_id for video_id, genres in rows.items() if genre in genres)
             if listed != wanted:
-                self.judge.convict("lists differ from rows", f"{genre}: {listed}, not {wanted}")
+                is_revived = {*listed} ^ {*wanted} <= self.truth.revived
+                kind = "lists lack a frozen creation" if is_revived else "lists differ from rows"
+                self.judge.convict(kind, f"{genre}: {listed}, not {wanted}")
