@@ -16,17 +16,21 @@ import orjson
 HASH_SEED = "0"  # the order of a set of texts is part of a schedule
 
 
-def replay(seed: int) -> int:
-    """Run one schedule and print its steps."""
+def replay(seed: int, *, is_shrunk: bool) -> int:
+    """Run one schedule, or the smallest that fails as it does, and print its steps."""
     from tests.simulation.patched import Patched
     from tests.simulation.plan import draw_plan
     from tests.simulation.runner import quiet
+    from tests.simulation.shrink import shrunk
     from tests.simulation.trace import lines_of
 
     quiet()
     plan = draw_plan(seed)
     with Patched() as patched:
         outcome = patched.run(plan, is_traced=True)
+        if is_shrunk and outcome.violations:
+            plan, seed = shrunk(patched, plan, outcome.violations[0][0])
+            outcome = patched.run(plan, seed=seed, is_traced=True)
     print("\n".join(lines_of(plan, outcome)))
     return 1 if outcome.violations else 0
 
@@ -48,12 +52,16 @@ def many(first: int, count: int, workers: int) -> int:
     return 1 if any(kind not in OPEN for _, kind, _ in summary.failures) else 0
 
 
-def kill(name: str, limit: int) -> int:
-    """Run a mutant until it breaks the promise; print with how many schedules, and how."""
+def mutate(name: str) -> None:
+    """Break one of the product's rules, before its modules are imported."""
     from tests.simulation import mutation
     from tests.simulation.mutants import MUTANTS
 
     mutation.apply(next(mutant for mutant in MUTANTS if mutant.name == name))
+
+
+def kill(limit: int) -> int:
+    """Run until the promise is broken; print by which seed, and how."""
     from tests.simulation.runner import first_failure
 
     found = first_failure(range(limit))
@@ -64,15 +72,18 @@ def kill(name: str, limit: int) -> int:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this schedule and print its steps")
+    parser.add_argument("--shrink", action="store_true", help="with --seed: make it small first")
     parser.add_argument("--schedules", type=int, default=2_000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
     parser.add_argument("--mutant", help="run this mutant until it breaks the promise")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     if options.mutant is not None:
-        return kill(options.mutant, options.schedules)
+        mutate(options.mutant)
+        if options.seed is None:
+            return kill(options.schedules)
     if options.seed is not None:
-        return replay(options.seed)
+        return replay(options.seed, is_shrunk=options.shrink)
     return many(options.first, options.schedules, options.workers)
 
 

@@ -109,6 +109,7 @@ class Client:
         judge, now = self._judge, replica.loop.time
         read = judge.read_begins(subject, self.name, replica.life, now())
         self._under_way = read
+        self._say(replica, f"{act.kind} {subject[:8]} begins")
         try:
             async with asyncio.timeout(CONFIG.read_deadline_s):
                 answer = await self._answer(replica, act, key, genre)

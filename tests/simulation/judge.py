@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.loop import BOOT_S
 from tests.simulation.truth import Listing, State, Truth
 
 PUSHED_S = 0.4
@@ -176,7 +177,13 @@ class Judge:
             self._went_back(read, now_s, layer, place, history)
 
     def _old(self, kind: str, read: Read, layer: str, place: int) -> None:
-        self.convict(kind, f"{layer}: place {place}, floor {read.floor}: {read}")
+        missed = next((w for w in self.writes.values() if w.place > place), None)
+        self.convict(
+            kind,
+            f"client {read.client} at process {read.life} read {read.subject[:8]} at "
+            f"{(read.began_s - BOOT_S) * 1000:.3f} ms and had state {place} from {layer}; state "
+            f"{read.floor} was acknowledged before" + (f", by {told(missed)}" if missed else ""),
+        )
 
     def _near(self, read: Read, layer: str, place: int) -> None:
         acked_s = min(at_s for newer, at_s, _ in self._acks[read.subject] if newer > place)
@@ -241,4 +248,4 @@ class Judge:
 
 
 def told(write: Write) -> str:
-    return f"{write.kind} {write.number} of {write.subject}: {write.status}"
+    return f"{write.kind} {write.number} of {write.subject[:8]}: {write.status}"

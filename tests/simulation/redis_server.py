@@ -29,7 +29,7 @@ SWEEP = 0.2
 """The share of turns in which expired keys are removed without being asked for."""
 GROWING = frozenset((b"SET", b"ZADD", b"PEXPIRE"))
 """What a Redis without memory refuses, unless its script has written already."""
-UNSAID = frozenset((b"HELLO", b"INFO", b"CONFIG"))
+UNSAID = frozenset((b"HELLO", b"INFO", b"CONFIG", b"CLIENT"))
 """What a trace leaves out: handshakes and heartbeats."""
 WRITES = frozenset((b"SET", b"DEL", b"UNLINK", b"PEXPIRE", b"ZADD", b"ZREM", b"ZREMRANGEBYSCORE"))
 
@@ -191,12 +191,12 @@ class Redis:
         return reply
 
     def _say(self, peer: Peer, name: bytes, command: Args, reply: Any) -> None:
-        if name in UNSAID:
+        if name in UNSAID or (name == b"MGET" and command[1].endswith(b":v:")):
             return
         if name in (b"EVALSHA", b"EVAL"):
-            text = command[1] if name == b"EVAL" else self.scripts.get(command[1], b"")
-            keys = [key for key in command[3:] if b":l:" not in key and b":i:" not in key]
-            told = f"{title_of(text)} {' '.join(map(short, keys))}"
+            sha = command[1] if name == b"EVALSHA" else sha_of(command[1])
+            keys = [key for key in command[3:] if not _UNTOLD.search(key)]
+            told = f"{title_of(sha)} {' '.join(map(short, keys))}"
         else:
             told = " ".join(map(short, command))
         self.simulator.say(f"{self.name} < {peer.link.loop.name}: {told} = {short(reply)}")
@@ -260,7 +260,7 @@ class Redis:
         self.scripts[sha_of(text)] = text
         self._script_ms = self.now_ms()
         if self.heard is not None:
-            self.heard(title_of(text), peer.link.loop)
+            self.heard(title_of(sha_of(text)), peer.link.loop)
         try:
             return run_script(text, args[2 : 2 + count], args[2 + count :], self.call)
         finally:
@@ -274,20 +274,22 @@ def sha_of(text: bytes) -> bytes:
 
 
 @cache
-def title_of(text: bytes) -> str:
-    """The constant of ``cache.scripts`` that holds a script."""
-    known = vars(scripts).items()
-    return next(
-        (name for name, each in known if getattr(each, "lua", "").encode() == text), "script"
-    )
+def title_of(sha: bytes) -> str:
+    """The constant of ``cache.scripts`` that holds the script of this digest."""
+    for name, value in vars(scripts).items():
+        if isinstance(value, scripts.Script) and value.sha.encode() == sha:
+            return name
+    return "script"
 
 
-_KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:([vli]):")
+_UNTOLD = re.compile(rb":[li]:/|:reign:|^[0-9a-f]{40}$")
+"""Arguments of scripts that a step leaves out: they follow from the others."""
+_KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:v:")
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def short(value: Any) -> str:
     """A value as a step shows it: keys without their prefix but for the reign's first digits."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    text = _UUID.sub(r"\1", _KEY.sub(r"\1:\2:", text)).replace("\n", " ")
+    text = _UUID.sub(r"\1", _KEY.sub(r"\1:", text)).replace("\n", " ")
     return text if len(text) <= 72 else f"{text[:34]}...{text[-34:]}"
