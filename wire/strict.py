@@ -46,6 +46,7 @@ class StrictProtocol(TurnsProtocol):
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._has_body = False
         self._method = ""
+        self._host = b""
         self._due_s = self._answered_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
@@ -126,7 +127,8 @@ class StrictProtocol(TurnsProtocol):
         self._has_body = False
         for name, value in self.headers:
             if name == b"host":
-                hosts += 1 if is_host(value) else 2
+                hosts += 1 if value == self._host or is_host(value) else 2
+                self._host = value  # of the next request, too, or the connection ends
             elif name in _FRAMING:
                 self._has_body = True
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
