@@ -37,8 +37,11 @@ Drill = Callable[[Site], Iterator[Row]]
 
 def rows(site: Site, drills: Sequence[Drill]) -> Iterator[Row]:
     for drill in drills:
+        began_s = time.time()
         try:
-            yield from drill(site)
+            for row in drill(site):
+                why = "" if row.holds else f"; the balancer's log: {site.failures(began_s)}"
+                yield row._replace(seen=row.seen + why)
         except (ServerError, AssertionError) as error:
             yield Row(drill.__name__, "the drill runs to its end", str(error)[-300:], False)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +26,8 @@ SECRETS = {
     "redis_admin_password": "one-more\n",
     "grafana_password": "a third\n",
 }
+ENDING = re.compile(r" web/(\S+) [-\d/+]+ (\d{3}) \d+ - - (\S{4}) ")
+"""Of a line of HAProxy's log: server, status, and the letters for how the request ended."""
 CATALOGUE_ROWS = 8_786
 ENDED = ("completed", "paused", "rollback_completed", "rollback_paused")
 
@@ -157,6 +161,13 @@ class Site:
         shell = f'REDISCLI_AUTH=$(tr -d "\\r\\n" < /run/secrets/{secret}) redis-cli "$@"'
         flags = ("--no-auth-warning", "--user", user)
         return self.engine("exec", container, "sh", "-c", shell, "sh", *flags, *command)
+
+    def failures(self, since_s: float) -> str:
+        """What the balancer has logged since then: how often each server, status and ending."""
+        service = f"{STACK}_balancer"
+        text = self.engine("service", "logs", "--raw", "--since", f"{since_s:.0f}", service)
+        found = Counter(" ".join(each) for each in re.findall(ENDING, text))
+        return ", ".join(f"{count:,} {each}" for each, count in found.most_common(6)) or "nothing"
 
     def logs(self, service: str) -> str:
         try:
