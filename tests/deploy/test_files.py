@@ -16,6 +16,7 @@ import pytest
 
 from bench.targets import ROOT
 from config import Config
+from db.cassandra_writes import SETTLE_S
 from tests.deploy.load import Seen, read
 from tests.http.service import running
 
@@ -149,6 +150,11 @@ def test_the_grace_is_longer_than_drain_and_end(name: str) -> None:
     end_s = float(re.findall(r"Allow `DRAIN_S` \+ (\d+) s", (ROOT / "README.md").read_text())[0])
     grace_s = float(re.findall(r"stop_grace_period: (\d+)s", web)[0])
     assert grace_s > drain_s + end_s
+
+
+def test_the_documents_say_for_how_long_an_outcome_may_stay_open() -> None:
+    for path in (ROOT / "README.md", OPERATIONS):
+        assert f"for up to {SETTLE_S:.0f} s" in path.read_text()
 
 
 def test_wrk_is_read_with_all_its_failures() -> None:
