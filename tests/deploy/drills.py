@@ -161,11 +161,11 @@ def updates(site: Site) -> Iterator[Row]:
 
 def bad_images(site: Site) -> Iterator[Row]:
     ours = f"content:{1 + UPDATES}"
-    for name, command, what in (
-        ("exits", '["false"]', "exits at once"),
-        ("sleeps", '["python", "-c", "import time; time.sleep(9e9)"]', "never gets ready"),
+    for name, program, what in (
+        ("exits", "raise SystemExit(1)", "exits at once"),
+        ("sleeps", "import time; time.sleep(9e9)", "never gets ready"),
     ):
-        bad = images.make_bad(site.engine, ours, name, command)
+        bad = images.make_bad(site.engine, ours, name, program)
         with loaded(site.url, ids_of(site, LOADED_ROWS)) as seen:
             state = site.update(bad)
         (now,) = {

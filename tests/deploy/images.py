@@ -103,10 +103,11 @@ def make_ours(engine: Engine, base: str, version: str) -> str:
     return image
 
 
-def make_bad(engine: Engine, ours: str, name: str, command: str) -> str:
-    """An update that nobody wants: ``command`` in place of the service."""
+def make_bad(engine: Engine, ours: str, name: str, program: str) -> str:
+    """An update that nobody wants: the line ``program`` in place of the service."""
     image = f"content:{name}"
-    engine("build", "-t", image, "-", input=f"FROM {ours}\nCMD {command}\n".encode())
+    recipe = f"FROM {ours}\nUSER root\nRUN echo '{program}' > service.py\nUSER 65532:65532\n"
+    engine("build", "-t", image, "-", input=recipe.encode())
     return image
 
 
