@@ -40,7 +40,7 @@ class Probes:
         if state == "up":
             overall = "degraded" if redis == "down" else "ready"
         else:
-            overall = "degraded" if state == "down" else "starting"  # down: it was up once
+            overall = "starting" if state == "starting" else "degraded"  # down: it was up once
         if self.drain.active:
             overall = "draining"
         data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}

@@ -122,7 +122,7 @@ class CachedVideoStore:
             raise NotFound(absent) from None
 
     def _is_up(self) -> bool:
-        return self.store.state()[0] == "up"
+        return self.store.state()[0] in ("up", "degraded")
 
     def _forget(self, keys: Collection[str]) -> None:
         for key in keys:

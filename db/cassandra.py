@@ -8,9 +8,11 @@ comes to life when Cassandra does. Requests fail at once while it is known to be
 from __future__ import annotations
 
 import asyncio
+import functools
+import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +37,7 @@ AGAIN_S = 0.03
 LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
 FIRST_TRY = 0.6
 """In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
+LOOK = "reads of about"
 PAGE = 500
 SAMPLE_ROWS = 100  # reading more says little of how the store does
 PROBE = "SELECT data_center FROM system.peers"
@@ -116,11 +119,12 @@ class Cassandra:
         if self.health.is_down:
             raise Unavailable(AWAY_MESSAGE)  # the driver's own word may take a deadline to come
         statement = self._bind(cql, values)
+        sort = _sort(cql, serial)
         if serial:  # a read that finishes or discards the Paxos rounds before it
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
         left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
         if not in_turn:
-            return await self._run(statement, left_s, read=read)
+            return await self._judged(sort, self._run(statement, left_s, read=read))
         asked = time.monotonic()
         await self.limit.enter(urgent.get())
         began, took_s = time.monotonic(), None
@@ -130,8 +134,7 @@ class Cassandra:
             left_s = min(left_s, asked + self._config.read_deadline_s - began)
             if left_s < LEAST_S:
                 raise Shed(urgent.get())
-            result = await self._run(statement, left_s, read=True)
-            self.health.late = 0
+            result = await self._judged(sort, self._run(statement, left_s, read=True))
             if result.count() <= SAMPLE_ROWS:
                 took_s = time.monotonic() - began
             return result
@@ -140,6 +143,17 @@ class Cassandra:
             raise
         finally:
             self.limit.leave(took_s)
+
+    async def _judged(self, sort: str, run: Coroutine[Any, Any, Any]) -> Any:
+        """Tell ``health`` how a request of ``sort`` ended."""
+        try:
+            result = await run
+        except Exception as error:
+            if error.__cause__ and not self._closing.is_set():
+                self.health.refused(sort, error.__cause__, late=isinstance(error, Late))
+            raise
+        self.health.worked(sort)
+        return result
 
     def _bind(self, cql: str, values: Sequence[Any] = ()) -> Any:
         prepared = self._prepared.get(cql)
@@ -284,9 +298,9 @@ class Cassandra:
         Requests go on meanwhile: other replicas may be there for other rows."""
         try:
             await self._identify()
-            self.health.obeyed()
+            self.health.worked(LOOK)
         except Exception as error:  # noqa: BLE001 - whatever it is, our tables cannot be read
-            self.health.refused(error)
+            self.health.refused(LOOK, error, late=isinstance(error, Late | TimeoutError))
             if isinstance(error.__cause__ or error, GONE):
                 await self._renew()
 
@@ -300,3 +314,13 @@ class Cassandra:
                 return
             made = self._bind(IDENTIFY, (IDENTITY, str(uuid.uuid4())))
             await self._run(made, left_s, read=False)
+
+
+@functools.cache
+def _sort(cql: str, serial: bool) -> str:
+    """The sort of a statement. A serial read is the first half of a write: if it fails, the write
+    fails, and if it works, the write may fail all the same."""
+    table = re.findall(r"(?:FROM|INTO|UPDATE) (\w+)", cql)[0]
+    if serial:
+        return f"reads before writes to {table}"
+    return f"reads of {table}" if cql.startswith("SELECT") else f"writes to {table}"

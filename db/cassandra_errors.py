@@ -18,6 +18,7 @@ AWAY = (
     "CassErrorLibUnableToDetermineProtocol",
     "CassErrorLibUnableToSetKeyspace",
     "CassErrorServerBadCredentials",
+    "CassErrorServerInvalidQuery",
     "CassErrorServerIsBootstrapping",
     "CassErrorServerOverloaded",
     "CassErrorServerTruncateError",
@@ -34,7 +35,8 @@ AWAY = (
     "CassErrorSslProtocolError",
     "CassExceptionConnectionError",
 )
-"""Not done: nobody was there to do it, or who was there would not."""
+"""Not done: nobody was there to do it, or who was there would not. A statement that was prepared is
+invalid when its table is gone."""
 
 LATE = (
     "CassErrorLibRequestTimedOut",

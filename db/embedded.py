@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from db.embedded_entries import created_at, drop, lines, put
-from db.embedded_file import Lane, about, connect, prepare, set_about, unavailable
+from db.embedded_file import Lane, about, connect, judged, prepare, set_about
+from db.health import Health
 from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
 from db.version import Expected, new_id, next_version
 from db.video import Changes, Row, apply, build, genres_left
@@ -57,10 +58,11 @@ class EmbeddedStore:
 
     def __init__(self, path: str):
         self._path = path
-        self._state: tuple[State, str] = ("starting", "not opened yet")
+        self._health = Health("SQLite", "not opened yet")
+        self._is_closed = False
         self._reader: sqlite3.Connection | None = None
-        self._writer = Lane("store-write")
-        self._scanner = Lane("store-scan")
+        self._writer = Lane("store-write", self._health)
+        self._scanner = Lane("store-scan", self._health)
         self._identity = ""
 
     async def open(self) -> None:
@@ -75,10 +77,10 @@ class EmbeddedStore:
             await self.close()
             raise
         self._reader = connect(self._path)
-        self._state = ("up", "")
+        self._health.answered()
 
     async def close(self) -> None:
-        self._state = ("down", "closed")
+        self._is_closed = True
         reader, self._reader = self._reader, None
         if reader:
             reader.close()
@@ -86,7 +88,7 @@ class EmbeddedStore:
         await self._writer.close()
 
     def state(self) -> tuple[State, str]:
-        return self._state
+        return ("down", "closed") if self._is_closed else self._health.state
 
     async def identity(self) -> str:
         if not self._identity:
@@ -97,16 +99,14 @@ class EmbeddedStore:
         """A short read, in the event loop; the cursor ends here, so that no snapshot stays open."""
         if self._reader is None:
             raise Unavailable("The store is not open")
-        try:
-            return self._reader.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
+        reader = self._reader
+        return judged(self._health, "reads", lambda: reader.execute(sql, values).fetchall())
 
     async def video(self, video_id: str) -> Row:
         found = self._read(_ROW, (video_id,))
         if not found:
             raise NotFound
-        row: Row = orjson.loads(found[0][0])
+        row: Row = judged(self._health, "reads", lambda: orjson.loads(found[0][0]))
         return row
 
     async def genre(self, genre: str) -> list[str]:

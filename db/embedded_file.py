@@ -14,7 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import orjson
+
 from config import ConfigError
+from db.health import Health
 from db.store import IDENTITY
 from errors import Unavailable
 
@@ -23,6 +26,9 @@ Work = Callable[[sqlite3.Connection], T]
 
 BUSY_S = 5.0
 """How long a write waits for another process's write before it is refused."""
+
+DAMAGE = "writes to a damaged file"
+_DAMAGED = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
@@ -70,10 +76,10 @@ def prepare(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         transact(connection, _create_tables)
-    except (sqlite3.Error, Unavailable) as error:
+    except sqlite3.Error as error:
         if connection:
             connection.close()
-        raise ConfigError(f"EMBEDDED_PATH cannot be used: {error.__cause__ or error}") from None
+        raise ConfigError(f"EMBEDDED_PATH cannot be used: {error}") from None
     except ConfigError:
         if connection:
             connection.close()
@@ -144,27 +150,45 @@ def unavailable(error: sqlite3.Error) -> Exception:
     return Unavailable()
 
 
+def judged(health: Health, sort: str, call: Callable[[], T]) -> T:
+    """Do ``call``, and tell ``health`` how this request of ``sort`` ended. A damaged file stays
+    failing: a page that can be read says nothing of the next one."""
+    try:
+        done = call()
+    except orjson.JSONDecodeError as error:  # SQLite has no checksums
+        health.refused(DAMAGE, error)
+        raise Unavailable from error
+    except sqlite3.Error as error:
+        ours = unavailable(error)
+        if isinstance(ours, Unavailable):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            health.refused(DAMAGE if code in _DAMAGED else sort, error)
+        raise ours from error
+    health.worked(sort)
+    return done
+
+
 def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:
     """Runs ``work`` in one transaction, whole or not at all."""
+    # forget cached pages: a transaction then finds damage in any page of the file that it touches
+    connection.execute("PRAGMA shrink_memory")
+    connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            done = work(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk has rolled it back already
-                connection.execute("ROLLBACK")
-            raise
-    except sqlite3.Error as error:
-        raise unavailable(error) from error
+        done = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
+        raise
     return done
 
 
 class Lane:
     """One thread and the one connection that is used in it."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, health: Health):
+        self._health = health
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: sqlite3.Connection | None = None
         self._is_open = False
@@ -178,13 +202,19 @@ class Lane:
         self._is_open = True
 
     async def read(self, work: Work[T]) -> T:
-        return await self._run(lambda connection: _read(connection, work))
+        return await self._run(lambda c: judged(self._health, "long reads", lambda: work(c)))
 
     async def write(self, work: Work[T]) -> T:
         """Waiting in the queue counts: under a lock that stays, each caller waits once only.
         A caller that is cancelled while ``work`` runs changes nothing about the transaction."""
         until = time.monotonic() + BUSY_S
-        return await self._run(lambda c: transact(c, work, until - time.monotonic()))
+
+        def write(connection: sqlite3.Connection) -> T:
+            if self._health.is_failing(DAMAGE):
+                raise Unavailable()
+            return transact(connection, work, until - time.monotonic())
+
+        return await self._run(lambda c: judged(self._health, "writes", lambda: write(c)))
 
     async def _run(self, work: Work[T]) -> T:
         connection = self._connection
@@ -207,10 +237,3 @@ class Lane:
     def _disconnect(self) -> None:
         if self._connection:
             self._connection.close()
-
-
-def _read(connection: sqlite3.Connection, work: Work[T]) -> T:
-    try:
-        return work(connection)
-    except sqlite3.Error as error:
-        raise unavailable(error) from error

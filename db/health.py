@@ -1,70 +1,109 @@
-"""What is known of a store from afar: up, down, or not there yet; said once per change."""
+"""The state of a store: up, degraded, down, or not there yet. Each change is logged once.
+
+A store is *down* while its probe fails: asking it is waiting in vain. It is *degraded* while the
+probe is answered and requests of one sort fail: a full disk fails writes, and reads go on. The
+first failure of a sort begins that, and the first success of that sort ends it. A single late
+answer is a busy moment, so a late answer counts when the one before it was late, too.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from db.store import State
 from errors import Late
 
 logger = logging.getLogger("content")
 
+SAY_S = 60.0
+"""A sort that fails now and then is logged no more often."""
+
 
 class Health:
-    """``state`` is the state and, when not up, the reason in words. ``late`` probes in a row had no
-    answer in time; whoever gets one makes it 0."""
+    """``state`` is the state and, when not up, the reason. ``late`` counts the probes in a row that
+    were late. ``refused`` and ``worked`` may be called from any thread."""
 
-    def __init__(self) -> None:
-        self._state: tuple[State, str] = ("starting", "connecting to Cassandra")
-        self._refusal = ""
-        self._refusals = 0
+    def __init__(
+        self,
+        name: str = "Cassandra",
+        reason: str = "connecting to Cassandra",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.late = 0
+        self._name, self._clock = name, clock
+        self._turned: tuple[State, str] = ("starting", reason)
+        self._late_sorts: set[str] = set()
+        self._failing: dict[str, str] = {}
+        self._said_s: dict[str, float] = {}
+        self._to_end: set[str] = set()
 
     @property
     def state(self) -> tuple[State, str]:
-        return ("down", self._refusal) if self._refusal and self._state[0] == "up" else self._state
+        if self._turned[0] == "up" and self._failing:
+            return "degraded", "; ".join(f"{k} fail: {v}" for k, v in self._failing.copy().items())
+        return self._turned
 
     @property
     def is_down(self) -> bool:
         """Whether it was there and is not: asking it now would be waiting in vain."""
-        return self._state[0] == "down"
+        return self._turned[0] == "down"
 
     def answered(self) -> None:
+        """The probe was answered. After an outage nothing is known of any sort."""
         self.late = 0
+        if self._turned[0] != "up":
+            self._failing.clear()
         self.turn("up", "")
 
     def failed(self, error: Exception) -> None:
-        """One late answer is a busy moment; two are an outage, if nobody was answered between."""
+        """The probe failed."""
         self.late = self.late + 1 if isinstance(error, Late | TimeoutError) else 2
         if self.late > 1:
             self.turn("down", reason_of(error))
 
-    def refused(self, error: Exception) -> None:
-        """Cassandra answers, and does not read our tables: that is said, while requests go on,
-        because it may do so for other rows. One late answer is a busy moment."""
-        self._refusals += 1 if isinstance(error, Late | TimeoutError) else 2
-        if self._refusals > 1:
-            if not self._refusal:
-                logger.warning("Cassandra refuses to read: %s", reason_of(error))
-            self._refusal = reason_of(error)
+    def is_failing(self, sort: str) -> bool:
+        return sort in self._failing
 
-    def obeyed(self) -> None:
-        if self._refusal:
-            logger.info("Cassandra reads again")
-        self._refusal, self._refusals = "", 0
+    def worked(self, sort: str) -> None:
+        """A request of ``sort`` has succeeded."""
+        self.late = 0
+        self._late_sorts.discard(sort)
+        self._failing.pop(sort, None)
+        if sort in self._to_end:
+            self._to_end.discard(sort)
+            logger.info("%s: %s work again", self._name, sort)
+
+    def refused(self, sort: str, error: BaseException, *, late: bool = False) -> None:
+        """A request of ``sort`` has failed with the driver's ``error``."""
+        if late and sort not in self._late_sorts:
+            self._late_sorts.add(sort)
+            return
+        if sort not in self._failing:
+            self._failing[sort] = reason_of(error)
+            self._say(sort)
 
     def turn(self, state: State, reason: str) -> None:
-        if (state, reason) != self._state:
+        if (state, reason) != self._turned:
             logger.log(
                 logging.INFO if state == "up" else logging.WARNING,
-                "Cassandra is %s%s",
+                "%s is %s%s",
+                self._name,
                 state,
                 reason and f": {reason}",
             )
-        self._state = (state, reason)
+        self._turned = (state, reason)
+
+    def _say(self, sort: str) -> None:
+        now = self._clock()
+        if now - self._said_s.get(sort, -SAY_S) >= SAY_S:
+            self._said_s[sort] = now
+            self._to_end.add(sort)
+            logger.warning("%s: %s fail: %s", self._name, sort, self._failing[sort])
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The driver's own text, for the log and ``/readyz``; callers get ours."""
     cause = error.__cause__ or error
     return str(cause) or type(cause).__name__

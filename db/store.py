@@ -19,7 +19,7 @@ IDENTITY = "identity"
 GENRE_LIST = 30
 """How many ids a genre's list has at most; the newest."""
 
-State = Literal["starting", "up", "down"]
+State = Literal["starting", "up", "degraded", "down"]
 
 
 class Written(NamedTuple):
@@ -60,7 +60,8 @@ class VideoStore(Protocol):
     async def close(self) -> None: ...
 
     def state(self) -> tuple[State, str]:
-        """The state and, when not up, the reason in words."""
+        """The state and, when not up, the reason in words. Degraded: it is there, and requests of
+        one sort fail."""
 
     async def identity(self) -> str:
         """Return the note IDENTITY as it is now: part of every cache key. Raise Unavailable while

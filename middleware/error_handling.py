@@ -2,9 +2,9 @@
 
 An expected error says its own status and text. Whatever else is raised is a 500 whose text stays
 in the log. Each is logged once, with a traceback and the request id that the answer carries. An
-outage makes the same 503 or 504 over and over: of those one a second is logged, and the rest
-counted. What is shed under overload is not logged at all. A request that is cancelled is answered
-as well: a write may hold by then.
+outage makes the same 503 or 504 over and over: of those one a minute is logged in one line, and
+the rest counted. What is shed under overload is not logged at all. A request that is cancelled is
+answered as well: a write may hold by then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from middleware.onion import JSON, Context, Middleware, Next
 
 logger = logging.getLogger("content")
 
-PAUSE_S = 1.0
+PAUSE_S = 60.0
 
 
 def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
@@ -56,36 +56,36 @@ def _answer(ctx: Context, raised: Exception, log: Log) -> None:
 
 
 class Log:
-    """One line with a traceback for each failure that nobody foresaw, and at most one a second for
-    each outage, with the number of those left out."""
+    """One line with a traceback for each failure that nobody foresaw, and at most one a minute for
+    each outage, with the driver's own words and the number of those left out."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._outages: dict[tuple[type[ServiceError], str], tuple[float, int]] = {}
 
     def __call__(self, ctx: Context, error: ServiceError, raised: Exception) -> None:
-        more = 0
+        more, outage = 0, isinstance(error, Unavailable | Late)
         if isinstance(error, Shed):
             return
-        if isinstance(error, Unavailable | Late):
-            outage = (type(error), ctx.route)
-            said_at, left_out = self._outages.get(outage, (-math.inf, 0))
+        if outage:
+            kind = (type(error), ctx.route)
+            said_at, more = self._outages.get(kind, (-math.inf, 0))
             now = self._clock()
             if now - said_at < PAUSE_S:
-                self._outages[outage] = said_at, left_out + 1
+                self._outages[kind] = said_at, more + 1
                 return
-            self._outages[outage] = now, 0
-            more = left_out
+            self._outages[kind] = now, 0
         request_id = secrets.token_hex(8)
         ctx.headers[b"x-request-id"] = request_id.encode()
         logger.error(
-            "%s %s answered %d (request %s)%s",
+            "%s %s answered %d (request %s)%s%s",
             ctx.method,
             ctx.route,
             error.status,
             request_id,
-            f", and {more} like it before" if more else "",
-            exc_info=raised,
+            f": {raised.__cause__ or raised}" if outage else "",
+            f"; and {more} like it before" if more else "",
+            exc_info=None if outage else raised,
         )
 
 

@@ -185,12 +185,12 @@ async def test_a_store_that_is_known_to_be_down_is_not_asked_at_all(
 ) -> None:
     here, _ = pair
     video_id = await stale_row(redis, here)
-    here.store._state = ("down", "gone")
+    here.store._health.turn("down", "gone")
     found = await here.videos.cached(row_key(video_id))
     assert found is not None
     assert found.layer == "stale"
     assert not here.kept(redis, "l", row_key(video_id))
-    here.store._state = ("up", "")
+    here.store._health.answered()
     assert await here.videos.cached(row_key(video_id)) is None
 
 

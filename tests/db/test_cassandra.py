@@ -10,6 +10,7 @@ import inspect
 import uuid
 from typing import Any
 
+import acsylla
 import pytest
 from acsylla import errors as driver
 
@@ -20,8 +21,8 @@ from db.cassandra_errors import MEANINGS, translate
 from db.cassandra_store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
-from errors import Unavailable
-from tests.db.cassandra_world import config_of, is_up, opened
+from errors import NotFound, Unavailable
+from tests.db.cassandra_world import ask_until_answered, config_of, is_up, opened
 from tests.db.samples import draft, eventually
 
 ANY = Expected()
@@ -42,7 +43,7 @@ OURS = {
     *("CassErrorLibNotEnoughData", "CassErrorLibNotImplemented", "CassErrorLibParameterUnset"),
     *("CassErrorLibUnableToInit", "CassErrorLibUnexpectedResponse"),
     *("CassErrorServerAlreadyExists", "CassErrorServerConfigError"),
-    *("CassErrorServerFunctionFailure", "CassErrorServerInvalidQuery"),
+    "CassErrorServerFunctionFailure",
     *("CassErrorServerProtocolError", "CassErrorServerSyntaxError"),
 }
 """Mistakes of ours, or of the driver: nothing that happens to Cassandra causes them."""
@@ -144,3 +145,25 @@ async def test_null_clears_a_column_and_what_is_not_named_stays(
         assert series is not None
         assert series["seasons"] is None
         assert await store.video(row["id"]) == series
+
+
+async def test_a_table_that_is_gone_degrades_until_it_is_back(
+    cassandra_node: CassandraNode,
+) -> None:
+    config = config_of(cassandra_node)
+    async with opened(config) as store:
+        row = await store.create(new_id(), draft("a"), None)
+        session = await store._cassandra.visit()
+        drop = f"DROP TABLE {config.cassandra_keyspace}.video_by_genre"
+        await session.execute(acsylla.create_statement(drop, timeout=30))
+        await session.close()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await store.genre("a")
+            assert await store.video(row["id"]) == row
+            assert store.state()[0] == "degraded"
+            assert "reads of video_by_genre fail" in store.state()[1]
+        async with opened(config):  # makes the table
+            with pytest.raises(NotFound):
+                await ask_until_answered(lambda: store.genre("a"))
+        assert store.state() == ("up", "")

@@ -4,20 +4,24 @@ words with wrong ones."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import acsylla
 import pytest
 
 from bench.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
 from bench.certificates import Authority
 from bench.servers import CassandraNode
 from db.cassandra import Cassandra
+from db.cassandra_store import CassandraStore
 from db.version import new_id
-from tests.db.cassandra_world import config_of, opened
+from errors import Unavailable
+from tests.db.cassandra_world import ask_until_answered, config_of, opened
 from tests.db.samples import draft, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -61,6 +65,7 @@ class SecureNode(CassandraNode):
             **super()._settings(),
             "authenticator": "PasswordAuthenticator",
             "authorizer": "CassandraAuthorizer",
+            "permissions_validity": "100ms",
             "client_encryption_options": encryption,
         }
 
@@ -151,3 +156,44 @@ async def test_a_wrong_password_does_not_loop_hot(
     async with opened(config, wait=False):
         await asyncio.sleep(3.0)
     assert 2 <= tries <= 7
+
+
+async def test_writes_that_are_not_permitted_degrade_until_they_are(
+    node: SecureNode, papers: Mapping[str, Authority]
+) -> None:
+    admin = config_of(node, **settings(papers["ours"]))
+    config = dataclasses.replace(admin, cassandra_username="svc", cassandra_password="svc")
+    keyspace = admin.cassandra_keyspace
+    async with opened(admin) as first:
+        video_id = (await first.create(new_id(), draft(), None))["id"]
+        session = await first._cassandra.visit()
+
+        async def told(cql: str) -> None:
+            await session.execute(acsylla.create_statement(cql))
+
+        try:
+            await told("CREATE ROLE svc WITH PASSWORD = 'svc' AND LOGIN = true")
+            await told(f"GRANT ALL ON KEYSPACE {keyspace} TO svc")
+            async with opened(config) as store:
+                await told(f"REVOKE MODIFY ON KEYSPACE {keyspace} FROM svc")
+                await eventually(lambda: _refused(store), 15)
+                for _ in range(2):
+                    await store.video(video_id)
+                    state, reason = store.state()
+                    assert state == "degraded"
+                    assert "writes to video fail" in reason
+                    assert "MODIFY" in reason
+                    await asyncio.sleep(1.2)  # a probe or more
+                await told(f"GRANT MODIFY ON KEYSPACE {keyspace} TO svc")
+                await ask_until_answered(lambda: store.create(new_id(), draft(), None))
+                assert store.state() == ("up", "")
+        finally:
+            await session.close()
+
+
+async def _refused(store: CassandraStore) -> bool:
+    try:
+        await store.create(new_id(), draft(), None)
+    except Unavailable:
+        return True
+    return False

@@ -47,3 +47,59 @@ def test_each_change_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
         health.failed(Unavailable("gone"))
     health.answered()
     assert caplog.messages == ["Cassandra is up", "Cassandra is down: gone", "Cassandra is up"]
+
+
+def test_a_sort_that_fails_degrades_until_the_same_sort_works() -> None:
+    health = Health()
+    health.answered()
+    health.refused("writes", Unavailable("disk is full"))
+    health.worked("reads")
+    health.answered()
+    assert health.state == ("degraded", "writes fail: disk is full")
+    assert not health.is_down  # reads are not to be refused
+    health.refused("reads", Unavailable("locked"))
+    health.worked("writes")
+    assert health.state == ("degraded", "reads fail: locked")
+    health.worked("reads")
+    assert health.state == ("up", "")
+
+
+def test_one_late_answer_of_a_sort_is_a_busy_moment_and_two_degrade() -> None:
+    health = Health()
+    health.answered()
+    health.refused("writes", Late(), late=True)
+    health.worked("writes")
+    health.refused("writes", Late(), late=True)
+    health.refused("reads", Late(), late=True)
+    assert health.state == ("up", "")
+    health.refused("writes", Late("too late"), late=True)
+    assert health.state == ("degraded", "writes fail: too late")
+
+
+def test_an_outage_is_the_state_and_its_end_forgets_what_failed_in_it() -> None:
+    health = Health()
+    health.answered()
+    health.refused("writes", Unavailable("gone"))
+    health.failed(Unavailable("gone"))
+    assert health.state == ("down", "gone")
+    health.answered()
+    assert health.state == ("up", "")
+
+
+def test_a_sort_that_fails_now_and_then_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = 0.0
+    health = Health("SQLite", clock=lambda: now)
+    health.answered()
+    caplog.clear()
+    for _ in range(3):
+        for _ in range(3):
+            health.refused("writes", Unavailable("disk is full"))
+        health.worked("writes")
+        health.worked("writes")
+    assert caplog.messages == ["SQLite: writes fail: disk is full", "SQLite: writes work again"]
+    now = 61.0
+    health.refused("writes", Unavailable("disk is full"))
+    assert len(caplog.messages) == 3
