@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from tests.simulation.plan import Fault
 
 if TYPE_CHECKING:
+    from tests.simulation.redis_server import Redis
     from tests.simulation.replica import Replica
     from tests.simulation.world import World
 
+DOWN_AFTER_S = 5.0
+"""down-after-milliseconds, as the stack sets it."""
 NOTICED_S = 2.0
 """How long after a silence the near cache may still be old: until the heartbeat has failed."""
 
@@ -86,15 +89,20 @@ def _full(world: World, fault: Fault, target: int) -> None:
 
 def _restart(world: World, fault: Fault, target: int) -> None:
     """Empty, or with what it saved; nobody listens meanwhile."""
-    saved = world.redis.data.copy() if fault.share < 0.5 else None
+    restarting = world.redis
+    saved = restarting.data.copy() if fault.share < 0.5 else None
     _unfenced(world)
-    world.network.names["redis"] = None
+    names = world.network.names
+    host = next((host for host, server in names.items() if server is restarting), None)
+    if host is None:  # it is restarting already
+        return
+    names[host] = None
     for link in list(world.network.links):
         link.cut(loses_commands=fault.share * 10 % 1 < 0.5)
 
     def listen() -> None:
-        world.redis.restart(saved)
-        world.network.names["redis"] = world.redis
+        restarting.restart(saved)
+        names[host] = world.redis if host == "redis" else restarting
         _unfenced(world)
 
     world.simulator.after(fault.length_s, listen)
@@ -107,17 +115,51 @@ def _failover(world: World, fault: Fault, target: int) -> None:
     _unfenced(world)
 
     def promote() -> None:
-        old, new = world.redis, world.spare
-        new.promote(saved)
-        old.role = "slave"
-        world.redis, world.spare = new, old
-        world.network.names["redis"] = new
-        old.heard, new.heard = None, old.heard
-        for link in list(world.network.links):
-            link.cut(loses_commands=fault.share < 0.5)
+        _demote(world, world.redis, loses_commands=fault.share < 0.5)
+        world.spare.promote(saved)
+        world.follow(world.spare)
         _unfenced(world)
 
     world.simulator.after(fault.length_s, promote)
+
+
+def _demote(world: World, master: Redis, *, loses_commands: bool) -> None:
+    master.role = "slave"
+    for link in list(world.network.links):
+        if link.server is master:
+            link.cut(loses_commands=loses_commands)
+
+
+def _partition(world: World, fault: Fault, target: int) -> None:
+    """One replica, the master and one sentinel are cut off. The others get a new master once they
+    have missed the old one for five seconds; the old one follows when the partition ends."""
+    old, new, now_s = world.redis, world.spare, world.simulator.now_s
+    heals_s = now_s + fault.length_s
+    saved = old.data.copy()
+    inside = {old.name, world.sentinels[0].name}
+    servers = [old.name, new.name, *(sentinel.name for sentinel in world.sentinels)]
+    for replica in world.replicas:
+        is_inside = replica.number == target
+        for server in servers:
+            if is_inside != (server in inside):
+                world.network.silent_until_s[replica.name, server] = heals_s
+    old.is_alone_since_s = now_s
+    _disturb(world, 0.0)
+    _unfenced(world)
+
+    def promote() -> None:
+        new.promote(saved)
+        world.follow(new)
+        world.sentinels[0].master = old.name
+        _unfenced(world)
+
+    def heal() -> None:
+        _demote(world, old, loses_commands=fault.share < 0.5)
+        old.is_alone_since_s = float("inf")
+        world.sentinels[0].master = world.redis.name
+
+    world.simulator.at(now_s + DOWN_AFTER_S + 0.3 * fault.share, promote)
+    world.simulator.at(max(heals_s, now_s + DOWN_AFTER_S + 0.4), heal)
 
 
 def _new_replica(world: World, fault: Fault, target: int) -> None:
@@ -135,23 +177,23 @@ def _away(world: World, fault: Fault, target: int) -> None:
 
 def _mute(world: World, fault: Fault, target: int) -> None:
     """Requests vanish."""
-    world.cassandra.silent_until_s = world.simulator.now_s + fault.length_s
+    world.cassandra.fates.silent_until_s = world.simulator.now_s + fault.length_s
 
 
 def _slow_request(world: World, fault: Fault, target: int) -> None:
     """The next statement of a replica takes effect late."""
-    world.cassandra.held_s[target] = fault.length_s, 0.0
+    world.cassandra.fates.held_s[target] = fault.length_s, 0.0
 
 
 def _slow_answer(world: World, fault: Fault, target: int) -> None:
     """The next statement of a replica is answered late."""
-    world.cassandra.held_s[target] = 0.0, fault.length_s
+    world.cassandra.fates.held_s[target] = 0.0, fault.length_s
 
 
 def _fate(world: World, fault: Fault, target: int) -> None:
     """The next statement of a replica meets one of the troubles."""
     fates = ("lost", "mute", "frozen", "doubt", "refused")
-    world.cassandra.doomed[target] = fates[int(fault.share * len(fates))]
+    world.cassandra.fates.doomed[target] = fates[int(fault.share * len(fates))]
 
 
 # processes
@@ -230,6 +272,7 @@ ACTS: dict[str, Callable[[World, Fault, int], None]] = {
     "full": _full,
     "restart": _restart,
     "failover": _failover,
+    "partition": _partition,
     "new replica": _new_replica,
     "away": _away,
     "mute store": _mute,

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from acsylla import errors as driver
@@ -20,53 +19,33 @@ from db import schema
 from tests.simulation.cql import UNSET, Plan
 from tests.simulation.database import Cells, Database, Key, partition_of
 from tests.simulation.driver import Prepared, Result, Row, Statement
-from tests.simulation.loop import EPOCH_S, ProcessLoop, Simulator
+from tests.simulation.fates import Fates, Trouble
+from tests.simulation.loop import EPOCH_S, ProcessLoop
+from tests.simulation.simulator import Simulator
 from tests.simulation.truth import Truth, operation
 
 ROWS, LINES = "video", "video_by_genre"
 
 
-@dataclass
-class Trouble:
-    """How often a statement meets what; shares of all statements but the driver's own probes."""
-
-    latency_s: float = 0.001
-    spike: float = 0.0
-    spike_s: float = 0.3
-    lost: float = 0.0
-    mute: float = 0.0
-    frozen: float = 0.0
-    frozen_s: float = 2.0
-    doubt: float = 0.0
-    refused: float = 0.0
-
-
 class Cassandra:
-    """The cluster. ``away_until_s``: nobody is there until then; ``silent_until_s``: requests
-    vanish until then."""
+    """The cluster; to the service it is the driver's session. ``away_until_s``: nobody is there
+    until then."""
 
     def __init__(self, simulator: Simulator, trouble: Trouble, truth: Truth) -> None:
-        self.simulator, self.trouble, self.truth = simulator, trouble, truth
+        self.simulator, self.truth = simulator, truth
+        self.fates = Fates(simulator, trouble)
         self.database = Database()
-        self.met: Counter[str] = Counter()
-        self.away_until_s = self.silent_until_s = 0.0
-        self.held_s: dict[int, tuple[float, float]] = {}
-        """By replica: how much later its next statement takes effect, and is answered."""
-        self.doomed: dict[int, str] = {}
-        """By replica: what its next statement meets."""
+        self.away_until_s = 0.0
         self.heard: Callable[[str, ProcessLoop], None] | None = None
         """Is told the kind of each statement that took effect, and whose it was."""
         self._doubts: defaultdict[tuple[str, Key], list[tuple[Plan, list[Any], int]]]
         self._doubts = defaultdict(list)
         self._last_us = 0
-        shares = (trouble.lost, trouble.mute, trouble.frozen, trouble.doubt, trouble.refused)
-        self._fates = [*zip(("lost", "mute", "frozen", "doubt", "refused"), shares, strict=True)]
-        self._has_fates = any(shares)
 
     # the driver
 
     async def create_session(self, keyspace: str | None = None) -> Cassandra:
-        if self.simulator.now_s < max(self.away_until_s, self.silent_until_s):
+        if self.simulator.now_s < max(self.away_until_s, self.fates.silent_until_s):
             raise driver.CassErrorLibNoHostsAvailable("no hosts available")
         return self
 
@@ -96,13 +75,13 @@ class Cassandra:
         assert isinstance(loop, ProcessLoop)
         answer: asyncio.Future[Result] = loop.create_future()
         simulator = self.simulator
-        late_s, back_s = self._held_s(loop, statement)
-        there_s = simulator.now_s + self._latency_s() + late_s
+        late_s, back_s = self.fates.held(loop, statement)
+        there_s = simulator.now_s + self.fates.latency_s() + late_s
         if simulator.now_s < self.away_until_s:
             error = driver.CassErrorLibNoHostsAvailable("no hosts available")
             simulator.at(there_s, loop.deliver, _fail, answer, error)
             return answer
-        fate = self._fate(loop, statement)
+        fate = self.fates.draw(loop, statement)
         request = Request(loop, statement, answer, operation.get(), back_s)
         if fate == "refused":
             error = driver.CassErrorServerUnavailable("not enough nodes")
@@ -116,42 +95,11 @@ class Cassandra:
         else:
             self._time_out(request)
             if fate == "frozen":
-                late_s = statement.timeout_s + simulator.random.random() * self.trouble.frozen_s
+                late_s = statement.timeout_s + self.fates.frozen_s()
                 simulator.after(late_s, self._serve, request)
             elif fate == "mute":
                 simulator.at(there_s, self._serve, request, True)
         return answer
-
-    def _latency_s(self) -> float:
-        trouble, draw = self.trouble, self.simulator.random.random
-        if trouble.spike and draw() < trouble.spike:
-            return trouble.spike_s * draw()
-        return trouble.latency_s * (0.5 + draw())
-
-    def _held_s(self, loop: ProcessLoop, statement: Statement) -> tuple[float, float]:
-        if not self.held_s or statement.plan is None:
-            return 0.0, 0.0
-        return self.held_s.pop(loop.number, (0.0, 0.0))
-
-    def _fate(self, loop: ProcessLoop, statement: Statement) -> str:
-        if self.doomed and statement.plan is not None and loop.number in self.doomed:
-            return self._met(self.doomed.pop(loop.number), statement.plan)
-        if self.simulator.now_s < self.silent_until_s:
-            return "lost"
-        if not self._has_fates or statement.plan is None:
-            return "ok"
-        drawn = self.simulator.random.random()
-        for fate, share in self._fates:
-            drawn -= share
-            if drawn < 0:
-                return self._met(fate, statement.plan)
-        return "ok"
-
-    def _met(self, fate: str, plan: Plan) -> str:
-        if fate == "doubt" and not plan.is_lwt:
-            fate = "mute"
-        self.met[fate] += 1
-        return fate
 
     def _time_out(self, request: Request) -> None:
         error = driver.CassErrorLibRequestTimedOut("Request timed out")
@@ -177,7 +125,7 @@ class Cassandra:
             if self.heard is not None:
                 self.heard(_event(plan, statement), request.loop)
         if not is_mute:
-            back_s = self._latency_s() + request.back_s
+            back_s = self.fates.latency_s() + request.back_s
             self.simulator.after(back_s, request.loop.deliver, _succeed, request.answer, result)
 
     def _open_round(self, request: Request) -> None:
@@ -190,7 +138,9 @@ class Cassandra:
         if self.simulator.steps is not None:
             self._say(request, "the round stays open")
         error = driver.CassErrorServerWriteTimeout("Operation timed out")
-        self.simulator.after(self._latency_s(), request.loop.deliver, _fail, request.answer, error)
+        self.simulator.after(
+            self.fates.latency_s(), request.loop.deliver, _fail, request.answer, error
+        )
 
     def _finish_rounds(self, plan: Plan, values: list[Any]) -> None:
         """A later round finishes an open one or drops it."""
@@ -241,11 +191,6 @@ class Cassandra:
         """The genres of a row; none if it is absent."""
         cells = self.database.tables[ROWS].get((video_id,), {}).get(())
         return list(cells.get("genres") or ()) if cells is not None and cells.is_there() else []
-
-    def calm(self) -> None:
-        """From now on nothing is lost or late."""
-        self._has_fates = False
-        self.trouble = Trouble()
 
 
 class Request:

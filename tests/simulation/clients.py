@@ -19,9 +19,9 @@ from db.version import Expected, etag
 from db.video import Changes, parse_draft
 from errors import NotFound, ServiceError
 from tests.simulation.judge import Judge, Read, Write, told
-from tests.simulation.loop import Simulator
 from tests.simulation.plan import Act
 from tests.simulation.replica import CONFIG, Replica
+from tests.simulation.simulator import Simulator
 from tests.simulation.truth import operation
 
 DRAFT = parse_draft({"title": "A row that changes", "genres": ["Drama"], "isMovie": True})

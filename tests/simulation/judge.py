@@ -18,7 +18,13 @@ PUSHED_S = 0.4
 SLACK_S = 0.1
 DETACHED_S = 4.0
 """How long a load may go on after its reader was sent away."""
-OPEN = frozenset(("created after its answer", "lists lack a frozen creation"))
+OPEN = frozenset(
+    (
+        "created after its answer",
+        "lists lack a frozen creation",
+        "an absence older than the near TTL",
+    )
+)
 """Kinds of findings that are known and not mended yet; they do not fail a run."""
 DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 """Answers after which a write must not be done any more; only the first two say that it was."""
@@ -62,6 +68,7 @@ class Judge:
     truth: Truth
     near_ttl_s: float
     intent_s: float
+    has_redis: bool = True
     violations: list[tuple[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     disturbances: list[tuple[float, float]] = field(default_factory=list)
@@ -170,7 +177,7 @@ class Judge:
             self._old("a joined load was too old", read, layer, place)
         elif place < read.floor:
             if layer.endswith("near"):
-                self._near(read, layer, place)
+                self._near(read, layer, place, history)
             elif layer != "collapsed":
                 self._old(f"old from {layer}", read, layer, place)
         if not is_list and layer != "collapsed":
@@ -185,14 +192,20 @@ class Judge:
             f"{read.floor} was acknowledged before" + (f", by {told(missed)}" if missed else ""),
         )
 
-    def _near(self, read: Read, layer: str, place: int) -> None:
+    def _near(self, read: Read, layer: str, place: int, history: list[Any]) -> None:
         acked_s = min(at_s for newer, at_s, _ in self._acks[read.subject] if newer > place)
         late_s = read.began_s - acked_s
         if late_s > self.near_ttl_s + SLACK_S:
-            self._old("older than the near TTL", read, layer, place)
-        elif late_s > PUSHED_S and not any(
-            begin_s < read.began_s and end_s > acked_s - PUSHED_S
-            for begin_s, end_s in self.disturbances
+            is_absence = isinstance(history[0], State) and history[place].version is None
+            kind = "an absence" if is_absence else "an entry"
+            self._old(f"{kind} older than the near TTL", read, layer, place)
+        elif (
+            self.has_redis
+            and late_s > PUSHED_S
+            and not any(
+                begin_s < read.began_s and end_s > acked_s - PUSHED_S
+                for begin_s, end_s in self.disturbances
+            )
         ):
             self._old("push missed", read, layer, place)
 
@@ -213,6 +226,8 @@ class Judge:
             self._old("went back", read, layer, place)
 
     def _is_fenced(self, write: Write, now_s: float) -> bool:
+        if not self.has_redis:
+            return False
         if write.status in (200, 201):
             return write.answered_s < now_s
         if now_s - write.sent_s > self.intent_s - 1 or write.life in self.gone:

@@ -29,6 +29,11 @@ class Mutant(NamedTuple):
     patches: tuple[Patch, ...]
 
 
+def mutant(name: str, rule: str, *patches: tuple[str, str, str]) -> Mutant:
+    """A mutant, from (path, old, new) each."""
+    return Mutant(name, rule, tuple(Patch(*each) for each in patches))
+
+
 class PatchError(Exception):
     """A mutant does not fit the code any more."""
 

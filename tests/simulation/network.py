@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.loop import ProcessLoop, Simulator
+from tests.simulation.loop import ProcessLoop
 from tests.simulation.redis_server import Peer, Redis
+from tests.simulation.sentinel import Sentinel
+from tests.simulation.simulator import Simulator
 
 
 @dataclass
@@ -26,10 +28,10 @@ class Network:
 
     def __init__(self, simulator: Simulator, weather: Weather) -> None:
         self.simulator, self.weather = simulator, weather
-        self.names: dict[str, Redis | None] = {}
+        self.names: dict[str, Redis | Sentinel | None] = {}
         self.links: list[Link] = []
-        self.silent_until_s: dict[str, float] = {}
-        """By process name: nothing passes to or from it until then."""
+        self.silent_until_s: dict[str | tuple[str, str], float] = {}
+        """By a process's name, or by its and a server's: nothing passes until then."""
         simulator.connect = self.connect
 
     def latency_s(self) -> float:
@@ -37,6 +39,13 @@ class Network:
         if weather.spike and draw() < weather.spike:
             return weather.spike_s * draw()
         return weather.latency_s * (0.5 + draw())
+
+    def clear_s(self, process: str, server: str) -> float:
+        """When something may pass between the two: now, or after a silence."""
+        now_s, silent = self.simulator.now_s, self.silent_until_s
+        if not silent:
+            return now_s
+        return max(now_s, silent.get(process, 0.0), silent.get((process, server), 0.0))
 
     async def connect(
         self, loop: ProcessLoop, factory: Callable[[], Any], where: tuple[str, int]
@@ -48,9 +57,9 @@ class Network:
             if not made.done():
                 made.set_result(None)
 
-        simulator = self.simulator
-        at_s = max(simulator.now_s, self.silent_until_s.get(loop.name, 0.0)) + self.latency_s()
-        simulator.at(at_s + self.latency_s(), loop.deliver, answer)
+        server = self.names.get(where[0])
+        at_s = self.clear_s(loop.name, server.name if server else "") + self.latency_s()
+        self.simulator.at(at_s + self.latency_s(), loop.deliver, answer)
         await made
         server = self.names.get(where[0])
         if server is None:
@@ -61,16 +70,13 @@ class Network:
         protocol.connection_made(link)
         return link, protocol
 
-    def cut(self, link: Link, *, loses_commands: bool) -> None:
-        """End a connection from outside. ``loses_commands``: those under way never arrive; else
-        they run, and their replies are lost."""
-        link.cut(loses_commands=loses_commands)
-
 
 class Link(asyncio.Transport):
     """One connection; to the process it is the transport."""
 
-    def __init__(self, network: Network, loop: ProcessLoop, protocol: Any, server: Redis) -> None:
+    def __init__(
+        self, network: Network, loop: ProcessLoop, protocol: Any, server: Redis | Sentinel
+    ) -> None:
         self.network, self.loop, self.protocol, self.server = network, loop, protocol, server
         self.is_closed = self._is_mute = False
         self.is_deaf = False  # whether the server has heard its last command
@@ -107,8 +113,8 @@ class Link(asyncio.Transport):
     def _when_s(self, earliest_s: float) -> float:
         """When something sent now arrives: in order, and not while the network is silent."""
         network = self.network
-        now_s = max(network.simulator.now_s, network.silent_until_s.get(self.loop.name, 0.0))
-        return max(earliest_s, now_s + network.latency_s())
+        clear_s = network.clear_s(self.loop.name, self.server.name)
+        return max(earliest_s, clear_s + network.latency_s())
 
     # the server's side
 

@@ -12,8 +12,8 @@ import cache.redis
 import db.cassandra
 import db.version
 from cache.redis_metrics import RedisMetrics
-from tests.simulation.loop import SimulatedTime
 from tests.simulation.plan import Plan
+from tests.simulation.simulator import SimulatedTime
 from tests.simulation.world import Outcome, World
 
 PRODUCT = ("cache.", "db.", "errors.", "priority.")

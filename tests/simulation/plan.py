@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from tests.simulation.cassandra import Trouble
+from tests.simulation.fates import Trouble
 from tests.simulation.network import Weather
 
 GENRES = ("Drama", "Comedy", "War")
@@ -45,18 +45,21 @@ class Fault:
 
 @dataclass
 class Plan:
-    """A schedule before it is run. Wall clocks of replicas are off by ``offsets_s``."""
+    """A schedule before it is run. Wall clocks of replicas are off by ``offsets_s``. ``redis`` is
+    "one" at a fixed name, "none", one that is "deaf" to CLIENT TRACKING, or under "sentinel"."""
 
     seed: int
     clients: list[list[Act]]
     faults: list[Fault] = field(default_factory=list)
     offsets_s: tuple[float, ...] = (0.0, 0.0)
     keys: int = 1
+    redis: str = "one"
     weather: Weather = field(default_factory=Weather)
     trouble: Trouble = field(default_factory=Trouble)
     near_ttl_s: float = 5.0
     row_ttl_s: float = 3_600.0
     stale_s: float = 86_400.0
+    store_deadline_s: float = 1.0
     timers_first: bool = True
 
     @property
@@ -90,7 +93,7 @@ LENGTHS_S = {
     "flush": (0.0, 0.0),
     "full": (0.05, 0.8),
 }
-"""Every kind of fault, and how long it lasts."""
+"""Every kind of fault but the partition, and how long it lasts."""
 KINDS = (*LENGTHS_S, "evict", "cut", "pause", "silence", "slow request", "slow answer", "fate")
 SCRIPTS = ("LEASE", "FILL", "INTEND", "SETTLE")
 STATEMENTS = ("READ", "FIND", "LWT", "LINE")
@@ -113,6 +116,7 @@ def draw_plan(seed: int) -> Plan:
         near_ttl_s=draw.choice((0.1, 0.5, 5.0, 5.0)),
         row_ttl_s=draw.choice((0.2, 3_600.0, 3_600.0)),
         stale_s=draw.choice((0.0, 86_400.0)),
+        store_deadline_s=draw.choice((0.25, 0.25, 1.0)),
         timers_first=draw.random() < 0.7,
     )
     if draw.random() < 0.85:
@@ -120,7 +124,23 @@ def draw_plan(seed: int) -> Plan:
     if draw.random() < 0.5:
         plan.weather = _weather(draw)
     plan.trouble = _trouble(draw, is_bad=draw.random() < 0.3)
+    plan.redis = draw.choices(("one", "none", "deaf", "sentinel"), (90, 4, 3, 3))[0]
+    if plan.redis == "sentinel":
+        _partition(draw, plan)
     return plan
+
+
+def _partition(draw: random.Random, plan: Plan) -> None:
+    """Make it a schedule of a partition, which takes seconds."""
+    span_s = 8.0
+    acts = 16 // len(plan.clients)
+    plan.clients = [
+        _acts(draw, acts, plan.replicas, plan.keys, span_s / acts) for _ in plan.clients
+    ]
+    target, length_s = draw.randrange(plan.replicas), draw.uniform(5.0, 7.0)
+    cut = Fault(draw.uniform(0.0, 1.5), "partition", target, length_s, draw.random())
+    plan.faults = [cut, *plan.faults[:1]]
+    plan.trouble = _trouble(draw, is_bad=False)
 
 
 def _acts(draw: random.Random, count: int, replicas: int, keys: int, pause_s: float) -> list[Act]:

@@ -7,51 +7,29 @@ the service depends on it.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from cache import scripts
-from tests.simulation.loop import EPOCH_S, ProcessLoop, Simulator
+from tests.simulation.loop import EPOCH_S, ProcessLoop
 from tests.simulation.redis_data import OK, Args, Data, RedisError, Status
 from tests.simulation.redis_lua import run_script
+from tests.simulation.resp import encode, sha_of, short, title_of, told_of
+from tests.simulation.simulator import Simulator
 
 if TYPE_CHECKING:
     from tests.simulation.network import Link
 
-_MORE = object()
+MORE = object()
+MAX_LAG_S = 2.0
+"""min-replicas-max-lag: how long after its last replica was lost a master still takes writes."""
 SWEEP = 0.2
 """The share of turns in which expired keys are removed without being asked for."""
 GROWING = frozenset((b"SET", b"ZADD", b"PEXPIRE"))
 """What a Redis without memory refuses, unless its script has written already."""
-UNSAID = frozenset((b"HELLO", b"INFO", b"CONFIG", b"CLIENT"))
-"""What a trace leaves out: handshakes and heartbeats."""
 WRITES = frozenset((b"SET", b"DEL", b"UNLINK", b"PEXPIRE", b"ZADD", b"ZREM", b"ZREMRANGEBYSCORE"))
-
-
-def encode(value: Any) -> bytes:
-    """A reply in RESP3."""
-    if value is None:
-        return b"_\r\n"
-    if isinstance(value, Status):
-        return b"+%b\r\n" % bytes(value)
-    if isinstance(value, bytes):
-        return b"$%d\r\n%b\r\n" % (len(value), value)
-    if isinstance(value, int):
-        return b":%d\r\n" % value
-    if isinstance(value, float):
-        return b",%.17g\r\n" % value
-    if isinstance(value, dict):
-        pairs = [encode(key) + encode(each) for key, each in value.items()]
-        return b"%%%d\r\n%b" % (len(pairs), b"".join(pairs))
-    if isinstance(value, RedisError):
-        return b"-%b\r\n" % str(value).encode()
-    return b"*%d\r\n%b" % (len(value), b"".join(map(encode, value)))
 
 
 class Peer:
@@ -61,7 +39,7 @@ class Peer:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.reader = hiredis.Reader(notEnoughData=_MORE)
+        self.reader = hiredis.Reader(notEnoughData=MORE)
         self.out: list[bytes] = []
         self.prefixes: tuple[bytes, ...] = ()
 
@@ -82,6 +60,8 @@ class Redis:
         self.replication_id = self.new_id()
         self.replicas = 0
         self.is_full = self._has_written = False
+        self.is_deaf = False  # whether it refuses CLIENT TRACKING
+        self.is_alone_since_s = float("inf")  # when the last replica was lost
         self.hung_until_s = 0.0
         self.heard: Callable[[str, ProcessLoop], None] | None = None
         """Is told the name of each script that ran, and whose call it was."""
@@ -138,7 +118,7 @@ class Redis:
         waiting, self._waiting = self._waiting, []
         for peer in waiting:
             gets = peer.reader.gets
-            while (command := gets()) is not _MORE and not peer.link.is_deaf:
+            while (command := gets()) is not MORE and not peer.link.is_deaf:
                 peer.out.append(encode(self._reply(peer, command)))
         self.flush()
 
@@ -187,37 +167,37 @@ class Redis:
         except RedisError as error:
             reply = error
         if self.simulator.steps is not None:
-            self._say(peer, name, command, reply)
+            told = told_of(name, command)
+            if told:
+                self.simulator.say(f"{self.name} < {peer.link.loop.name}: {told} = {short(reply)}")
         return reply
-
-    def _say(self, peer: Peer, name: bytes, command: Args, reply: Any) -> None:
-        if name in UNSAID or (name == b"MGET" and command[1].endswith(b":v:")):
-            return
-        if name in (b"EVALSHA", b"EVAL"):
-            sha = command[1] if name == b"EVALSHA" else sha_of(command[1])
-            keys = [key for key in command[3:] if not _UNTOLD.search(key)]
-            told = f"{title_of(sha)} {' '.join(map(short, keys))}"
-        else:
-            told = " ".join(map(short, command))
-        self.simulator.say(f"{self.name} < {peer.link.loop.name}: {told} = {short(reply)}")
 
     # commands
 
     def call(self, command: Args) -> Any:
         """A command of the data, from a client or a script."""
-        name = command[0].upper()
-        if name == b"INFO":
-            return self._info(None, command[1:])
+        name = command[0]
         found = self.data.commands.get(name)
         if found is None:
-            raise RedisError(f"ERR unknown command '{command[0].decode()}'")
+            return self._other(command)
         if name in WRITES:
             if self.role != "master":
                 raise RedisError("READONLY You can't write against a read only replica.")
+            if self.simulator.now_s > self.is_alone_since_s + MAX_LAG_S:
+                raise RedisError("NOREPLICAS Not enough good replicas to write.")
             if self.is_full and name in GROWING and not self._has_written:
                 raise RedisError("OOM command not allowed when used memory > 'maxmemory'.")
             self._has_written = True
         return found(command[1:])
+
+    def _other(self, command: Args) -> Any:
+        """A command in lower case, or one that only scripts send."""
+        name = command[0].upper()
+        if name == b"INFO":
+            return self._info(None, command[1:])
+        if name == command[0] or name not in self.data.commands:
+            raise RedisError(f"ERR unknown command '{command[0].decode()}'")
+        return self.call([name, *command[1:]])
 
     def _hello(self, peer: Peer, args: Args) -> Any:
         role = b"master" if self.role == "master" else b"replica"
@@ -237,6 +217,8 @@ class Redis:
 
     def _client(self, peer: Peer, args: Args) -> Status:
         if args[0] == b"TRACKING":
+            if self.is_deaf:
+                raise RedisError("NOPERM this user has no permissions to run 'client|tracking'")
             named = itertools.pairwise(args)
             peer.prefixes = tuple(each for word, each in named if word == b"PREFIX")
         return OK
@@ -265,31 +247,3 @@ class Redis:
             return run_script(text, args[2 : 2 + count], args[2 + count :], self.call)
         finally:
             self._script_ms = None
-
-
-@cache
-def sha_of(text: bytes) -> bytes:
-    """The name of a script."""
-    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-
-
-@cache
-def title_of(sha: bytes) -> str:
-    """The constant of ``cache.scripts`` that holds the script of this digest."""
-    for name, value in vars(scripts).items():
-        if isinstance(value, scripts.Script) and value.sha.encode() == sha:
-            return name
-    return "script"
-
-
-_UNTOLD = re.compile(rb":[li]:/|:reign:|^[0-9a-f]{40}$")
-"""Arguments of scripts that a step leaves out: they follow from the others."""
-_KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:v:")
-_UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-def short(value: Any) -> str:
-    """A value as a step shows it: keys without their prefix but for the reign's first digits."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    text = _UUID.sub(r"\1", _KEY.sub(r"\1:", text)).replace("\n", " ")
-    return text if len(text) <= 72 else f"{text[:34]}...{text[-34:]}"

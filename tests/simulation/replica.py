@@ -3,18 +3,22 @@ does it, on a loop with virtual time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cache.address import Address
 from cache.near import Near
 from cache.redis import RedisRows
+from cache.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config
 from db.cassandra_store import CassandraStore
 from db.limit import Limit
-from tests.simulation.loop import ProcessLoop, Simulator
+from tests.simulation.loop import ProcessLoop
 from tests.simulation.plan import Plan
+from tests.simulation.sentinel import HOSTS, PORT
+from tests.simulation.simulator import Simulator
 
 CONFIG = Config.from_env({"CASSANDRA_HOST": "cassandra", "REDIS_HOST": "redis"})
 NEAR_BYTES = 1_000_000
@@ -36,7 +40,8 @@ class Replica:
         clock = self.loop.time
         draw = self.loop.simulator.random.random
         self.limit = Limit(CONFIG.store_reads_max, clock=clock)
-        self.store = CassandraStore(CONFIG, self.limit)
+        config = replace(CONFIG, store_deadline_s=plan.store_deadline_s)
+        self.store = CassandraStore(config, self.limit)
         self.near = Near(
             NEAR_BYTES,
             plan.near_ttl_s,
@@ -44,23 +49,30 @@ class Replica:
             wall=self.loop.wall_s,
             jitter=draw,
         )
+        self.redis = None if plan.redis == "none" else self._rows(plan)
+        self.videos = CachedVideoStore(
+            self.store, self.near, self.redis, plan.row_ttl_s, plan.stale_s
+        )
+        self._tasks.append(self.loop.create_task(self._open()))
+
+    def _rows(self, plan: Plan) -> RedisRows:
         tracking = Tracking(self.near)
-        self.redis = RedisRows(
-            Address("redis"),
+        place: Address | Sentinels = Address("redis")
+        if plan.redis == "sentinel":
+            place = Sentinels([(host, PORT) for host in HOSTS], "master", Address())
+        return RedisRows(
+            place,
             self.store.identity,
             on_value=tracking.on_value,
             on_invalidate=tracking.on_invalidate,
             on_state=tracking.on_state,
             deadline_s=CONFIG.redis_deadline_s,
         )
-        self.videos = CachedVideoStore(
-            self.store, self.near, self.redis, plan.row_ttl_s, plan.stale_s
-        )
-        self._tasks.append(self.loop.create_task(self._open()))
 
     async def _open(self) -> None:
         for part in (self.store, self.redis, self.videos):
-            await part.open()
+            if part is not None:
+                await part.open()
         self.is_serving = True
 
     @property
@@ -70,7 +82,8 @@ class Replica:
     @property
     def is_up(self) -> bool:
         """Whether it serves, and both its servers are known to be there."""
-        return self.is_serving and self.redis.state == "up" and self.store.state()[0] == "up"
+        has_redis = self.is_serving and (self.redis is None or self.redis.state == "up")
+        return has_redis and self.store.state()[0] == "up"
 
     @property
     def is_busy(self) -> bool:
@@ -84,5 +97,6 @@ class Replica:
 
     async def _close(self) -> None:
         for part in (self.videos, self.redis, self.store):
-            await part.close()
+            if part is not None:
+                await part.close()
         self.loop.kill()

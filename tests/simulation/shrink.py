@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.simulation.cassandra import Trouble
+from tests.simulation.fates import Trouble
 from tests.simulation.network import Weather
 from tests.simulation.patched import Patched
 from tests.simulation.plan import Plan

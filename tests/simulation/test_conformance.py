@@ -13,8 +13,8 @@ import pytest
 
 from bench.servers import RedisServer
 from cache import scripts
-from tests.simulation.loop import Simulator
 from tests.simulation.redis_server import Peer, Redis
+from tests.simulation.simulator import Simulator
 
 PREFIX = "conf:v:"
 KEYS = [f"conf:{kind}:{name}" for kind in "vli" for name in ("a", "b")]

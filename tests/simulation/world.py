@@ -10,11 +10,13 @@ from tests.simulation.cassandra import Cassandra
 from tests.simulation.clients import Client, id_of
 from tests.simulation.faults import Faults
 from tests.simulation.judge import Judge
-from tests.simulation.loop import BOOT_S, Simulator
+from tests.simulation.loop import BOOT_S
 from tests.simulation.network import Network, Weather
 from tests.simulation.plan import GENRES, Act, Plan
 from tests.simulation.redis_server import Redis
 from tests.simulation.replica import Replica
+from tests.simulation.sentinel import HOSTS, Sentinel
+from tests.simulation.simulator import Simulator
 from tests.simulation.truth import Truth
 
 INTENT_S = 10.0
@@ -45,17 +47,30 @@ class World:
             self.simulator.steps = []
         self.truth = Truth()
         self.network = Network(self.simulator, plan.weather)
-        self.redis = Redis(self.simulator, "redis")
-        self.spare = Redis(self.simulator, "redis 2")
-        self.network.names["redis"] = self.redis
+        self.redis, self.spare = Redis(self.simulator, "redis"), Redis(self.simulator, "redis 2")
+        self.sentinels = [Sentinel(self.simulator, host, "redis") for host in HOSTS]
+        self.network.names.update({each.name: each for each in self.sentinels})
+        self.redis.is_deaf = self.spare.is_deaf = plan.redis == "deaf"
+        self.follow(self.redis)
         self.cassandra = Cassandra(self.simulator, plan.trouble, self.truth)
-        self.judge = Judge(self.truth, plan.near_ttl_s, INTENT_S)
+        self.judge = Judge(self.truth, plan.near_ttl_s, INTENT_S, has_redis=plan.redis != "none")
         self.faults = Faults(self)
         self._lives = count()
         self._numbers = count(1)
         self.replicas = [self.start(number) for number in range(plan.replicas)]
         self.clients = [self._client(name, acts) for name, acts in enumerate(plan.clients)]
         self._clients_left = len(self.clients)
+
+    def follow(self, master: Redis) -> None:
+        """From now on clients are led to this master."""
+        self.redis.heard, master.heard = None, self.redis.heard
+        self.redis, self.spare = master, self.spare if master is self.redis else self.redis
+        if self.plan.redis == "sentinel":
+            self.network.names[master.name] = master
+            for sentinel in self.sentinels:
+                sentinel.master = master.name
+        else:
+            self.network.names["redis"] = master
 
     def _client(self, name: int, acts: list[Act]) -> Client:
         return Client(
@@ -82,7 +97,8 @@ class World:
         simulator, judge = self.simulator, self.judge
         if not simulator.run_until(self._is_up, POLL_S, BOOT_S + START_S):
             judge.convict(
-                "never up", f"{[(r.redis.reason, r.store.state()) for r in self.replicas]}"
+                "never up",
+                f"{[(r.redis and r.redis.reason, r.store.state()) for r in self.replicas]}",
             )
         self.faults.plan()
         for client in self.clients:
@@ -95,7 +111,7 @@ class World:
         for error in simulator.errors:
             judge.convict("error", error)
         simulator.end()
-        faults = self.faults.done + self.cassandra.met
+        faults = self.faults.done + self.cassandra.fates.met
         return Outcome(
             self.plan.seed,
             judge.violations,
@@ -120,7 +136,7 @@ class World:
         self.faults.stop()
         simulator.run_until(lambda: self.faults.is_over, POLL_S, simulator.now_s + END_S)
         self.network.weather = Weather()
-        self.cassandra.calm()
+        self.cassandra.fates.calm()
 
         def is_quiet() -> bool:
             return all(r.is_up and not r.is_busy for r in self.replicas)

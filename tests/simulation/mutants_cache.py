@@ -1,0 +1,213 @@
+"""Mutants of the caches: the fence, the scripts in Redis, the near cache and the reads."""
+
+from __future__ import annotations
+
+from tests.simulation.mutation import mutant
+
+FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/scripts.py", "cache/redis.py"
+READS, NEAR, TRACKING = "cache/reads.py", "cache/near.py", "cache/tracking.py"
+HANDSHAKE = "cache/handshake.py"
+
+MUTANTS = (
+    mutant(
+        "no intent",
+        "a write places its intent before it asks the store",
+        (
+            FENCE,
+            "intent = await self._redis.intend(sorted(keys)) if self._redis else None",
+            'intent = Intent("none", "") if self._redis else None',
+        ),
+    ),
+    mutant(
+        "no settlement",
+        "a write deletes value and lease once more after the store has answered",
+        (FENCE, "if self._redis is None or intent is None:", "if True:"),
+    ),
+    mutant(
+        "settlement not waited for",
+        "a write that could not settle is not acknowledged",
+        (
+            FENCE,
+            "if not await self._end(keys, intent):",
+            "if await self._end(keys, intent) is None:",
+        ),
+    ),
+    mutant(
+        "settled while unknown",
+        "an intent stays while the outcome of its write is unknown",
+        (
+            FENCE,
+            "self._spawn(self._end_later(keys, intent, unknown.settled))",
+            "self._spawn(self._end_later(keys, intent, None))",
+        ),
+    ),
+    mutant(
+        "a stop settles",
+        "an orderly stop leaves the intents of unfinished writes",
+        (
+            FENCE,
+            "        except BaseException:\n            await self._leave(keys)",
+            "        except BaseException:\n            await self._end(keys, intent)",
+        ),
+    ),
+    mutant(
+        "touched lists forgotten",
+        "a write fences the lists that it turned out to touch",
+        (FENCE, "keys |= set(touched(written))", "touched(written)"),
+    ),
+    mutant(
+        "fill without lease",
+        "a value is stored only under the lease that was granted for it",
+        (
+            SCRIPTS,
+            "~= ARGV[1] then return 0 end\nredis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
+            "== 1 then return 0 end\nredis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
+        ),
+    ),
+    mutant(
+        "one token for all",
+        "a lease and an intent have a token of their own",
+        (
+            REDIS,
+            'f"{process}-{number}" for number in itertools.count()',
+            '"token" for _ in itertools.count()',
+        ),
+    ),
+    mutant(
+        "lease over an intent",
+        "no lease is granted while an intent lives",
+        (SCRIPTS, "'+inf') > 0 then return 2 end", "'+inf') > 99 then return 2 end"),
+    ),
+    mutant(
+        "intent without lifetime",
+        "an intent lives until it is lifted or expires",
+        (SCRIPTS, "string.format('%.0f', now + ms)", "string.format('%.0f', now)"),
+    ),
+    mutant(
+        "intent keeps the value",
+        "an intent deletes the value",
+        (
+            SCRIPTS,
+            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i + 1])",
+        ),
+    ),
+    mutant(
+        "intent keeps the lease",
+        "an intent deletes the lease",
+        (
+            SCRIPTS,
+            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i])",
+        ),
+    ),
+    mutant(
+        "settlement keeps the value",
+        "a settlement deletes the value",
+        (
+            SCRIPTS,
+            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i + 1])",
+        ),
+    ),
+    mutant(
+        "settlement keeps the lease",
+        "a settlement deletes the lease",
+        (
+            SCRIPTS,
+            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i])",
+        ),
+    ),
+    mutant(
+        "settlement lifts all intents",
+        "a settlement lifts its own intent alone",
+        (SCRIPTS, "redis.call('ZREM', KEYS[i + 2], ARGV[1])", "redis.call('DEL', KEYS[i + 2])"),
+    ),
+    mutant(
+        "keys without their run",
+        "keys are named after the run of Redis that holds them",
+        (
+            HANDSHAKE,
+            'session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"',
+            'session.prefix = f"content:{FORMAT}:{identity}:one:"',
+        ),
+    ),
+    mutant(
+        "near kept without connection",
+        "the near cache is emptied when the connection is lost",
+        (TRACKING, "            self._near.disable()", "            pass"),
+    ),
+    mutant(
+        "replies after pushes",
+        "a value is put near before a later invalidation of it is seen",
+        (
+            "cache/connection.py",
+            "                self._pending.popleft()[1](reply)\n",
+            "                self._loop.call_soon(self._pending.popleft()[1], reply)\n",
+        ),
+    ),
+    mutant(
+        "flush not heard",
+        "a FLUSHALL empties the near cache",
+        (TRACKING, "            self._near.clear()", "            pass"),
+    ),
+    mutant(
+        "invalidation not heard",
+        "an invalidation removes a key from near",
+        (TRACKING, "            self._near.remove(key)", "            pass"),
+    ),
+    mutant(
+        "near without end",
+        "an entry is near for no longer than its TTL",
+        (
+            NEAR,
+            "        if entry.expires_at > now:\n            entry.visited",
+            "        if True:\n            entry.visited",
+        ),
+    ),
+    mutant(
+        "near not forgotten by the writer",
+        "the worker that wrote sees its write at once",
+        (READS, "        self._near.remove(key)\n        self._flights", "        self._flights"),
+        (
+            REDIS,
+            "            self._on_invalidate(key)\n\n    def _pushed",
+            "            pass\n\n    def _pushed",
+        ),
+    ),
+    mutant(
+        "old load joined",
+        "nobody joins a load that may be older than a write",
+        (READS, "        self._flights.forget(key)\n", ""),
+    ),
+    mutant(
+        "POST leaves absence",
+        "a POST clears the negative entry of its row",
+        (
+            "cache/store.py",
+            "keys = [row_key(video_id), *map(genre_key, values",
+            "keys = [*map(genre_key, values",
+        ),
+        (
+            "cache/store.py",
+            'return {row_key(row["id"]), *map(genre_key, gone)',
+            "return {*map(genre_key, gone)",
+        ),
+    ),
+    mutant(
+        "new reign not looked at",
+        "a write is refused when its Redis has another replication id than its keys say",
+        (SCRIPTS, "if reign ~= '' and not string.find(", "if reign == 'none' and not string.find("),
+    ),
+    mutant(
+        "reign not marked",
+        "a write tells the readers of an earlier reign that another one has begun",
+        (SCRIPTS, "redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)\n", ""),
+    ),
+    mutant(
+        "keys without replication id",
+        "a master that was a replica meanwhile has other keys than before",
+        (HANDSHAKE, "        session.run += session.replication_id[:12]\n", ""),
+    ),
+)
