@@ -83,12 +83,19 @@ class Replica:
     def is_up(self) -> bool:
         """Whether it serves, and both its servers are known to be there."""
         has_redis = self.is_serving and (self.redis is None or self.redis.state == "up")
-        return has_redis and self.store.state()[0] == "up"
+        return has_redis and self.store.state()[0] in ("up", "degraded")
 
     @property
     def is_busy(self) -> bool:
         """Whether writes go on in the background."""
         return bool(self.videos._fence._tasks or self.store._writes.background._tasks)
+
+    @property
+    def told(self) -> str:
+        """What it is waiting for, in words."""
+        redis = self.redis.reason if self.is_serving and self.redis else ""
+        store = self.store.state() if self.is_serving else ""
+        return f"{self.name}: busy {self.is_busy}, Redis {redis!r}, store {store!r}"
 
     def stop(self) -> None:
         """End in order: what ``service.py``'s lifespan does, whose parts close in reverse."""

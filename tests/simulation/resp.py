@@ -51,7 +51,7 @@ def title_of(sha: bytes) -> str:
 
 _UNTOLD = re.compile(rb":[li]:/|:reign:|^[0-9a-f]{40}$")
 """Arguments of scripts that a step leaves out: they follow from the others."""
-_KEY = re.compile(r"content:\d+:\w+:(\w{6})\w*:v:")
+_KEY = re.compile(r"content:\d+:[\w-]+:(\w{6})\w*:v:")
 _UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

@@ -143,7 +143,7 @@ class World:
 
         simulator.run(simulator.now_s + PUSHED_S)
         if not simulator.run_until(is_quiet, POLL_S, simulator.now_s + SETTLED_S):
-            self.judge.convict("no rest", f"{[(r.is_up, r.is_busy) for r in self.replicas]}")
+            self.judge.convict("no rest", f"{[replica.told for replica in self.replicas]}")
 
     def _last_look(self) -> None:
         """Read every row at every replica, and compare the lists with the rows."""
