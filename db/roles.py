@@ -1,9 +1,10 @@
 """The service's login on a Cassandra that asks for one: ``python -m db.roles``.
 
 A Cassandra that has just been made lets in ``cassandra`` with the password ``cassandra``, as a
-superuser. This makes the role that the environment names to the service, lets it make its keyspace
-and nothing else, and gives ``cassandra`` the password CASSANDRA_ADMIN_PASSWORD. It may be run at
-any time, by any number at once, and again after it was cut short: what is done is left alone.
+superuser. This makes the keyspace, and the role that the environment names to the service. The
+role may make tables in that keyspace, read and write them, and nothing else. Last, ``cassandra``
+gets the password CASSANDRA_ADMIN_PASSWORD. It may be run at any time, by any number at once, and
+again after it was cut short: what is done is left alone.
 Status 0: both hold. 1: not, for the reason given, after ``UP_S`` of trying.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 from acsylla import errors as driver
 
 from config import Config, ConfigError
+from db import schema
 from db.cassandra import Cassandra
 from settings import lookup
 
@@ -61,25 +63,29 @@ async def ensure(config: Config, admin_password: str) -> str:
         if service and not default:
             return f"{username} may log in already"
         if default:
-            await _make(default, config, admin_password)
+            await _make(default, config)
+            secret = _quoted(admin_password)
+            await default.query(f"ALTER ROLE {ADMIN} WITH PASSWORD = {secret}")
             return f"{username} made, the default password closed"
     async with visiting(config, ADMIN, admin_password) as admin:
         if admin is None:
             raise NotYet(f"neither {username} nor {ADMIN} may log in")
-        await _make(admin, config, admin_password)
+        await _make(admin, config)
     return f"{username} made"
 
 
-async def _make(session: Any, config: Config, admin_password: str) -> None:
-    """In this order: while the default password works, what is missing can be seen and made."""
+async def _make(session: Any, config: Config) -> None:
+    """Make the keyspace and the role. The default password is closed after it: while that works,
+    a run that was cut short is seen and finished."""
     await _spread(session, config.cassandra_replication)
     role, secret = f'"{config.cassandra_username}"', _quoted(config.cassandra_password or "")
     name = _quoted(config.cassandra_username or "")
     found = await session.query(f"SELECT role FROM system_auth.roles WHERE role = {name}")
     verb = "ALTER" if found.first() else "CREATE"  # not both: passwords change once in 5 s
     await session.query(f"{verb} ROLE {role} WITH LOGIN = true AND PASSWORD = {secret}")
-    await session.query(f"GRANT CREATE ON ALL KEYSPACES TO {role}")
-    await session.query(f"ALTER ROLE {ADMIN} WITH PASSWORD = {_quoted(admin_password)}")
+    await schema.make_keyspace(session, config, await schema.local_datacenter(session, config))
+    for permission in ("CREATE", "SELECT", "MODIFY"):
+        await session.query(f"GRANT {permission} ON KEYSPACE {schema.quoted(config)} TO {role}")
 
 
 async def _spread(session: Any, replication: int | None) -> None:
@@ -104,6 +110,8 @@ async def patiently(config: Config, admin_password: str) -> str:
     while True:
         try:
             return await ensure(config, admin_password)
+        except ConfigError:
+            raise
         except Exception as error:
             if time.monotonic() - begun > UP_S:
                 raise NotYet(str(error)) from error

@@ -1,4 +1,4 @@
-"""The catalogue from the command line: ``python -m db.catalog import | generate | repair``.
+"""The catalogue from the command line: ``python -m db.catalog import | generate | repair | renew``.
 
 The environment chooses the store, as it does for the service. Status 0: done. 1: not done, or not
 to the end, for the reason given. 2: done, but for malformed lines. 130 (143): stopped by a signal.
@@ -184,6 +184,10 @@ async def _with_store(
         command = Command(args, store, patience, out)
         if args.command == "repair":
             return await command.repair()
+        if args.command == "renew":
+            await patience(store.renew_identity)
+            print("the store has another identity: start the service now")
+            return 0
         items = interrupt.guard(_items(args, file))
         return await (command.fill(items, file) if file else command.load(items, None))
     finally:

@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     mend.add_argument(
         "--after", type=_id, metavar="ID", help="go on behind this id, as a stopped run says"
     )
+    commands.add_parser(
+        "renew", help="after a backup was restored, and before the service starts: cached rows end"
+    )
     return top
 
 

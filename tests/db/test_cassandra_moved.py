@@ -58,6 +58,7 @@ async def is_gone(store: CassandraStore) -> bool:
     return store.state()[0] == "down"
 
 
+@pytest.mark.timeout(300)
 async def test_a_login_is_made_and_a_moved_cassandra_is_found(
     guarded: tuple[CassandraNode, CassandraNode],
 ) -> None:
@@ -76,7 +77,7 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
     await eventually(lambda: login_works(config, "content", "another"), 10)
 
     movable = dataclasses.replace(changed, cassandra_host=HOSTS)
-    async with opened(movable) as store:  # makes its keyspace, which is all that it may
+    async with opened(movable) as store:  # makes its tables, which is all that it may
         video_id = new_id()
         await store.create(video_id, draft(title="still here"), None)
         here.stop()
@@ -84,6 +85,10 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
         there.start()
         await eventually(lambda: is_up(store), 40)
         assert (await store.video(video_id))["title"] == "still here"
+    elsewhere = dataclasses.replace(movable, cassandra_keyspace="elsewhere", cassandra_host=HOSTS)
+    async with opened(elsewhere, wait=False) as refused:
+        assert refused.state()[0] == "starting"
+        assert "elsewhere" in refused.state()[1] or "permission" in refused.state()[1]
 
 
 async def _none_but_ours(config: Config) -> bool:

@@ -234,3 +234,18 @@ def test_help_explains_every_column(command: Catalog) -> None:
     ran = command.run("import", "--help")
     assert ran.status == 0
     assert all(column in ran.out for column in COLUMNS)
+
+
+def test_renew_gives_a_restored_store_another_identity(command: Catalog) -> None:
+    command.run("generate", "1")
+    identities = set()
+    for _ in range(2):
+        with sqlite3.connect(command.path) as connection:
+            sql = "SELECT value FROM about WHERE name = 'identity'"
+            identities.add(connection.execute(sql).fetchone()[0])
+        connection.close()
+        ran = command.run("renew")
+        assert ran.status == 0
+        assert "another identity" in ran.out
+    assert len(identities) == 2
+    assert command.count() == 1
