@@ -49,7 +49,7 @@ class LostReplies:
     def __enter__(self) -> Self:
         self._thread.start()
         serve = asyncio.start_server(self._accept, self.host, self.port)
-        asyncio.run_coroutine_threadsafe(serve, self._loop).result(5)
+        self._server = asyncio.run_coroutine_threadsafe(serve, self._loop).result(5)
         return self
 
     def __exit__(
@@ -64,6 +64,7 @@ class LostReplies:
         self._loop.close()
 
     async def _end(self) -> None:
+        self._server.close()
         for task in self._tasks.copy():
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
