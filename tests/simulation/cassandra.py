@@ -36,6 +36,8 @@ class Cassandra:
         self.fates = Fates(simulator, trouble)
         self.database = Database()
         self.away_until_s = 0.0
+        self.under_way = 0
+        """Statements that have not taken effect yet, frozen ones too."""
         self.heard: Callable[[str, ProcessLoop], None] | None = None
         """Is told the kind of each statement that took effect, and whose it was."""
         self._doubts: defaultdict[tuple[str, Key], list[tuple[Plan, list[Any], int]]]
@@ -82,6 +84,7 @@ class Cassandra:
             simulator.at(there_s, loop.deliver, _fail, answer, error)
             return answer
         fate = self.fates.draw(loop, statement)
+        self.under_way += fate in ("ok", "frozen", "mute")
         request = Request(loop, statement, answer, operation.get(), back_s)
         if fate == "refused":
             error = driver.CassErrorServerUnavailable("not enough nodes")
@@ -110,6 +113,7 @@ class Cassandra:
 
     def _serve(self, request: Request, is_mute: bool = False) -> None:
         """The statement takes effect now; its answer follows."""
+        self.under_way -= 1
         statement = request.statement
         plan = statement.plan
         if plan is None:
@@ -186,6 +190,12 @@ class Cassandra:
         """The ids of a genre's list."""
         table = self.database.schema[LINES]
         return tuple(key[-1] for key, _ in self.database.rows(table, (genre,)))
+
+    def genres(self) -> set[str]:
+        """The names in the list of genres."""
+        table = self.database.schema["genre"]
+        rows = (self.database.rows(table, key) for key in self.database.tables["genre"])
+        return {str(key[-1]) for found in rows for key, _ in found}
 
     def genres_of(self, video_id: str) -> list[str]:
         """The genres of a row; none if it is absent."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import cache.redis
 import db.cassandra
+import db.catalog.repair
 import db.version
 from cache.redis_metrics import RedisMetrics
 from tests.simulation.plan import Plan
@@ -48,6 +49,7 @@ class Patched:
 
         self._set(db.version, "os", _Secrets(self._time))
         self._set(db.cassandra, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra)
+        self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
         metrics = RedisMetrics(None)
         self._set(cache.redis, "RedisMetrics", lambda registry: metrics)
         return self

@@ -3,6 +3,8 @@ does it, on a loop with virtual time."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,8 @@ from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config
 from db.cassandra_store import CassandraStore
+from db.catalog.patience import Patience
+from db.catalog.repair import Repair
 from db.limit import Limit
 from tests.simulation.loop import ProcessLoop
 from tests.simulation.plan import Plan
@@ -96,6 +100,17 @@ class Replica:
         redis = self.redis.reason if self.is_serving and self.redis else ""
         store = self.store.state() if self.is_serving else ""
         return f"{self.name}: busy {self.is_busy}, Redis {redis!r}, store {store!r}"
+
+    def repair(self, ended: Callable[[object], None]) -> None:
+        """Run ``python -m db.catalog repair`` in this process."""
+
+        def begin() -> None:
+            work = Repair(self.store, Patience(asyncio.Event()), lambda: None, settle_s=0.0)
+            task = self.loop.create_task(work.run())
+            self._tasks.append(task)
+            task.add_done_callback(ended)
+
+        self.loop.deliver(begin)
 
     def stop(self) -> None:
         """End in order: what ``service.py``'s lifespan does, whose parts close in reverse."""

@@ -139,7 +139,9 @@ class World:
         self.cassandra.fates.calm()
 
         def is_quiet() -> bool:
-            return all(r.is_up and not r.is_busy for r in self.replicas)
+            return not self.cassandra.under_way and all(
+                replica.is_up and not replica.is_busy for replica in self.replicas
+            )
 
         simulator.run(simulator.now_s + PUSHED_S)
         if not simulator.run_until(is_quiet, POLL_S, simulator.now_s + SETTLED_S):
@@ -155,8 +157,11 @@ class World:
         reader.go_on()
         if not self.simulator.run(self.simulator.now_s + END_S):
             self.judge.convict("a client is never answered", "at the end")
-        if not self.judge.gone:  # a process that died leaves lists to ``repair``
-            self._compare_lists()
+        if self.judge.gone:  # a process that died leaves lists to ``repair``
+            self.replicas[0].repair(lambda task: self.simulator.halt())
+            if not self.simulator.run(self.simulator.now_s + END_S):
+                self.judge.convict("the repair never ends", "")
+        self._compare_lists()
 
     def _compare_lists(self) -> None:
         rows = {id_of(key): self.cassandra.genres_of(id_of(key)) for key in range(self.plan.keys)}
@@ -167,3 +172,5 @@ class World:
                 is_revived = {*listed} ^ {*wanted} <= self.truth.revived
                 kind = "lists lack a frozen creation" if is_revived else "lists differ from rows"
                 self.judge.convict(kind, f"{genre}: {listed}, not {wanted}")
+            if listed and genre not in self.cassandra.genres():
+                self.judge.convict("a genre without its name", genre)
