@@ -166,6 +166,7 @@ def _new_replica(world: World, fault: Fault, target: int) -> None:
     """A first replica is attached, or the last one was gone for long: another replication id."""
     world.redis.replicas = 1
     world.redis.replication_id = world.redis.new_id()
+    _unfenced(world)
 
 
 # Cassandra

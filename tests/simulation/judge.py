@@ -26,6 +26,8 @@ OPEN = frozenset(
     )
 )
 """Kinds of findings that are known and not mended yet; they do not fail a run."""
+AT_REST = -1
+"""The client that looks when everything is over."""
 DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 """Answers after which a write must not be done any more; only the first two say that it was."""
 
@@ -76,7 +78,7 @@ class Judge:
     unfenced_s: list[float] = field(default_factory=list)
     """Moments in which Redis lost the intents of writes under way."""
     gone: set[int] = field(default_factory=set)
-    """Lives of processes that ended."""
+    """Processes that ended."""
 
     def __post_init__(self) -> None:
         self.writes: dict[int, Write] = {}
@@ -180,8 +182,12 @@ class Judge:
                 self._near(read, layer, place, history)
             elif layer != "collapsed":
                 self._old(f"old from {layer}", read, layer, place)
-        if not is_list and layer != "collapsed":
+        if is_list:
+            return
+        if layer != "collapsed":
             self._went_back(read, now_s, layer, place, history)
+        if read.client == AT_REST and place < history[-1].place:
+            self._left_behind(read, layer, place, history[-1])
 
     def _old(self, kind: str, read: Read, layer: str, place: int) -> None:
         missed = next((w for w in self.writes.values() if w.place > place), None)
@@ -225,14 +231,24 @@ class Judge:
         if write is not None and self._is_fenced(write, now_s):
             self._old("went back", read, layer, place)
 
-    def _is_fenced(self, write: Write, now_s: float) -> bool:
+    def _left_behind(self, read: Read, layer: str, place: int, newest: State) -> None:
+        """At rest every cache has what the store has, also after a write that was never
+        acknowledged, unless its fence was lost or the write took longer than its intent."""
+        write = self.writes.get(newest.number)
+        if write is None or read.subject in self.truth.revived:
+            return
+        if self._is_fenced(write, newest.at_s) and (self.has_redis or layer != "near"):
+            self._old("left behind", read, layer, place)
+
+    def _is_fenced(self, write: Write, at_s: float) -> bool:
+        """Whether the write's intent stood from its beginning to ``at_s``."""
         if not self.has_redis:
             return False
         if write.status in (200, 201):
-            return write.answered_s < now_s
-        if now_s - write.sent_s > self.intent_s - 1 or write.life in self.gone:
+            return write.answered_s < at_s
+        if at_s - write.sent_s > self.intent_s - 1:
             return False
-        return not any(write.sent_s <= at_s <= now_s for at_s in self.unfenced_s)
+        return not any(write.sent_s <= lost_s <= at_s for lost_s in self.unfenced_s)
 
     # the end
 

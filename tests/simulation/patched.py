@@ -6,11 +6,14 @@ import random
 import secrets
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 import cache.redis
 import db.cassandra
+import db.cassandra_genres
 import db.catalog.repair
+import db.schema
 import db.version
 from cache.redis_metrics import RedisMetrics
 from tests.simulation.plan import Plan
@@ -50,6 +53,8 @@ class Patched:
         self._set(db.version, "os", _Secrets(self._time))
         self._set(db.cassandra, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra)
         self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
+        self._set(db.cassandra_genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
+        self._set(db.schema, "columns", lru_cache(db.schema.columns))  # reads a file
         metrics = RedisMetrics(None)
         self._set(cache.redis, "RedisMetrics", lambda registry: metrics)
         return self

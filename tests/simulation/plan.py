@@ -73,7 +73,7 @@ class Plan:
 
 
 LENGTHS_S = {
-    "silence": (0.02, 1.5),
+    "silence": (0.02, 2.5),
     "pause": (0.01, 1.0),
     "hang": (0.05, 0.9),
     "away": (0.1, 2.0),
@@ -94,7 +94,11 @@ LENGTHS_S = {
     "full": (0.05, 0.8),
 }
 """Every kind of fault but the partition, and how long it lasts."""
-KINDS = (*LENGTHS_S, "evict", "cut", "pause", "silence", "slow request", "slow answer", "fate")
+UNFENCE = ("evict", "evict", "flush", "failover", "restart", "new replica")
+HINDER = ("silence", "pause", "slow request", "slow answer", "cut", "hang")
+BREAK = ("fate", "fate", "mute store", "away", "stop", "crash")
+REST = ("step", "full", "flush scripts")
+"""Kinds that belong together: it takes a lost fence and a delay, or a delay and an end."""
 SCRIPTS = ("LEASE", "FILL", "INTEND", "SETTLE")
 STATEMENTS = ("READ", "FIND", "LWT", "LINE")
 EVENTS = (*SCRIPTS, *STATEMENTS, "LEASE", "INTEND", "READ", "LWT")
@@ -165,12 +169,11 @@ def _acts(draw: random.Random, count: int, replicas: int, keys: int, pause_s: fl
 
 def _faults(draw: random.Random, replicas: int, span_s: float) -> list[Fault]:
     """Up to five faults; most gather around one event, since it takes two to break a fence."""
-    kinds = draw.sample(KINDS, draw.randint(1, 4))
+    groups = draw.sample((UNFENCE, HINDER, HINDER, BREAK, REST), draw.randint(1, 3))
+    kinds = [draw.choice(group) for group in groups]
     anchor = draw.choice(EVENTS), draw.choice((1, 1, 2, 3))
-    return [
-        _fault(draw, draw.choice(kinds), replicas, span_s, anchor)
-        for _ in range(draw.randint(1, 5))
-    ]
+    kinds += draw.choices(kinds, k=draw.randint(0, 2))
+    return [_fault(draw, kind, replicas, span_s, anchor) for kind in kinds]
 
 
 def _fault(

@@ -16,6 +16,8 @@ from typing import Any
 
 from tests.simulation.loop import BOOT_S, EPOCH_S, Call, ProcessLoop, Task
 
+FIRST_LOOK_S = 0.004
+
 
 class Simulator:
     """The clock, the events to come, and the random numbers of one schedule."""
@@ -64,16 +66,16 @@ class Simulator:
             self.events += 1
             callback(*args)
 
-    def run_until(self, holds: Callable[[], bool], every_s: float, until_s: float) -> bool:
-        """As ``run``, until ``holds``, which is asked ``every_s``."""
+    def run_until(self, holds: Callable[[], bool], until_s: float) -> bool:
+        """As ``run``, until ``holds``, which is asked ever less often."""
 
-        def look() -> None:
+        def look(pause_s: float) -> None:
             if holds():
                 self.halt()
             else:
-                self.after(every_s, look)
+                self.after(pause_s, look, min(0.2, pause_s * 1.2))
 
-        look()
+        look(FIRST_LOOK_S)
         return self.run(until_s)
 
     def say(self, text: str) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 from tests.simulation.cassandra import Cassandra
 from tests.simulation.clients import Client, id_of
 from tests.simulation.faults import Faults
-from tests.simulation.judge import Judge
+from tests.simulation.judge import AT_REST, Judge
 from tests.simulation.loop import BOOT_S
 from tests.simulation.network import Network, Weather
 from tests.simulation.plan import GENRES, Act, Plan
@@ -20,7 +20,7 @@ from tests.simulation.simulator import Simulator
 from tests.simulation.truth import Truth
 
 INTENT_S = 10.0
-POLL_S, PUSHED_S = 0.01, 0.03
+PUSHED_S = 0.03
 START_S, CLIENTS_S, SETTLED_S, END_S = 15.0, 60.0, 45.0, 10.0
 
 
@@ -95,7 +95,7 @@ class World:
     def run(self) -> Outcome:
         """The whole of the schedule."""
         simulator, judge = self.simulator, self.judge
-        if not simulator.run_until(self._is_up, POLL_S, BOOT_S + START_S):
+        if not simulator.run_until(self._is_up, BOOT_S + START_S):
             judge.convict(
                 "never up",
                 f"{[(r.redis and r.redis.reason, r.store.state()) for r in self.replicas]}",
@@ -134,7 +134,7 @@ class World:
         """All faults end, and everything that goes on in the background comes to its end."""
         simulator = self.simulator
         self.faults.stop()
-        simulator.run_until(lambda: self.faults.is_over, POLL_S, simulator.now_s + END_S)
+        simulator.run_until(lambda: self.faults.is_over, simulator.now_s + END_S)
         self.network.weather = Weather()
         self.cassandra.fates.calm()
 
@@ -144,7 +144,7 @@ class World:
             )
 
         simulator.run(simulator.now_s + PUSHED_S)
-        if not simulator.run_until(is_quiet, POLL_S, simulator.now_s + SETTLED_S):
+        if not simulator.run_until(is_quiet, simulator.now_s + SETTLED_S):
             self.judge.convict("no rest", f"{[replica.told for replica in self.replicas]}")
 
     def _last_look(self) -> None:
@@ -152,7 +152,7 @@ class World:
         acts = [
             Act(0.0, r.number, "read", key) for r in self.replicas for key in range(self.plan.keys)
         ]
-        reader = self._client(-1, acts)
+        reader = self._client(AT_REST, acts)
         self._clients_left = 1
         reader.go_on()
         if not self.simulator.run(self.simulator.now_s + END_S):
