@@ -181,7 +181,8 @@ class Writes:
 
         An UPDATE or DELETE is executed again. A delayed copy of the first attempt then fails its
         condition; a serial read would not stop that copy. A CREATE is not executed again, because
-        it would bring back a row that was deleted since.
+        it would bring back a row that was deleted since. As long as its own row is not found, a
+        delayed copy may still hold, also when another row stands there now and is deleted later.
         """
         if cql != CREATE:
             result = await self._cassandra.execute(cql, values)
@@ -189,9 +190,9 @@ class Writes:
                 await self.lines.follow(life)
                 return True
         found = await self.find(life.video_id)
-        if found is None and cql == CREATE:
-            return None
         held = holds(found)
+        if cql == CREATE and not held:
+            return None
         await self._mend(found, life)
         return held
 

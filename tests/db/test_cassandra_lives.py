@@ -13,11 +13,11 @@ from db import cassandra_writes
 from db.cassandra_lines import Life, Lines
 from db.cassandra_loader import FINISH, Loads
 from db.cassandra_store import CassandraStore
-from db.cassandra_writes import END
+from db.cassandra_writes import CREATE, END
 from db.store import Stored
 from db.version import Expected, new_id
 from db.video import Changes
-from errors import Late
+from errors import Late, OutcomeUnknown
 from tests.db.cassandra_world import config_of, opened
 from tests.db.samples import draft, genre_name, listed, loaded, long_ago
 
@@ -198,3 +198,35 @@ async def test_what_may_be_listed_stays_bounded(
             assert found.listed is not None
             assert len(found.listed) <= 5
         assert await lists(store, "first", *names) == [0] * 12 + [1]
+
+
+async def test_a_creation_that_a_frozen_node_does_late_is_listed(
+    cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another row stands there when the outcome is looked up, and is deleted before the node runs
+    the first INSERT: nobody may have been told that it was refused, and its lines are there."""
+    async with opened(config(cassandra_node)) as store:
+        ours, others = genre_name(), genre_name()
+        video_id = new_id("a key")
+        execute = store._cassandra.execute
+        frozen: list[Any] = []
+
+        async def freezing(cql: str, *values: Any, **options: Any) -> Any:
+            if cql != CREATE:
+                return await execute(cql, *values, **options)
+            monkeypatch.setattr(store._cassandra, "execute", execute)
+            await store.create(video_id, draft(others), "other")
+            frozen.append(lambda: execute(cql, *values, **options))
+            monkeypatch.setattr(store._cassandra, "execute", execute)
+            raise Late
+
+        monkeypatch.setattr(store._cassandra, "execute", freezing)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await store.create(video_id, draft(ours), "hash")
+        await store.delete(video_id, ANY)
+        assert await lists(store, ours, others) == [0, 0]
+        await frozen[0]()
+        async with asyncio.timeout(10):
+            await unknown.value.settled
+        assert (await store.video(video_id))["genres"] == [ours]
+        assert await lists(store, ours, others) == [1, 0]
