@@ -6,7 +6,8 @@ Kept from the original:
 * field names in requests are camel case, field names in answers are lower case;
 * ``releaseDate`` is any text, and flags are JSON booleans;
 * a row is found by ``/content/{id}`` and by ``/content?videoId={id}``;
-* PATCH or DELETE of an unknown row, or of a malformed id, is 404 with the original's message.
+* PATCH or DELETE of an unknown row, or of a malformed id, is 404 with the original's message,
+  also a PATCH that would change nothing.
 
 Mended:
 
@@ -97,7 +98,8 @@ def test_an_unknown_row_is_404_with_the_messages_of_the_original(
     client: httpx.Client, body: dict[str, Any], video_id: str
 ) -> None:
     path = f"/content/{video_id}"
-    failure(client.patch(path, json=body), 404, "Could not update a nonexistent video")
+    for changes in (body, {"releaseDate": "07/03/07"}, {}):
+        failure(client.patch(path, json=changes), 404, "Could not update a nonexistent video")
     failure(client.delete(path), 404, "Could not delete a nonexistent video")
     failure(client.get(path), 404)
 
