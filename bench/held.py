@@ -35,6 +35,7 @@ SPARE = 50
 """Connections beside the stalled ones: the client of near hits, and probes."""
 RATE_S = 100
 HOLD_S = 5.0
+GROWTH_BYTES = 2**18
 START_S = 120.0
 BODY = (
     b"POST /content HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -127,6 +128,15 @@ def peak_bytes(service: Replica) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
+def settled_bytes(service: Replica) -> int:
+    """The memory of the service once it has read what there is: it has grown by nothing."""
+    before, now = 0, resident_bytes(service)
+    while now - before > GROWTH_BYTES:
+        time.sleep(HOLD_S)
+        before, now = now, resident_bytes(service)
+    return now
+
+
 def connections(service: Replica) -> int:
     (line,) = (
         line
@@ -148,8 +158,7 @@ def run(service: Replica, number: int) -> bool:
         counts: Counter[str] = Counter()
         with offered(service.host, service.port, paced(requests, RATE_S), connections=8) as result:
             with stalled(service, sent, number, counts):
-                time.sleep(HOLD_S)
-                held = resident_bytes(service)
+                held = settled_bytes(service)
             gone_s = seconds_until(lambda: connections(service) < SPARE)
         tally, most = result.tally(), peak_bytes(service)
         after = resident_bytes(service)

@@ -1,4 +1,4 @@
-"""The measurement of what connections hold: on a service with few of them, whose budget is used up."""
+"""The measurement of what connections hold, with enough of them to use up the budget."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bench.consistency_world import Replica
 def test_a_few_connections_are_held_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(held, "HOLD_S", 0.2)
-    number = 1_200  # of 64 KiB each: more than the budget has
+    monkeypatch.setattr(held, "HOLD_S", 1.0)
+    number = 1_500  # of 64 KiB each: more than the budget has
     settings = {
         "EMBEDDED_PATH": str(tmp_path / "content.sqlite3"),
         "CONNECTIONS_MAX": str(number + held.SPARE),
