@@ -48,7 +48,7 @@ class Budget:
 
     FREE_BYTES of each connection do not count, so that ordinary requests are served while others
     hold all that there is. ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take
-    about 200 MB with their free bytes, the near cache 64 MB. ``python -m bench.held`` measures it.
+    about 260 MB with their free bytes, the near cache 64 MB. ``python -m bench.held`` measures it.
     """
 
     def __init__(self, left_bytes: int = HELD_MAX_BYTES) -> None:

@@ -69,6 +69,9 @@ class TurnsProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
         self._unread = b""
+        # a cycle holds us by its transport: the collector would find both, but much later
+        self.cycle = self._running = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= PIECE_BYTES and not self.pipeline:  # nearly always

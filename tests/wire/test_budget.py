@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -99,6 +102,34 @@ async def test_all_is_given_back_however_a_request_ends(
         assert app.connections() == 1
     await until(lambda: app.connections() == 0)
     assert app.budget.left_bytes == BUDGET
+
+
+@pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
+@pytest.mark.parametrize(
+    "sent", [STALLED_BODY, STALLED_BODY + b"x", STALLED_HEAD, request("GET", "/x"), WAITING]
+)
+async def test_a_connection_that_is_lost_is_freed_at_once(
+    sent: bytes, protocol: type[StrictProtocol]
+) -> None:
+    """Not by the collector of cycles, which runs seldom: each would keep its memory until then."""
+    made: list[weakref.ref[StrictProtocol]] = []
+
+    class Noted(protocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            made.append(weakref.ref(self))
+            super().connection_made(transport)
+
+    app = limited()
+    gc.disable()
+    try:
+        async with strict(app, Noted) as port:
+            for _ in range(2):
+                async with connected(port) as client:
+                    client.send(sent)
+                    await asyncio.sleep(0.05)
+            await until(lambda: len(made) == 2 and all(each() is None for each in made))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("budget_bytes", "is_enough"), [(BUDGET, True), (30 * KIB, False)])
