@@ -47,6 +47,10 @@ class Address:
             ca,
         )
 
+    def __str__(self) -> str:
+        """Where it is, without the credentials."""
+        return self.path or f"{self.host}:{self.port}"
+
     async def find(self) -> Address:
         """The master is here, or nowhere."""
         return self

@@ -23,9 +23,8 @@ DATA = b'{"status":"success","data":'
 class Entry:
     """``etag`` includes its quotes and is empty for an absent row: a negative entry, a 404.
 
-    ``ttl_s`` says how long after ``filled_at`` it is fresh; past that it answers only for want of
-    a better one. None: as long as a layer keeps it. Replicas' clocks have to agree within what that
-    allows; one that is ahead makes its entries look younger, never older than new.
+    ``ttl_s`` says how long after ``filled_at`` it is fresh; ``staleness.py`` says when it answers
+    past that. None: as long as a layer keeps it. Replicas share ``filled_at`` by Redis' clock.
     """
 
     __slots__ = ("body", "etag", "filled_at", "ttl_s")
@@ -57,23 +56,24 @@ class Entry:
     def status(self) -> int:
         return 200 if self.etag else 404
 
-    def pack(self) -> bytes:
-        """The bytes that Redis keeps, times in ms; ``unpack`` is its inverse."""
+    def pack(self, clock_s: float = 0.0) -> bytes:
+        """The bytes that Redis keeps, times in ms by its clock, which is ``clock_s`` ahead of this
+        machine's; ``unpack`` is its inverse."""
         body = self.body if self.etag else b""
         return b"%d %d %b\n%b" % (
-            self.filled_at * 1000,
+            (self.filled_at + clock_s) * 1000,
             (self.ttl_s or 0) * 1000,
             self.etag,
             body,
         )
 
     @classmethod
-    def unpack(cls, packed: bytes) -> Entry:
-        """Raises ValueError for bytes that ``pack`` did not make."""
+    def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Entry:
+        """Raises ValueError or OverflowError for bytes that ``pack`` did not make."""
         head, _, body = packed.partition(b"\n")
         filled_at, ttl, etag = head.split(b" ", 2)
         ttl_s = int(ttl) / 1000 or None
-        return cls(body if etag else ABSENT, etag, int(filled_at) / 1000, ttl_s)
+        return cls(body if etag else ABSENT, etag, int(filled_at) / 1000 - clock_s, ttl_s)
 
 
 def inner(entry: Entry | NearEntry) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
 
 from hiredis import ReplyError
@@ -24,6 +25,8 @@ from cache.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
 """Stands for the run id of a server that does not tell it."""
+NOISE_S = 0.1
+"""Two clocks that seem to differ by less are taken for one: a round trip takes time, too."""
 FORMAT = 2
 """Of packed entries: replicas of two releases that pack differently share nothing."""
 
@@ -48,6 +51,7 @@ class Session:
     run: str
     tracking: bool
     replication_id: str = ""  # not known: a promotion in between cannot be told
+    clock_s: float = 0.0  # how far the server's clock is ahead of this machine's
     reigns: str = ""  # the markers of all reigns begin with it
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -84,6 +88,7 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
     _note_replicas(session, replication, least)
     session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"
     session.reigns = f"content:{FORMAT}:{identity}:reign:"
+    session.clock_s = await _clock_s(connection)
     await _track(connection, session)
     await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
     return session
@@ -125,6 +130,16 @@ async def _optional(connection: Connection, *command: str | int) -> Reply:
         if code_of(error) in OUTAGES:
             raise Refused(str(error)) from None
         return error
+
+
+async def _clock_s(connection: Connection) -> float:
+    """Return how far the server's clock is ahead: replicas read ages by that one clock."""
+    sent = time.time()
+    reply = await _optional(connection, "TIME")
+    if not isinstance(reply, list):
+        return 0.0
+    ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - (sent + time.time()) / 2
+    return ahead_s if abs(ahead_s) > NOISE_S else 0.0
 
 
 def check_reign(session: Session, replication: Reply) -> None:

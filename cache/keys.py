@@ -30,7 +30,7 @@ def row_key(video_id: str) -> str:
     return ROW + video_id
 
 
-@lru_cache(1024)
+@lru_cache(16_384)
 def genre_key(genre: str) -> str:
     """The key of a genre's list. Encoded as browsers and ``encodeURIComponent`` do, which for the
     ten of a home page would cost more than to find their lists."""

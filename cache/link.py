@@ -64,6 +64,7 @@ class Link:
         self.reason = "not opened yet"
         self.attempts = 0
         self._place, self._identity = place, identity
+        self._where = ""
         self._on_push, self._on_state = on_push, on_state
         self._hang_s, self._handshake_s = hang_s, handshake_s
         self._up = asyncio.Event()
@@ -114,6 +115,7 @@ class Link:
     async def _live_once(self) -> None:
         """One connection from its making to its end, which it raises."""
         self.attempts += 1
+        self._where = ""
         identity = await self._store()
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[str] = loop.create_future()
@@ -125,6 +127,7 @@ class Link:
 
         connection = Connection(self._on_push, lost)
         address = await self._place.find()
+        self._where = f" (at {address})"
         guards = [
             asyncio.create_task(self._place.guard(address, connection.abort)),
             asyncio.create_task(self._guard_store(identity, connection.abort)),
@@ -168,7 +171,7 @@ class Link:
         self._up.set()
 
     def _down(self, reason: str) -> None:
-        self.reason = reason
+        self.reason = reason = reason + self._where
         if not self._is_down_said:
             self._is_down_said = True
             logger.warning("Redis is down: %s; reads do without it, writes are refused", reason)

@@ -34,9 +34,9 @@ _DAMAGED = Lease("", "", granted=False, held=False)
 
 class RedisRows:
     """Packed entries by key, at the master that ``place`` finds. ``identity`` names the store that
-    the rows are of; a callable is asked until it has answered. A read later than ``deadline_s`` is
-    a miss, an intent that does not stand within ``write_deadline_s`` is refused, a command
-    unanswered for ``hang_s`` ends the connection.
+    the rows are of; a callable is asked at every connect, and every second. A read later than
+    ``deadline_s`` is a miss, an intent that does not stand within ``write_deadline_s`` is refused,
+    a command unanswered for ``hang_s`` ends the connection.
 
     ``on_value``: a value was read while invalidations arrive. ``on_invalidate``: a key's value is
     gone or another one; None: all are. ``on_state``: whether invalidations arrive; False at first,
@@ -149,7 +149,10 @@ class RedisRows:
         """``fill`` for who need not wait: what this process asks next is behind it on the wire."""
         if not lease.granted or lease.epoch != self._session.run:
             return None
-        keys, args = self._keys([key])[:2], (lease.token, entry.pack(), _ms(keep_s))
+        keys, args = (
+            self._keys([key])[:2],
+            (lease.token, entry.pack(self._session.clock_s), _ms(keep_s)),
+        )
         return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
     def release(self, key: str, lease: Lease) -> None:
@@ -219,8 +222,8 @@ class RedisRows:
 
     def _parse(self, key: str, packed: bytes) -> Entry | None:
         try:
-            entry = Entry.unpack(packed)
-        except ValueError:
+            entry = Entry.unpack(packed, self._session.clock_s)
+        except (ValueError, OverflowError):
             return None
         if self._session.tracking and entry.is_fresh():
             self._on_value(key, entry)

@@ -37,3 +37,14 @@ def test_the_password_is_not_in_the_repr() -> None:
 def test_a_password_alone_is_that_of_the_default_user() -> None:
     assert Address(password="pw").credentials() == ("AUTH", "default", "pw")
     assert Address().credentials() == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis://me:8secret@cache:7/3", "cache:7"),
+        ("unix://:8secret@/run/redis.sock", "/run/redis.sock"),
+    ],
+)
+def test_it_is_said_where_redis_is_sought_without_the_password(url: str, where: str) -> None:
+    assert str(Address.from_url(url)) == where

@@ -145,3 +145,14 @@ def test_rows_and_lists_are_told_apart_by_their_keys() -> None:
     assert not is_row(row_key(ID.upper()))
     assert not is_row(row_key(ID) + "?")
     assert not is_row(row_key(ID[:-1] + "\n"))
+
+
+def test_the_keys_of_many_genres_are_made_once() -> None:
+    """A home page draws its ten from all of them."""
+    genres = [f"genre {number}" for number in range(10_000)]
+    for genre in genres:
+        genre_key(genre)
+    made = genre_key.cache_info().misses
+    for genre in genres:
+        genre_key(genre)
+    assert genre_key.cache_info().misses == made

@@ -75,7 +75,7 @@ async def test_frozen_redis_is_given_up_and_comes_back(
     redis.pause()
     await until(lambda: rows.state == "down")  # nobody reads: the heartbeat alone finds out
     assert told.of("state") == [False, True, False]
-    assert rows.reason == "no answer for 0.3 s"
+    assert rows.reason == f"no answer for 0.3 s (at {redis.host}:{redis.port})"
     began = time.monotonic()
     for _ in range(1_000):
         assert await rows.get("k") is None
@@ -127,7 +127,8 @@ async def test_start_up_order_does_not_matter(
 ) -> None:
     redis.kill()
     rows = await open_rows(redis, up=False)
-    await until(lambda: "Connect" in rows.reason)
+    await until(lambda: f"(at {redis.host}:{redis.port})" in rows.reason)
+    assert f"(at {redis.host}:{redis.port})" in caplog.text
     redis.start()
     await until(lambda: rows.state == "up")
     assert changes(caplog) == ["down", "up"]

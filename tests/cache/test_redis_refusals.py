@@ -47,7 +47,7 @@ async def test_each_error_is_an_outage_with_one_line(
         assert await rows.get("k") is None
         fake.error = error
         assert await rows.get("k") is None
-        assert (rows.state, rows.reason) == ("down", error)
+        assert (rows.state, rows.reason.startswith(error)) == ("down", True)
         with pytest.raises(Unavailable):
             await rows.intend(["k"])
         connections = fake.connections
@@ -65,7 +65,7 @@ async def test_an_outage_during_the_handshake_is_no_lack_of_permission(open_rows
     async with FakeRedis() as fake:
         fake.answers["INFO"] = b"-LOADING a moment\r\n"
         rows = await open_rows(fake.url, up=False)
-        await until(lambda: rows.reason == "LOADING a moment")
+        await until(lambda: rows.reason.startswith("LOADING a moment"))
         del fake.answers["INFO"]
         await until(lambda: rows.state == "up")
         await rows.close()
@@ -79,7 +79,7 @@ async def test_a_script_that_finds_an_outage_ends_the_connection(
         rows = await open_rows(fake.url)
         fake.error = error
         assert await rows.lease("k") is None
-        assert (rows.state, rows.reason) == ("down", error)
+        assert (rows.state, rows.reason.startswith(error)) == ("down", True)
         await rows.close()
 
 
@@ -107,7 +107,7 @@ async def test_a_master_that_becomes_a_replica_is_left_and_taken_back(
         rows = await open_rows(redis)
         command(redis, "REPLICAOF", other.host, other.port)
         try:  # no read, no write: the heartbeat finds out
-            await until(lambda: rows.reason == "it is a replica")
+            await until(lambda: rows.reason.startswith("it is a replica"))
             await asyncio.sleep(0.1)
             assert rows.state == "down"
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from bench.proxy import Proxy
 from bench.servers import RedisServer
+from cache import handshake
+from cache.connection import Connection
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.near import Near
@@ -174,7 +177,7 @@ async def test_a_store_that_cannot_be_told_yet_is_asked_again(
         return name
 
     rows = await open_rows(redis, up=False, identity=identity)
-    await until(lambda: rows.reason == "the store is not up yet")
+    await until(lambda: "the store is not up yet" in rows.reason)
     await until(lambda: rows.state == "up")
     command(redis, "CLIENT", "KILL", "TYPE", "normal")
     await reconnected(rows, rows._link.attempts)
@@ -196,6 +199,47 @@ async def test_a_store_that_is_made_anew_has_other_keys(
     name = uuid.uuid4().hex
     await reconnected(rows, attempts)
     assert await rows.get("k") is None
+
+
+async def test_replicas_whose_clocks_differ_agree_on_what_is_fresh(
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await open_rows(redis)
+    real = time.time
+
+    async def ahead(connection: Connection) -> float:
+        return -30.0  # the server's clock, seen from a replica that is 30 s ahead
+
+    monkeypatch.setattr(handshake, "_clock_s", ahead)
+    there = await open_rows(redis)
+    assert await here.fill("k", await granted(here, "k"), Entry(b"row", b'"t"', real(), 5.0), 60.0)
+    monkeypatch.setattr(time, "time", lambda: real() + 30.0)
+    found = await there.get("k")
+    assert found is not None
+    assert found.is_fresh()
+    assert 0.0 <= time.time() - found.filled_at < 5.0
+
+
+async def test_the_server_s_clock_is_read_at_the_handshake(
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await open_rows(redis))._session.clock_s == 0.0
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 60.0)
+    assert 59.0 < (await open_rows(redis))._session.clock_s < 61.0
+
+
+@pytest.mark.parametrize("damage", ["", "not packed", "1 2", "9" * 400 + " 1 t\n{}"])
+async def test_a_damaged_value_is_replaced_by_the_next_load(
+    rows: RedisRows, redis: RedisServer, damage: str
+) -> None:
+    await filled(rows, "k")
+    command(redis, "SET", f"{rows._session.prefix}v:k", damage)
+    assert await rows.get("k") is None
+    assert await rows.fill("k", await granted(rows, "k"), entry("new"), 60.0)
+    found = await rows.get("k")
+    assert found is not None
+    assert found.body == b"new"
 
 
 async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(
