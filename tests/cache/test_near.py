@@ -157,6 +157,13 @@ def test_a_negative_entry_has_its_own_short_life_and_no_head(at: Time) -> None:
     assert near.get("/a") is None
 
 
+def test_a_negative_entry_lives_no_longer_than_a_row(at: Time) -> None:
+    near = at.near(ttl_s=1, negative_ttl_s=5)
+    put(near, "/a", Entry.absent())
+    at.now_s += 1.0
+    assert near.get("/a") is None
+
+
 def test_random_ids_push_out_each_other_and_no_row_beyond_a_sixteenth(at: Time) -> None:
     limit_bytes = room_for(160, at)
     near = at.near(limit_bytes)
