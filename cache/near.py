@@ -137,7 +137,7 @@ class Near:
         self.evictions = 0  # of entries that could still have answered
         self.expirations = 0  # noticed: by a get, or when room was needed
         self._ttl_s = ttl_s
-        self._negative_ttl_s = min(negative_ttl_s, ttl_s)  # an absence is known no longer than a row
+        self._negative_ttl_s = min(negative_ttl_s, ttl_s)  # the bound is that of rows, too
         self._render = render
         self._clock = clock
         self._wall = wall

@@ -39,6 +39,9 @@ LOOK_AFTER_S = 2.0
 lines that were dropped, so one look per dropped line would be quadratic."""
 RETRY_S = 1.0
 ATTEMPTS = 5
+FROZEN_S = 15.0
+"""A node that was frozen may still run a removal that was given up, and the genre has lines by
+then. Cassandra itself gives up a request after 12 s, so a last look comes after that."""
 
 
 class GenreNames:
@@ -70,14 +73,21 @@ class GenreNames:
     async def _look_later(self, genre: str) -> None:
         await self._background.pause(LOOK_AFTER_S)
         self._to_look_at.discard(genre)  # before the look: a line dropped later has another one
+        if not await self._look(genre):
+            await self._background.pause(FROZEN_S)
+            await self._look(genre)
+
+    async def _look(self, genre: str) -> bool:
+        """Check until it succeeds; return whether no removal was given up on the way."""
         for attempt in range(ATTEMPTS):
             try:
                 await self.check(genre)
-                return
+                return attempt == 0
             except ServiceError as error:
                 if attempt == ATTEMPTS - 1:
                     logger.warning("the list of genres may be wrong about %r: %s", genre, error)
             await self._background.pause(RETRY_S)
+        return False
 
     async def check(self, genre: str) -> None:
         """Make the name agree with the lines of ``genre``. Raises what the store raises; the name
@@ -85,7 +95,7 @@ class GenreNames:
         if not await self._has_lines(genre):
             await self._cassandra.execute(REMOVE, (genre,))
         if await self._has_lines(genre):
-            # without reading first: this also ends a removal whose outcome is unknown
+            # without reading first: this also finishes a removal that has begun
             await self._cassandra.execute(ADD, (genre,))
 
     async def _has_lines(self, genre: str) -> bool:

@@ -97,6 +97,36 @@ async def test_a_removal_of_unknown_outcome_is_followed_up(
         await eventually(settled)
 
 
+async def test_a_removal_that_runs_long_after_it_was_given_up_is_made_good(
+    cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("LOOK_AFTER_S", 0.1), ("RETRY_S", 0.1), ("FROZEN_S", 1.0)):
+        monkeypatch.setattr(cassandra_genres, name, seconds)
+    async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
+        genre = genre_name()
+        row = await store.create(new_id(), draft(genre), None)
+        cassandra = store._cassandra
+        execute, frozen = cassandra.execute, list[Any]()
+
+        async def freezing(cql: str, *values: Any, **options: Any) -> Any:
+            if cql == REMOVE and not frozen:
+                frozen.append(values)
+                await store.create(new_id(), draft(genre), None)
+                raise Late
+            result = await execute(cql, *values, **options)
+            if cql == ADD and len(frozen) == 1:  # the retry has looked: now the removal runs
+                frozen.append(await execute(REMOVE, *frozen[0]))
+            return result
+
+        monkeypatch.setattr(cassandra, "execute", freezing)
+        await store.delete(row["id"], ANY)
+
+        async def settled() -> bool:
+            return len(frozen) == 2 and genre in await store.genres()
+
+        await eventually(settled)
+
+
 async def test_many_deletions_of_a_genre_are_few_looks(
     cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
