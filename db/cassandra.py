@@ -11,7 +11,6 @@ import asyncio
 import functools
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -25,6 +24,7 @@ from db.cassandra_errors import AGAIN, AWAY_MESSAGE, GONE, translate
 from db.health import Health
 from db.limit import Limit
 from db.store import IDENTITY, State
+from db.version import next_version
 from errors import Late, Shed, Unavailable
 from priority import urgent
 
@@ -312,7 +312,7 @@ class Cassandra:
             if (row := found.first()) is not None:
                 self._identity = row.column_value_by_index(0)
                 return
-            made = self._bind(IDENTIFY, (IDENTITY, str(uuid.uuid4())))
+            made = self._bind(IDENTIFY, (IDENTITY, next_version()))
             await self._run(made, left_s, read=False)
 
 
