@@ -17,7 +17,7 @@ from acsylla import errors as driver
 
 from db import schema
 from tests.simulation.cql import UNSET, Plan
-from tests.simulation.database import Cells, Database, Key, partition_of
+from tests.simulation.database import Cells, Database, Key, clustering_of, partition_of
 from tests.simulation.driver import Prepared, Result, Row, Statement
 from tests.simulation.fates import Fates, Trouble
 from tests.simulation.loop import EPOCH_S, ProcessLoop
@@ -122,8 +122,8 @@ class Cassandra:
             if plan.is_lwt or statement.serial:
                 self._finish_rounds(plan, statement.values)
             result = self.run(plan, statement.values, request.number)
-            if plan.only_new and self.simulator.now_s > request.due_s and result[0][0]:
-                self.truth.revived.add(str(partition_of(plan, statement.values)[0]))
+            if plan.is_lwt and self.simulator.now_s > request.due_s and result[0][0]:
+                self._was_delayed(plan, statement.values)
             if self.simulator.steps is not None:
                 self._say(request, f"{result}")
             if self.heard is not None:
@@ -131,6 +131,13 @@ class Cassandra:
         if not is_mute:
             back_s = self.fates.latency_s() + request.back_s
             self.simulator.after(back_s, request.loop.deliver, _succeed, request.answer, result)
+
+    def _was_delayed(self, plan: Plan, values: list[Any]) -> None:
+        """A transaction took effect after its client had given up, and may so once more."""
+        if plan.only_new and plan.table.name == ROWS:
+            self.truth.revived.add(str(partition_of(plan, values)[0]))
+        elif plan.if_exists:
+            self.truth.unnamed.add(str(clustering_of(plan, values)[0]))
 
     def _open_round(self, request: Request) -> None:
         """A Paxos round that is accepted by some nodes: nobody knows yet whether it holds."""

@@ -43,6 +43,8 @@ class Truth:
         """Of each version, its place in the history of its row."""
         self.revived: set[str] = set()
         """Rows that a delayed creation made after its client had given up."""
+        self.unnamed: set[str] = set()
+        """Genres whose name a delayed removal took away after its client had given up."""
 
     def row_changed(self, video_id: str, version: str | None, at_s: float, number: int) -> None:
         history = self.rows[video_id]

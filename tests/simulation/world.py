@@ -173,4 +173,6 @@ class World:
                 kind = "lists lack a frozen creation" if is_revived else "lists differ from rows"
                 self.judge.convict(kind, f"{genre}: {listed}, not {wanted}")
             if listed and genre not in self.cassandra.genres():
-                self.judge.convict("a genre without its name", genre)
+                is_late = genre in self.truth.unnamed
+                by = "a frozen removal" if is_late else "nothing known"
+                self.judge.convict(f"a genre lost its name to {by}", genre)
