@@ -18,8 +18,8 @@ HASH_SEED = "0"  # the order of a set of texts is part of a schedule
 
 def replay(seed: int, *, is_shrunk: bool) -> int:
     """Run one schedule, or the smallest that fails as it does, and print its steps."""
+    from tests.simulation.draw import draw_plan
     from tests.simulation.patched import Patched
-    from tests.simulation.plan import draw_plan
     from tests.simulation.runner import quiet
     from tests.simulation.shrink import shrunk
     from tests.simulation.trace import lines_of
@@ -37,7 +37,7 @@ def replay(seed: int, *, is_shrunk: bool) -> int:
 
 def many(first: int, count: int, workers: int) -> int:
     """Run ``count`` schedules and print what they have shown."""
-    from tests.simulation.judge import OPEN
+    from tests.simulation.records import OPEN
     from tests.simulation.report import progress_line, summary_lines
     from tests.simulation.runner import Summary, run_many
 

@@ -8,7 +8,6 @@ after the client gave up, and a Paxos round may stay open until a later one fini
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +20,7 @@ from tests.simulation.database import Cells, Database, Key, clustering_of, parti
 from tests.simulation.driver import Prepared, Result, Row, Statement
 from tests.simulation.fates import Fates, Trouble
 from tests.simulation.loop import EPOCH_S, ProcessLoop
+from tests.simulation.request import Request, event_of, fail, short, succeed
 from tests.simulation.simulator import Simulator
 from tests.simulation.truth import Truth, operation
 
@@ -81,14 +81,14 @@ class Cassandra:
         there_s = simulator.now_s + self.fates.latency_s() + late_s
         if simulator.now_s < self.away_until_s:
             error = driver.CassErrorLibNoHostsAvailable("no hosts available")
-            simulator.at(there_s, loop.deliver, _fail, answer, error)
+            simulator.at(there_s, loop.deliver, fail, answer, error)
             return answer
         fate = self.fates.draw(loop, statement)
         self.under_way += fate in ("ok", "frozen", "mute")
         request = Request(loop, statement, answer, operation.get(), back_s)
         if fate == "refused":
             error = driver.CassErrorServerUnavailable("not enough nodes")
-            simulator.at(there_s, loop.deliver, _fail, answer, error)
+            simulator.at(there_s, loop.deliver, fail, answer, error)
         elif fate == "doubt":
             simulator.at(there_s, self._open_round, request)
         elif fate == "ok":
@@ -107,7 +107,7 @@ class Cassandra:
     def _time_out(self, request: Request) -> None:
         error = driver.CassErrorLibRequestTimedOut("Request timed out")
         at_s = self.simulator.now_s + request.statement.timeout_s
-        self.simulator.at(at_s, request.loop.deliver, _fail, request.answer, error)
+        self.simulator.at(at_s, request.loop.deliver, fail, request.answer, error)
 
     # the server
 
@@ -127,10 +127,10 @@ class Cassandra:
             if self.simulator.steps is not None:
                 self._say(request, f"{result}")
             if self.heard is not None:
-                self.heard(_event(plan, statement), request.loop)
+                self.heard(event_of(plan, statement), request.loop)
         if not is_mute:
             back_s = self.fates.latency_s() + request.back_s
-            self.simulator.after(back_s, request.loop.deliver, _succeed, request.answer, result)
+            self.simulator.after(back_s, request.loop.deliver, succeed, request.answer, result)
 
     def _was_delayed(self, plan: Plan, values: list[Any]) -> None:
         """A transaction took effect after its client had given up, and may so once more."""
@@ -150,7 +150,7 @@ class Cassandra:
             self._say(request, "the round stays open")
         error = driver.CassErrorServerWriteTimeout("Operation timed out")
         self.simulator.after(
-            self.fates.latency_s(), request.loop.deliver, _fail, request.answer, error
+            self.fates.latency_s(), request.loop.deliver, fail, request.answer, error
         )
 
     def _finish_rounds(self, plan: Plan, values: list[Any]) -> None:
@@ -168,7 +168,7 @@ class Cassandra:
         what = f"{plan.kind.upper()} {plan.table.name}{' IF' if plan.is_lwt else ''}"
         told = [value for value in request.statement.values if value is not UNSET]
         self.simulator.say(
-            f"cassandra < {request.loop.name}: {what} {_short(told)} = {_short(result)}"
+            f"cassandra < {request.loop.name}: {what} {short(told)} = {short(result)}"
         )
 
     def now_us(self) -> int:
@@ -208,45 +208,3 @@ class Cassandra:
         """The genres of a row; none if it is absent."""
         cells = self.database.tables[ROWS].get((video_id,), {}).get(())
         return list(cells.get("genres") or ()) if cells is not None and cells.is_there() else []
-
-
-class Request:
-    """A statement on its way."""
-
-    __slots__ = ("answer", "back_s", "due_s", "loop", "number", "statement")
-
-    def __init__(
-        self,
-        loop: ProcessLoop,
-        statement: Statement,
-        answer: asyncio.Future[Result],
-        number: int,
-        back_s: float,
-    ) -> None:
-        self.back_s = back_s
-        self.due_s = loop.time() + statement.timeout_s
-        self.loop, self.statement, self.answer, self.number = loop, statement, answer, number
-
-
-def _event(plan: Plan, statement: Statement) -> str:
-    """The kind of a statement, for faults that come after it."""
-    if plan.is_lwt:
-        return "LWT"
-    if plan.kind == "select":
-        return "FIND" if statement.serial else "READ"
-    return "LINE"
-
-
-def _succeed(answer: asyncio.Future[Result], result: Result) -> None:
-    if not answer.done():
-        answer.set_result(result)
-
-
-def _fail(answer: asyncio.Future[Result], error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)
-
-
-def _short(value: object) -> str:
-    text = re.sub(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", lambda id_: id_[0][:8], str(value))
-    return text if len(text) <= 100 else text[:97] + "..."

@@ -18,8 +18,9 @@ from cache.reads import Answer
 from db.version import Expected, etag
 from db.video import Changes, parse_draft
 from errors import NotFound, ServiceError
-from tests.simulation.judge import Judge, Read, Write, told
+from tests.simulation.judge import Judge
 from tests.simulation.plan import Act
+from tests.simulation.records import Read, Write, told
 from tests.simulation.replica import CONFIG, Replica
 from tests.simulation.simulator import Simulator
 from tests.simulation.truth import operation

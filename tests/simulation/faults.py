@@ -68,6 +68,7 @@ class Faults:
         self.hold()
         if target is None:
             target = max(fault.target, 0)
+        target %= len(self.world.replicas)
         self.world.simulator.after(fault.at_s, self._do, fault, target)
 
     def _do(self, fault: Fault, target: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.loop import BOOT_S
+from tests.simulation.records import AT_REST, Read, Write, told
 from tests.simulation.truth import Listing, State, Truth
 
 PUSHED_S = 0.4
@@ -18,50 +19,8 @@ PUSHED_S = 0.4
 SLACK_S = 0.1
 DETACHED_S = 4.0
 """How long a load may go on after its reader was sent away."""
-OPEN = frozenset(
-    (
-        "created after its answer",
-        "lists lack a frozen creation",
-        "an absence older than the near TTL",
-        "a genre lost its name to a frozen removal",
-    )
-)
-"""Kinds of findings that are known and not mended yet; they do not fail a run."""
-AT_REST = -1
-"""The client that looks when everything is over."""
 DEFINITE = (200, 201, 404, 409, 412, 422, 503)
 """Answers after which a write must not be done any more; only the first two say that it was."""
-
-
-@dataclass
-class Write:
-    """A client's write. ``before`` is the version that the answer says it replaced; ``status`` is 0
-    while the write is under way, -1 if its process died."""
-
-    number: int
-    kind: str
-    subject: str
-    life: int
-    sent_s: float
-    before: str | None = None
-    status: int = 0
-    answered_s: float = float("inf")
-    place: int = -1
-
-
-@dataclass
-class Read:
-    """A read of a row or a list, under way. ``joined_floor`` is the floor of the first reader
-    whose load this one may join."""
-
-    subject: str
-    client: int
-    life: int
-    began_s: float
-    floor: int
-    own_floor: int
-    joined_floor: int = 0
-    ended_s: float = float("inf")
 
 
 @dataclass
@@ -277,7 +236,3 @@ class Judge:
             self.convict("refused, but done", told(write))
         else:
             self.counts["refused after it was overtaken"] += 1
-
-
-def told(write: Write) -> str:
-    return f"{write.kind} {write.number} of {write.subject[:8]}: {write.status}"

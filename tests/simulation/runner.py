@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.simulation.judge import OPEN
+from tests.simulation.draw import draw_plan
 from tests.simulation.patched import Patched
-from tests.simulation.plan import draw_plan
+from tests.simulation.records import OPEN
 
 CHUNK = 250
 """Schedules of one forked process; what they leave behind is freed by its end."""

@@ -9,10 +9,11 @@ from itertools import count
 from tests.simulation.cassandra import Cassandra
 from tests.simulation.clients import Client, id_of
 from tests.simulation.faults import Faults
-from tests.simulation.judge import AT_REST, Judge
+from tests.simulation.judge import Judge
 from tests.simulation.loop import BOOT_S
 from tests.simulation.network import Network, Weather
 from tests.simulation.plan import GENRES, Act, Plan
+from tests.simulation.records import AT_REST
 from tests.simulation.redis_server import Redis
 from tests.simulation.replica import Replica
 from tests.simulation.sentinel import HOSTS, Sentinel

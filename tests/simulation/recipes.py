@@ -1,0 +1,108 @@
+"""Schedules that are drawn around one danger, because blind chance seldom meets it.
+
+Each recipe is a writer, readers beside it, and faults that follow a step of the protocol.
+"""
+
+from __future__ import annotations
+
+import random
+
+from tests.simulation.fates import Trouble
+from tests.simulation.plan import GENRES, Act, Fault, Plan
+
+CAUSE = -1
+"""The replica that caused the event which a fault follows."""
+
+
+def lost_fence(draw: random.Random, nth: int) -> list[Fault]:
+    """Redis loses the intent while the write is slow, and cannot be reached at its end."""
+    kind = draw.choice(("evict", "evict", "flush", "failover", "restart", "new replica"))
+    faults = [
+        Fault(0.0, kind, CAUSE, 0.0, draw.random(), "INTEND", nth),
+        Fault(0.0, "slow request", CAUSE, draw.uniform(0.02, 0.2), 0.0, "INTEND", nth),
+    ]
+    if draw.random() < 0.5:
+        length_s = draw.uniform(0.2, 2.5)
+        faults.append(
+            Fault(0.0, "silence", CAUSE, length_s, 0.0, draw.choice(("LWT", "LINE")), nth)
+        )
+    if draw.random() < 0.3:
+        faults.append(Fault(0.0, "slow answer", CAUSE, draw.uniform(0.02, 0.3), 0.0, "READ", nth))
+    return faults
+
+
+def late_fill(draw: random.Random, nth: int) -> list[Fault]:
+    """A reader has the old row in its hands while a write passes by."""
+    kind = draw.choice(("slow answer", "pause", "silence"))
+    after = "LEASE" if kind == "slow answer" else "READ"
+    faults = [
+        Fault(0.0, kind, CAUSE, draw.uniform(0.02, 0.4), 0.0, after, draw.randint(1, 4))
+        for _ in range(draw.randint(1, 2))
+    ]
+    if draw.random() < 0.4:
+        faults.append(Fault(0.0, "evict", CAUSE, 0.0, draw.random() * 0.6, "INTEND", nth))
+    return faults
+
+
+def unknown_outcome(draw: random.Random, nth: int) -> list[Fault]:
+    """The transaction's answer is lost, or it is frozen, and perhaps its writer ends."""
+    share = draw.choice((0.05, 0.25, 0.45, 0.45, 0.65))
+    faults = [Fault(0.0, "fate", CAUSE, 0.0, share, "FIND", nth)]
+    if draw.random() < 0.5:
+        faults.append(Fault(0.0, "mute store", CAUSE, draw.uniform(0.1, 1.5), 0.0, "FIND", nth))
+    if draw.random() < 0.3:
+        kind, at_s = draw.choice(("stop", "crash")), draw.uniform(0.0, 0.5)
+        faults.append(Fault(at_s, kind, CAUSE, 0.05, draw.random(), "FIND", nth))
+    return faults
+
+
+def end_of_writer(draw: random.Random, nth: int) -> list[Fault]:
+    """The writer's process ends while its transaction is on the way."""
+    kind, after = draw.choice(("stop", "stop", "crash")), draw.choice(("INTEND", "FIND"))
+    return [
+        Fault(0.0, "slow request", CAUSE, draw.uniform(0.05, 4.5), 0.0, after, nth),
+        Fault(draw.uniform(0.0, 0.02), kind, CAUSE, 0.05, draw.random(), after, nth),
+    ]
+
+
+def lost_push(draw: random.Random, nth: int) -> list[Fault]:
+    """A connection is cut, or Redis forgets its keys, while rows are near."""
+    kind = draw.choice(("cut", "cut", "flush", "failover", "new replica"))
+    after = draw.choice(("INTEND", "SETTLE", "FILL"))
+    return [
+        Fault(draw.uniform(0.0, 0.01), kind, draw.choice((0, 1)), 0.0, draw.random(), after, nth)
+    ]
+
+
+RECIPES = (lost_fence, lost_fence, late_fill, late_fill, unknown_outcome, end_of_writer, lost_push)
+
+
+def cook(draw: random.Random, plan: Plan) -> None:
+    """Make ``plan`` a schedule of one recipe: a writer at one replica, readers at all."""
+    at, keys = draw.randrange(plan.replicas), plan.keys
+    plan.clients = [_writer(draw, at, keys)]
+    plan.clients += [_reader(draw, plan.replicas, keys) for _ in range(draw.randint(1, 3))]
+    if draw.random() < 0.3:
+        plan.clients.append(_writer(draw, draw.randrange(plan.replicas), keys))
+    plan.faults = draw.choice(RECIPES)(draw, draw.choice((1, 2, 2, 3)))
+    plan.trouble = Trouble(latency_s=draw.choice((0.001, 0.005, 0.02)))
+
+
+def _writer(draw: random.Random, replica: int, keys: int) -> list[Act]:
+    acts = [Act(0.0, replica, "post", 0, ("Drama",))]
+    for _ in range(draw.randint(2, 4)):
+        kind = draw.choice(("patch", "patch", "patch", "delete", "again"))
+        genres = tuple(sorted(draw.sample(GENRES, 2))) if draw.random() < 0.4 else None
+        acts.append(Act(draw.uniform(0.0, 0.06), replica, kind, draw.randrange(keys), genres))
+    return acts
+
+
+def _reader(draw: random.Random, replicas: int, keys: int) -> list[Act]:
+    replica, pause_s = draw.randrange(replicas), draw.choice((0.003, 0.01, 0.03, 0.2))
+    acts = []
+    for _ in range(draw.randint(4, 10)):
+        genre = (draw.choice(GENRES),) if draw.random() < 0.15 else None
+        kind = "list" if genre else "read"
+        wait_s = draw.expovariate(1 / pause_s)
+        acts.append(Act(wait_s, replica, kind, draw.randrange(keys), genre))
+    return acts
