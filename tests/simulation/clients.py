@@ -86,7 +86,7 @@ class Client:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled() or task.exception():
-            self._simulator.errors.append(f"client {self.name}: {task!r}")
+            self._simulator.errors.append(("error", f"client {self.name}: {task!r}"))
         self._replica = self._under_way = None
         self.go_on()
 

@@ -165,14 +165,7 @@ class Judge:
             is_absence = isinstance(history[0], State) and history[place].version is None
             kind = "an absence" if is_absence else "an entry"
             self._old(f"{kind} older than the near TTL", read, layer, place)
-        elif (
-            self.has_redis
-            and late_s > PUSHED_S
-            and not any(
-                begin_s < read.began_s and end_s > acked_s - PUSHED_S
-                for begin_s, end_s in self.disturbances
-            )
-        ):
+        elif self.has_redis and late_s > PUSHED_S and not self._is_disturbed(acked_s, read.began_s):
             self._old("push missed", read, layer, place)
 
     def _went_back(
@@ -197,8 +190,18 @@ class Judge:
         write = self.writes.get(newest.number)
         if write is None or read.subject in self.truth.revived:
             return
-        if self._is_fenced(write, newest.at_s) and (self.has_redis or layer != "near"):
+        if layer == "near" and (
+            not self.has_redis or self._is_disturbed(newest.at_s, read.began_s)
+        ):
+            return
+        if write.status in (200, 201) or self._is_fenced(write, newest.at_s):
             self._old("left behind", read, layer, place)
+
+    def _is_disturbed(self, since_s: float, until_s: float) -> bool:
+        """Whether a push may have been held up in that time."""
+        return any(
+            begin_s < until_s and end_s > since_s - PUSHED_S for begin_s, end_s in self.disturbances
+        )
 
     def _is_fenced(self, write: Write, at_s: float) -> bool:
         """Whether the write's intent stood from its beginning to ``at_s``."""

@@ -184,8 +184,12 @@ class ProcessLoop(asyncio.BaseEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """An error that nobody caught is a finding, unless the process was killed."""
-        if not self.dead and not self.simulator.is_over:
-            self.simulator.errors.append(f"{self.name}: {context.get('exception') or context}")
+        if self.dead or self.simulator.is_over:
+            return
+        is_unclaimed = "never retrieved" in str(context.get("message"))
+        kind = "an error that nobody retrieved" if is_unclaimed else "error"
+        text = str(context.get("exception") or context)
+        self.simulator.errors.append((kind, f"{self.name}: {text}"))
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         self.call_exception_handler(context)

@@ -51,6 +51,15 @@ MUTANTS = (
         ),
     ),
     mutant(
+        "a stop settles what is unknown",
+        "an orderly stop leaves the intents of writes of unknown outcome",
+        (
+            FENCE,
+            "asyncio.CancelledError:\n                await self._leave(keys)",
+            "asyncio.CancelledError:\n                await self._end(keys, intent)",
+        ),
+    ),
+    mutant(
         "touched lists forgotten",
         "a write fences the lists that it turned out to touch",
         (FENCE, "keys |= set(touched(written))", "touched(written)"),
@@ -209,5 +218,30 @@ MUTANTS = (
         "keys without replication id",
         "a master that was a replica meanwhile has other keys than before",
         (HANDSHAKE, "        session.run += session.replication_id[:12]\n", ""),
+    ),
+    mutant(
+        "near without invalidations",
+        "the near cache is off while Redis refuses to send invalidations",
+        (REDIS, "self._on_state(session.tracking)", "self._on_state(True)"),
+        (REDIS, "if self._session.tracking and entry.is_fresh():", "if entry.is_fresh():"),
+    ),
+    mutant(
+        "doubtful load kept",
+        "without Redis, a load that a write overtook is not kept near",
+        (READS, "if flight is not None and flight.current:", "if flight is not None:"),
+    ),
+    mutant(
+        "any sentinel will do",
+        "a master is believed if most sentinels name it",
+        ("cache/sentinel.py", "2 * count > number", "count > 0"),
+    ),
+    mutant(
+        "sentinels not asked again",
+        "a master that most sentinels have not confirmed for seconds is left",
+        (
+            "cache/sentinel.py",
+            "loop.time() - confirmed_at > UNCONFIRMED_S",
+            "loop.time() - confirmed_at > 1e9",
+        ),
     ),
 )

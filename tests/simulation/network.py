@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,14 @@ from tests.simulation.simulator import Simulator
 
 @dataclass
 class Weather:
-    """How bad the network is: a one-way latency, its spikes, and how often bytes are split."""
+    """How bad the network is: a one-way latency, its spikes, and how often bytes are
+    split, or are read together with those sent before."""
 
     latency_s: float = 0.0005
     spike: float = 0.0
     spike_s: float = 0.03
     split: float = 0.0
+    merge: float = 0.0
 
 
 class Network:
@@ -81,6 +84,7 @@ class Link(asyncio.Transport):
         self.is_closed = self._is_mute = False
         self.is_deaf = False  # whether the server has heard its last command
         self._up_at_s = self._down_at_s = 0.0
+        self._unread: deque[bytearray] = deque()  # sent to the process, and not there yet
         self.peer = Peer(self)
         server.peers.append(self.peer)
 
@@ -128,6 +132,9 @@ class Link(asyncio.Transport):
             return
         network = self.network
         draw, split = network.simulator.random, network.weather.split
+        if self._unread and draw.random() < network.weather.merge:
+            self._unread[-1] += data
+            return
         parts = [data]
         if split and draw.random() < split:
             at = draw.randrange(len(data))
@@ -135,9 +142,11 @@ class Link(asyncio.Transport):
         for part in parts:
             if part:
                 self._down_at_s = self._when_s(self._down_at_s)
-                network.simulator.at(self._down_at_s, self._arrived, part)
+                self._unread.append(bytearray(part))
+                network.simulator.at(self._down_at_s, self._arrived)
 
-    def _arrived(self, data: bytes) -> None:
+    def _arrived(self) -> None:
+        data = bytes(self._unread.popleft())
         if not self._is_mute and not self.is_closed:
             self.loop.deliver(self._read, data)
 

@@ -74,7 +74,33 @@ def lost_push(draw: random.Random, nth: int) -> list[Fault]:
     ]
 
 
-RECIPES = (lost_fence, lost_fence, late_fill, late_fill, unknown_outcome, end_of_writer, lost_push)
+def new_reign(draw: random.Random, nth: int) -> list[Fault]:
+    """The replication id changes, and one replica learns of it before the other."""
+    after, first = draw.choice(("FILL", "SETTLE", "READ")), draw.choice((0, 1))
+    cut = Fault(draw.uniform(0.0, 0.02), "cut", first, 0.0, draw.uniform(0.2, 1.0), after, nth)
+    return [Fault(0.0, "new replica", first, 0.0, 0.0, after, nth), cut]
+
+
+def overtaken(draw: random.Random, nth: int) -> list[Fault]:
+    """A writer is held up after it has looked at the row, and another one passes by."""
+    kind = draw.choice(("slow answer", "pause"))
+    length_s = draw.uniform(0.02, 0.2)
+    return [Fault(0.0, kind, CAUSE, length_s, 0.0, "READ", draw.randint(1, 6)) for _ in range(nth)]
+
+
+def slow_store(draw: random.Random, nth: int) -> list[Fault]:
+    """Every statement takes most of its deadline, and the writer's process ends meanwhile."""
+    at_s, after = draw.uniform(0.0, 1.0), draw.choice(("INTEND", "FIND", "LINE"))
+    faults = [Fault(at_s, "stop", CAUSE, 0.05, draw.random(), after, nth)]
+    if draw.random() < 0.7:
+        faults.append(Fault(0.0, "fate", CAUSE, 0.0, 0.45, "LINE", nth))
+    return faults
+
+
+RECIPES = (
+    *(lost_fence, lost_fence, late_fill, late_fill, unknown_outcome, end_of_writer),
+    *(lost_push, new_reign, overtaken, slow_store),
+)
 
 
 def cook(draw: random.Random, plan: Plan) -> None:
@@ -84,16 +110,25 @@ def cook(draw: random.Random, plan: Plan) -> None:
     plan.clients += [_reader(draw, plan.replicas, keys) for _ in range(draw.randint(1, 3))]
     if draw.random() < 0.3:
         plan.clients.append(_writer(draw, draw.randrange(plan.replicas), keys))
-    plan.faults = draw.choice(RECIPES)(draw, draw.choice((1, 2, 2, 3)))
+    recipe = draw.choice(RECIPES)
+    plan.faults = recipe(draw, draw.choice((1, 2, 2, 3)))
     plan.trouble = Trouble(latency_s=draw.choice((0.001, 0.005, 0.02)))
+    if recipe is overtaken:
+        plan.clients.append(_writer(draw, draw.randrange(plan.replicas), keys))
+    elif recipe is slow_store:
+        plan.trouble, plan.store_deadline_s = Trouble(latency_s=draw.uniform(0.2, 0.5)), 1.0
 
 
 def _writer(draw: random.Random, replica: int, keys: int) -> list[Act]:
     acts = [Act(0.0, replica, "post", 0, ("Drama",))]
     for _ in range(draw.randint(2, 4)):
         kind = draw.choice(("patch", "patch", "patch", "delete", "again"))
-        genres = tuple(sorted(draw.sample(GENRES, 2))) if draw.random() < 0.4 else None
-        acts.append(Act(draw.uniform(0.0, 0.06), replica, kind, draw.randrange(keys), genres))
+        genres = tuple(sorted(draw.sample(GENRES, draw.randint(1, 2))))
+        if kind != "patch" or draw.random() < 0.5:
+            genres = ()
+        acts.append(
+            Act(draw.uniform(0.0, 0.06), replica, kind, draw.randrange(keys), genres or None)
+        )
     return acts
 
 
@@ -101,7 +136,7 @@ def _reader(draw: random.Random, replicas: int, keys: int) -> list[Act]:
     replica, pause_s = draw.randrange(replicas), draw.choice((0.003, 0.01, 0.03, 0.2))
     acts = []
     for _ in range(draw.randint(4, 10)):
-        genre = (draw.choice(GENRES),) if draw.random() < 0.15 else None
+        genre = (draw.choice(GENRES),) if draw.random() < 0.25 else None
         kind = "list" if genre else "read"
         wait_s = draw.expovariate(1 / pause_s)
         acts.append(Act(wait_s, replica, kind, draw.randrange(keys), genre))

@@ -10,6 +10,7 @@ OPEN = frozenset(
     (
         "created after its answer",
         "lists lack a frozen creation",
+        "an error that nobody retrieved",
         "an absence older than the near TTL",
         "a genre lost its name to a frozen removal",
     )

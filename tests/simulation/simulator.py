@@ -27,7 +27,7 @@ class Simulator:
         self.now_s = BOOT_S
         self.runnable: deque[ProcessLoop] = deque()
         self.running: ProcessLoop | None = None
-        self.errors: list[str] = []
+        self.errors: list[tuple[str, str]] = []
         self.steps: list[str] | None = None
         self.is_over = False
         self.events = 0

@@ -18,8 +18,8 @@ def lines_of(plan: Plan, outcome: Outcome) -> Iterator[str]:
         f"{acts} operations on {plan.keys} rows, {len(plan.faults)} faults"
     )
     yield (
-        f"  near TTL {plan.near_ttl_s} s, row TTL {plan.row_ttl_s} s, stale {plan.stale_s} s, "
-        f"store deadline {plan.store_deadline_s} s"
+        f"  Redis: {plan.redis}; near TTL {plan.near_ttl_s} s, row TTL {plan.row_ttl_s} s, "
+        f"stale {plan.stale_s} s, store deadline {plan.store_deadline_s} s"
     )
     yield f"  network: {_told(plan.weather)}; Cassandra: {_told(plan.trouble)}"
     yield f"  wall clocks are off by {', '.join(f'{each:+} s' for each in plan.offsets_s)}"

@@ -109,8 +109,8 @@ class World:
         self._rest()
         self._last_look()
         judge.refused_writes_did_nothing()
-        for error in simulator.errors:
-            judge.convict("error", error)
+        for kind, error in simulator.errors:
+            judge.convict(kind, error)
         simulator.end()
         faults = self.faults.done + self.cassandra.fates.met
         return Outcome(
