@@ -12,6 +12,7 @@ from typing import Any
 import cache.redis
 import db.cassandra
 import db.cassandra_genres
+import db.cassandra_writes
 import db.catalog.repair
 import db.schema
 import db.version
@@ -54,6 +55,8 @@ class Patched:
         self._set(db.cassandra, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra)
         self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
         self._set(db.cassandra_genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
+        # longer than the simulated nodes are frozen; else many a schedule takes half a minute
+        self._set(db.cassandra_writes, "SETTLE_S", 5.0)
         self._set(db.schema, "columns", lru_cache(db.schema.columns))  # reads a file
         metrics = RedisMetrics(None)
         self._set(cache.redis, "RedisMetrics", lambda registry: metrics)
