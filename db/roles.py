@@ -29,6 +29,7 @@ from settings import lookup
 UP_S = 600.0
 RETRY_S = 2.0
 RING = 3
+PERMISSIONS = ("CREATE", "SELECT", "MODIFY")
 ADMIN = DEFAULT_PASSWORD = "cassandra"  # noqa: S105 - Cassandra's own, which is closed here
 
 
@@ -60,7 +61,7 @@ async def ensure(config: Config, admin_password: str) -> str:
         visiting(config, username, password) as service,
         visiting(config, ADMIN, DEFAULT_PASSWORD) as default,
     ):
-        if service and not default:
+        if service and not default and await _may_write(service, config):
             return f"{username} may log in already"
         if default:
             await _make(default, config)
@@ -74,6 +75,17 @@ async def ensure(config: Config, admin_password: str) -> str:
     return f"{username} made"
 
 
+async def _may_write(session: Any, config: Config) -> bool:
+    """Return whether the role of ``session`` has its rights in the keyspace. Cassandra revokes them
+    when the keyspace is dropped, and another CASSANDRA_KEYSPACE never had them."""
+    keyspace, role = schema.quoted(config), f'"{config.cassandra_username}"'
+    try:
+        found = await session.query(f"LIST ALL PERMISSIONS ON KEYSPACE {keyspace} OF {role}")
+    except driver.CassErrorServerInvalidQuery:  # there is no such keyspace
+        return False
+    return {row.column_value("permission") for row in found.all()} >= set(PERMISSIONS)
+
+
 async def _make(session: Any, config: Config) -> None:
     """Make the keyspace and the role. The default password is closed after it: while that works,
     a run that was cut short is seen and finished."""
@@ -84,7 +96,7 @@ async def _make(session: Any, config: Config) -> None:
     verb = "ALTER" if found.first() else "CREATE"  # not both: passwords change once in 5 s
     await session.query(f"{verb} ROLE {role} WITH LOGIN = true AND PASSWORD = {secret}")
     await schema.make_keyspace(session, config, await schema.local_datacenter(session, config))
-    for permission in ("CREATE", "SELECT", "MODIFY"):
+    for permission in PERMISSIONS:
         await session.query(f"GRANT {permission} ON KEYSPACE {schema.quoted(config)} TO {role}")
 
 

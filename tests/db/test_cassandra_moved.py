@@ -72,6 +72,11 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
     await eventually(lambda: _none_but_ours(config), 10)  # logins are remembered for 2 s
     assert await roles.patiently(config, "admin's") == "content may log in already"
 
+    async with roles.visiting(config, roles.ADMIN, "admin's") as admin:
+        await admin.query("DROP KEYSPACE content")  # and with it the role's rights
+    assert await roles.patiently(config, "admin's") == "content made"
+    assert await roles.patiently(config, "admin's") == "content may log in already"
+
     changed = dataclasses.replace(config, cassandra_password="another")
     assert await roles.patiently(changed, "admin's") == "content made"
     await eventually(lambda: login_works(config, "content", "another"), 10)
