@@ -131,6 +131,8 @@ class StrictProtocol(TurnsProtocol):
                 self._host = value  # of the next request, too, or the connection ends
             elif name in _FRAMING:
                 self._has_body = True
+                if name == b"transfer-encoding" and value.lower() != b"chunked":
+                    self._refuse(HTTPStatus.BAD_REQUEST)  # a coding that nobody here would undo
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":

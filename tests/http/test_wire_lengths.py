@@ -34,6 +34,7 @@ AMBIGUOUS = {
     "an unknown coding": b"Transfer-Encoding: foo",
     "identity": b"Transfer-Encoding: identity",
     "chunked, not at the end": b"Transfer-Encoding: chunked, gzip",
+    "another coding before chunked": b"Transfer-Encoding: gzip, chunked",
     "chunked twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
     "a letter too many": b"Transfer-Encoding: xchunked",
     "a quoted coding": b'Transfer-Encoding: "chunked"',
