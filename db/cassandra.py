@@ -11,6 +11,7 @@ import asyncio
 import functools
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,7 @@ from priority import urgent
 
 RETRY_S = 0.5
 WATCH_S, WATCH_DOWN_S = 1.0, 0.1
+ENDED_KEPT = 8
 RENEW_S = 5.0
 """Down for so long, and a new session is made, which looks up names anew: the driver's own asks but
 for the addresses that it knew, and a container comes back with another one."""
@@ -62,6 +64,7 @@ class Cassandra:
         self._config = config
         self._statements = (PROBE, NOTE, IDENTIFY, *statements)
         self._session: acsylla.Session | None = None
+        self._ended: deque[acsylla.Session] = deque(maxlen=ENDED_KEPT)
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
         self._clusters: dict[str | None, acsylla.Cluster] = {}
         self._is_ring = False
@@ -224,7 +227,13 @@ class Cassandra:
             await self._watch()
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await self._end(session)
+
+    async def _end(self, session: acsylla.Session) -> None:
+        """Close a session, and keep the object for a while. Its destructor waits for the driver's
+        thread with the interpreter lock held: a thread that wants the lock would never end."""
+        self._ended.append(session)
+        await session.close()
 
     async def _renew(self) -> None:
         try:
@@ -244,7 +253,7 @@ class Cassandra:
         try:
             self._local = await schema.ensure(scout, self._config)
         finally:
-            await scout.close()
+            await self._end(scout)
         cluster = self._cluster(self._local)
         session = await cluster.create_session(schema.quoted(self._config))
         try:
@@ -253,11 +262,11 @@ class Cassandra:
                 for cql in self._statements
             }
         except BaseException:
-            await session.close()
+            await self._end(session)
             raise
         before, self._session = self._session, session
         if before is not None:
-            await before.close()
+            await self._end(before)
         await self._identify()
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
