@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 import acsylla
+from acsylla.errors import CassErrorLibUnableToSetKeyspace as UnableToSetKeyspace
 
 from config import Config, ConfigError
 from db import schema
@@ -255,7 +256,7 @@ class Cassandra:
         finally:
             await self._end(scout)
         cluster = self._cluster(self._local)
-        session = await cluster.create_session(schema.quoted(self._config))
+        session = await self._enter(cluster)
         try:
             self._prepared = {
                 cql: await session.create_prepared(cql, timeout=DDL_TIMEOUT_S)
@@ -268,6 +269,14 @@ class Cassandra:
         if before is not None:
             await self._end(before)
         await self._identify()
+
+    async def _enter(self, cluster: acsylla.Cluster) -> acsylla.Session:
+        """Open a session in the keyspace, whose name is quoted only where it has to be. The driver
+        compares it with the server's, which has no quotes, and where they differ sends USE before
+        every request: twice the round trips, and another error for a node that is silent."""
+        with suppress(UnableToSetKeyspace):
+            return await cluster.create_session(self._config.cassandra_keyspace.lower())
+        return await cluster.create_session(schema.quoted(self._config))  # a reserved word
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
         """One for each data centre: each has descriptors that it never gives back."""
