@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 import acsylla
-from acsylla.errors import CassErrorLibUnableToSetKeyspace as UnableToSetKeyspace
+from acsylla.errors import CassErrorServerSyntaxError
 
 from config import Config, ConfigError
 from db import schema
@@ -253,10 +253,11 @@ class Cassandra:
         scout = await self._cluster(None).create_session()
         try:
             self._local = await schema.ensure(scout, self._config)
+            keyspace = await self._name(scout)
         finally:
             await self._end(scout)
         cluster = self._cluster(self._local)
-        session = await self._enter(cluster)
+        session = await cluster.create_session(keyspace)
         try:
             self._prepared = {
                 cql: await session.create_prepared(cql, timeout=DDL_TIMEOUT_S)
@@ -270,13 +271,17 @@ class Cassandra:
             await self._end(before)
         await self._identify()
 
-    async def _enter(self, cluster: acsylla.Cluster) -> acsylla.Session:
-        """Open a session in the keyspace, whose name is quoted only where it has to be. The driver
-        compares it with the server's, which has no quotes, and where they differ sends USE before
-        every request: twice the round trips, and another error for a node that is silent."""
-        with suppress(UnableToSetKeyspace):
-            return await cluster.create_session(self._config.cassandra_keyspace.lower())
-        return await cluster.create_session(schema.quoted(self._config))  # a reserved word
+    async def _name(self, scout: acsylla.Session) -> str:
+        """Return the keyspace's name as ``create_session`` takes it, quoted only if it has to be.
+
+        The driver compares it with the server's, which has no quotes, and where they differ sends
+        USE before every request: twice the round trips, and another error for a silent node."""
+        plain = self._config.cassandra_keyspace.lower()
+        try:
+            await scout.query(f"USE {plain}")  # Config lets letters, digits and _ pass
+        except CassErrorServerSyntaxError:  # a reserved word
+            return schema.quoted(self._config)
+        return plain
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
         """One for each data centre: each has descriptors that it never gives back."""

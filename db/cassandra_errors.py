@@ -56,8 +56,13 @@ AGAIN = (
 """Reads are tried again after these, which the driver does not do: a connection broke under the
 request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
 are no help: where no other host is left, the request never ends, not even by its timeout.)"""
-GONE = (driver.CassErrorServerInvalidQuery, driver.CassErrorLibUnableToSetKeyspace)
-"""A statement that was prepared is wrong now: the keyspace was dropped."""
+GONE = (
+    driver.CassErrorServerInvalidQuery,
+    driver.CassErrorLibUnableToSetKeyspace,
+    driver.CassErrorLibNoHostsAvailable,  # no host could prepare it anew
+)
+"""A statement that was prepared is wrong now, although Cassandra answers: the keyspace was
+dropped."""
 MEANINGS: dict[type[BaseException], type[ServiceError]] = {
     **{getattr(driver, name): Unavailable for name in AWAY},
     **{getattr(driver, name): Late for name in LATE},
