@@ -47,8 +47,9 @@ class Budget:
     """Bytes that the connections of a worker may hold together of requests that have no answer yet.
 
     FREE_BYTES of each connection do not count, so that ordinary requests are served while others
-    hold all that there is. ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take
-    about 260 MB with their free bytes, the near cache 64 MB. ``python -m bench.held`` measures it.
+    hold all that there is. An answered request above FREE_BYTES is forgotten. ``stack.yml`` gives a
+    worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the near
+    cache 64 MB. ``python -m bench.held`` measures it.
     """
 
     def __init__(self, left_bytes: int = HELD_MAX_BYTES) -> None:

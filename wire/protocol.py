@@ -10,6 +10,7 @@ from typing import Any
 from cache.entry import Entry
 from middleware.cache_lookup import MISSED
 from wire.lane import Lane, is_ordinary
+from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
 
 UNSENT_MAX_BYTES = 65_536
@@ -50,7 +51,8 @@ class Protocol(StrictProtocol):
         between = self._between
         super().data_received(data)
         whole = between and self._between and data.startswith(b"GET ")  # no empty line before it
-        if whole and self._is_plain and self._begun == 1:
+        small = len(data) <= FREE_BYTES  # it is kept, and no budget counts it
+        if whole and small and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
             self._plain = data.partition(b"\r\n")[2]
 

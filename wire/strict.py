@@ -35,6 +35,7 @@ class StrictProtocol(TurnsProtocol):
         self._metrics: limits.WireMetrics = wire.metrics
         self._budget: limits.Budget = wire.budget
         self._charged_bytes = 0  # to the budget
+        self.headers, self.url = [], b""  # which the parent sets with the first request
         # bound here, since some are asked for with every header
         self._connections_max: int = wire.limits.connections_max
         self._target_max_bytes: int = wire.limits.target_max_bytes
@@ -82,6 +83,7 @@ class StrictProtocol(TurnsProtocol):
             self._await_arrival()
         if self._charged_bytes or self.is_busy():
             self._hold()
+        self._let_go()
 
     def feed(self, data: bytes, start: int) -> bool:
         between, begun = self._between, self._begun
@@ -190,13 +192,26 @@ class StrictProtocol(TurnsProtocol):
         super().on_response_complete()
         if self._charged_bytes:
             self._hold()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget a large request once it is answered: nothing is charged while none is asked."""
+        if self.is_busy() or self._held_bytes() <= limits.FREE_BYTES:
+            return
+        self._head_bytes = self._body_bytes = self._fed_bytes = 0
+        self.headers, self.url, self._host = [], b"", b""
+        self.scope = self.cycle = self._running = None  # type: ignore[assignment]
+
+    def _held_bytes(self) -> int:
+        """Return what is held of the newest request, and of what is behind it."""
+        arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes) + len(self.url)
+        return arrived + limits.FIELD_BYTES * len(self.headers) + len(self._unread)
 
     def _hold(self) -> None:
         """Charge what this connection holds to the budget, or end it if that is used up."""
         size = 0
         if self.is_busy() and not self._refused:
-            arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes)
-            size = arrived + limits.FIELD_BYTES * len(self.headers) + len(self._unread)
+            size = self._held_bytes()
         size = max(0, size - limits.FREE_BYTES)
         if size - self._charged_bytes > self._budget.left_bytes:
             self._unread = b""

@@ -143,3 +143,26 @@ async def test_bytes_behind_requests_that_wait_count(budget_bytes: int, is_enoug
         assert (paths[-1] == "/last") is is_enough
         assert (app.refused("503") == 0) is is_enough
         assert app.budget.left_bytes == budget_bytes
+
+
+@pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("GET", "/x", *LINES),
+        request("GET", "/" + "x" * 8_000),
+        request("GET", "/x", *(f"X-{number}: y" for number in range(90))),
+        request("POST", "/x", body=b"y" * 60 * KIB),
+    ],
+)
+async def test_a_large_request_that_was_answered_is_not_kept(
+    sent: bytes, protocol: type[StrictProtocol]
+) -> None:
+    async with strict(limited(), protocol) as port, connected(port) as client:
+        for _ in range(2):
+            client.send(sent)
+            assert (await client.answer()).status == 200
+            (one,) = [each for each in gc.get_objects() if type(each) is protocol]
+            assert not one.headers
+            assert not one.url
+            assert one.cycle is None
