@@ -141,4 +141,4 @@ class Fence:
         self._forget(keys)
         if self._redis is not None:
             with suppress(Unavailable):
-                await self._redis.intend(sorted(keys))
+                await self._redis.intend(sorted(keys), may_be_late=True)

@@ -161,13 +161,15 @@ class RedisRows:
             keys = self._keys([key])[:2]
             self._calls.start(RELEASE, keys, (lease.token,), self._deadline_s, bool)
 
-    async def intend(self, keys: Sequence[str]) -> Intent:
+    async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
         """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
-        the intent expires. Raises Unavailable when it cannot be placed: do not write then."""
+        the intent expires. Raises Unavailable when it cannot be placed: do not write then. One that
+        is placed after that is lifted again, unless it ``may_be_late``."""
         names, intent = list(keys), Intent(next(self._tokens), self._session.run)
 
-        def unclaimed(_: bool) -> None:  # the writer has given up and will not write
-            self._start_write(SETTLE, names, (intent.token,), self._write_deadline_s)
+        def unclaimed(_: bool) -> None:
+            if not may_be_late:  # the writer has given up and will not write
+                self._start_write(SETTLE, names, (intent.token,), self._write_deadline_s)
 
         if not await self._write(INTEND, names, (intent.token, self._intent_ms), unclaimed):
             raise Unavailable(_AWAY)

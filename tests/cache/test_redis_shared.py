@@ -271,3 +271,17 @@ async def test_a_lease_that_comes_too_late_is_given_back(
         await until(lambda: calls(redis)["set"] > 0)  # it was granted, behind its asker's back
         await until(lambda: command(redis, "KEYS", "*:l:k") == [], within_s=1.0)
         await granted(fast, "k")
+
+
+@pytest.mark.parametrize("may_be_late", [True, False])
+async def test_an_intent_that_comes_too_late_is_lifted_unless_it_may_be_late(
+    open_rows: OpenRows, redis: RedisServer, may_be_late: bool
+) -> None:
+    with Proxy(redis.host, redis.port) as line:
+        slow = await open_rows(url_of(line), write_deadline_s=0.05)
+        line.delay(0.06, 0.06)
+        with pytest.raises(Unavailable):
+            await slow.intend(["k"], may_be_late=may_be_late)
+        await until(lambda: command(redis, "KEYS", "*:i:k"))
+        await asyncio.sleep(0.5)  # the reply arrives, and what it causes
+        assert bool(command(redis, "KEYS", "*:i:k")) == may_be_late
