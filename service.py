@@ -243,14 +243,14 @@ def main() -> None:
     """Serves until told to stop; ends with status 2 and one line when a setting is wrong."""
     try:
         config = Config.from_env(os.environ)
+        if not config.cassandra_host:  # before the log is set up: this is a look, not the opening
+            asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
         _log(config)
         config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
-        if not config.cassandra_host:
-            asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
         server.serve(config, lambda: create_app(config), "service:create_worker", FOLDER)
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)

@@ -124,6 +124,7 @@ def test_a_redis_that_answers_but_ever_too_late_is_left() -> None:
         with Watch(cast(Connection, late), session, HANG_S):
             began = time.monotonic()
             await until(lambda: late.lost_because)
-            assert time.monotonic() - began > HANG_S  # it may be this process that was late
+            # some less: the loop counts whole milliseconds
+            assert time.monotonic() - began > HANG_S * 0.9  # it may be this process that was late
 
     uvloop.run(check())
