@@ -4,7 +4,7 @@ NAMES := CASSANDRA_HOST REDIS_HOST REDIS_URL REDIS_SENTINELS
 EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)
 DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
-.PHONY: bench bench-quick deploy-test drills image install run stack test
+.PHONY: bench bench-quick deploy-test drills image install run simulate stack test
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
@@ -18,6 +18,10 @@ test: .venv/install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+simulate: .venv/install
+	$(BIN)/python -m tests.simulation --schedules 1000000 --report
+	$(BIN)/python -m tests.simulation --mutants --schedules 20000 --report
 
 drills: .venv/install
 	$(BIN)/python -m bench.drills

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import orjson
@@ -35,21 +36,42 @@ def replay(seed: int, *, is_shrunk: bool) -> int:
     return 1 if outcome.violations else 0
 
 
-def many(first: int, count: int, workers: int) -> int:
+def many(first: int, count: int, workers: int, *, is_reported: bool) -> int:
     """Run ``count`` schedules and print what they have shown."""
+    from tests.simulation import report
     from tests.simulation.records import OPEN
-    from tests.simulation.report import progress_line, summary_lines
     from tests.simulation.runner import Summary, run_many
 
+    began = time.perf_counter()
+
     def progress(summary: Summary, seconds: float) -> bool:
-        print(f"\r{progress_line(summary, count, seconds)}", end="", flush=True)
+        print(f"\r{report.progress_line(summary, count, seconds)}", end="", flush=True)
         return True
 
     seeds = range(first, first + count)
     summary = run_many(seeds, workers, progress)
+    seconds = time.perf_counter() - began
     print()
-    print("\n".join(summary_lines(summary, seeds)))
+    print("\n".join(report.summary_lines(summary, seeds)))
+    if is_reported:
+        report.write("run", report.page_lines(summary, seeds, seconds, workers))
     return 1 if any(kind not in OPEN for _, kind, _ in summary.failures) else 0
+
+
+def mutants(count: int, workers: int, *, is_reported: bool) -> int:
+    """Run every mutant until it is found out, and print the table."""
+    from tests.simulation import report
+    from tests.simulation.killing import SEEDS, Killed, kill_all, table_of
+
+    def progress(killed: Killed) -> None:
+        print(f"{killed.mutant.name}: {killed.seed} of {killed.tried}, {killed.kind}")
+
+    killed = kill_all(count, workers, progress)
+    if is_reported:
+        report.write("mutants", table_of(killed))
+        seeds = {each.mutant.name: each.seed for each in killed if each.seed is not None}
+        SEEDS.write_bytes(orjson.dumps(seeds, option=orjson.OPT_INDENT_2) + b"\n")
+    return 1 if any(each.seed is None for each in killed) else 0
 
 
 def mutate(name: str) -> None:
@@ -60,11 +82,11 @@ def mutate(name: str) -> None:
     mutation.apply(next(mutant for mutant in MUTANTS if mutant.name == name))
 
 
-def kill(limit: int) -> int:
+def kill(seeds: range) -> int:
     """Run until the promise is broken; print by which seed, and how."""
     from tests.simulation.runner import first_failure
 
-    found = first_failure(range(limit))
+    found = first_failure(seeds)
     print(orjson.dumps(found).decode())
     return 0
 
@@ -76,15 +98,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--schedules", type=int, default=2_000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
     parser.add_argument("--mutant", help="run this mutant until it breaks the promise")
+    parser.add_argument("--mutants", action="store_true", help="run all of them so")
+    parser.add_argument("--report", action="store_true", help="write docs/consistency.md, too")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     if options.mutant is not None:
         mutate(options.mutant)
         if options.seed is None:
-            return kill(options.schedules)
+            return kill(range(options.first, options.first + options.schedules))
     if options.seed is not None:
         return replay(options.seed, is_shrunk=options.shrink)
-    return many(options.first, options.schedules, options.workers)
+    if options.mutants:
+        return mutants(options.schedules, options.workers, is_reported=options.report)
+    return many(options.first, options.schedules, options.workers, is_reported=options.report)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,12 @@ def run_seeds(seeds: range) -> Summary:
     summary = Summary()
     with Patched() as patched:
         for seed in seeds:
-            outcome = patched.run(draw_plan(seed))
             summary.schedules += 1
+            try:
+                outcome = patched.run(draw_plan(seed))
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not end a long run
+                summary.failures.append((seed, "the simulation broke", repr(error)))
+                continue
             summary.failures += [(seed, *each) for each in outcome.violations]
             summary.counts.update(outcome.counts)
             summary.faults.update(outcome.faults)
