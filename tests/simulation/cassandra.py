@@ -127,7 +127,8 @@ class Cassandra:
             if self.simulator.steps is not None:
                 self._say(request, f"{result}")
             if self.heard is not None:
-                self.heard(event_of(plan, statement), request.loop)
+                is_write = request.number in self.truth.writes
+                self.heard(event_of(plan, statement, is_write=is_write), request.loop)
         if not is_mute:
             back_s = self.fates.latency_s() + request.back_s
             self.simulator.after(back_s, request.loop.deliver, succeed, request.answer, result)
@@ -152,6 +153,12 @@ class Cassandra:
         self.simulator.after(
             self.fates.latency_s(), request.loop.deliver, fail, request.answer, error
         )
+
+    def finish_rounds(self) -> None:
+        """End every open round, as the next look at its row would."""
+        for key in list(self._doubts):
+            plan, values, _ = self._doubts[key][0]
+            self._finish_rounds(plan, values)
 
     def _finish_rounds(self, plan: Plan, values: list[Any]) -> None:
         """A later round finishes an open one or drops it."""

@@ -7,6 +7,7 @@ Cassandra's: the latest timestamp wins, and at the same timestamp a deletion win
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,9 +17,7 @@ from typing import Any
 UNSET: Any = object()
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \S*?\.?(\w+) \((.*?)\n\)(.*?);", re.S)
 _NAME = re.compile(r'"?(\w+)"?')
-_WHERE = re.compile(
-    r'(token\()?"?(\w+)"?\)?\s*(>=|<=|=|>|<|IN)\s*(?:token\()?(\?|[\w.]+|\'[^\']*\')'
-)
+_WHERE = re.compile(r'(token\()?"?(\w+)"?\)?\s*(>=|<=|=|>|<|IN)\s*(token\()?(\?|[\w.]+|\'[^\']*\')')
 _FORMS = re.compile(
     r"(?:(?P<select>SELECT)(?P<json> JSON)?(?P<distinct> DISTINCT)? (?P<columns>.+?) FROM"
     r"|(?P<insert>INSERT) INTO|(?P<update>UPDATE)|(?P<delete>DELETE) FROM) (?P<table>[\w.]+)"
@@ -107,6 +106,13 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Token:
+    """The token of a bound partition key."""
+
+    key: Any
+
+
+@dataclass(frozen=True)
 class Union:
     """What is added to a set column: ``column = column + ?``."""
 
@@ -115,7 +121,8 @@ class Union:
 
 @dataclass
 class Plan:
-    """A parsed statement. ``conditions``: columns that must equal a value (LWT)."""
+    """A parsed statement. ``tokens`` bound the partition key's token. ``conditions``: columns that
+    must equal a value (LWT)."""
 
     kind: str
     table: Table
@@ -124,6 +131,7 @@ class Plan:
     is_distinct: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     where: list[tuple[str, str, Any]] = field(default_factory=list)
+    tokens: list[tuple[str, Any]] = field(default_factory=list)
     limit: Any = None
     timestamp: Any = None
     ttl: Any = None
@@ -158,8 +166,12 @@ def plan_of(cql: str) -> Plan:
         column, _, added = mark.rpartition("+")
         value = slots.take(added)
         plan.values[name.strip().strip('"')] = Union(value) if column else value
-    for token, name, sign, mark in _WHERE.findall(found["where"] or ""):
-        plan.where.append((f"token({name})" if token else name, sign, slots.take(mark)))
+    for token, name, sign, of_token, mark in _WHERE.findall(found["where"] or ""):
+        value = slots.take(mark)
+        if token:
+            plan.tokens.append((sign, Token(value) if of_token else value))
+        else:
+            plan.where.append((name, sign, value))
     plan.limit = slots.take(found["limit"]) if found["limit"] else None
     plan.only_new = bool(found["if_not_exists"])
     _condition(plan, slots, found["condition"])
@@ -185,6 +197,12 @@ def _condition(plan: Plan, slots: Slots, text: str | None) -> None:
         for part in text.split(" AND "):
             name, _, mark = part.partition("=")
             plan.conditions.append((name.strip().strip('"'), slots.take(mark)))
+
+
+def token_of(key: object) -> int:
+    """Where a partition key stands on the ring: another hash than Cassandra's, as good."""
+    digest = hashlib.blake2b(str(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def bound(value: Any, values: list[Any]) -> Any:

@@ -5,6 +5,7 @@ Reconciliation is Cassandra's: the latest timestamp wins, and at the same timest
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 
 from db.version import version_us
-from tests.simulation.cql import UNSET, Plan, Table, Union, bound, schema
+from tests.simulation.cql import UNSET, Plan, Table, Token, Union, bound, schema, token_of
 from tests.simulation.driver import Result, Row
 
 
@@ -46,6 +47,7 @@ class Cells:
 
 
 Key = tuple[Any, ...]
+COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 class Database:
@@ -110,7 +112,11 @@ class Database:
         if all(name in among for name in table.partition):
             partitions = [*product(*(among[name] for name in table.partition))]
         else:
-            partitions = sorted(self.tables[table.name])
+            bounds = [(COMPARE[sign], _token(value, values)) for sign, value in plan.tokens]
+            placed = sorted((token_of(key[0]), key) for key in self.tables[table.name])
+            partitions = [
+                key for at, key in placed if all(holds(at, bound) for holds, bound in bounds)
+            ]
         rows = [(p, c, cells) for p in partitions for c, cells in self.rows(table, p)]
         rest = [name for name in table.clustering if name in among]
         if rest:
@@ -119,6 +125,11 @@ class Database:
                 r for r in rows if all(r[1][i] in among[n] for i, n in zip(at, rest, strict=True))
             ]
         return rows
+
+
+def _token(value: Any, values: list[Any]) -> int:
+    token = token_of(bound(value.key, values)) if isinstance(value, Token) else bound(value, values)
+    return int(token)
 
 
 def _order(key: Key, *, descending: bool) -> tuple[Any, ...]:

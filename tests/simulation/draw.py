@@ -69,7 +69,7 @@ def draw_plan(seed: int) -> Plan:
     if draw.random() < 0.5:
         plan.weather = _weather(draw)
     plan.trouble = _trouble(draw, is_bad=draw.random() < 0.3)
-    if draw.random() < 0.4:
+    if draw.random() < 0.5:
         cook(draw, plan)
     plan.redis = draw.choices(("one", "none", "deaf", "sentinel"), (90, 4, 3, 3))[0]
     if plan.redis == "deaf":  # for half a second nothing tells of a new id, as its warning says

@@ -53,6 +53,7 @@ class Judge:
 
     def write_begins(self, write: Write) -> None:
         self.writes[write.number] = write
+        self.truth.writes.add(write.number)
 
     def write_ends(self, write: Write, now_s: float, status: int, version: str | None) -> None:
         """An answer; ``version`` is that of the row it acknowledges, None for a deletion."""

@@ -28,12 +28,15 @@ class Request:
         self.loop, self.statement, self.answer, self.number = loop, statement, answer, number
 
 
-def event_of(plan: Plan, statement: Statement) -> str:
-    """The kind of a statement, for faults that come after it."""
+def event_of(plan: Plan, statement: Statement, *, is_write: bool) -> str:
+    """The kind of a statement, for faults that come after it. A read that a write begins with is a
+    "LOOK"."""
     if plan.is_lwt:
         return "LWT"
     if plan.kind == "select":
-        return "FIND" if statement.serial else "READ"
+        if statement.serial:
+            return "FIND"
+        return "LOOK" if is_write else "READ"
     return "LINE"
 
 

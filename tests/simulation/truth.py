@@ -41,6 +41,8 @@ class Truth:
         self.lists: defaultdict[str, list[Listing]] = defaultdict(lambda: [Listing(0, (), 0.0, 0)])
         self.places: dict[str, int] = {}
         """Of each version, its place in the history of its row."""
+        self.writes: set[int] = set()
+        """The numbers of the operations that are writes."""
         self.revived: set[str] = set()
         """Rows that a delayed creation made after its client had given up."""
         self.unnamed: set[str] = set()

@@ -159,6 +159,7 @@ class World:
         if not self.simulator.run(self.simulator.now_s + END_S):
             self.judge.convict("a client is never answered", "at the end")
         if self.judge.gone:  # a process that died leaves lists to ``repair``
+            self.cassandra.finish_rounds()  # which reads what is done
             self.replicas[0].repair(lambda task: self.simulator.halt())
             if not self.simulator.run(self.simulator.now_s + END_S):
                 self.judge.convict("the repair never ends", "")
