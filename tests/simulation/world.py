@@ -54,7 +54,9 @@ class World:
         self.redis.is_deaf = self.spare.is_deaf = plan.redis == "deaf"
         self.follow(self.redis)
         self.cassandra = Cassandra(self.simulator, plan.trouble, self.truth)
-        self.judge = Judge(self.truth, plan.near_ttl_s, INTENT_S, has_redis=plan.redis != "none")
+        has_redis = plan.redis != "none"
+        bound_s = plan.near_ttl_s if has_redis else plan.near_ttl_s + _load_s(plan)
+        self.judge = Judge(self.truth, bound_s, INTENT_S, has_redis=has_redis)
         self.faults = Faults(self)
         self._lives = count()
         self._numbers = count(1)
@@ -178,3 +180,9 @@ class World:
                 is_late = genre in self.truth.unnamed
                 by = "a frozen removal" if is_late else "nothing known"
                 self.judge.convict(f"a genre lost its name to {by}", genre)
+
+
+def _load_s(plan: Plan) -> float:
+    """How long a load takes at most. Without Redis a near entry's age begins when its load ends."""
+    pauses = (fault.length_s for fault in plan.faults if fault.kind == "pause")
+    return plan.store_deadline_s + max(pauses, default=0.0)
