@@ -159,10 +159,13 @@ class Late(ServiceError):
 
 
 class OutcomeUnknown(Late):
-    """A write that may or may not hold; ``settled`` ends when the store knows which."""
+    """A write that may or may not hold; ``settled`` ends when the store knows which,
+    and fails or is cancelled when the store gives up."""
 
     message = "The write was sent, but its outcome is unknown"
 
     def __init__(self, settled: asyncio.Future[None]):
         super().__init__()
         self.settled = settled
+        # its failure is said where it happens, and whoever waited may have ended before
+        settled.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -12,7 +12,7 @@ later fill stores one. A write goes in these steps:
    a. The store returns: the write is done. Settle.
    b. The store raises a ServiceError other than OutcomeUnknown: the write is not done. Settle.
    c. The store raises OutcomeUnknown: settle once its ``settled`` has ended. If ``settled`` was
-      cancelled, go on as in d.
+      cancelled or failed, go on as in d.
    d. Anything else ends step 3, a cancellation included: the store may still finish the write.
       Place a new intent, which lasts its whole time from now on, and leave it to expire.
 5. If Redis does not confirm the settling, raise OutcomeUnknown and go on in the background.
@@ -127,7 +127,7 @@ class Fence:
             except asyncio.CancelledError:
                 await self._leave(keys)
                 raise
-            if settled.cancelled():
+            if settled.cancelled() or settled.exception() is not None:
                 return await self._leave(keys)
         deadline = asyncio.get_running_loop().time() + GIVE_UP_S
         while not await self._end(keys, intent):

@@ -208,7 +208,8 @@ class Writes:
             await self.lines.follow(life.ended(next_version(life.version)))
 
     async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
-        """Finds out what became of a write, for as long as SETTLE_S, and finishes it if it held."""
+        """Find out what became of a write, for as long as SETTLE_S, and finish it if it held. Raise
+        Late if that is still not known."""
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
@@ -218,3 +219,4 @@ class Writes:
                 pass
             await self.background.pause(RETRY_S)
         logger.error("the outcome of a write to %s is still unknown", life.video_id)
+        raise Late()

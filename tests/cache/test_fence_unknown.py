@@ -15,7 +15,7 @@ from cache.keys import genre_key, row_key
 from db.version import new_id
 from db.video import Changes
 from errors import Late, OutcomeUnknown
-from tests.cache.redis_world import until
+from tests.cache.redis_world import command, until
 from tests.cache.store_world import ANY, Replica, opened, soon
 
 
@@ -92,6 +92,25 @@ async def test_a_write_of_unknown_outcome_is_fenced_until_the_store_knows(
     assert not here.kept(redis, "v", keys[0])  # read before the store knew: not to be trusted
     assert await there.title(video_id) == ("two" if wrote else "one")
     await near(there, video_id)
+
+
+async def test_a_write_whose_outcome_the_store_never_learns_stays_fenced(
+    redis: RedisServer, pair: tuple[Replica, Replica]
+) -> None:
+    """The store may still finish it, so fills are blocked for another whole intent."""
+    here, there = pair
+    video_id = await here.create("one", genre="A")
+    name = here.name("i", row_key(video_id))
+    settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    here.store.failures["before update"] = OutcomeUnknown(settled)
+    with pytest.raises(OutcomeUnknown):
+        await here.videos.update(video_id, Changes({"title": "two"}), ANY)
+    (first,) = command(redis, "ZRANGE", name, 0, -1)
+    settled.set_exception(Late())
+    await until(lambda: len(command(redis, "ZRANGE", name, 0, -1)) != 1)
+    assert first in command(redis, "ZRANGE", name, 0, -1)
+    assert (await there.read(video_id)).layer == "store"
+    assert not there.kept(redis, "v", row_key(video_id))
 
 
 async def test_a_write_of_unknown_outcome_without_redis_is_not_kept_either(tmp_path: Path) -> None:
