@@ -69,9 +69,12 @@ def answer_home(ctx: Context, page: bytes) -> None:
 
 
 def _stale(entry: Entry | NearEntry) -> bytes:
-    """Say how far past its TTL an entry is, as a negative TTL (RFC 9211, 2.4), in whole seconds."""
-    assert isinstance(entry, Entry)  # the near cache answers with nothing past its TTL
-    return b"content; hit; ttl=%d; detail=redis" % min(-1, math.floor(entry.left_s(time.time())))
+    """How far past its TTL it is, as a negative one (RFC 9211, 2.4), in whole seconds."""
+    if isinstance(entry, Entry):
+        layer, left_s = b"redis", entry.left_s(time.time())
+    else:
+        layer, left_s = b"near", entry.expires_at - time.monotonic()
+    return b"content; hit; ttl=%d; detail=%b" % (min(-1, math.floor(left_s)), layer)
 
 
 def answer(ctx: Context, entry: Entry | NearEntry, layer: str, cache_control: bytes) -> None:
