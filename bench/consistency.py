@@ -129,8 +129,8 @@ def run_load(world: World, options: Options) -> Report:
     chaos.run()
     (writes, old), *readings = [_received(pipe) for pipe in pipes]
     judge = Judge(writes, Config.from_env(world.settings).near_ttl_s, chaos.unfenced_s)
-    for text in old:
-        judge.verdict.convict("old at rest", text)
+    for key, text in old:
+        judge.at_rest("old at rest", key, text)
     examine(judge, world, course, readings)
     for _ in range(0 if "stop" in options.faults else sum(e.counts["cut off"] for e in readings)):
         judge.verdict.convict("malformed", "a replica closed a connection")
@@ -154,8 +154,7 @@ def _received(pipe: Pipe) -> Any:
 
 def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readings]) -> None:
     """What was read, what is there in the end, and what the replicas' logs say."""
-    for each in readings:
-        judge.readings(each)
+    judge.readings(readings)
     time.sleep(SETTLED_S)
     config = Config.from_env(world.settings)
     check_end(world, course, judge, asyncio.run(rows_in_store(config, course.ids)))

@@ -21,7 +21,7 @@ import orjson
 
 from bench.consistency_client import NO_ANSWER
 from bench.consistency_readers import ABSENT, Doubt, Readings
-from bench.consistency_writers import Write, position_of
+from bench.consistency_writers import REST_S, Write, position_of
 
 EXAMPLES = 8
 PUSHED_S = 1.0
@@ -58,7 +58,7 @@ class Verdict:
     """``violations`` by kind, with ``examples``; ``late_s`` is how late each answer was that was
     rightly old, by layer, and ``lag_s`` how long each acknowledged write was still missing from
     some answer of another replica (0: from none). ``unfenced`` counts answers that went back
-    behind a state which was not acknowledged yet, after Redis had lost its intent."""
+    behind a state which was not acknowledged, after Redis had lost its intent."""
 
     violations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
@@ -83,6 +83,7 @@ class Judge:
         self._unfenced_s = unfenced_s
         self._by_number = {write.number: write for write in writes}
         self._deletions: dict[int, list[Write]] = defaultdict(list)
+        self._seen_unknown: dict[tuple[int, int], Write] = {}
         self._lag_s: dict[int, float] = {write.number: 0.0 for write in writes if write.held}
         held: dict[Any, list[Write]] = defaultdict(list)
         for write in writes:
@@ -95,16 +96,22 @@ class Judge:
                 held[write.key, write.replica].append(write)
         self._histories = defaultdict(lambda: History(()), {k: History(v) for k, v in held.items()})
 
-    def readings(self, readings: Readings) -> None:
-        """What one process of readers has seen."""
+    def readings(self, readings: Sequence[Readings]) -> None:
+        """What each process of readers has seen. States come first: only an answer tells the
+        position of a write whose outcome its writer never learned."""
+        for each in readings:
+            for key, position, body in each.states.values():
+                self.state(key, position, body)
+        for each in readings:
+            self._readings(each)
+
+    def _readings(self, readings: Readings) -> None:
         for fault in readings.faults:
             self.verdict.convict("malformed", fault)
         if (more := readings.counts["fault"] - len(readings.faults)) > 0:
             self.verdict.violations["malformed"] += more
         if unjudged := readings.counts["doubt"] - len(readings.doubts):
             self.verdict.convict("unjudged", f"{unjudged} doubts were too many to keep")
-        for key, position, body in readings.states.values():
-            self.state(key, position, body)
         for doubt in readings.doubts:
             self.doubt(doubt)
 
@@ -112,6 +119,8 @@ class Judge:
         """A state that was read: some write has made it, byte for byte, and was not refused."""
         number = orjson.loads(body)["data"]["duration"]
         write = self._by_number.get(number)
+        if write is not None and write.unknown:
+            self._seen_unknown[key, position] = write
         if write is None or write.key != key:
             self.verdict.convict("made up", f"key {key}: {body!r}")
         elif write.held and (write.body, write.position) != (body, position):
@@ -139,6 +148,15 @@ class Judge:
             where = "the store" if replica < 0 else f"replica {replica}"
             self.verdict.convict("lost write", f"{where} has {position}, not {_told(missed)}")
 
+    def at_rest(self, kind: str, key: int, text: str) -> None:
+        """A cache that differs from the store although no write of ``key`` is under way. A write
+        that was given up, and whose intent Redis has lost, leaves that behind; no other does."""
+        given_up = (w for w in self.writes if w.key == key and w.unknown)
+        if any(w.sent_s < s < w.answered_s + REST_S for w in given_up for s in self._unfenced_s):
+            self.verdict.unfenced += 1
+        else:
+            self.verdict.convict(kind, f"key {key} {text}")
+
     def finish(self) -> Verdict:
         self.verdict.lag_s = sorted(self._lag_s.values())
         return self.verdict
@@ -153,7 +171,7 @@ class Judge:
     def _went_back(self, doubt: Doubt) -> None:
         """Nobody promises anything of a state that is not acknowledged, but while its write is
         fenced it cannot be seen and then be gone. Without the fence it can: an older one may be
-        filled, until the write's end deletes that."""
+        filled, until the write's end deletes that. Nobody ends a write that was given up."""
         write = self._find(doubt.key, doubt.seen)
         if write is not None and any(write.sent_s < s < doubt.end_s for s in self._unfenced_s):
             self.verdict.unfenced += 1
@@ -191,7 +209,8 @@ class Judge:
         return _told(write) if write else f"position {doubt.position}"
 
     def _find(self, key: int, position: int) -> Write | None:
-        return next((w for w in self.writes if (w.key, w.position) == (key, position)), None)
+        known = (w for w in self.writes if (w.key, w.position) == (key, position))
+        return next(known, self._seen_unknown.get((key, position)))
 
 
 def _told(write: Write) -> str:

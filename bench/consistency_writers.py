@@ -89,12 +89,12 @@ def position_of(tag: str) -> int:
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
     believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends.
-    ``old``: the answers that were too old although their rows were at rest."""
+    ``old``: keys and what was answered, too old although the row was at rest."""
 
     course: Course
     tags: list[str]
     rest_s: dict[int, float] = field(default_factory=dict)
-    old: list[str] = field(default_factory=list)
+    old: list[tuple[int, str]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     log: list[Write] = field(default_factory=list)
 
@@ -150,7 +150,7 @@ class Writer:
         elif found.status == 404:
             status = await self._send(key, "POST")
         if status in (404, 412, 422):
-            rows.old.append(f"key {key} at replica {replica}: {found}, but a write finds {status}")
+            rows.old.append((key, f"at replica {replica}: {found}, but a write finds {status}"))
         if rows.rest_s[key] == float("inf"):
             del rows.rest_s[key]
 
@@ -208,7 +208,7 @@ class Writer:
 def run_writers(course: Course, pipe: Pipe) -> None:
     """The process of all writers; sends what they did, and the old answers that they met."""
 
-    async def run() -> tuple[list[Write], list[str]]:
+    async def run() -> tuple[list[Write], list[tuple[int, str]]]:
         rows = Rows(course, [""] * len(course.ids))
         course.start.wait()
         await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.writers)))

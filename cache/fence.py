@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cache.leases import Intent
 from cache.redis import RedisRows
+from db.background import Background
 from errors import OutcomeUnknown, ServiceError, Unavailable
 
 logger = logging.getLogger("content")
@@ -49,7 +50,7 @@ class Fence:
     def __init__(self, redis: RedisRows | None, forget: Callable[[Collection[str]], None]) -> None:
         self._redis = redis
         self._forget = forget
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background()
 
     async def around(
         self,
@@ -59,23 +60,12 @@ class Fence:
     ) -> T:
         """Run ``write`` fenced on ``keys``, and on the keys that it ``touched`` beyond them.
         Cancelling the caller does not stop the write."""
-        return await asyncio.shield(self._spawn(self._around(set(keys), write, touched)))
+        return await self._background.finish(self._around(set(keys), write, touched))
 
     async def close(self) -> None:
         """Wait up to ``CLOSE_S`` for writes under way, then cancel them. A cancelled write keeps
         its intent."""
-        tasks = list(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_S)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await self._background.close(CLOSE_S)
 
     async def _around(
         self,
@@ -88,7 +78,7 @@ class Fence:
         try:
             written = await write()
         except OutcomeUnknown as unknown:
-            self._spawn(self._end_later(keys, intent, unknown.settled))
+            self._background.spawn(self._end_later(keys, intent, unknown.settled))
             raise
         except ServiceError:
             await self._end(keys, intent, within_s=0)
@@ -98,7 +88,7 @@ class Fence:
             raise
         keys |= set(touched(written))
         if not await self._end(keys, intent):
-            settled = self._spawn(self._end_later(keys, intent, None))
+            settled = self._background.spawn(self._end_later(keys, intent, None))
             raise OutcomeUnknown(settled)
         return written
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from errors import ServiceError
+
+logger = logging.getLogger("content")
 
 T = TypeVar("T")
 
@@ -24,6 +29,16 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` to its end, even if the caller is cancelled meanwhile."""
+        task = self.spawn(work)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.add_done_callback(_report)
+            raise
+        return task.result()
+
     async def pause(self, seconds: float) -> None:
         """Sleep; less once ``close`` has begun, because tasks have little time left then."""
         if self._closing.is_set():
@@ -39,7 +54,14 @@ class Background:
         deadline = asyncio.get_running_loop().time() + patience_s
         while self._tasks and (left_s := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._tasks):  # one that is cancelled may begin another one
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[Any]) -> None:
+    """Log the error of a task that nobody awaits. A ServiceError is one that callers foresee."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, ServiceError):
+        logger.error("a task has failed whose caller is gone", exc_info=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -106,17 +106,13 @@ class CassandraStore:
         return [row.column_value_by_index(0) for row in result.all()]
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
-        return await self._whole(self._create(video_id, values, request_hash))
+        return await self._writes.background.finish(self._create(video_id, values, request_hash))
 
     async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
-        return await self._whole(self._update(video_id, changes, expected))
+        return await self._writes.background.finish(self._update(video_id, changes, expected))
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
-        return await self._whole(self._delete(video_id, expected))
-
-    async def _whole(self, write: Coroutine[Any, Any, T]) -> T:
-        """A caller that is cancelled between the row and its lists leaves both written."""
-        return await asyncio.shield(self._writes.background.spawn(write))
+        return await self._writes.background.finish(self._delete(video_id, expected))
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         # read first: lives that are recorded now are over once this row is made, or another found

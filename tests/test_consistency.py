@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from bench.consistency import Report, run_on
 from bench.consistency_chaos import Window, blame
 from bench.consistency_judge import History, Judge
-from bench.consistency_readers import ABSENT, Doubt, layer_of
+from bench.consistency_readers import ABSENT, Doubt, Readings, layer_of
 from bench.consistency_world import FAULTS, Options
-from bench.consistency_writers import Write
+from bench.consistency_writers import REST_S, Write
 from bench.servers import CassandraNode, RedisServer
 from db.version import make_version
 
@@ -104,6 +105,28 @@ def test_without_a_fence_a_state_may_go_again_until_its_write_is_answered() -> N
     for unfenced_s, violations in ((3.0, set()), (1.5, {"went back"}), (5.0, {"went back"})):
         judge = Judge(writes, NEAR_TTL_S, [unfenced_s])
         judge.doubt(doubt)
+        assert set(judge.finish().violations) == violations
+
+
+def test_a_given_up_write_whose_intent_was_lost_may_show_and_go_again() -> None:
+    given_up = write(2, 3.0, sent_s=2.0, status=504, position=0, body=b"")
+    doubt = read(2, 4.0)._replace(seen=4)
+    for unfenced_s, violations in ((3.5, set()), (1.5, {"went back"}), (5.0, {"went back"})):
+        judge = Judge([write(1, 1.0), given_up], NEAR_TTL_S, [unfenced_s])
+        judge.readings([Readings(Counter(doubt=1), {b"tag": (0, 4, body(2))}, [doubt])])
+        assert set(judge.finish().violations) == violations
+
+
+def test_a_cache_may_differ_at_rest_only_where_an_intent_was_lost() -> None:
+    given_up = write(2, 3.0, sent_s=2.0, status=504, position=0, body=b"")
+    for key, unfenced_s, violations in (
+        (0, [2.5], set()),
+        (0, [1.5], {"old at rest"}),
+        (0, [3.1 + REST_S], {"old at rest"}),
+        (1, [2.5], {"old at rest"}),
+    ):
+        judge = Judge([write(1, 1.0), given_up], NEAR_TTL_S, unfenced_s)
+        judge.at_rest("old at rest", key, "differs")
         assert set(judge.finish().violations) == violations
 
 

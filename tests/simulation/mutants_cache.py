@@ -37,8 +37,8 @@ MUTANTS = (
         "an intent stays while the outcome of its write is unknown",
         (
             FENCE,
-            "self._spawn(self._end_later(keys, intent, unknown.settled))",
-            "self._spawn(self._end_later(keys, intent, None))",
+            "self._background.spawn(self._end_later(keys, intent, unknown.settled))",
+            "self._background.spawn(self._end_later(keys, intent, None))",
         ),
     ),
     mutant(

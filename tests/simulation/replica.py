@@ -92,7 +92,7 @@ class Replica:
     @property
     def is_busy(self) -> bool:
         """Whether writes go on in the background."""
-        return bool(self.videos._fence._tasks or self.store._writes.background._tasks)
+        return bool(self.videos._fence._background._tasks or self.store._writes.background._tasks)
 
     @property
     def told(self) -> str:
