@@ -1,4 +1,4 @@
-"""What the judge keeps of a client's operation, and which findings do not fail a run."""
+"""What the judge keeps of a client's operation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 AT_REST = -1
 """The client that looks when everything is over."""
-OPEN = frozenset(("an error that nobody retrieved",))
-"""Kinds of findings that are known and not mended yet; they do not fail a run."""
 
 
 @dataclass
