@@ -28,8 +28,9 @@ NEGATIVE_TTL_S = 5.0
 WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 PATIENCE_S = 0.05
 """How long a reader that may have a stale answer waits for a fresh one."""
-LAST_RESORT_S = 0.25
-"""How long Redis is waited for when the store has failed."""
+LAST_RESORT_S = 0.45
+"""How long Redis is waited for when the store has failed: by default the rest of a read's time, if
+the store took its whole."""
 
 
 class Answer(NamedTuple):
