@@ -137,7 +137,7 @@ class Cassandra:
         """A transaction took effect after its client had given up, and may so once more."""
         if plan.only_new and plan.table.name == ROWS:
             self.truth.revived.add(str(partition_of(plan, values)[0]))
-        elif plan.if_exists:
+        elif plan.if_exists and plan.table.name != ROWS:
             self.truth.unnamed.add(str(clustering_of(plan, values)[0]))
 
     def _open_round(self, request: Request) -> None:
