@@ -37,7 +37,10 @@ class Background:
         except asyncio.CancelledError:
             task.add_done_callback(_report)
             raise
-        return task.result()
+        try:
+            return task.result()
+        finally:
+            del task  # its error has this frame, which would keep the task, which keeps the error
 
     async def pause(self, seconds: float) -> None:
         """Sleep; less once ``close`` has begun, because tasks have little time left then."""

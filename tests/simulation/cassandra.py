@@ -195,8 +195,10 @@ class Cassandra:
         """Tell the truth of a change."""
         table, now_s = plan.table, self.simulator.now_s
         if table.name == ROWS:
-            version = cells.get("lastupdated") if cells.is_there() else None
-            self.truth.row_changed(partition[0], version, now_s, number)
+            is_there = cells.is_there()
+            version = cells.get("lastupdated") if is_there else None
+            genres = frozenset(cells.get("genres") or ()) if is_there else frozenset()
+            self.truth.row_changed(partition[0], version, now_s, number, genres)
         elif table.name == LINES:
             self.truth.list_changed(partition[0], self.listed(partition[0]), now_s, number)
 

@@ -73,10 +73,18 @@ class Judge:
             if replaced != write.before:
                 self.convict("replaced another version", told(write))
         self._acks[write.subject].append((place, now_s, write.life))
-        for genre, history in self.truth.lists.items():
-            own = [each.place for each in history if each.number == write.number]
+        self._acknowledge_lists(write, state)
+
+    def _acknowledge_lists(self, write: Write, state: State) -> None:
+        """A write fences the lists that its change of the row bears on. Lines that an earlier write
+        left behind, and that this one brings up too, show in caches when their TTL is over."""
+        history = self.truth.rows[write.subject]
+        is_own = state.number == write.number
+        replaced = history[state.place - 1].genres if is_own else frozenset()
+        for genre in state.genres ^ replaced:
+            own = [each.place for each in self.truth.lists[genre] if each.number == write.number]
             if own:
-                self._acks[genre].append((own[-1], now_s, write.life))
+                self._acks[genre].append((own[-1], write.answered_s, write.life))
 
     def _deletion_of(self, write: Write) -> int:
         """The newest absent state during the operation; a row that another deleted is gone too."""
@@ -151,7 +159,9 @@ class Judge:
             self._left_behind(read, layer, place, history[-1])
 
     def _old(self, kind: str, read: Read, layer: str, place: int) -> None:
-        missed = next((w for w in self.writes.values() if w.place > place), None)
+        is_row = read.subject in self.truth.rows
+        history = (self.truth.rows if is_row else self.truth.lists)[read.subject]
+        missed = self.writes.get(history[read.floor].number)
         self.convict(
             kind,
             f"client {read.client} at process {read.life} read {read.subject[:8]} at "

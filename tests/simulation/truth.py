@@ -22,6 +22,7 @@ class State(NamedTuple):
     version: str | None
     at_s: float
     number: int
+    genres: frozenset[str] = frozenset()
 
 
 class Listing(NamedTuple):
@@ -48,10 +49,17 @@ class Truth:
         self.unnamed: set[str] = set()
         """Genres whose name a delayed removal took away after its client had given up."""
 
-    def row_changed(self, video_id: str, version: str | None, at_s: float, number: int) -> None:
+    def row_changed(
+        self,
+        video_id: str,
+        version: str | None,
+        at_s: float,
+        number: int,
+        genres: frozenset[str] = frozenset(),
+    ) -> None:
         history = self.rows[video_id]
         place = len(history)
-        history.append(State(place, version, at_s, number))
+        history.append(State(place, version, at_s, number, genres))
         if version is not None:
             self.places[version] = place
 
