@@ -98,7 +98,7 @@ def _crash(world: World, fault: Fault, target: int) -> None:
 
 
 def _gone(world: World, replica: Replica) -> None:
-    world.judge.gone.add(replica.life)
+    world.judge.gone[replica.life] = world.simulator.now_s
     for client in world.clients:
         client.lost(replica)
 

@@ -37,8 +37,8 @@ class Judge:
     """Times in which pushes may be held up."""
     unfenced_s: list[float] = field(default_factory=list)
     """Moments in which Redis lost the intents of writes under way."""
-    gone: set[int] = field(default_factory=set)
-    """Processes that ended."""
+    gone: dict[int, float] = field(default_factory=dict)
+    """Processes that ended, and when."""
 
     def __post_init__(self) -> None:
         self.writes: dict[int, Write] = {}
@@ -85,6 +85,15 @@ class Judge:
             own = [each.place for each in self.truth.lists[genre] if each.number == write.number]
             if own:
                 self._acks[genre].append((own[-1], write.answered_s, write.life))
+
+    def is_whole(self, subject: str) -> bool:
+        """Whether the newest state of a row is of a write that was sent after the last end of a
+        process, and acknowledged: then the lists need no repair for this row."""
+        newest = self.truth.rows[subject][-1]
+        write = self.writes.get(newest.number)
+        if write is None or write.status not in (200, 201) or subject in self.truth.revived:
+            return False
+        return write.sent_s > max(self.gone.values(), default=0.0)
 
     def _deletion_of(self, write: Write) -> int:
         """The newest absent state during the operation; a row that another deleted is gone too."""

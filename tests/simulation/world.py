@@ -137,6 +137,7 @@ class World:
         """All faults end, and everything that goes on in the background comes to its end."""
         simulator = self.simulator
         self.faults.stop()
+        weather = self.network.weather
         simulator.run_until(lambda: self.faults.is_over, simulator.now_s + END_S)
         self.network.weather = Weather()
         self.cassandra.fates.calm()
@@ -146,7 +147,7 @@ class World:
                 replica.is_up and not replica.is_busy for replica in self.replicas
             )
 
-        simulator.run(simulator.now_s + PUSHED_S)
+        simulator.run(simulator.now_s + PUSHED_S + (weather.spike_s if weather.spike else 0.0))
         if not simulator.run_until(is_quiet, simulator.now_s + SETTLED_S):
             self.judge.convict("no rest", f"{[replica.told for replica in self.replicas]}")
 
@@ -162,10 +163,23 @@ class World:
             self.judge.convict("a client is never answered", "at the end")
         if self.judge.gone:  # a process that died leaves lists to ``repair``
             self.cassandra.finish_rounds()  # which reads what is done
+            self._look_before_repair()
             self.replicas[0].repair(lambda task: self.simulator.halt())
             if not self.simulator.run(self.simulator.now_s + END_S):
                 self.judge.convict("the repair never ends", "")
         self._compare_lists()
+
+    def _look_before_repair(self) -> None:
+        """A whole write brings the lists up to its row, whatever earlier writers left undone."""
+        for video_id in map(id_of, range(self.plan.keys)):
+            if not self.judge.is_whole(video_id):
+                continue
+            genres = self.cassandra.genres_of(video_id)
+            for genre in GENRES:
+                lines = self.cassandra.listed(genre).count(video_id)
+                if lines != (genre in genres):
+                    told = f"{genre}: {lines} lines of {video_id[:8]}, which has {genres}"
+                    self.judge.convict("a whole write left lines", told)
 
     def _compare_lists(self) -> None:
         rows = {id_of(key): self.cassandra.genres_of(id_of(key)) for key in range(self.plan.keys)}
