@@ -191,8 +191,8 @@ class Config:
         "DRAIN_S",
         2.0,
         seconds_or_none,
-        "after SIGTERM, answering with Connection: close while balancers notice; 0: none; above 2,"
-        " a container needs a stop grace above Docker's 10 s",
+        "after SIGTERM, answering with Connection: close while balancers notice; 0: none;"
+        " a container needs a stop grace of DRAIN_S and 14 s, so above Docker's 10 s",
     )
     demo: bool = setting("DEMO", False, switch, "a page to look at, /demo; make run has it on")
     access_log: bool = setting(

@@ -71,6 +71,7 @@ class Cassandra:
         self._is_ring = False
         self._local = ""
         self._identity = ""
+        self._renewed_s = float("-inf")
         self._tried = asyncio.Event()
         self._contradiction: ConfigError | None = None
         self._closing = asyncio.Event()
@@ -240,7 +241,8 @@ class Cassandra:
         try:
             await self._connect()
         except Exception as error:  # noqa: BLE001 - Cassandra is still not there
-            self.health.turn("down", f"{type(error).__name__}: {error}")
+            if self.health.is_down:
+                self.health.turn("down", f"{type(error).__name__}: {error}")
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -324,7 +326,9 @@ class Cassandra:
             self.health.worked(LOOK)
         except Exception as error:  # noqa: BLE001 - whatever it is, our tables cannot be read
             self.health.refused(LOOK, error, late=isinstance(error, Late | TimeoutError))
-            if isinstance(error.__cause__ or error, GONE):
+            now = asyncio.get_running_loop().time()
+            if isinstance(error.__cause__ or error, GONE) and now - self._renewed_s > RENEW_S:
+                self._renewed_s = now
                 await self._renew()
 
     async def _identify(self) -> None:

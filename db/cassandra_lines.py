@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ PUT = (
 DROP = "DELETE FROM video_by_genre USING TIMESTAMP ? WHERE genre = ? AND created = ? AND id = ?"
 STATEMENTS = (PUT, DROP)
 
-RETRY_S = 0.5
+RETRY_S, RETRY_MAX_S = 0.5, 10.0
 
 
 class Life(NamedTuple):
@@ -54,6 +55,7 @@ class Lines:
         self._cassandra = cassandra
         self._background = background
         self.names = GenreNames(cassandra, background)
+        self._late: dict[tuple[str, str], Life] = {}
 
     async def follow(self, life: Life) -> None:
         """Put and drop the lines of ``life``. The row is written, so a list that cannot follow at
@@ -62,15 +64,28 @@ class Lines:
             await self.write(life)
         except ServiceError as error:
             logger.warning("the lists of %s are late: %s", life.video_id, error)
-            self._background.spawn(self._follow_later(life))
+            self._follow_later(life)
 
-    async def _follow_later(self, life: Life) -> None:
-        while True:
-            await self._background.pause(RETRY_S)
+    def _follow_later(self, life: Life) -> None:
+        key = life.video_id, life.created
+        waiting = self._late.get(key)
+        if waiting is None:
+            self._background.spawn(self._catch_up(key))
+        self._late[key] = life if waiting is None else _joined(waiting, life)
+
+    async def _catch_up(self, key: tuple[str, str]) -> None:
+        """Write what is late of one life, ever less often while that fails."""
+        pause_s = RETRY_S
+        while key in self._late:
+            await self._background.pause(pause_s * random.uniform(0.7, 1.0))
+            life = self._late[key]
             try:
-                return await self.write(life)
+                await self.write(life)
             except ServiceError:
+                pause_s = min(2 * pause_s, RETRY_MAX_S)
                 continue
+            if self._late[key] is life:
+                del self._late[key]
 
     async def write(self, life: Life) -> None:
         """As ``follow``, but raise what the store raises."""
@@ -92,6 +107,12 @@ class Lines:
     async def _drop(self, entry: Entry) -> None:
         genre, created, video_id, version = entry
         await self._cassandra.execute(DROP, (version_us(version), genre, created, video_id))
+
+
+def _joined(one: Life, other: Life) -> Life:
+    """Return the newer of two states of one life, which drops the lines of the older as well."""
+    newer = max(one, other, key=lambda life: version_us(life.version))
+    return newer._replace(listed=one.listed | other.listed | one.genres | other.genres)
 
 
 async def _all(write: Callable[[Entry], Awaitable[None]], entries: Collection[Entry]) -> None:

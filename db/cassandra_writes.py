@@ -170,6 +170,8 @@ class Writes:
             if held is None:
                 settled = self.background.spawn(self._settle(cql, values, holds, life))
                 raise OutcomeUnknown(settled) from None
+            if cql == UPDATE and not held:  # it may have held before another writer's did
+                raise OutcomeUnknown(_ended()) from None
             return held
         applied = bool(result.first().column_value_by_index(0))
         if applied:
@@ -217,6 +219,14 @@ class Writes:
                     return
             except ServiceError:
                 pass
+            except Exception:
+                logger.exception("the outcome of a write to %s cannot be asked", life.video_id)
             await self.background.pause(RETRY_S)
         logger.error("the outcome of a write to %s is still unknown", life.video_id)
         raise Late()
+
+
+def _ended() -> asyncio.Future[None]:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended.set_result(None)
+    return ended

@@ -2,8 +2,9 @@
 
 A store is *down* while its probe fails: asking it is waiting in vain. It is *degraded* while the
 probe is answered and requests of one sort fail: a full disk fails writes, and reads go on. The
-first failure of a sort begins that, and the first success of that sort ends it. A single late
-answer is a busy moment, so a late answer counts when the one before it was late, too.
+first failure of a sort begins that. The first success of that sort ends it, or ``FORGET_S`` in
+which none of that sort has failed: some are asked seldom. A single late answer is a busy moment, so
+a late answer counts when the one before it was late, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from errors import Late
 
 logger = logging.getLogger("content")
 
+FORGET_S = 60.0
 SAY_S = 60.0
 """A sort that fails now and then is logged no more often."""
 
@@ -36,6 +38,7 @@ class Health:
         self._turned: tuple[State, str] = ("starting", reason)
         self._late_sorts: set[str] = set()
         self._failing: dict[str, str] = {}
+        self._failed_s: dict[str, float] = {}
         self._said_s: dict[str, float] = {}
         self._to_end: set[str] = set()
 
@@ -55,6 +58,10 @@ class Health:
         self.late = 0
         if self._turned[0] != "up":
             self._failing.clear()
+        now = self._clock()
+        for sort in list(self._failing):
+            if now - self._failed_s[sort] > FORGET_S:
+                self._failing.pop(sort, None)
         self.turn("up", "")
 
     def failed(self, error: Exception) -> None:
@@ -80,6 +87,7 @@ class Health:
         if late and sort not in self._late_sorts:
             self._late_sorts.add(sort)
             return
+        self._failed_s[sort] = self._clock()
         if sort not in self._failing:
             self._failing[sort] = reason_of(error)
             self._say(sort)

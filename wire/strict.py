@@ -210,7 +210,9 @@ class StrictProtocol(TurnsProtocol):
     def _hold(self) -> None:
         """Charge what this connection holds to the budget, or end it if that is used up."""
         size = 0
-        if self.is_busy() and not self._refused:
+        # what follows an answer is passed over, and not kept
+        is_kept = self._in_head or not self._is_idle()
+        if is_kept and not self._refused:
             size = self._held_bytes()
         size = max(0, size - limits.FREE_BYTES)
         if size - self._charged_bytes > self._budget.left_bytes:
@@ -280,8 +282,8 @@ class StrictProtocol(TurnsProtocol):
             self._due_s = self.loop.time() + self._arrival_s  # it is waited for, and not waiting
         if self.loop.time() < self._due_s:
             self._await_arrival()
-        elif self._silent:
-            self.transport.close()
+        elif self._silent or (self._is_idle() and not self._in_head):
+            self.transport.close()  # nothing was asked, or the answer is there
         else:
             self._refusal = HTTPStatus.REQUEST_TIMEOUT
             self.send_400_response("")

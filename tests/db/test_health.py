@@ -103,3 +103,18 @@ def test_a_sort_that_fails_now_and_then_is_logged_once_a_minute(
     now = 61.0
     health.refused("writes", Unavailable("disk is full"))
     assert len(caplog.messages) == 3
+
+
+def test_a_sort_that_has_not_failed_for_a_minute_is_forgotten() -> None:
+    now = [0.0]
+    health = Health(clock=lambda: now[0])
+    health.answered()
+    health.refused("writes to genre", Unavailable("busy"))
+    now[0] = 40.0
+    health.refused("writes to genre", Unavailable("busy"))
+    now[0] = 90.0
+    health.answered()
+    assert health.state[0] == "degraded"
+    now[0] = 101.0
+    health.answered()
+    assert health.state == ("up", "")

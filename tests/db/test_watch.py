@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from config import Config
+from config import Config, ConfigError
 from db import cassandra
 from db.cassandra import NOTE, PROBE, Cassandra
+from db.cassandra_errors import GONE
 from db.limit import Limit
 from errors import Unavailable
 from tests.db.samples import eventually
@@ -98,3 +99,30 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
     session.failure = None
     await eventually(lambda: turned("up"))
     await there.close()
+
+
+async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cassandra, "WATCH_S", 0.01)
+    there: Any = Cassandra(Config(), ())
+    there._prepared, there._session = {PROBE: Prepared()}, Session()
+    renewals = 0
+
+    async def identify() -> None:
+        raise GONE[0]("no such table")
+
+    async def connect() -> None:
+        nonlocal renewals
+        renewals += 1
+        raise ConfigError("may not make a keyspace")
+
+    monkeypatch.setattr(there, "_identify", identify)
+    monkeypatch.setattr(there, "_connect", connect)
+    watching = asyncio.create_task(there._watch())
+    await asyncio.sleep(0.3)
+    assert there.state()[0] == "degraded"
+    assert not there.health.is_down
+    assert renewals == 1
+    there._closing.set()
+    await watching

@@ -236,26 +236,20 @@ class Judge:
     # the end
 
     def refused_writes_did_nothing(self) -> None:
-        """Look whether a write that was refused, or had its answer, was done later."""
+        """Look whether a write was done twice, or after its answer, or although it was refused."""
         for history in self.truth.rows.values():
+            done = Counter(state.number for state in history)
             for state in history:
                 write = self.writes.get(state.number)
-                if write is None or write.status not in DEFINITE:
+                if write is None:
                     continue
-                if write.status not in (200, 201):
-                    self._refused(write, state, history[state.place + 1 :])
-                elif state.at_s > write.answered_s and write.kind in ("post", "again"):
+                if done[state.number] > 1:
+                    self.convict("done twice", told(write))
+                if write.status not in DEFINITE:
+                    continue
+                if state.at_s > write.answered_s and write.kind in ("post", "again"):
                     self.convict("created after its answer", told(write))
                 elif state.at_s > write.answered_s:
                     self.convict("done again after its answer", told(write))
-
-    def _refused(self, write: Write, state: State, later: list[State]) -> None:
-        """503 says that nothing was done. Any other refusal may be of a write that was done and
-        overtaken by another before its process knew, which is counted apart."""
-        was_overtaken = any(each.at_s <= write.answered_s for each in later)
-        if state.at_s > write.answered_s and write.kind in ("post", "again"):
-            self.convict("created after its answer", told(write))
-        elif write.status == 503 or state.at_s > write.answered_s or not was_overtaken:
-            self.convict("refused, but done", told(write))
-        else:
-            self.counts["refused after it was overtaken"] += 1
+                elif write.status not in (200, 201):
+                    self.convict("refused, but done", told(write))

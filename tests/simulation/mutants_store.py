@@ -40,6 +40,11 @@ MUTANTS = (
         ),
     ),
     mutant(
+        "overtaken is refused",
+        "an update that may have held before another writer's is unknown, not refused",
+        (WRITES, "if cql == UPDATE and not held:", "if not cql:"),
+    ),
+    mutant(
         "UPDATE of any version",
         "an UPDATE replaces the version that it was made from, and no other",
         (WRITES, "listed = ? WHERE id = ? IF lastupdated = ?", "listed = ? WHERE id = ? IF EXISTS"),

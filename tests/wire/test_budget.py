@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from config import Config
 from tests.http.wire import is_refusal, parse, request
@@ -166,3 +167,31 @@ async def test_a_large_request_that_was_answered_is_not_kept(
             assert not one.headers
             assert not one.url
             assert one.cycle is None
+
+
+async def early(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers before the body has come, and does not read it."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_body_behind_its_answer_takes_nothing_of_the_budget() -> None:
+    app = Within(early, Config(), BUDGET)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(request("GET", "/", "Content-Length: 1000000000"))
+        assert (await client.answer()).status == 200
+        client.send(b"x" * 2 * BUDGET)
+        await client.writer.drain()
+        await asyncio.sleep(0.1)
+        assert app.budget.left_bytes == BUDGET
+        assert app.refused("503") == 0
+
+
+async def test_a_body_that_never_follows_its_answer_ends_the_connection_in_silence() -> None:
+    app = Within(early, Config(arrival_s=0.3), BUDGET)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(request("DELETE", "/", "Content-Length: 10"))
+        assert (await client.answer()).status == 200
+        assert await client.rest() == b""
+        assert app.refused("408") == 0

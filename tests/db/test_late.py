@@ -1,0 +1,130 @@
+"""Lines and outcomes that come late, without a Cassandra: what is asked of it, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import orjson
+import pytest
+
+from db import cassandra_lines
+from db.background import Background
+from db.cassandra_lines import DROP, PUT, Life, Lines
+from db.cassandra_writes import FIND, UPDATE, Found, Writes
+from db.store import Stored
+from db.version import make_version, new_id, next_version
+from db.video import build
+from errors import Late, OutcomeUnknown, Unavailable
+from tests.db.samples import draft, eventually
+
+
+class Answer:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def first(self) -> Answer:
+        return self
+
+    def all(self) -> list[Any]:
+        return []
+
+    def column_value_by_index(self, _: int) -> Any:
+        return self.value
+
+
+class Away:
+    """Refuses lines until it ``works``, and counts what is asked."""
+
+    def __init__(self) -> None:
+        self.works = False
+        self.asked: Counter[str] = Counter()
+        self.written: list[tuple[Any, ...]] = []
+
+    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        self.asked[cql] += 1
+        if cql in (PUT, DROP) and not self.works:
+            raise Unavailable("no quorum")
+        self.written.append((cql, *values))
+        return Answer([])
+
+
+def life(second: int, *genres: str) -> Life:
+    version = make_version(second * 1_000_000, b"12345678")
+    return Life("id", "created", version, frozenset(genres), frozenset(genres))
+
+
+async def test_what_is_late_of_a_life_is_written_once_and_with_the_newest_genres(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cassandra_lines, "RETRY_S", 0.01)
+    away, background = Away(), Background()
+    lines = Lines(away, background)  # type: ignore[arg-type]
+    for second in range(1, 51):
+        await lines.follow(life(second, f"genre {second % 2}"))
+    await lines.follow(life(3, "genre of an older version"))
+    away.asked.clear()
+    away.works = True
+
+    async def all_is_written() -> bool:
+        return any(cql == PUT for cql, *_ in away.written)
+
+    await eventually(all_is_written)
+    await background.close(0.0)
+    assert (away.asked[PUT], away.asked[DROP]) == (1, 2)
+    assert [values[1] for values in away.written if values[0] == PUT] == ["genre 0"]
+    dropped = {values[2] for values in away.written if values[0] == DROP}
+    assert dropped == {"genre 1", "genre of an older version"}
+
+
+async def test_lines_that_cannot_be_written_are_asked_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cassandra_lines, "RETRY_S", 0.01)
+    away, background = Away(), Background()
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        away.works = len(pauses) > 20
+
+    monkeypatch.setattr(background, "pause", pause)
+    lines = Lines(away, background)  # type: ignore[arg-type]
+    await lines.follow(life(1, "genre"))
+
+    async def is_written() -> bool:
+        return away.works and bool(away.written)
+
+    await eventually(is_written)
+    await background.close(0.0)
+    assert max(pauses[:1]) <= 0.01
+    assert 0.6 * cassandra_lines.RETRY_MAX_S < pauses[20] <= cassandra_lines.RETRY_MAX_S
+
+
+class Overtaken:
+    """Does an UPDATE whose answer is lost, and another writer's right behind it."""
+
+    def __init__(self, found: bytes) -> None:
+        self.found, self.updates = found, 0
+
+    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        if cql == UPDATE:
+            self.updates += 1
+            if self.updates == 1:
+                raise Late()
+            return Answer(False)
+        return Answer(self.found if cql == FIND else [])
+
+
+async def test_an_update_that_was_overtaken_before_its_answer_is_unknown() -> None:
+    video_id, created = new_id(), next_version()
+    row = build(video_id, created, draft("a"))
+    mine, theirs = ({**row, "lastupdated": next_version()} for _ in range(2))
+    found = orjson.dumps(
+        {"seasons": None, **theirs, "created": created, "request_hash": None, "listed": ["a"]}
+    )
+    writes = Writes(Overtaken(found))  # type: ignore[arg-type]
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await writes.swap(Found(Stored(row, created, None), frozenset("a")), mine)
+    assert unknown.value.settled.done()  # no intent has to wait for it
+    await writes.background.close(0.0)
