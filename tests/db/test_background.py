@@ -54,3 +54,16 @@ async def test_what_a_cancelled_task_begins_is_cancelled_too() -> None:
     await asyncio.sleep(0)
     await background.close(0.0)
     assert [task.cancelled() for task in begun] == [True]
+
+
+async def test_close_waits_for_every_task_while_there_is_patience() -> None:
+    background, done = Background(), []
+
+    async def work(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        done.append(seconds)
+
+    for seconds in (0.01, 0.05):
+        background.spawn(work(seconds))
+    await background.close(10.0)
+    assert done == [0.01, 0.05]
