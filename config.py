@@ -152,7 +152,11 @@ class Config:
         "MAX_AGE_S", 0, whole(0, 86_400), "Cache-Control of rows and lists; 0: no-cache, ask again"
     )
     cors_origins: tuple[str, ...] = setting(
-        "CORS_ORIGINS", (), origins, "origins that browsers may call from; unset: none"
+        "CORS_ORIGINS",
+        (),
+        origins,
+        "origins that browsers may read from, and without a WRITE_TOKEN write from; *: any;"
+        " unset: none",
     )
     read_deadline_s: float = setting(
         "READ_DEADLINE_S", 1.5, seconds, "a GET later than this after its arrival is a 504"

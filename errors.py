@@ -94,7 +94,7 @@ class PreconditionFailed(ServiceError):
     """``current`` is the version (timeuuid) that the row has now; None for what is no row."""
 
     status = 412
-    message = "The row has changed since that version"
+    message = "If-Match does not name the current version; the ETag here does"
 
     def __init__(self, current: str | None, etag: str | None, message: str | None = None):
         super().__init__(message, {"ETag": etag} if etag else None)

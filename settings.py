@@ -214,6 +214,8 @@ def lookup(environ: Mapping[str, str], variable: str) -> str | None:
         return environ.get(variable)
     if variable in environ:
         raise ConfigError(f"{variable} and {variable}_FILE are both set")
+    if not path:
+        raise ConfigError(f"{variable}_FILE is empty; leave it unset instead")
     try:
         text = Path(path).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
