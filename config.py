@@ -29,6 +29,7 @@ from settings import (
     seconds_or_none,
     setting,
     switch,
+    token,
     url_of_redis,
     whole,
 )
@@ -144,7 +145,7 @@ class Config:
     write_token: str | None = setting(
         "WRITE_TOKEN",
         None,
-        filled,
+        token,
         "writes need it as a bearer token: none 401, a wrong one 403; unset: anyone may write",
         secret=True,
     )

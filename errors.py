@@ -94,7 +94,7 @@ class PreconditionFailed(ServiceError):
     """``current`` is the version (timeuuid) that the row has now; None for what is no row."""
 
     status = 412
-    message = "If-Match does not name the current version; the ETag here does"
+    message = "The condition does not hold; ETag names the current version"
 
     def __init__(self, current: str | None, etag: str | None, message: str | None = None):
         super().__init__(message, {"ETag": etag} if etag else None)

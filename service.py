@@ -249,6 +249,8 @@ def main() -> None:
         config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
+        if config.write_token is None and "*" in config.cors_origins:
+            logger.warning("WRITE_TOKEN is not set and CORS_ORIGINS is *: any web page may write")
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
         server.serve(config, lambda: create_app(config), "service:create_worker", FOLDER)

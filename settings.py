@@ -185,6 +185,13 @@ def filled(text: str) -> str:
     raise ValueError("is empty; leave it unset instead")
 
 
+def token(text: str) -> str:
+    """As ``filled``. A header's value has no blanks around it, so nobody could send them."""
+    if text != text.strip():
+        raise ValueError("has a blank or a line end around it, which no client can send")
+    return filled(text)
+
+
 def identifier(text: str) -> str:
     if text.isidentifier() and text.isascii() and text[0] != "_" and len(text) <= 48:
         return text

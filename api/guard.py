@@ -20,7 +20,7 @@ ANOTHER_SITE = (
     "Another site may not write through a browser: set WRITE_TOKEN and send it, "
     "or list the origin in CORS_ORIGINS"
 )
-ANOTHER_NAME = "Without a WRITE_TOKEN a service on loopback takes writes for localhost alone"
+ANOTHER_NAME = "Without a WRITE_TOKEN, writes on loopback have to be for localhost or an address"
 _PORTS = {"http": ":80", "https": ":443"}
 
 
