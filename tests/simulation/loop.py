@@ -145,9 +145,10 @@ class ProcessLoop(asyncio.BaseEventLoop):
         if self.paused or self.dead:
             self.is_queued = False
             return
-        ready = self.ready
-        events._set_running_loop(self)
-        self.simulator.running = self
+        ready, simulator = self.ready, self.simulator
+        if simulator.running is not self:
+            simulator.running = self
+            events._set_running_loop(self)
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
@@ -156,10 +157,8 @@ class ProcessLoop(asyncio.BaseEventLoop):
                 handle._context.run(handle._callback, *handle._args)
             except Exception as error:  # noqa: BLE001 - as asyncio's own handles do
                 self.call_exception_handler({"exception": error})
-        self.simulator.running = None
-        events._set_running_loop(None)
         if ready:
-            self.simulator.runnable.append(self)
+            simulator.runnable.append(self)
         else:
             self.is_queued = False
 

@@ -8,6 +8,7 @@ latencies, which the world draws at random.
 from __future__ import annotations
 
 import random
+from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -50,6 +51,13 @@ class Simulator:
 
     def run(self, until_s: float) -> bool:
         """Run until somebody calls ``halt``; return False if ``until_s`` came first."""
+        try:
+            return self._run(until_s)
+        finally:
+            self.running = None
+            events._set_running_loop(None)
+
+    def _run(self, until_s: float) -> bool:
         heap, runnable = self._heap, self.runnable
         while True:
             while runnable:
