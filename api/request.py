@@ -146,10 +146,15 @@ def expected(ctx: Context, last_updated: str | None = None) -> Expected:
 
 
 def idempotency_key(ctx: Context) -> str | None:
-    """``Idempotency-Key``; None when absent. Raises Invalid unless 1-255 printable ASCII."""
+    """``Idempotency-Key``; None when absent. Raises Invalid unless once, 1-255 printable ASCII."""
     key = ctx.header(b"idempotency-key")
+    wrong = ""
     if key is not None and not _KEY.fullmatch(key):
-        error = FieldError("Idempotency-Key", "has to be 1 to 255 printable ASCII characters")
+        wrong = "has to be 1 to 255 printable ASCII characters"
+    if sum(name == b"idempotency-key" for name, _ in ctx.scope["headers"]) > 1:
+        wrong = "is there more than once"
+    if wrong:
+        error = FieldError("Idempotency-Key", wrong)
         raise Invalid("The Idempotency-Key is malformed", [error])
     return key
 

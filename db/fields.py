@@ -102,11 +102,12 @@ def _genres(value: object) -> list[str]:
 
 
 def _integer(value: object) -> int:
-    if type(value) is not int:  # bool is an int to isinstance
+    is_large = type(value) is float and value > INT32_MAX  # orjson's of an integer above 64 bits
+    if not is_large and type(value) is not int:  # bool is an int to isinstance
         raise ValueError("has to be an integer")
-    if not 0 <= value <= INT32_MAX:
+    if is_large or not 0 <= value <= INT32_MAX:  # type: ignore[operator]
         raise ValueError(f"has to be between 0 and {INT32_MAX}")
-    return value
+    return value  # type: ignore[return-value]
 
 
 def _boolean(value: object) -> bool:

@@ -14,6 +14,7 @@ from tests.http.samples import (
     MOVIE_KEYS,
     data,
     draft,
+    failure,
     genre_name,
     post,
     wrong_fields,
@@ -169,6 +170,15 @@ def test_a_wrong_value_is_refused_by_its_field(
 @pytest.mark.parametrize("seasons", [-1, 2**31, 1.5, "2", True, []])
 def test_wrong_seasons_of_a_series_are_refused(client: httpx.Client, seasons: Any) -> None:
     assert refused(client, draft(isMovie=False, seasons=seasons)) == ["seasons"]
+
+
+@pytest.mark.parametrize("duration", [2**31, 10**20])
+def test_an_integer_that_is_too_large_is_told_the_bounds(
+    client: httpx.Client, duration: int
+) -> None:
+    answer = client.post("/content", json=draft(duration=duration))
+    (error,) = failure(answer, 422)["errors"]
+    assert error["message"] == f"has to be between 0 and {INT32_MAX}"
 
 
 RIGHT: dict[str, list[Any]] = {

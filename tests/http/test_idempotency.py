@@ -36,6 +36,12 @@ def test_a_key_with_another_body_is_refused(client: httpx.Client) -> None:
     assert data(client.get(f"/content/{first['id']}")) == first
 
 
+def test_two_keys_are_refused(client: httpx.Client) -> None:
+    keys = [("Idempotency-Key", genre_name("key")) for _ in range(2)]
+    (error,) = failure(client.post("/content", json=draft(), headers=keys), 422)["errors"]
+    assert error["message"] == "is there more than once"
+
+
 def test_a_retry_finds_the_row_as_it_is_now(client: httpx.Client) -> None:
     key, body = genre_name("key"), draft()
     first = data(with_key(client, key, body), 201)
