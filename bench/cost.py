@@ -113,7 +113,7 @@ def ways(settings: dict[str, str], running: ExitStack, redis: RedisServer) -> li
         Way("near hit, fast lane, 1,000 rows", fast, IDS),
         Way("near hit, onion", service("near, onion", FAST_LANE="0"), 1),
         Way("Redis hit", service("redis", NEAR_BYTES="0"), IDS),
-        Way("Cassandra, lease and fill", service("store", **uncached), IDS),
+        Way("Cassandra, lease and fill", Service("store", SERVER_CORE, {**bare, **uncached}), IDS),
         Way("Cassandra alone", Service("bare", SERVER_CORE, {**bare, "NEAR_BYTES": "0"}), IDS),
     ]
     for server in {id(way.server): way.server for way in found}.values():
