@@ -89,7 +89,7 @@ def position_of(tag: str) -> int:
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
     believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends.
-    ``old``: keys and what was answered, too old although the row was at rest."""
+    ``old``: keys and answers that were too old although the row was at rest."""
 
     course: Course
     tags: list[str]

@@ -64,7 +64,7 @@ class Background:
 
 
 def _report(task: asyncio.Task[Any]) -> None:
-    """Log the error of a task that nobody awaits. A ServiceError is one that callers foresee."""
+    """Log the error of a task without a caller. Callers foresee a ServiceError: it is no fault."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, ServiceError):
         logger.error("a task has failed whose caller is gone", exc_info=error)

@@ -74,7 +74,7 @@ class Lines:
         self._late[key] = life if waiting is None else _joined(waiting, life)
 
     async def _catch_up(self, key: tuple[str, str]) -> None:
-        """Write what is late of one life, ever less often while that fails."""
+        """Write the late lines of one life. The pauses grow while that fails."""
         pause_s = RETRY_S
         while key in self._late:
             await self._background.pause(pause_s * random.uniform(0.7, 1.0))

@@ -210,9 +210,7 @@ class StrictProtocol(TurnsProtocol):
     def _hold(self) -> None:
         """Charge what this connection holds to the budget, or end it if that is used up."""
         size = 0
-        # what follows an answer is passed over, and not kept
-        is_kept = self._in_head or not self._is_idle()
-        if is_kept and not self._refused:
+        if not self._is_answered() and not self._refused:  # a body behind its answer is not kept
             size = self._held_bytes()
         size = max(0, size - limits.FREE_BYTES)
         if size - self._charged_bytes > self._budget.left_bytes:
@@ -260,9 +258,13 @@ class StrictProtocol(TurnsProtocol):
         """Return whether something is asked that has no answer yet, or about to be."""
         return not (self._between and self._is_idle())
 
+    def _is_answered(self) -> bool:
+        """Return whether every request whose head has come has its answer, and no head is under
+        way. The rest of a body may follow."""
+        return not self._in_head and self._is_idle()
+
     def end(self) -> None:
-        is_answered = not self._in_head and self._is_idle()
-        if self._lingering is not None or (is_answered and not self._between):
+        if self._lingering is not None or (self._is_answered() and not self._between):
             self.transport.close()
         elif self._between:
             super().end()
@@ -282,8 +284,8 @@ class StrictProtocol(TurnsProtocol):
             self._due_s = self.loop.time() + self._arrival_s  # it is waited for, and not waiting
         if self.loop.time() < self._due_s:
             self._await_arrival()
-        elif self._silent or (self._is_idle() and not self._in_head):
-            self.transport.close()  # nothing was asked, or the answer is there
+        elif self._silent or self._is_answered():
+            self.transport.close()
         else:
             self._refusal = HTTPStatus.REQUEST_TIMEOUT
             self.send_400_response("")

@@ -1,4 +1,4 @@
-"""Lines and outcomes that come late, without a Cassandra: what is asked of it, and how often."""
+"""Late lines and late outcomes: the requests that they cost, counted by a stand-in of Cassandra."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Away:
-    """Refuses lines until it ``works``, and counts what is asked."""
+    """Refuses lines until it ``works``, and counts the requests."""
 
     def __init__(self) -> None:
         self.works = False
