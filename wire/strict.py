@@ -81,9 +81,9 @@ class StrictProtocol(TurnsProtocol):
         super().data_received(data)
         if not self._between:
             self._await_arrival()
-        if self._charged_bytes or self.is_busy():
+        if self._charged_bytes or self._held_bytes() > limits.FREE_BYTES:
             self._hold()
-        self._let_go()
+            self._let_go()
 
     def feed(self, data: bytes, start: int) -> bool:
         between, begun = self._between, self._begun
@@ -192,7 +192,7 @@ class StrictProtocol(TurnsProtocol):
         super().on_response_complete()
         if self._charged_bytes:
             self._hold()
-        self._let_go()
+            self._let_go()
 
     def _let_go(self) -> None:
         """Forget a large request once it is answered: nothing is charged while none is asked."""
@@ -204,8 +204,11 @@ class StrictProtocol(TurnsProtocol):
 
     def _held_bytes(self) -> int:
         """Return what is held of the newest request, and of what is behind it."""
-        arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes) + len(self.url)
-        return arrived + limits.FIELD_BYTES * len(self.headers) + len(self._unread)
+        arrived = self._head_bytes + self._body_bytes
+        if arrived < self._fed_bytes:
+            arrived = self._fed_bytes
+        fields = limits.FIELD_BYTES * len(self.headers)
+        return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
         """Charge what this connection holds to the budget, or end it if that is used up."""
