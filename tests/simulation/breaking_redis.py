@@ -123,13 +123,16 @@ def _partition(world: World, fault: Fault, target: int) -> None:
     _unfenced(world)
 
     def promote() -> None:
+        if world.redis is not old:
+            return  # a failover came first
         new.promote(saved)
         world.follow(new)
         world.sentinels[0].master = old.name
         _unfenced(world)
 
     def heal() -> None:
-        _demote(world, old, loses_commands=fault.share < 0.5)
+        if world.redis is not old:  # which another failover may have made the master again
+            _demote(world, old, loses_commands=fault.share < 0.5)
         old.is_alone_since_s = float("inf")
         world.sentinels[0].master = world.redis.name
 
