@@ -17,7 +17,7 @@ from db.background import Background
 from db.cassandra import Cassandra
 from db.cassandra_genres import GenreNames
 from db.store import Entry
-from db.version import version_us
+from db.version import version_ahead, version_us
 from errors import ServiceError
 
 logger = logging.getLogger("content")
@@ -41,8 +41,11 @@ class Life(NamedTuple):
     genres: frozenset[str]
     listed: frozenset[str]
 
-    def ended(self, version: str) -> Life:
-        return self._replace(version=version, genres=frozenset(), listed=self.listed | self.genres)
+    def ended(self) -> Life:
+        """Return the life after its end. No line of it can be right any more, so all are dropped
+        at a time that is later than a line by any other replica, whose clock may be ahead."""
+        listed = self.listed | self.genres
+        return self._replace(version=version_ahead(), genres=frozenset(), listed=listed)
 
     def lines(self, genres: Iterable[str]) -> list[Entry]:
         return [Entry(genre, self.created, self.video_id, self.version) for genre in genres]

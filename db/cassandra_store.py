@@ -129,7 +129,7 @@ class CassandraStore:
             stored = found.stored
             await self._lines.follow(found.life)
         over = (life for life in earlier if life.created != stored.created)
-        await asyncio.gather(*(self._lines.follow(life.ended(version)) for life in over))
+        await asyncio.gather(*(self._lines.follow(life.ended()) for life in over))
         return stored.row
 
     async def _update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
@@ -149,7 +149,7 @@ class CassandraStore:
             if found is None:
                 raise NotFound("Could not delete a nonexistent video")
             expected.check(found.row)
-            if await self._writes.remove(found, next_version(found.row["lastupdated"])):
+            if await self._writes.remove(found):
                 return Written(found.row, None)
         raise Conflict()
 

@@ -23,7 +23,6 @@ from db.cassandra import UNSET, Cassandra
 from db.cassandra_lines import DROP, PUT, Life, Lines
 from db.fields import COLUMNS
 from db.store import Stored
-from db.version import next_version
 from db.video import Row, shape
 from errors import Late, OutcomeUnknown, ServiceError, Unavailable
 
@@ -145,9 +144,9 @@ class Writes:
         values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
         return await self._decide(UPDATE, values, holds, life)
 
-    async def remove(self, before: Found, version: str) -> bool:
-        """Deletes ``before`` where it still is; ``version`` is the deletion's own. Raises Late when
-        the deletion cannot be recorded; it was not done then."""
+    async def remove(self, before: Found) -> bool:
+        """Delete ``before`` where it still is. Raise Late if the deletion cannot be recorded; then
+        it was not done."""
         life = before.life
 
         def holds(found: Found | None) -> bool:
@@ -155,7 +154,7 @@ class Writes:
 
         await self._cassandra.execute(END, (sorted(life.listed), life.video_id, life.created))
         values = [life.video_id, before.row["lastupdated"]]
-        return await self._decide(DELETE, values, holds, life.ended(version))
+        return await self._decide(DELETE, values, holds, life.ended())
 
     async def _decide(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool:
         """Executes a transaction; when the answer is late, asks what became of it. Raises
@@ -207,7 +206,7 @@ class Writes:
         if found is not None and found.stored.created == life.created:
             await self.lines.follow(found.life)
         else:
-            await self.lines.follow(life.ended(next_version(life.version)))
+            await self.lines.follow(life.ended())
 
     async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
         """Find out what became of a write, for as long as SETTLE_S, and finish it if it held. Raise

@@ -19,6 +19,8 @@ from etags import names
 REPRESENTATION = 2
 """Raise it when the bytes of an unchanged row change: it is part of every ETag of a row."""
 
+AHEAD_US = 3_600_000_000
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBER = re.compile(r'[0-9]+"')
 _GREGORIAN_OFFSET_US = 12_219_292_800_000_000  # 1582-10-15 to 1970-01-01, RFC 9562 6.1
@@ -81,6 +83,12 @@ def next_version(after: str | None = None) -> str:
     """A new version, later than ``after`` whatever this machine's clock says."""
     now_us = time.time_ns() // 1_000
     return make_version(max(now_us, version_us(after) + 1) if after else now_us, os.urandom(8))
+
+
+def version_ahead() -> str:
+    """Return a version AHEAD_US after this machine's clock: later than any version that a machine
+    makes whose clock is less ahead of ours."""
+    return make_version(time.time_ns() // 1_000 + AHEAD_US, os.urandom(8))
 
 
 def new_id(idempotency_key: str | None = None) -> str:

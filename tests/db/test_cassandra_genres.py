@@ -44,9 +44,7 @@ async def test_a_line_that_comes_while_its_name_is_removed_has_a_name(
             genre = genre_name()
             row = await one.create(new_id(), draft(genre), None)
             await one._lines.write(
-                (await one._writes.find(row["id"])).life.ended(  # type: ignore[union-attr]
-                    row["lastupdated"]
-                )
+                (await one._writes.find(row["id"])).life.ended()  # type: ignore[union-attr]
             )
             before(one, REMOVE, lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
             await one._lines.names.check(genre)

@@ -109,7 +109,7 @@ def _partition(world: World, fault: Fault, target: int) -> None:
     """One replica, the master and one sentinel are cut off. The others get a new master once they
     have missed the old one for five seconds; the old one follows when the partition ends."""
     old, new, now_s = world.redis, world.spare, world.simulator.now_s
-    heals_s = now_s + fault.length_s
+    heals_s = now_s + max(fault.length_s, DOWN_AFTER_S + 0.4)
     saved = old.data.copy()
     inside = {old.name, world.sentinels[0].name}
     servers = [old.name, new.name, *(sentinel.name for sentinel in world.sentinels)]
@@ -135,9 +135,11 @@ def _partition(world: World, fault: Fault, target: int) -> None:
             _demote(world, old, loses_commands=fault.share < 0.5)
         old.is_alone_since_s = float("inf")
         world.sentinels[0].master = world.redis.name
+        world.faults.release()
 
+    world.faults.hold()
     world.simulator.at(now_s + DOWN_AFTER_S + 0.3 * fault.share, promote)
-    world.simulator.at(max(heals_s, now_s + DOWN_AFTER_S + 0.4), heal)
+    world.simulator.at(heals_s, heal)
 
 
 def _new_replica(world: World, fault: Fault, target: int) -> None:

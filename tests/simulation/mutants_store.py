@@ -67,8 +67,8 @@ MUTANTS = (
         (LINES, "(version_us(version), genre,", "(version_us(next_version()), genre,"),
         (
             LINES,
-            "from db.version import version_us",
-            "from db.version import next_version, version_us",
+            "from db.version import version_ahead, version_us",
+            "from db.version import next_version, version_ahead, version_us",
         ),
     ),
     mutant(
