@@ -1,4 +1,4 @@
-"""The grammar of ``Host``: a request whose ``Host`` is none is refused (RFC 9112, 3.2)."""
+"""The grammar of a ``Host`` header; a request with an invalid one is refused (RFC 9112, 3.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HOST = re.compile(
     rb"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]"
     rb"|(?:[\w.~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
 )
-"""``uri-host [":" port]`` (RFC 9110, 7.2; RFC 3986, 3.2.2); an empty one is allowed."""
+"""``uri-host [":" port]`` (RFC 9110, 7.2; RFC 3986, 3.2.2). An empty value is allowed."""
 
 
 def is_host(value: bytes) -> bool:

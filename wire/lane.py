@@ -1,10 +1,13 @@
-"""The fast lane: a hit is written by the protocol, before a request becomes a task.
+"""The fast lane: make the response to a hit, which the protocol writes without a task.
 
-It answers what the onion would answer, byte for byte but for the time that ``Server-Timing`` tells,
-and only where nothing else can be meant: GET or HEAD of HTTP/1.1 without a body, for exactly a key
-of the near cache or the home page, on a connection with nothing else in progress whose client reads
-what it gets.
-Everything else goes the ordinary way.
+The response is that of the middleware, byte for byte except for the time in ``Server-Timing``. The
+lane answers a request only if all of these hold:
+
+- it is a GET or HEAD of HTTP/1.1 without a body;
+- its target is exactly a key of the near cache, the home page, or (GET only) a row's key in Redis;
+- its connection has no other request in progress, and the client reads its responses.
+
+The middleware answers all other requests.
 """
 
 from __future__ import annotations
@@ -37,12 +40,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 _ASIDE = frozenset(
     (b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade")
 )
-"""A request with one of these headers goes the ordinary way."""
+"""Headers that announce a body or may change the answer; the middleware answers then."""
 
 
 def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], bytes]:
-    """Makes the head of a hit's response, from ``content-type`` up to the number of ``age``,
-    in the order of ``cache_lookup.answer``."""
+    """Return a function that makes the headers of a hit, from ``content-type`` up to the value of
+    ``age``, which is known when the hit is sent. The order is that of ``cache_lookup.answer``."""
 
     def render(entry: Entry) -> bytes:
         return (
@@ -54,7 +57,7 @@ def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], 
 
 
 def is_ordinary(headers: Headers) -> bool:
-    """Whether a request's headers leave its answer to method, target and ``If-None-Match``."""
+    """Return whether no header except ``If-None-Match`` can change the answer to a request."""
     for name, value in headers:
         if name in _ASIDE or (name == b"connection" and value.lower() != b"keep-alive"):
             return False
@@ -62,9 +65,12 @@ def is_ordinary(headers: Headers) -> bool:
 
 
 class Lane:
-    """Builds hits' responses and counts them where the onion would have. ``ask`` is for what is
-    not near: it starts a read of Redis. ``home`` makes a page of what is near, or None. While the
-    service drains, the onion answers what comes."""
+    """Make the responses to hits, and count them in ``metrics`` as the middleware does.
+
+    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis. ``home`` makes a home
+    page of near entries, or returns None. While ``drain`` is active the middleware answers new
+    requests, because its answers carry ``Connection: close``.
+    """
 
     def __init__(
         self,
@@ -85,7 +91,7 @@ class Lane:
     def near(
         self, method: str, target: str, condition: str | None, defaults: Headers
     ) -> bytes | None:
-        """The whole response to a request for what is near; None when the onion has to make it.
+        """Return the whole response from the near cache; None if the middleware must answer.
         ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
         start = time.perf_counter()
         entry = self._near.get(target)
@@ -95,7 +101,7 @@ class Lane:
             return None
         line, head, body, status = OK, entry.head, entry.body, 200
         if condition is not None and names(condition, entry.etag.decode(), weak=True):
-            # what describes the bytes that a 304 does not have comes first in a head
+            # a 304 has no body, so it omits content-type and content-length, which come before etag
             line, head, body, status = NOT_MODIFIED, head[head.index(b"etag: ") :], b"", 304
         elif method == "HEAD":
             body = b""
@@ -114,8 +120,11 @@ class Lane:
         return b"".join((OK, _lines(defaults), head, body))
 
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
-        """Starts reading a row from Redis; None when the onion has to: what is near and got no
-        answer from here is known to be absent."""
+        """Start reading a row from Redis; the future gives its entry, or None on a miss.
+
+        Return None if the middleware must answer: Redis is not configured or away, the service
+        drains, ``target`` is not a row's key, or the near cache holds a 404 for it.
+        """
         if (
             self._redis is None
             or self._drain.active
@@ -126,7 +135,9 @@ class Lane:
         return self._redis.ask(target)
 
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
-        """The whole response to a GET of what ``ask`` found; None when the onion has to make it."""
+        """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
+
+        Return None on a miss, a 404 and a stale entry, which the middleware answers."""
         if entry is None or entry.status != 200 or not entry.is_fresh():
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")

@@ -1,4 +1,4 @@
-"""What a worker allows of its connections, and what it counts of them."""
+"""The limits of a worker's connections, and the metrics that count connections and refusals."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SLOW_READER = "slow_reader"
 HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150
-"""What a field of a head takes beside its bytes: two bytes objects and a tuple."""
+"""Memory that a header takes beside its characters: two bytes objects and a tuple."""
 _REFUSALS = ("400", "408", "414", "431", "501", "503", SLOW_READER)
 
 
 class WireMetrics:
-    """Without a registry it counts all the same, and nobody can ask."""
+    """The metrics of a worker's connections. Without ``registry`` nothing exports them."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         registry = registry or CollectorRegistry()
-        # those that were turned away are not among them
+        # without connections above connections_max, which are refused at once
         self.connections = Gauge(
             "content_connections",
             "Open connections.",
@@ -39,17 +39,17 @@ class WireMetrics:
         self._refusals = {each: refusals.labels(each) for each in _REFUSALS}
 
     def refused(self, status: int | str) -> None:
-        """Counts one; ``status`` is what the wire refused it with, or ``SLOW_READER``."""
+        """Count one refused connection. ``status``: that of the refusal, or ``SLOW_READER``."""
         self._refusals[str(status)].inc()
 
 
 class Budget:
-    """Bytes that the connections of a worker may hold together of requests that have no answer yet.
+    """Bytes that a worker's connections may hold together for requests without an answer.
 
-    FREE_BYTES of each connection do not count, so that ordinary requests are served while others
-    hold all that there is. An answered request above FREE_BYTES is forgotten. ``stack.yml`` gives a
-    worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the near
-    cache 64 MB. ``python -m bench.held`` measures it.
+    The first FREE_BYTES of each connection do not count, so ordinary requests are served when the
+    budget is used up. A request above FREE_BYTES is forgotten once it is answered. ``stack.yml``
+    gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the
+    near cache 64 MB. ``python -m bench.held`` measures the connections.
     """
 
     def __init__(self, left_bytes: int = HELD_MAX_BYTES) -> None:
@@ -58,8 +58,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class Wire:
-    """What the protocol finds as ``app.state.wire``: the limits are settings, the metrics the
-    application's."""
+    """What the protocol reads from ``app.state.wire``: the settings, and the metrics and the budget
+    that all connections of the application share."""
 
     limits: Config = field(default_factory=Config)
     metrics: WireMetrics = field(default_factory=WireMetrics)
@@ -68,5 +68,5 @@ class Wire:
 
 @cache
 def defaults() -> Wire:
-    """For an application that says nothing of its wire."""
+    """Return the ``Wire`` that applications without ``app.state.wire`` share."""
     return Wire()

@@ -1,4 +1,4 @@
-"""The protocol of the service: strict, and with the fast lane before everything else."""
+"""The protocol of the service: ``StrictProtocol`` with the fast lane in front of it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
 
 UNSENT_MAX_BYTES = 65_536
-"""Above it a client does not read what it asks for, and goes the ordinary way, which waits."""
+"""A client with more unsent bytes does not read, so uvicorn answers and waits for the client."""
 
 
 class Protocol(StrictProtocol):
-    """One connection. What a client sends behind the first line hardly ever changes from request
-    to request, so once that was parsed and found plain the same bytes need no parsing."""
+    """One connection. ``_plain`` keeps the bytes after the first line of the last plain GET, as
+    clients hardly ever change them. A GET that repeats these bytes is not parsed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         state = getattr(self.app, "state", None)
-        # an access log has a line a request, which is the ordinary way's to write
+        # uvicorn writes the access log, and knows only of requests that reach the middleware
         self._lane: Lane | None = None if self.access_log else getattr(state, "lane", None)
-        self._laned = False  # answered by the lane, so its end is not for the parent
-        self._is_plain = False  # nothing in its headers bears on its answer
-        self._plain = b""  # all bytes behind the first line of such a request
+        self._laned = False  # the lane answered: the parent must not see body and end
+        self._is_plain = False  # a GET whose headers cannot change its answer
+        self._plain = b""  # the bytes after its first line
         self._asked = self._missed = self._closing = False
         self._held = b""
 
@@ -36,7 +36,7 @@ class Protocol(StrictProtocol):
         if self._lane is None or self._refused:
             super().data_received(data)
             return
-        if self._asked:  # one request at a time goes through the lane
+        if self._asked:  # one read of Redis at a time; later bytes wait
             self._held += data
             self.flow.pause_reading()
             return
@@ -50,8 +50,8 @@ class Protocol(StrictProtocol):
     def _parse(self, data: bytes) -> None:
         between = self._between
         super().data_received(data)
-        whole = between and self._between and data.startswith(b"GET ")  # no empty line before it
-        small = len(data) <= FREE_BYTES  # it is kept, and no budget counts it
+        whole = between and self._between and data.startswith(b"GET ")  # no empty line before GET
+        small = len(data) <= FREE_BYTES  # ``_plain`` is kept, and not charged to the budget
         if whole and small and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
             self._plain = data.partition(b"\r\n")[2]
@@ -84,7 +84,7 @@ class Protocol(StrictProtocol):
             super().on_message_complete()
 
     def shutdown(self) -> None:
-        """What is asked of Redis is a request in progress, which the parent cannot know."""
+        """Close the connection, after the answer if the lane reads Redis for a request."""
         self._closing = True
         if not self._asked:
             super().shutdown()
@@ -93,7 +93,7 @@ class Protocol(StrictProtocol):
         return self._asked or super().is_busy()
 
     def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
-        """Answers from the near cache; False when the ordinary way has to."""
+        """Answer from the near cache. Return False if the middleware must answer."""
         lane = self._lane
         if lane is None or not self._is_read():
             return False
@@ -105,7 +105,7 @@ class Protocol(StrictProtocol):
         return True
 
     def _ask(self, target: bytes, data: bytes) -> bool:
-        """Asks Redis for a row that is not near; False when the ordinary way has to."""
+        """Start reading a row from Redis. Return False if the middleware must answer."""
         lane = self._lane
         asked = lane.ask(target.decode("latin-1")) if lane and self._is_read() else None
         if lane is None or asked is None:
@@ -117,7 +117,8 @@ class Protocol(StrictProtocol):
     def _told(
         self, lane: Lane, start: float, data: bytes, asked: asyncio.Future[Entry | None]
     ) -> None:
-        """Writes what Redis had; on a miss the request goes the ordinary way from its start."""
+        """Write the row that Redis had. On a miss parse ``data`` for the middleware, which then
+        leaves Redis out (``MISSED``)."""
         self._asked = False
         if self.transport.is_closing():
             return
@@ -139,6 +140,7 @@ class Protocol(StrictProtocol):
             self.end()
 
     def _is_read(self) -> bool:
+        """Return whether the client reads its responses."""
         transport = self.transport
         return not transport.is_closing() and transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 

@@ -1,4 +1,4 @@
-"""What the wire says when it ends a connection: the envelope of failure, as ready bytes."""
+"""The response to a request that is refused and ends its connection, in the failure envelope."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MESSAGES = {
 
 
 def render(status: HTTPStatus, defaults: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A whole response; ``defaults`` are the server's own headers."""
+    """Return a whole response; ``defaults`` are the server's own headers."""
     body = orjson.dumps({"status": "failed", "message": _MESSAGES[status]})
     headers = [
         (b"content-type", b"application/json"),

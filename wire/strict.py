@@ -1,11 +1,15 @@
-"""uvicorn's protocol with what it leaves open on the wire closed.
+"""uvicorn's protocol with limits. By itself uvicorn accepts 20 MB of headers and waits forever.
 
-A request without exactly one valid ``Host``, with a head or a framing of its body above the
-limits, or that takes too long to arrive, is refused in the service's envelope and its connection
-ends, before more than the limits is buffered (uvicorn accepts 20 MB of headers, and waits for
-ever). So is a connection too many, and a request for which the worker's budget of memory has no
-room. A client that does not take its answers just loses its connection. An offer to upgrade is
-passed by without losing the body behind it.
+The protocol refuses, in the service's envelope, and then ends the connection for:
+
+- a request without exactly one valid ``Host``;
+- a request whose head, or whose body's framing, is above the limits;
+- a request that takes too long to arrive;
+- a request for which the worker's memory budget has no room;
+- a connection above the maximum.
+
+No more than the limits is buffered. A client that does not take its answers loses its connection
+without a response. An offer to upgrade is ignored, and the body behind it is kept.
 """
 
 from __future__ import annotations
@@ -27,22 +31,22 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class StrictProtocol(TurnsProtocol):
-    """One connection, within limits."""
+    """One connection, within the limits of ``app.state.wire``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         wire = getattr(getattr(self.app, "state", None), "wire", None) or limits.defaults()
         self._metrics: limits.WireMetrics = wire.metrics
         self._budget: limits.Budget = wire.budget
-        self._charged_bytes = 0  # to the budget
-        self.headers, self.url = [], b""  # which the parent sets with the first request
-        # bound here, since some are asked for with every header
+        self._charged_bytes = 0  # taken from the budget
+        self.headers, self.url = [], b""  # the parent sets them with the first request
+        # attributes here, because some are read for every header
         self._connections_max: int = wire.limits.connections_max
         self._target_max_bytes: int = wire.limits.target_max_bytes
         self._head_max_bytes: int = wire.limits.head_max_bytes
         self._headers_max: int = wire.limits.headers_max
         self._arrival_s: float = wire.limits.arrival_s
-        self._begun = 0  # requests that began in what is being parsed
+        self._begun = 0  # requests that began in the data being parsed
         self._in_head = self._offered = self._silent = False
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._has_body = False
@@ -61,7 +65,7 @@ class StrictProtocol(TurnsProtocol):
         super().connection_made(transport)
         self._metrics.connections.set(len(self.connections))
         _bound_unsent(transport, self._arrival_s)
-        self._silent = True  # until a request begins: a connection that asks nothing ends, too
+        self._silent = True  # no request has begun: ``_look`` closes the connection at ``_due_s``
         self._due_s = self.loop.time() + self._arrival_s
         self._await_arrival()
 
@@ -76,7 +80,7 @@ class StrictProtocol(TurnsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            return  # the rest of what was refused: taken, it would be done after all
+            return  # the rest of a refused request: if parsed, it would be executed
         self._begun = 0
         super().data_received(data)
         if not self._between:
@@ -115,8 +119,8 @@ class StrictProtocol(TurnsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer: nothing here has a use for one
-        value = value.strip(b" \t")  # blanks around a value are no part of it (RFC 9110, 5.5)
+            return  # a trailer, which the service ignores
+        value = value.strip(b" \t")  # blanks around it do not belong to it (RFC 9110, 5.5)
         super().on_header(name, value)
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self._head_max_bytes or len(self.headers) > self._headers_max:
@@ -130,22 +134,23 @@ class StrictProtocol(TurnsProtocol):
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1 if value == self._host or is_host(value) else 2
-                self._host = value  # of the next request, too, or the connection ends
+                # a value that repeats is not checked again; an invalid one ends the connection
+                self._host = value
             elif name in _FRAMING:
                 self._has_body = True
                 if name == b"transfer-encoding" and value.lower() != b"chunked":
-                    self._refuse(HTTPStatus.BAD_REQUEST)  # a coding that nobody here would undo
+                    self._refuse(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":
             self._refuse(HTTPStatus.NOT_IMPLEMENTED)
         self._in_head = False
         self._offered = self.parser.should_upgrade()
-        if not self._offered:  # else the parser stops before the body, and ``_decline`` goes on
+        if not self._offered:  # at an offer the parser stops before the body; ``_decline`` goes on
             self.start_request()
 
     def start_request(self) -> None:
-        """The head is there and within the limits."""
+        """Start the request, whose head is complete and within the limits."""
         self.scope[ARRIVED] = self._due_s - self._arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
         if self._has_body:
@@ -161,16 +166,16 @@ class StrictProtocol(TurnsProtocol):
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Ends the connection with ``_refusal`` in the envelope; uvicorn's name for it."""
+        """End the connection with a response of status ``_refusal``. The name is uvicorn's."""
         if self._refused or self.transport.is_closing():
             return
-        self._refused = True  # what is asked behind it changes nothing
+        self._refused = True  # later bytes are dropped
         self._charge(0)
         self._metrics.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
-            # what was asked before is answered first, and then the connection ends
+            # earlier requests are answered; then the connection closes without this response
             if not self._in_head:
-                self.pipeline.popleft()  # the refused one itself: its head was good, its body not
+                self.pipeline.popleft()  # the refused request: its head was good, its body not
             last = self.pipeline[0][0] if self.pipeline else self._running
             if last is not None:
                 last.keep_alive = False
@@ -180,10 +185,10 @@ class StrictProtocol(TurnsProtocol):
             self.transport.close()
             return
         if not self._is_idle():
-            self.cycle.disconnected = True  # its handler may be at it: it waits and says no more
+            self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
             self.cycle.message_event.set()
         self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
-        if self not in self.connections or self._ended:  # a connection too many keeps no place
+        if self not in self.connections or self._ended:  # no linger above the maximum
             self.transport.close()
         else:
             self.linger()
@@ -195,7 +200,7 @@ class StrictProtocol(TurnsProtocol):
             self._let_go()
 
     def _let_go(self) -> None:
-        """Forget a large request once it is answered: nothing is charged while none is asked."""
+        """Forget a large request once it is answered, so that an idle connection has no charge."""
         if self.is_busy() or self._held_bytes() <= limits.FREE_BYTES:
             return
         self._head_bytes = self._body_bytes = self._fed_bytes = 0
@@ -203,7 +208,7 @@ class StrictProtocol(TurnsProtocol):
         self.scope = self.cycle = self._running = None  # type: ignore[assignment]
 
     def _held_bytes(self) -> int:
-        """Return what is held of the newest request, and of what is behind it."""
+        """Return the bytes held for the newest request and the unparsed bytes behind it."""
         arrived = self._head_bytes + self._body_bytes
         if arrived < self._fed_bytes:
             arrived = self._fed_bytes
@@ -211,9 +216,9 @@ class StrictProtocol(TurnsProtocol):
         return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
-        """Charge what this connection holds to the budget, or end it if that is used up."""
+        """Charge the bytes above FREE_BYTES to the budget; end the connection if it has no room."""
         size = 0
-        if not self._is_answered() and not self._refused:  # a body behind its answer is not kept
+        if not self._is_answered() and not self._refused:  # a body behind its answer is dropped
             size = self._held_bytes()
         size = max(0, size - limits.FREE_BYTES)
         if size - self._charged_bytes > self._budget.left_bytes:
@@ -228,18 +233,19 @@ class StrictProtocol(TurnsProtocol):
         self._charged_bytes = size
 
     def _decline(self, rest: bytes) -> None:
-        """Passes an offer to upgrade by, as a server may (RFC 9110, 7.8): the request is read once
-        more without it. The parser would take the body for the other protocol's first bytes."""
+        """Ignore an offer to upgrade, as a server may (RFC 9110, 7.8), and parse the request again
+        without it. ``rest`` is its body, which the parser took for the other protocol's bytes."""
         version = self.parser.get_http_version().encode()
         line = b"%b %b HTTP/%b" % (self._method.encode(), self.url, version)
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as its parent does
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._between = True
         self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)
 
     def _await_arrival(self) -> None:
-        """One timer at most, looked at when it fires: most requests arrive at once."""
+        """Start the arrival timer unless one runs. Most requests arrive at once, so none moves
+        the timer; ``_look`` compares ``_due_s`` with the clock."""
         if self._arrival is None:
             self._arrival = self.loop.call_at(self._due_s, self._look)
 
@@ -249,7 +255,10 @@ class StrictProtocol(TurnsProtocol):
             self._arm(self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
-        """An answer does not arm the timer anew, which costs more than this look at the clock."""
+        """Close a connection that was idle for ``timeout_keep_alive`` seconds, or wait on.
+
+        An answer does not move the timer, because that costs more than this look at the clock.
+        """
         self.timeout_keep_alive_task = None
         left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
         if left_s > 0 or self.is_busy():
@@ -258,12 +267,12 @@ class StrictProtocol(TurnsProtocol):
             super().timeout_keep_alive_handler()
 
     def is_busy(self) -> bool:
-        """Return whether something is asked that has no answer yet, or about to be."""
+        """Return whether a request has no answer yet, or has not arrived completely."""
         return not (self._between and self._is_idle())
 
     def _is_answered(self) -> bool:
-        """Return whether every request whose head has come has its answer, and no head is under
-        way. The rest of a body may follow."""
+        """Return whether every request with a complete head is answered, and no other head has
+        begun. The rest of a body may follow."""
         return not self._in_head and self._is_idle()
 
     def end(self) -> None:
@@ -271,7 +280,7 @@ class StrictProtocol(TurnsProtocol):
             self.transport.close()
         elif self._between:
             super().end()
-        else:  # the rest of the request will not come
+        else:  # the rest of the request will never arrive
             self.send_400_response("")
 
     def _arm(self, seconds: float) -> None:
@@ -280,11 +289,12 @@ class StrictProtocol(TurnsProtocol):
         )
 
     def _look(self) -> None:
+        """Close the connection, or refuse its request, if the time to arrive is over."""
         self._arrival = None
         if self.transport.is_closing() or not (self._silent or not self._between):
             return
         if self.flow.read_paused:
-            self._due_s = self.loop.time() + self._arrival_s  # it is waited for, and not waiting
+            self._due_s = self.loop.time() + self._arrival_s  # the client waits for us
         if self.loop.time() < self._due_s:
             self._await_arrival()
         elif self._silent or self._is_answered():
@@ -294,21 +304,22 @@ class StrictProtocol(TurnsProtocol):
             self.send_400_response("")
 
     def _count_framing(self, size: int) -> None:
-        """What frames a body, chunk by chunk, is a head by another name."""
+        """Count ``size`` bytes of a request that began earlier. Refuse too many beside its body: a
+        head without an end, chunk sizes and extensions, trailers. A chunk of one byte takes six."""
         self._fed_bytes += size
         if self._fed_bytes > self._head_max_bytes + 8 * self._body_bytes and not self._between:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _refuse(self, status: HTTPStatus) -> NoReturn:
-        """Leaves the parser, which passes on that a callback failed but not why."""
+        """Leave the parser's callback. The parser passes no cause on, so ``_refusal`` keeps it."""
         self._refusal = status
         raise httptools.HttpParserError(status.phrase)
 
 
 def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
-    """Lets the kernel end a connection whose client takes nothing for so long, be it gone or be it
-    not reading, also when it is closed and the last answers still wait."""
-    with suppress(AttributeError, OSError):  # a socket of another kind, or another kernel
-        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's own patience
+    """Let the kernel end a connection whose client takes no bytes for ``seconds``, because the
+    client is gone or does not read. A closed connection with unsent answers ends so, too."""
+    with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
+        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)

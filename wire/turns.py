@@ -1,8 +1,9 @@
-"""The requests of a connection take turns, and those that wait cost no more than their bytes.
+"""Pipelining: the requests of a connection are answered in turn, and later ones stay unparsed.
 
-uvicorn makes a task's whole surroundings of every request as soon as its bytes are there, some 80
-times their size, and reads on with each answer: a client that asks and does not read takes a
-gigabyte so. Here what follows a request that waits stays bytes, and the kernel's where it can.
+uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
+size. It resumes reading with each answer, so a client that sends and does not read can take a
+gigabyte. Here the bytes behind a waiting request are not parsed. Reading pauses meanwhile, so most
+of these bytes stay in the kernel's buffers.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 PIECE_BYTES = 4_096
-"""What is parsed at a time, larger than most requests: so many may wait that a piece has."""
+"""Parse at most this many bytes at once, more than most requests have. This bounds how many
+pipelined requests can be queued."""
 
 LINGER_S = 1.0
-"""For that long what comes behind a last answer is read and dropped."""
+"""How long bytes that arrive behind a last answer are read and dropped."""
 
 
 class _Flow(FlowControl):
-    """Reads nothing while requests wait, whoever wants to read on."""
+    """Flow control that stays paused while requests are ``waiting``, whoever resumes it."""
 
     def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
         super().__init__(transport)
@@ -34,7 +36,7 @@ class _Flow(FlowControl):
 
 
 class Leaving:
-    """The transport of a request with a body: it closes by ``TurnsProtocol.leave``."""
+    """The transport of a request with a body, whose ``close`` is ``TurnsProtocol.leave``."""
 
     def __init__(self, protocol: TurnsProtocol) -> None:
         self.write = protocol.transport.write
@@ -43,15 +45,15 @@ class Leaving:
 
 
 class TurnsProtocol(HttpToolsProtocol):
-    """One connection, of which ``feed`` gets what arrives, piece by piece."""
+    """One connection. ``feed`` gets the bytes that arrive, at most PIECE_BYTES at a time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._running: RequestResponseCycle | None = None
-        self._unread = b""  # behind requests that wait
+        self._unread = b""  # unparsed bytes behind waiting requests
         self._between = True  # the parser has no unfinished request
         self._ended = False  # the client has finished sending
-        self._refused = False  # whatever arrives is dropped
+        self._refused = False  # later bytes are dropped
         self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,15 +63,15 @@ class TurnsProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         running = self._running
         if running is not None and not running.response_complete:
-            # the parent tells only the newest, which may still wait for its turn
+            # the parent tells only the newest request, which may still wait for its turn
             running.disconnected = True
             running.message_event.set()
         if self._lingering is not None:
             self._lingering.cancel()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # which the parent leaves when the end is an error
+        self._unset_keepalive_if_required()  # the parent keeps the timer after an error
         self._unread = b""
-        # a cycle holds us by its transport: the collector would find both, but much later
+        # request and protocol refer to each other; the garbage collector would free them late
         self.cycle = self._running = None  # type: ignore[assignment]
         self.pipeline.clear()
 
@@ -85,7 +87,7 @@ class TurnsProtocol(HttpToolsProtocol):
                 return
 
     def feed(self, data: bytes, start: int) -> bool:
-        """Parses the piece at ``start``; False when nothing behind it is to be parsed any more."""
+        """Parse the piece of ``data`` at ``start``. Return False if the rest must not be parsed."""
         raise NotImplementedError
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -101,31 +103,32 @@ class TurnsProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def is_busy(self) -> bool:
-        """Return whether a request is under way, however little of it arrived."""
+        """Return whether a request has no answer yet, or has not arrived completely."""
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Close after an answer, also to a request of which a part has still to arrive."""
+        """Close after a last answer; linger if a part of its request has still to arrive."""
         if self._between or self._ended:
             self.transport.close()
         else:
             self._refused = True
-            self.pipeline.clear()  # no request behind a last answer gets one
+            self.pipeline.clear()  # requests behind a last answer are not answered
             self.flow.resume_reading()
             self.linger()
 
     def linger(self) -> None:
-        """Close after LINGER_S. Closed at once with bytes unread, a client would be reset before
-        it reads the answer (RFC 9112, 9.6)."""
+        """Close after LINGER_S. To close with unread bytes resets the connection, perhaps before
+        the client has read the answer (RFC 9112, 9.6)."""
         self.transport.write_eof()
         self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
 
     def answered(self) -> None:
-        """An answer has left, and the connection goes on."""
+        """Note that an answer was sent and the connection stays open."""
         raise NotImplementedError
 
     def on_response_complete(self) -> None:
-        """In place of the parent's, which makes and cancels a timer with every answer."""
+        """Start the next request, then parse the bytes behind it. The parent's method is replaced,
+        because it makes and cancels a timer with every answer."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -144,10 +147,10 @@ class TurnsProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _is_idle(self) -> bool:
-        """Whether no request of this connection waits for its answer."""
+        """Return whether no request of this connection waits for its answer."""
         return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
 
     def _is_answering(self) -> bool:
-        """Whether a part of an answer was sent: nothing else can be said before its end."""
+        """Return whether an answer was begun; nothing else may be written before its end."""
         cycle = self._running
         return cycle is not None and cycle.response_started and not cycle.response_complete
