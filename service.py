@@ -22,9 +22,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from starlette.applications import Starlette
 
 import server
+from api.assets import CONTRACT, Asset, Site
 from api.cors import Cors
-from api.demo import Demo
-from api.docs import Docs
 from api.handlers import Content
 from api.home import Home
 from api.probes import Probes
@@ -78,9 +77,12 @@ def layers(
 
 
 def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[Resource]:
-    """Every path of the API, in the order in which they are matched; with ``demo``, a page that
-    shows it at work."""
-    api = [
+    """Return every path of the API, in the order in which the router tries the paths.
+
+    ``demo`` adds a page that shows the API at work: the home page as a visitor sees it, and which
+    layer answered. The page is an ordinary client of the API and no part of the contract.
+    """
+    return [
         Resource("/home", GET=content.home),
         Resource("/content/genre/{genre:path}", GET=content.genre),
         Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
@@ -91,14 +93,9 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
         Resource("/healthz", GET=probes.alive),
         Resource("/readyz", GET=probes.ready),
         Resource("/metrics", GET=probes.metrics),
-    ]
-    docs = Docs(api)
-    return [
-        *api,
-        Resource("/openapi.json", GET=docs.contract),
-        Resource("/docs", GET=docs.page),
-        Resource("/docs/{asset}", GET=docs.asset),
-        *(Demo().resources() if demo else ()),
+        Resource("/openapi.json", GET=Asset(CONTRACT, b"no-cache").respond),
+        *Site("swagger").resources("/docs"),
+        *(Site("demo").resources("/demo") if demo else ()),
     ]
 
 

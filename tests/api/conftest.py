@@ -34,8 +34,7 @@ async def api(app: Starlette, store: Moody) -> AsyncIterator[Api]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://x", headers=token) as client,
     ):
-        document = (await client.get("/openapi.json")).json()
-        yield Api(client, store, document)
+        yield Api(client, store)
 
 
 @pytest.fixture(scope="module")

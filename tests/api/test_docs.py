@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
-from pathlib import Path
 
 import pytest
 
-import api.docs
-from api.assets import takes_gzip
+from api.assets import CONTRACT, ROOM, takes_gzip
 from tests.api.conformance import Api
 
-FOLDER = Path(api.docs.__file__).parent / "swagger"
+FOLDER = ROOM / "swagger"
 BUNDLE = "/docs/swagger-ui-bundle.js"
 
 
@@ -41,6 +39,16 @@ async def test_script_of_the_page_asks_no_validator_elsewhere(api: Api) -> None:
     assert "validatorUrl: null" in script
     assert "//" not in re.sub(r"// .*", "", script)
     assert 'url: "openapi.json"' in script
+
+
+async def test_contract_is_served_as_the_file_stands(api: Api) -> None:
+    for coding in ("identity", "gzip"):
+        response = await api.client.get("/openapi.json", headers={"Accept-Encoding": coding})
+        assert response.content == CONTRACT.read_bytes()
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-cache"
+        tag = {"If-None-Match": response.headers["etag"], "Accept-Encoding": coding}
+        assert (await api.client.get("/openapi.json", headers=tag)).status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,7 @@ async def test_head_of_an_asset_says_its_length_and_sends_nothing(api: Api) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["page.html", "README.md", "LICENSE", "swagger-ui-bundle.js.gz", "..%2Fdocs.py", "%00", "x"],
+    ["page.html", "README.md", "LICENSE", "swagger-ui-bundle.js.gz", "..%2Fassets.py", "%00", "x"],
 )
 async def test_no_other_file_is_served(api: Api, name: str) -> None:
     response = await api.client.get(f"/docs/{name}")
