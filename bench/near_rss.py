@@ -43,8 +43,6 @@ def put(near: Near, rng: random.Random, body_bytes: tuple[int, int]) -> None:
     key = f"/content/{uuid.UUID(int=rng.getrandbits(128))}"
     tag = b'"%032x-1"' % rng.getrandbits(128)
     near.put(key, Entry(bytes(rng.randint(*body_bytes)), tag, time.time()), "/content/{id}")
-    if not rng.getrandbits(1):
-        near.get(key)  # half are flagged, so that evictions leave holes everywhere
 
 
 def measure(limit_bytes: int, body_bytes: tuple[int, int]) -> dict[str, float]:

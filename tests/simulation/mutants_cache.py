@@ -171,8 +171,8 @@ MUTANTS = (
         "an entry is near for no longer than its TTL",
         (
             NEAR,
-            "        if entry.expires_at > now:\n            entry.visited",
-            "        if True:\n            entry.visited",
+            "        if entry.expires_at > self._clock():",
+            "        if True:",
         ),
     ),
     mutant(
