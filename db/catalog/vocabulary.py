@@ -1,4 +1,4 @@
-"""What invented titles, people and stories are put together from (``db/generator.py``).
+"""What invented titles, people and stories are put together from (``db/catalog/generator.py``).
 
 Changing a word changes the generated catalogue: rows that were loaded before keep their ids.
 """
