@@ -17,7 +17,7 @@ HURRY_S = 0.1
 
 
 class Background:
-    """Keeps its tasks from being cancelled with their caller."""
+    """Tasks that are not cancelled together with their caller."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -40,10 +40,10 @@ class Background:
         try:
             return task.result()
         finally:
-            del task  # its error has this frame, which would keep the task, which keeps the error
+            del task  # else a reference cycle: task, error, traceback, this frame, task
 
     async def pause(self, seconds: float) -> None:
-        """Sleep; less once ``close`` has begun, because tasks have little time left then."""
+        """Sleep; end early once ``close`` has begun, because tasks have little time left then."""
         if self._closing.is_set():
             return await asyncio.sleep(min(seconds, HURRY_S))
         try:
@@ -52,19 +52,19 @@ class Background:
             return None
 
     async def close(self, patience_s: float) -> None:
-        """Let the tasks finish for ``patience_s``, then cancel those that are left."""
+        """Let the tasks finish for ``patience_s``, then cancel the rest."""
         self._closing.set()
         deadline = asyncio.get_running_loop().time() + patience_s
         while self._tasks and (left_s := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        while tasks := list(self._tasks):  # one that is cancelled may begin another one
+        while tasks := list(self._tasks):  # a cancelled task may spawn another one
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _report(task: asyncio.Task[Any]) -> None:
-    """Log the error of a task without a caller. Callers foresee a ServiceError: it is no fault."""
+    """Log the error of a task whose caller is gone, except a ServiceError, which is no fault."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, ServiceError):
         logger.error("a task has failed whose caller is gone", exc_info=error)

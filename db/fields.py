@@ -17,7 +17,7 @@ TITLE_MAX = 500
 GENRE_MAX = 100
 GENRES_MAX = 20
 NAMES_MAX = 2_000
-"""Of a cast, and of regions."""
+"""At most this many elements of ``cast``, and of ``regions``."""
 DATE_MAX = 100
 TEXT_MAX = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -51,15 +51,15 @@ def _title(value: object) -> str:
 
 
 def genre_name(text: str) -> str | None:
-    """Return the name of a genre as rows have it (NFC); None if ``text`` cannot be one."""
-    if len(text) > 3 * GENRE_MAX:  # what no NFC makes short enough, and long ones cost much
+    """Return ``text`` in NFC, as rows name genres; None if it is no valid name."""
+    if len(text) > 3 * GENRE_MAX:  # NFC cannot make it short enough, and is slow for long texts
         return None
     name = text if text.isascii() else unicodedata.normalize("NFC", text)
     return name if is_genre(name) else None
 
 
 def is_genre(text: str) -> bool:
-    """Return whether ``text``, in NFC, could be a genre's name at all."""
+    """Return whether ``text``, given in NFC, is a valid name of a genre."""
     return (
         len(text) <= GENRE_MAX
         and bool(text.strip())
@@ -103,7 +103,7 @@ def _genres(value: object) -> list[str]:
 
 
 def _integer(value: object) -> int:
-    is_large = type(value) is float and value > INT32_MAX  # orjson's of an integer above 64 bits
+    is_large = type(value) is float and value > INT32_MAX  # orjson's of integers above 64 bits
     if not is_large and type(value) is not int:  # bool is an int to isinstance
         raise ValueError("has to be an integer")
     if is_large or not 0 <= value <= INT32_MAX:  # type: ignore[operator]
@@ -128,7 +128,7 @@ class Field(NamedTuple):
 
     @property
     def empty(self) -> Any:
-        """The value in a row if the field is absent."""
+        """Return the value of the field in a row that has none."""
         return [] if self.is_list else None
 
 

@@ -1,10 +1,10 @@
-"""The state of a store: up, degraded, down, or not there yet. Each change is logged once.
+"""The state of a store: starting, up, degraded or down. Each change is logged once.
 
-A store is *down* while its probe fails: asking it is waiting in vain. It is *degraded* while the
-probe is answered and requests of one sort fail: a full disk fails writes, and reads go on. The
-first failure of a sort begins that. The first success of that sort ends it, or ``FORGET_S`` in
-which none of that sort has failed: some are asked seldom. A single late answer is a busy moment, so
-a late answer counts when the one before it was late, too.
+A store is *down* while its probe fails, because requests would wait in vain. It is *degraded* while
+its probe succeeds and requests of one sort fail. For example, a full disk fails writes, and reads
+go on. A sort begins to fail with its first failure. It stops with its first success, or FORGET_S
+after its last failure, because some sorts are rare. One late answer is a busy moment, so only a
+second late answer in a row counts as a failure.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ logger = logging.getLogger("content")
 
 FORGET_S = 60.0
 SAY_S = 60.0
-"""A sort that fails now and then is logged no more often."""
+"""The least time between two warnings about the same sort."""
 
 
 class Health:
-    """``state`` is the state and, when not up, the reason. ``late`` counts the probes in a row that
-    were late. ``refused`` and ``worked`` may be called from any thread."""
+    """The state of the store ``name`` and, if it is not up, the reason. ``late`` counts late probes
+    in a row. ``refused`` and ``worked`` may be called from any thread."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Health:
 
     @property
     def is_down(self) -> bool:
-        """Whether it was there and is not: asking it now would be waiting in vain."""
+        """Return whether the store was up and is not, so that a request would wait in vain."""
         return self._turned[0] == "down"
 
     def answered(self) -> None:
-        """The probe was answered. After an outage nothing is known of any sort."""
+        """Note an answered probe. After an outage forget the sorts, which may work again."""
         self.late = 0
         if self._turned[0] != "up":
             self._failing.clear()
@@ -65,7 +65,7 @@ class Health:
         self.turn("up", "")
 
     def failed(self, error: Exception) -> None:
-        """The probe failed."""
+        """Note a failed probe: the store is down, unless this is the first late probe in a row."""
         self.late = self.late + 1 if isinstance(error, Late | TimeoutError) else 2
         if self.late > 1:
             self.turn("down", reason_of(error))
@@ -74,7 +74,7 @@ class Health:
         return sort in self._failing
 
     def worked(self, sort: str) -> None:
-        """A request of ``sort`` has succeeded."""
+        """Note that a request of ``sort`` has succeeded."""
         self.late = 0
         self._late_sorts.discard(sort)
         self._failing.pop(sort, None)
@@ -83,7 +83,7 @@ class Health:
             logger.info("%s: %s work again", self._name, sort)
 
     def refused(self, sort: str, error: BaseException, *, late: bool = False) -> None:
-        """A request of ``sort`` has failed with the driver's ``error``."""
+        """Note that a request of ``sort`` has failed with the driver's ``error``."""
         if late and sort not in self._late_sorts:
             self._late_sorts.add(sort)
             return
@@ -112,6 +112,6 @@ class Health:
 
 
 def reason_of(error: BaseException) -> str:
-    """The driver's own text, for the log and ``/readyz``; callers get ours."""
+    """Return the driver's own text, for the log and ``/readyz``; callers get a text of ours."""
     cause = error.__cause__ or error
     return str(cause) or type(cause).__name__

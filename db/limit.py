@@ -1,15 +1,18 @@
-"""How many reads may be at the store at a time: a limit that follows the measured latency.
+"""The limit of concurrent reads from the store, which follows the measured latency.
 
-The rule is Gradient2 of Netflix' concurrency-limits: while a read takes no longer than reads have
-taken over a long time (times a tolerance), the limit grows by a few; when it takes longer, reads
-are queueing somewhere, and the limit shrinks in proportion. Its known traps are closed: the limit
-has a maximum, a long-time latency that drifted up with an overload comes down again, a quiet time
-says nothing about the limit, and what never reached the store is no sample.
+The rule is Gradient2 of Netflix' concurrency-limits. While reads take no longer than their
+long-time latency times TOLERANCE, the limit grows by a few. When reads take longer, they queue
+somewhere, and the limit shrinks in proportion. Known faults of the rule are avoided:
 
-Who finds the limit reached waits: clicks before hovers, and only for so long. The order is that of
-arrival, until a queue stands: then the newest goes first, since serving the oldest would make all
-of them late (adaptive LIFO, Maurer, "Fail at Scale", 2015). Not thread-safe: it belongs to one
-event loop.
+- the limit has a maximum;
+- a long-time latency that rose in an overload falls again;
+- a window in which reads used less than half of the limit does not change it;
+- a read that never reached the store is no sample.
+
+At the limit a request waits for its turn, for a bounded time, and clicks go before hovers. The
+oldest request goes first, until it has waited for STANDING_S. Then the newest goes first, because
+serving the oldest would make all of them late (adaptive LIFO, Maurer, "Fail at Scale", 2015). A
+limit is not thread-safe and belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -23,24 +26,24 @@ from contextlib import suppress
 from errors import Shed
 
 INITIAL = MINIMUM = 50
-"""A node of a ring that dies holds up the reads that it was asked for, 0.4 s each and for some 5 s,
-until the others know; with 20 the rest would stand in line behind those."""
+"""After a node of a ring died, reads sent to it take 0.4 s each, for some 5 s, until the others
+know. With a limit of 20 all other reads would wait behind these."""
 SMOOTHING, QUEUE, TOLERANCE = 0.2, 4, 1.5
 WINDOW_S, WINDOW_READS = 0.1, 10
 LONG_WINDOWS = 600
-"""Over so many windows, a minute at least, the long-time latency is smoothed."""
+"""The long-time latency is smoothed over this many windows, which last a minute at least."""
 DRIFT, RECOVERY = 2.0, 0.95
 CLICK_WAIT_S, HOVER_WAIT_S = 1.0, 0.05
-"""How long one waits for a turn: a click for as long as its deadline leaves time for the read; a
-hover that comes late is of no use, and waits to ride out a burst alone."""
+"""How long a request waits for its turn. A click waits as long as its deadline leaves time for the
+read. A hover only waits for the end of a burst, because a late hover is of no use."""
 BURST_S = 0.01
 STANDING_S = 0.5
-"""Half of a click's patience. Sooner, the queue that a moment's halt of the store leaves would cost
-those who were in it their turn, where in the order of arrival all are still in time."""
+"""Half of CLICK_WAIT_S. With less, a short halt of the store would cost the oldest requests of the
+queue their turn, although all are in time if served in the order of arrival."""
 
 
 class Limit:
-    """``changed`` is told each new limit. ``clock``: monotonic seconds."""
+    """At most ``maximum`` reads. ``changed`` gets each new limit; ``clock``: monotonic seconds."""
 
     def __init__(
         self,
@@ -62,8 +65,8 @@ class Limit:
 
     @property
     def is_congested(self) -> bool:
-        """Whether a hover that came now would wait in vain: a click, which goes first, has waited
-        for longer than a burst makes it, or a hover for half of what it is given."""
+        """Return whether a new hover would wait in vain: a click, which goes first, has waited for
+        longer than BURST_S, or a hover for half of HOVER_WAIT_S."""
         now = self._clock()
         return bool(
             (self._clicks and now - self._clicks[0][0] > BURST_S)
@@ -71,8 +74,7 @@ class Limit:
         )
 
     async def enter(self, is_urgent: bool) -> None:
-        """Returns when it is one's turn; ``leave`` has to follow. Raises Shed when it does not
-        come in time."""
+        """Wait for a turn, which ``leave`` has to end. Raise Shed if it does not come in time."""
         if self.in_flight < int(self.limit):
             self._admit()
             return
@@ -87,23 +89,23 @@ class Limit:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self.leave(None)  # the turn came in the moment in which it was given up
+                self.leave(None)  # the turn came just when the wait ended
             else:
-                with suppress(ValueError):  # passed over already
+                with suppress(ValueError):  # already out of the queue
                     queue.remove(place)
             if isinstance(error, TimeoutError):
                 raise Shed(is_urgent) from None
             raise
 
     def leave(self, seconds: float | None) -> None:
-        """``seconds``: how long the store took; None: it was not asked, or said nothing."""
+        """End a turn. The store took ``seconds``; None: it was not asked, or gave no answer."""
         self.in_flight -= 1
         if seconds is not None:
             self._sum_s += seconds
             self._reads += 1
             if self._reads >= WINDOW_READS and self._clock() - self._began >= WINDOW_S:
                 self._adapt(self._sum_s / self._reads)
-        self._call_in()  # last: a turn more is for who waits, not for who comes next
+        self._call_in()  # last, so that waiting requests get the turns that a new limit adds
 
     def _admit(self) -> None:
         self.in_flight += 1
@@ -120,7 +122,7 @@ class Limit:
                 self._admit()
 
     def _adapt(self, short_s: float) -> None:
-        """The end of a window of samples."""
+        """End a window of samples, whose mean is ``short_s``, and move the limit."""
         most, self._most = self._most, self.in_flight
         self._began, self._sum_s, self._reads = self._clock(), 0.0, 0
         if not self._long_s:
@@ -129,7 +131,7 @@ class Limit:
         if self._long_s > DRIFT * short_s:
             self._long_s *= RECOVERY
         if most < self.limit / 2:
-            return  # nobody came near it
+            return  # reads did not come near the limit
         gradient = max(0.5, min(1.0, TOLERANCE * self._long_s / max(short_s, 1e-6)))
         wanted = self.limit * gradient + QUEUE
         smoothed = self.limit * (1 - SMOOTHING) + wanted * SMOOTHING

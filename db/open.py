@@ -1,4 +1,4 @@
-"""Which store the settings ask for."""
+"""The choice of the store by the settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from db.store import CatalogueStore
 
 
 def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
-    """Cassandra when a contact point is named, SQLite otherwise; ``open()`` is left to the caller.
-    ``limit``: how many reads of requests may be at Cassandra at a time.
+    """Return Cassandra's store if ``config`` names a contact point, else SQLite's; not opened yet.
+    ``limit`` bounds the reads of requests that are at Cassandra at a time.
 
-    Imported here and not above: acsylla is a compiled driver that only Cassandra needs.
+    The stores are imported here, because acsylla is a compiled driver that only Cassandra needs.
     """
     if config.cassandra_host:
         from db.cassandra_store import CassandraStore

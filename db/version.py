@@ -1,7 +1,7 @@
-"""Ids and versions: how a row is named, how its writes are ordered and made conditional.
+"""Ids, versions and conditions: they name rows, order writes and make writes conditional.
 
-A version is a timeuuid, new at every write and later than the one before it. Its microseconds are
-the timestamp of everything the write leaves behind, so order in time is order of versions.
+A version is a timeuuid, new at every write of a row and later than the row's version before. Its
+microseconds are the timestamp of the write's lines, so lines obey the order of versions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from errors import PreconditionFailed
 from etags import names
 
 REPRESENTATION = 2
-"""Raise it when the bytes of an unchanged row change: it is part of every ETag of a row."""
+"""Part of every row's ETag: raise this number when the bytes of an unchanged row change."""
 
 AHEAD_US = 3_600_000_000
 
@@ -28,32 +28,32 @@ _IDEMPOTENCY = uuid.UUID("6f1c3a52-7f6e-5c7e-9a64-2b1d1f0c8a11")
 
 
 def parse_id(text: str) -> str | None:
-    """The canonical lower-case id, or None when ``text`` is not 36 characters of a UUID."""
+    """Return ``text`` as a lower-case id, or None if it is not 36 characters of a UUID."""
     lower = text.lower()
     return lower if _UUID.fullmatch(lower) else None
 
 
 def parse_version(text: object) -> str | None:
-    """The canonical version (a timeuuid), or None."""
+    """Return ``text`` as a lower-case version, or None if it is no timeuuid."""
     version = parse_id(text) if isinstance(text, str) else None
     return version if version and version[14] == "1" and version[19] in "89ab" else None
 
 
 def etag(row: Mapping[str, Any]) -> str:
-    """The strong entity tag of a row: its version and the number of the representation."""
+    """Return the strong entity tag of a row: its version and REPRESENTATION."""
     return f'"{row["lastupdated"]}.{REPRESENTATION}"'
 
 
 class Expected(NamedTuple):
-    """The conditions of a write: two header fields, and the version in a body. None: absent."""
+    """The conditions of a write: two headers, and ``lastUpdated`` of the body. None: absent."""
 
     if_match: str | None = None
     last_updated: str | None = None
     if_none_match: str | None = None
 
     def check(self, row: Mapping[str, Any]) -> None:
-        """Raise PreconditionFailed unless all conditions hold of ``row``. Tags compare by their
-        version, because a release that renders rows anew changes no row that a writer has seen."""
+        """Raise PreconditionFailed unless all conditions hold for ``row``. Tags are compared by
+        their version alone, because a release with another REPRESENTATION changes no row."""
         version = row["lastupdated"]
         tag = f'"{version}.'
         if self.last_updated not in (None, version) or (
@@ -67,12 +67,12 @@ class Expected(NamedTuple):
 
 
 def version_us(version: str) -> int:
-    """When a version was made, in microseconds since 1970: the timestamp of its writes."""
+    """Return the time of a version in microseconds since 1970, the timestamp of its lines."""
     return uuid.UUID(version).time // 10 - _GREGORIAN_OFFSET_US
 
 
 def make_version(at_us: int, node: bytes) -> str:
-    """The timeuuid of a moment, in microseconds since 1970; 8 bytes ``node`` tell twins apart."""
+    """Return the timeuuid of ``at_us`` (since 1970); 8 bytes ``node`` distinguish equal times."""
     ticks = (at_us + _GREGORIAN_OFFSET_US) * 10
     low, mid, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF
     tail = int.from_bytes(node, "big") & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
@@ -80,7 +80,7 @@ def make_version(at_us: int, node: bytes) -> str:
 
 
 def next_version(after: str | None = None) -> str:
-    """A new version, later than ``after`` whatever this machine's clock says."""
+    """Return a new version that is later than ``after``, even if this machine's clock is behind."""
     now_us = time.time_ns() // 1_000
     return make_version(max(now_us, version_us(after) + 1) if after else now_us, os.urandom(8))
 
@@ -92,6 +92,6 @@ def version_ahead() -> str:
 
 
 def new_id(idempotency_key: str | None = None) -> str:
-    """A random id, or the one id that belongs to an idempotency key (UUIDv5)."""
+    """Return a random id, or the one id that belongs to an idempotency key (UUIDv5)."""
     key = idempotency_key
     return str(uuid.uuid4() if key is None else uuid.uuid5(_IDEMPOTENCY, key))

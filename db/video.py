@@ -1,4 +1,4 @@
-"""The row: what a request body may say about it, and what it is before and after a write."""
+"""Rows and request bodies: parse and check a body, make a row, and apply a PATCH."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Row = dict[str, Any]
 NOT_UPDATED = "Could not update a video with invalid fields"
 SERIES_ONLY = "belongs to a series, not to a movie"
 KEYS_MAX = 64
-"""So many keys of a body are looked at; a video has 17."""
+"""At most this many keys of a body are read; a video has 17."""
 NAME_MAX = 40
-"""So many characters of a wrong key are said again."""
+"""At most this many characters of a wrong key are repeated in its error."""
 _BY_NAME = {field.name: field for field in FIELDS}
 _OURS = ("id", "lastupdated")
 _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.empty is not None)
 
 
 class _Body:
-    """Read a request body once and gather complaints, in less than a millisecond."""
+    """A request body, read once, and all its errors. It takes less than a millisecond."""
 
     def __init__(self, body: object, message: str):
         if not isinstance(body, dict):
@@ -51,12 +51,12 @@ class _Body:
         if len(self.errors) >= ERRORS_MAX:
             self.more += 1
             return
-        # an error has to be encodable, and a key may have half of a surrogate pair
+        # a key may have half of a surrogate pair, which cannot be encoded
         printable = field[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
         self.errors.append(FieldError(printable, message))
 
     def fields(self) -> dict[str, Any]:
-        """Checks what is left in ``values`` against ``FIELDS``."""
+        """Check ``values`` by FIELDS, and return the valid values by field name."""
         checked: dict[str, Any] = {}
         for name, value in self.values.items():
             field = _BY_NAME.get(name)
@@ -80,19 +80,19 @@ class _Body:
 
 
 class Changes(NamedTuple):
-    """A PATCH: new values by field name, and the version that the caller says it has seen."""
+    """A PATCH: new values by field name, and the version that the caller claims to have seen."""
 
     values: dict[str, Any]
     last_updated: str | None = None
 
     def check(self) -> None:
-        """Raise Invalid if nothing would change, which is said of a row that is there."""
+        """Raise Invalid if there is nothing to change. An absent row is a 404 before this."""
         if not self.values:
             raise Invalid(NOT_UPDATED, [FieldError("", "there is nothing to change")])
 
 
 def parse_draft(body: object) -> dict[str, Any]:
-    """A POST body as values by field name, complete. Raises Invalid with the wrong fields."""
+    """Return a value for every field from a POST body. Raise Invalid with the wrong fields."""
     message = "Could not post an invalid video"
     reader = _Body(body, message)
     checked = reader.fields()
@@ -106,7 +106,7 @@ def parse_draft(body: object) -> dict[str, Any]:
 
 
 def parse_changes(body: object, video_id: str) -> Changes:
-    """A PATCH body. Raises Invalid with the wrong fields."""
+    """Return the changes of a PATCH body. Raise Invalid with the wrong fields."""
     reader = _Body(body, NOT_UPDATED)
     given_id = reader.values.pop("id", video_id)
     if not isinstance(given_id, str) or given_id.lower() != video_id:
@@ -124,7 +124,7 @@ def parse_changes(body: object, video_id: str) -> Changes:
 
 
 def build(video_id: str, version: str, values: Mapping[str, Any]) -> Row:
-    """The row of ``values``, in the order and the shape that the API shows."""
+    """Return the row of ``values``, in the order and the shape that the API shows."""
     row: Row = {"id": video_id, "lastupdated": version}
     for field in FIELDS:
         value = values.get(field.name)
@@ -135,7 +135,7 @@ def build(video_id: str, version: str, values: Mapping[str, Any]) -> Row:
 
 
 def shape(row: Row) -> Row:
-    """Puts a row rendered by Cassandra right, in place: empty sets are null in there."""
+    """Correct Cassandra's rendering of a row in place: null sets, and the seasons of a movie."""
     for name in _EMPTY_ARRAYS:
         if row[name] is None:
             row[name] = []
@@ -145,7 +145,7 @@ def shape(row: Row) -> Row:
 
 
 def apply(row: Row, changes: Changes, version: str) -> Row:
-    """The row after a PATCH. Raises Invalid if nothing changes, or a movie would get seasons."""
+    """Return ``row`` after a PATCH. Raise Invalid for no changes, and for seasons of a movie."""
     changes.check()
     values = {**row, **changes.values}
     if values["ismovie"] and changes.values.get("seasons") is not None:
@@ -155,7 +155,7 @@ def apply(row: Row, changes: Changes, version: str) -> Row:
 
 
 def genres_left(before: Row | None, after: Row | None) -> tuple[Iterable[str], Iterable[str]]:
-    """The genres that a write removes the row from, and those that it adds it to."""
+    """Return the genres that a write removes the row from, and the genres that it adds."""
     old = set(before["genres"]) if before else set()
     new = set(after["genres"]) if after else set()
     return sorted(old - new), sorted(new - old)
