@@ -6,13 +6,13 @@ Each file is read once, at start. No other file is served, inside or outside of 
 from __future__ import annotations
 
 import gzip
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from api.resource import Resource
 from errors import NotFound
+from etags import digest
 from middleware.onion import JSON, Context
 
 ROOM = Path(__file__).parent
@@ -47,7 +47,7 @@ class Representation(NamedTuple):
     @classmethod
     def of(cls, body: bytes) -> Representation:
         """Return ``body`` with its tag."""
-        return cls(body, b'"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode())
+        return cls(body, digest(body))
 
 
 class Asset:

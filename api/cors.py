@@ -1,4 +1,4 @@
-"""CORS, which is Starlette's, with the one envelope for a preflight that is refused."""
+"""CORS: Starlette's middleware, with the service's envelope for a refused preflight."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ RESPONSE_HEADERS = (
 
 
 class Cors(CORSMiddleware):
-    """As its parent, with what this API needs."""
+    """Starlette's middleware with the methods and headers of this API."""
 
     @classmethod
     def around(cls, app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-        """``app`` itself where no origin may call it."""
+        """Return ``app`` with CORS, or ``app`` itself if ``origins`` is empty."""
         if not origins:
             return app
         return cls(
@@ -47,14 +47,10 @@ class Cors(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the parent's answer, with a refusal's text in the envelope."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response
-        message = bytes(response.body).decode()
-        envelope = {"status": "failed", "message": message}
-        kept = {
-            name: value
-            for name, value in response.headers.items()
-            if name not in ("content-length", "content-type")
-        }
-        return JSONResponse(envelope, response.status_code, kept)
+        envelope = {"status": "failed", "message": bytes(response.body).decode()}
+        del response.headers["content-length"], response.headers["content-type"]
+        return JSONResponse(envelope, response.status_code, response.headers)

@@ -1,9 +1,11 @@
-"""Who may write: the holder of the token, or without one anybody but a browser of another site.
+"""The guard of writes. A write needs the token, if the service has one. Without a token every
+client may write, except a browser that shows a page of another site.
 
-A browser sends writes of any page that it shows, to a service on its own machine or network too.
-It says so itself: ``Origin`` and ``Sec-Fetch-Site`` are headers that no page can set. Other clients
-send neither. A page can also give its own name the address of this machine (DNS rebinding), so a
-service on loopback takes writes for loopback's names and for addresses alone.
+1. A page of any site can make the browser send a write, also to a service on the browser's own
+   machine or network. The browser then sends ``Origin`` and ``Sec-Fetch-Site``, which no page can
+   set. Other clients send neither header.
+2. A page can point its own host name at this machine (DNS rebinding). So a service on loopback
+   accepts writes only if ``Host`` is a name of loopback or an address.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ _PORTS = {"http": ":80", "https": ":443"}
 
 
 class Guard:
-    """Lets writes pass; raises Unauthorized without, Forbidden with wrong credentials or origin."""
+    """Checks whether a request may write, by its token or by its origin."""
 
     def __init__(self, config: Config) -> None:
         token = config.write_token
-        # digests: their comparison takes the same time whatever the length of what was given
+        # digests have one length, so that a comparison takes the same time for every token
         self._known = None if token is None else _digest(token.encode("utf-8", "surrogateescape"))
         self._origins = frozenset(config.cors_origins)
         self._is_loopback = config.is_loopback
 
     def check(self, ctx: Context) -> None:
-        """Raise unless the request may write."""
+        """Raise Unauthorized without a token, Forbidden if the token or the origin is wrong."""
         if self._known is None:
             self._check_browser(ctx)
             return
@@ -54,21 +56,22 @@ class Guard:
         if "*" in self._origins or origin in self._origins:
             return
         site = (ctx.header(b"sec-fetch-site") or "").lower()
-        # same-site is another origin's, unless Origin says that it is ours
+        # same-site without Origin: a page of another origin of this site
         is_foreign = site == "cross-site" or (site == "same-site" and origin is None)
         if is_foreign or (origin is not None and not _is_own(origin.lower(), host)):
             raise Forbidden(ANOTHER_SITE)
 
 
 def _is_own(origin: str, host: str) -> bool:
-    """Return whether an origin has this host and port, whatever its scheme: TLS ends before us."""
+    """Return whether ``origin`` has this host and port. Its scheme may differ, because a proxy may
+    terminate TLS."""
     scheme, separator, authority = origin.partition("://")
     port = _PORTS.get(scheme, "")
     return bool(separator) and authority.removesuffix(port) == host.removesuffix(port)
 
 
 def _is_local(host: str) -> bool:
-    """Return whether no DNS can have given this host: a name of loopback, or an address."""
+    """Return whether ``host`` needs no DNS: it is a name of loopback, or an address."""
     name = host.removeprefix("[").partition("]")[0] if host[:1] == "[" else host.partition(":")[0]
     name = name.removesuffix(".")
     if name in ("", "localhost") or name.endswith(".localhost"):

@@ -1,4 +1,4 @@
-"""The home page: genres drawn at random, each with its newest titles; made anew for every visit."""
+"""The home page: genres drawn at random, each with its newest videos. Each visit gets another."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ HOME_GENRES = 10
 
 
 class Home:
-    """Makes pages, ``{"homePage": [{genre: [ids]}, ...]}`` in the envelope of success: of ten
-    genres, or of those that there are."""
+    """Makes pages, ``{"homePage": [{genre: [ids]}, ...]}`` in the envelope of success. A page has
+    HOME_GENRES genres, or fewer if the catalogue has fewer."""
 
     def __init__(self, videos: CachedVideoStore) -> None:
         self._videos = videos
 
     def near(self) -> bytes | None:
-        """A page when all that was drawn for it is near; nothing is waited for."""
+        """Return a page without waiting. Return None if the list of genres is not fresh, or if the
+        near cache lacks the entry of a drawn genre."""
         genres = self._videos.fresh_genres
         if not genres:
             return None
@@ -34,8 +35,8 @@ class Home:
         return _page(lists)
 
     async def page(self) -> bytes:
-        """A page, whatever it takes. While the store is away it is made of the lists that are
-        cached; raises Unavailable or Late when none is."""
+        """Return a page, and wait for entries that are not near. If the store fails, make the page
+        of the cached entries; raise Unavailable or Late if there are none."""
         left = await self._videos.genres()
         lists: list[bytes] = []
         failure: Unavailable | Late | None = None
@@ -51,25 +52,26 @@ class Home:
         if failure and not lists:
             try:
                 raise failure
-            finally:  # an error holds this frame, which must not hold the error
+            finally:  # no reference cycle, because the error's traceback holds this frame
                 failure = found = None
         return _page(lists[:HOME_GENRES])
 
     async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:
-        """Of each genre what ``_list`` says. Most are near, and to make a task of those would cost
-        more than all the rest."""
+        """Return the result of ``_list`` for each genre. Near entries, which are most, get no task
+        of their own, because a task costs more than the look-up."""
         near = {genre: self._videos.near.get(genre_key(genre)) for genre in genres}
         far = [genre for genre, entry in near.items() if entry is None]
         found = [inner(entry) or None for entry in near.values() if entry is not None]
         return [*found, *(await asyncio.gather(*map(self._list, far)))] if far else [*found]
 
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
-        """The JSON of a genre and its ids, taken out of its own answer. None when it is gone; an
-        error when the store is away: there may be others that are cached."""
+        """Return the JSON ``{genre: [ids]}``, cut out of the genre's own answer. Return None if the
+        genre has no row. Return the error if the store fails, because other genres may be cached.
+        """
         key = genre_key(genre)
         try:
             found = await self._videos.cached(key) or await self._videos.genre(genre)
-        except NotFound:  # its last row went since the list of genres was read
+        except NotFound:  # its last row was deleted after the list of genres was read
             return None
         except (Unavailable, Late) as error:
             return error

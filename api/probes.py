@@ -1,4 +1,4 @@
-"""What an operator asks: is it alive, can it serve, how does it do."""
+"""The probes for operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from middleware.onion import Context
 
 
 class Probes:
-    """``/healthz``, ``/readyz`` and ``/metrics``; none of them waits for a dependency."""
+    """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency."""
 
     def __init__(
         self,
@@ -28,21 +28,23 @@ class Probes:
         self.drain = drain
 
     async def alive(self, ctx: Context) -> None:
-        """Whether the process is alive."""
+        """Answer that the process is alive."""
         ctx.status = 200
         ctx.body = b'{"status":"success"}'
-        ctx.headers[b"cache-control"] = b"no-store"
 
     async def ready(self, ctx: Context) -> None:
-        """Whether it can serve, and how its dependencies are."""
+        """Answer whether the service can serve, and with the states of its dependencies.
+
+        A store that was up before may come back at any time: the service is degraded, not starting.
+        """
         state, reason = self.store.state()
         redis = "off" if self.redis is None else self.redis.state
-        if state == "up":
-            overall = "degraded" if redis == "down" else "ready"
-        else:
-            overall = "starting" if state == "starting" else "degraded"  # down: it was up once
         if self.drain.active:
             overall = "draining"
+        elif state == "starting":
+            overall = "starting"
+        else:
+            overall = "ready" if state == "up" and redis != "down" else "degraded"
         data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}
         if self.redis is not None and self.redis.reason:
             reason = "; ".join(filter(None, (reason, self.redis.reason)))
@@ -53,11 +55,9 @@ class Probes:
             ctx.status = 503
             ctx.headers[b"retry-after"] = b"1"
             ctx.body = orjson.dumps({"status": "failed", "message": overall, "data": data})
-        ctx.headers[b"cache-control"] = b"no-store"
 
     async def metrics(self, ctx: Context) -> None:
-        """What was measured, in Prometheus's text format."""
+        """Answer with the metrics, in Prometheus' text format."""
         ctx.status = 200
         ctx.body = generate_latest(self.registry)
         ctx.headers[b"content-type"] = CONTENT_TYPE_LATEST.encode()
-        ctx.headers[b"cache-control"] = b"no-store"

@@ -1,4 +1,4 @@
-"""What a request says, read strictly: ids, tokens, bodies, preconditions, cursors."""
+"""Strict readers of a request: ids, query, JSON body, preconditions, Idempotency-Key, cursors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,16 @@ import orjson
 
 from api.resource import PATCH_TYPES
 from db.version import Expected, parse_id
-from errors import (
-    BadRequest,
-    FieldError,
-    Invalid,
-    NotFound,
-    UnsupportedMediaType,
-)
+from errors import BadRequest, FieldError, Invalid, NotFound, UnsupportedMediaType
 from middleware.onion import Context
 
 PAGE_DEFAULT = 5_000
 PAGE_MAX = 10_000
 CONTAINERS_MAX, QUOTES_MAX = 1_000, 10_000
-"""Of a body that is parsed: a video is four arrays and objects of at most 4,000 strings."""
+"""The most arrays and objects, and the most quotes, of a body that is parsed. A video has four
+arrays and objects, and at most 4,000 strings."""
 TOKENS_MAX = 3_000
-"""Of a body that a slower parser reads, to say what is wrong with it."""
+"""The most commas of an invalid body that Python's slower parser reads to find what is wrong."""
 _HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
@@ -42,7 +37,7 @@ _CHECKSUM_BYTES = 4
 
 
 def path_id(ctx: Context, message: str | None = None) -> str:
-    """The id in the path. A malformed one names nothing: NotFound with ``message``."""
+    """Return the id in the path. Raise NotFound with ``message`` if the id is malformed."""
     video_id = parse_id(ctx.scope["path_params"]["id"])
     if video_id is None:
         raise NotFound(message)
@@ -50,7 +45,7 @@ def path_id(ctx: Context, message: str | None = None) -> str:
 
 
 def query(ctx: Context, name: str) -> str | None:
-    """One query parameter; None when absent. Raises BadRequest when it is there twice."""
+    """Return the query parameter ``name``; None if absent. Raise BadRequest if it is repeated."""
     text = ctx.scope["query_string"].decode("latin-1")
     try:
         values = parse_qs(text, keep_blank_values=True, max_num_fields=100).get(name, [])
@@ -62,7 +57,8 @@ def query(ctx: Context, name: str) -> str | None:
 
 
 def query_id(ctx: Context) -> str:
-    """The id in ``?videoId=``, quotes around it stripped as the original does."""
+    """Return the id in ``?videoId=`` without quotes around it, which the original accepts. Raise
+    BadRequest if the id is missing, NotFound if it is malformed."""
     text = query(ctx, "videoId")
     if text is None:
         raise BadRequest("videoId is missing")
@@ -77,8 +73,8 @@ def query_id(ctx: Context) -> str:
 async def read_json(
     ctx: Context, limit_bytes: int, types: Sequence[str] = ("application/json",)
 ) -> object:
-    """The body as JSON, of one of these media types. Raises TooLarge, UnsupportedMediaType, then
-    BadRequest, in this order."""
+    """Return the body, parsed as JSON. Raise TooLarge, UnsupportedMediaType unless the media type
+    is one of ``types``, then BadRequest or Invalid, in this order."""
     body = await ctx.read(limit_bytes)
     content_type = ctx.header(b"content-type")
     if content_type is not None:
@@ -110,18 +106,19 @@ def _check_type(content_type: str, types: Sequence[str]) -> None:
 
 
 def _is_crowded(body: bytes) -> bool:
-    """Return whether it would take milliseconds to make all arrays and objects of a body."""
+    """Return whether ``body`` has so many arrays and objects that parsing takes milliseconds."""
     if body.count(b"[") + body.count(b"{") <= CONTAINERS_MAX:
         return False
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if plain.count(b'"') > QUOTES_MAX:
         return True
-    outside = b"".join(plain.split(b'"')[::2])  # of strings, which may have any brackets
+    outside = b"".join(plain.split(b'"')[::2])  # brackets inside of strings do not count
     return outside.count(b"[") + outside.count(b"{") > CONTAINERS_MAX
 
 
 def _lenient(body: bytes) -> object:
-    """Tells half an emoji, which is JSON by its grammar and becomes a 422, from no JSON at all."""
+    """Parse a body that orjson refuses. Half of a surrogate pair is valid by the grammar of JSON,
+    so the answer to it is 422. Raise BadRequest if the body is no JSON at all."""
     if body.count(b",") > TOKENS_MAX:  # Python's own parser takes 3 ms for 64 KiB
         if _HALF.search(body):
             raise Invalid("Invalid fields", [FieldError("", "has half of a surrogate pair")])
@@ -131,7 +128,7 @@ def _lenient(body: bytes) -> object:
         raise ValueError(constant)
 
     def number(digits: str) -> float:
-        # int() refuses thousands of digits, which are JSON all the same
+        # int() refuses thousands of digits, which are valid JSON
         return int(digits) if len(digits) < 20 else float(digits)
 
     try:
@@ -141,12 +138,13 @@ def _lenient(body: bytes) -> object:
 
 
 def expected(ctx: Context, last_updated: str | None = None) -> Expected:
-    """Return the conditions of a write: two headers, and ``lastUpdated`` of the body."""
+    """Return the conditions of a write: two headers, and ``last_updated`` of the body."""
     return Expected(ctx.header(b"if-match"), last_updated, ctx.header(b"if-none-match"))
 
 
 def idempotency_key(ctx: Context) -> str | None:
-    """``Idempotency-Key``; None when absent. Raises Invalid unless once, 1-255 printable ASCII."""
+    """Return ``Idempotency-Key``; None if absent. Raise Invalid if the header is repeated, or has
+    other than 1 to 255 printable ASCII characters."""
     key = ctx.header(b"idempotency-key")
     wrong = ""
     if key is not None and not _KEY.fullmatch(key):
@@ -160,12 +158,12 @@ def idempotency_key(ctx: Context) -> str | None:
 
 
 def request_hash(values: dict[str, Any]) -> str:
-    """What tells two POST bodies apart: a digest of the checked values, whatever the spelling."""
+    """Return a digest of the checked values of a POST. Two spellings of a body have one digest."""
     return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def page_limit(ctx: Context) -> int:
-    """``?limit=``. Raises BadRequest unless 1 to PAGE_MAX."""
+    """Return ``?limit=``. Raise BadRequest unless it is a number from 1 to PAGE_MAX."""
     text = query(ctx, "limit")
     if text is None:
         return PAGE_DEFAULT
@@ -175,14 +173,14 @@ def page_limit(ctx: Context) -> int:
 
 
 def encode_cursor(video_id: str, store: str) -> str:
-    """Names the position behind ``video_id`` in the order of the named store."""
+    """Return a cursor for the position after ``video_id`` in the order of ids of ``store``."""
     raw = uuid.UUID(video_id).bytes
     return base64.urlsafe_b64encode(raw + _checksum(raw, store)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, store: str) -> str:
-    """The id a cursor names. Raises BadRequest when damaged or of another store. The checksum is
-    no secret: a forged cursor names a position, and every position is public."""
+    """Return the id in ``cursor``. Raise BadRequest if it is damaged, or made for another store.
+    The checksum is no secret, because a forged cursor only names a position, which is public."""
     try:
         data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         video_id = str(uuid.UUID(bytes=data[:-_CHECKSUM_BYTES]))

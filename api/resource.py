@@ -1,7 +1,7 @@
-"""A resource: one path and what each method does there.
+"""A resource: one path, with a handler for each of its methods.
 
-Starlette's own routes are one per method, so their 405 names the methods of the first route alone;
-here ``Allow`` is complete by construction, and OPTIONS and HEAD come for free.
+Starlette has one route for each method, so its 405 names only the methods of the first route. A
+resource knows all methods of its path: its ``Allow`` is complete, and it answers OPTIONS and HEAD.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from errors import MethodNotAllowed
 from middleware.onion import Context, Handler
 
 PATCH_TYPES = ("application/json", "application/merge-patch+json")
-"""What PATCH does is RFC 7396: null clears a field, and lists are whole."""
+"""The media types of a PATCH, which is a merge patch (RFC 7396): null clears a field, and a list
+replaces the whole list."""
 
 
 class Resource:
-    """The ASGI endpoint of one path; finds the request's context where the onion left it."""
+    """The ASGI endpoint of one path. The onion puts the request's context into the scope."""
 
     def __init__(self, template: str, **handlers: Handler) -> None:
         self.template = template
@@ -46,9 +47,10 @@ class Resource:
 
 
 def routes(resources: Iterable[Resource]) -> list[Route]:
-    """Starlette's route table of ``resources``; the first match wins."""
+    """Return Starlette's route table of ``resources``; the first match wins."""
     table = [Route(resource.template, resource) for resource in resources]
-    for route in table:  # as compiled, ``$`` also matches before a line end, and ``.`` never does
+    for route in table:
+        # Starlette's ``$`` also matches before a final line end, and its ``.`` matches no line end
         pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
         route.path_regex = re.compile(pattern, re.DOTALL)
     return table

@@ -7,7 +7,6 @@ back, in whatever order things arrive.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Collection
 from typing import Any
@@ -25,6 +24,7 @@ from db.store import VideoStore, Written
 from db.version import Expected, etag
 from db.video import Changes, Row, genres_left
 from errors import NotFound
+from etags import digest
 
 
 class CachedVideoStore:
@@ -134,9 +134,7 @@ def entry_of(data: Any, tag: bytes = b"") -> Entry:
     """``data`` in the envelope of success; without a tag of its own it gets a digest, which is
     the same on every replica."""
     body = orjson.dumps({"status": "success", "data": data})
-    if not tag:
-        tag = b'"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
-    return Entry(body, tag, time.time())
+    return Entry(body, tag or digest(body), time.time())
 
 
 def _touched(written: Written) -> set[str]:

@@ -65,7 +65,6 @@ def answer_home(ctx: Context, page: bytes) -> None:
     """Answers with a home page, which is made anew for every visit: nothing to keep or compare."""
     ctx.status = 200
     ctx.body = page
-    ctx.headers[b"cache-control"] = b"no-store"
 
 
 def _stale(entry: Entry | NearEntry) -> bytes:

@@ -28,7 +28,8 @@ class Context:
     ``headers`` are the response's, lower-case bytes to bytes. ``route`` is the template that
     matched, the only name of a path that metrics may use. ``on_read`` is told that the request's
     body is there. ``layer`` says who had the data, in the
-    words of ``Cache-Status`` (RFC 9211).
+    words of ``Cache-Status`` (RFC 9211). A handler whose response may be cached sets its
+    ``Cache-Control``.
     """
 
     __slots__ = (
@@ -53,7 +54,7 @@ class Context:
         self.on_read: Callable[[], None] | None = None
         self.layer = ""
         self.status = 404
-        self.headers: dict[bytes, bytes] = {b"content-type": JSON}
+        self.headers: dict[bytes, bytes] = {b"content-type": JSON, b"cache-control": b"no-store"}
         self.body = NOT_FOUND
 
     def header(self, name: bytes) -> str | None:
