@@ -1,4 +1,4 @@
-"""Where Redis is and how to get in: the parsed ``REDIS_URL``."""
+"""The address of a Redis server with its credentials, parsed from ``REDIS_URL``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PORT = 6379
 
 @dataclass(frozen=True)
 class Address:
-    """``path`` is that of a Unix socket, and then ``host`` means nothing. ``ca``: the path of a PEM
-    file with whom to believe in place of this machine's CAs."""
+    """A Redis server, at the Unix socket ``path`` if that is set, else at ``host`` and ``port``.
+    ``ca`` is the path of a PEM file, whose CA certificates replace those of this machine."""
 
     host: str = "localhost"
     port: int = PORT
@@ -32,7 +32,7 @@ class Address:
 
     @classmethod
     def from_url(cls, url: str, ca: str | None = None) -> Self:
-        """Take apart a URL that ``settings.url_of_redis`` let pass."""
+        """Return the address in ``url``, which ``settings.url_of_redis`` has accepted."""
         parts = urlsplit(url)
         is_unix = parts.scheme == "unix"
         db = parts.query.removeprefix("db=") or ("" if is_unix else parts.path.strip("/"))
@@ -48,24 +48,24 @@ class Address:
         )
 
     def __str__(self) -> str:
-        """Where it is, without the credentials."""
+        """Return host and port, or the path of the socket, without credentials."""
         return self.path or f"{self.host}:{self.port}"
 
     async def find(self) -> Address:
-        """The master is here, or nowhere."""
+        """Return this address, because without sentinels the master has no other."""
         return self
 
     async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
-        """What the connection itself says is all there is to know."""
+        """Return at once, because without sentinels only the connection itself shows a change."""
 
     @cached_property
     def _context(self) -> ssl.SSLContext | None:
-        """Made once: reading the machine's certificates takes the loop's time."""
+        """Return the TLS context. It is made once, because reading certificates blocks the loop."""
         return ssl.create_default_context(cafile=self.ca) if self.tls else None
 
     async def addresses(self) -> list[list[str]]:
-        """Return the addresses of ``host``, by family (IPv4, IPv6), the preferred one first. Raises
-        OSError."""
+        """Return the addresses of ``host``: a list for each family (IPv4, IPv6), the preferred
+        family first. Raise OSError."""
         found = await asyncio.get_running_loop().getaddrinfo(
             self.host, self.port, type=socket.SOCK_STREAM
         )
@@ -77,8 +77,8 @@ class Address:
     async def connect(
         self, factory: Callable[[], Connection], address: str | None = None
     ) -> Connection:
-        """Connect to ``host``, or to one ``address`` of it. Raises OSError, which TLS errors are
-        too."""
+        """Connect to ``host``, or to ``address``, which is one of the addresses of ``host``. Raise
+        OSError, also for an error of TLS."""
         loop = asyncio.get_running_loop()
         if self.path is not None:
             return (await loop.create_unix_connection(factory, self.path))[1]
@@ -89,7 +89,7 @@ class Address:
         return made[1]
 
     def credentials(self) -> tuple[str, ...]:
-        """What HELLO says about who we are."""
+        """Return the arguments that authenticate this client in HELLO."""
         if self.password is None:
             return ()
         return ("AUTH", self.username or "default", self.password)

@@ -1,6 +1,6 @@
-"""Reads coalesced: all that are asked for in one turn of the event loop leave as one MGET.
+"""Coalesced reads: all keys that are asked for in one turn of the event loop leave as one MGET.
 
-A waiter gets its value, or None at the deadline; the reply that comes later is still parsed in its
+A waiter gets its value, or None at the deadline. A reply that comes later is still parsed in its
 order, and its values may still be kept near.
 """
 
@@ -16,13 +16,13 @@ from cache.entry import Entry
 from cache.lag import once_read
 
 KEYS_MAX = 256
-"""In one MGET: it holds up everybody else's commands while it runs."""
+"""Keys in one MGET at most, because Redis runs no other command meanwhile."""
 
 Waiter = asyncio.Future[Entry | None]
 
 
 class Batch:
-    """Waiters by key; ``is_late`` once they have been sent away."""
+    """The waiters of one MGET, by key. ``is_late`` is set once the deadline ``due`` has passed."""
 
     __slots__ = ("due", "is_late", "waiters")
 
@@ -32,7 +32,7 @@ class Batch:
         self.waiters: dict[str, list[Waiter]] = {}
 
     def resolve(self, found: Entry | None) -> int:
-        """Gives all waiters the same; how many there were."""
+        """Give ``found`` to all waiters. Return the number of waiters."""
         count = 0
         for waiters in self.waiters.values():
             for waiter in waiters:
@@ -43,8 +43,8 @@ class Batch:
 
 
 class Reads:
-    """``send`` puts one MGET of our keys on the wire, or says that it could not. ``parse`` makes an
-    Entry of a key and what Redis had. ``count`` is told (result, how many reads)."""
+    """Sends batches on ``connection``. ``parse`` makes an Entry of a key and its packed value; None
+    is a miss. ``failed`` gets the error of a batch, ``count`` a result and its number of reads."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class Reads:
         self._parse, self._failed, self._count = parse, failed, count
         self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
-        self._sent: deque[Batch] = deque()  # not answered and not late, oldest first
+        self._sent: deque[Batch] = deque()  # neither answered nor late, oldest first
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: str) -> Waiter:
-        """A future of its own for every waiter: cancelling one disturbs nobody."""
+        """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
         batch = self._open
         if batch is None or len(batch.waiters) >= KEYS_MAX:
             batch = self._open = Batch()
@@ -87,7 +87,7 @@ class Reads:
             return
         batch.due = self._loop.time() + self._deadline_s
         self._sent.append(batch)
-        if self._timer is None:  # one timer for all, armed for the oldest
+        if self._timer is None:  # one timer for all batches, armed for the oldest
             self._timer = self._loop.call_at(batch.due, self._look)
 
     def _look(self) -> None:
@@ -108,7 +108,7 @@ class Reads:
             misses = batch.resolve(None)
         else:
             hits, misses = self._found(batch, reply)
-        if not batch.is_late:  # only now: what raises here leaves the waiters to the deadline
+        if not batch.is_late:  # not earlier: if ``_found`` raises, the deadline ends the wait
             self._sent.popleft()  # replies come in the order of the batches
             self._count("hit", hits)
             self._count("down" if isinstance(reply, Exception) else "miss", misses)

@@ -1,7 +1,8 @@
-"""Script calls with a deadline, and what an error reply means.
+"""Script calls with a deadline, and the meaning of error replies.
 
-An outage ends the connection, which comes back once a handshake passes. A refusal (no memory, no
-replicas, no permission) is of fills and writes only: reads go on.
+An error reply is either an outage or a refusal. An outage ends the connection, and a new one comes
+up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns only fills
+and writes, so reads go on.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ logger = logging.getLogger("content")
 
 T = TypeVar("T")
 
-_READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 has it behind "ERR Error running script ..."
+_READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error running script"
 
 
 class Calls:
-    """``refusal``: why Redis refuses fills and writes; empty while it takes them."""
+    """Runs scripts. ``refusal`` is the reason if Redis refuses fills and writes, else empty."""
 
     def __init__(self, link: Link, metrics: RedisMetrics) -> None:
         self.refusal = ""
@@ -45,9 +46,11 @@ class Calls:
         parse: Callable[[Reply], T],
         unclaimed: Callable[[T], object] = lambda result: None,
     ) -> asyncio.Future[T | None]:
-        """Return what ``parse`` makes of the reply, None if there is none in time. ``parse`` is
-        called in the parser whenever the script ran; ``unclaimed`` gets its result if nobody waits
-        for it any more."""
+        """Return a future of ``parse(reply)``, which becomes None after an error or the deadline.
+
+        ``parse`` runs in the connection's parser for every reply but an error, a late reply
+        included. ``unclaimed`` gets the result of ``parse`` if nobody waits for it any more.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T | None] = loop.create_future()
 
@@ -59,7 +62,7 @@ class Calls:
 
         def answered(reply: Reply) -> None:
             result = None if isinstance(reply, Exception) else parse(reply)
-            timer.cancel()  # only now: if ``parse`` raises, the waiter still has the deadline
+            timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
             if not future.done():
                 future.set_result(result)
             elif result is not None:
@@ -73,7 +76,7 @@ class Calls:
         return future
 
     def read_failed(self, error: Reply) -> None:
-        """A read that Redis refuses makes it useless, whatever the reason."""
+        """Drop the connection if Redis refuses a read, because then it is of no use to us."""
         if isinstance(error, ReplyError):
             self._link.fail(str(error))
 

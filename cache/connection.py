@@ -1,9 +1,10 @@
 """One multiplexed RESP3 connection: replies in the order of the commands, pushes in between.
 
-Invariant: every command sent gets exactly one call of its ``on_reply``, in order, and in the order
-in which the server wrote replies and pushes. What is done with a value while its reply is parsed is
-therefore done before a later invalidation of the same stream is seen. Ours, because a pool of
-redis-py costs 94 us of CPU a read where this costs a tenth of that.
+Invariant: every command that is sent gets exactly one call of its ``on_reply``. The callbacks of
+replies and pushes run in the order in which the server wrote them. So a value that is kept while
+its reply is parsed is kept before a later invalidation of the value is seen.
+
+Not redis-py, because a read by a pool of redis-py costs 94 us of CPU, and here a tenth of that.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ OnReply = Callable[[Reply], None]
 Argument = str | bytes | int
 
 UNSENT_MAX_BYTES = 1_048_576
-"""Above it sending fails at once: a peer that does not read must not fill our memory."""
+"""Above it ``send`` fails, because a server that does not read must not fill our memory."""
 FLUSH_BYTES = 65_536
 
 _NOTHING = object()
 
 
 class Lost(Exception):
-    """The connection ended before the reply came; whether the command ran is unknown."""
+    """The connection ended before the reply came. It is unknown whether the command ran."""
 
 
 class Connection(asyncio.Protocol):
-    """``on_push`` gets each push as a list; ``on_lost`` the reason, once, after every pending
-    ``on_reply`` got a ``Lost``. Callbacks run in the parser and must not raise."""
+    """Sends commands. ``on_push`` gets each push as a list. ``on_lost`` gets the reason once, after
+    every pending ``on_reply`` got a ``Lost``. Callbacks run in the parser and must not raise."""
 
     def __init__(self, on_push: Callable[[list[Any]], None], on_lost: Callable[[str], None]):
         self.lost_because: str | None = None
@@ -48,17 +49,17 @@ class Connection(asyncio.Protocol):
         self._unsent_bytes = 0
 
     def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
-        """False: nothing was sent and ``on_reply`` is not called, as the connection is lost or
-        too much is unsent."""
+        """Send ``command`` and return True. Return False, and never call ``on_reply``, if the
+        connection is lost or too much is unsent."""
         if self._transport is None or self.lost_because is not None or self._is_full:
             return False
         self._pending.append((self._loop.time(), on_reply))
-        if not self._unsent:  # what one turn of the loop sends is one write: each costs a syscall
+        if not self._unsent:  # one write for all commands of a turn, to save syscalls
             self._loop.call_soon(self._flush)
-        # hiredis' stub says a tuple of one
+        # hiredis' stub declares a tuple of one element
         self._unsent.append(hiredis.pack_command(cast(Any, command)))
         self._unsent_bytes += len(self._unsent[-1])
-        if self._unsent_bytes > FLUSH_BYTES:  # else a burst would pass by the bound on the unsent
+        if self._unsent_bytes > FLUSH_BYTES:  # UNSENT_MAX_BYTES counts only flushed bytes
             self._flush()
         return True
 
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(unsent)
 
     async def call(self, *command: Argument) -> Reply:
-        """The reply; raises ``ReplyError`` or ``Lost``."""
+        """Send a command and return its reply. Raise ``ReplyError`` or ``Lost``."""
         future: asyncio.Future[Reply] = self._loop.create_future()
 
         def answered(reply: Reply) -> None:
@@ -84,16 +85,16 @@ class Connection(asyncio.Protocol):
         return await future
 
     def waiting_s(self) -> float:
-        """For how long the oldest command has been without its reply; 0 when there is none."""
+        """Return how long the oldest pending command has waited for its reply; 0 if none is."""
         return self._loop.time() - self._pending[0][0] if self._pending else 0.0
 
     @property
     def oldest(self) -> object:
-        """The oldest command without its reply, to be told from others; None when there is none."""
+        """Return an object that identifies the oldest pending command; None if none is pending."""
         return self._pending[0] if self._pending else None
 
     def abort(self, reason: str) -> None:
-        """Ends it now: what is pending is lost, and nothing more is parsed."""
+        """End the connection now. Pending commands get ``Lost``, and nothing more is parsed."""
         if self.lost_because is not None:
             return
         self.lost_because = reason
@@ -135,6 +136,6 @@ class Connection(asyncio.Protocol):
                 self._on_push(reply)
             elif self._pending:
                 self._pending.popleft()[1](reply)
-            else:  # such as "-ERR max number of clients reached", before we asked for anything
+            else:  # such as "-ERR max number of clients reached", before any command
                 return self.abort(f"unasked: {reply!s:.200}")
         return None

@@ -9,15 +9,16 @@ later fill stores one. A write goes in these steps:
 2. Forget the keys in this process, because a load under way may be older than the write.
 3. Write to the store.
 4. Lift the intent only when the write is known to be done or not done:
-   a. The store returns: the write is done. Settle.
-   b. The store raises a ServiceError other than OutcomeUnknown: the write is not done. Settle.
-   c. The store raises OutcomeUnknown: settle once its ``settled`` has ended. If ``settled`` was
-      cancelled or failed, go on as in d.
-   d. Anything else ends step 3, a cancellation included: the store may still finish the write.
+   a. If the store returns, the write is done. Settle. If Redis does not confirm that within
+      END_S, raise OutcomeUnknown, and go on settling in the background.
+   b. If the store raises a ServiceError other than OutcomeUnknown, the write is not done. Try once
+      to settle. If Redis does not confirm that, the intent expires.
+   c. If the store raises OutcomeUnknown, settle in the background, once the error's ``settled`` has
+      ended. If ``settled`` was cancelled or failed, go on as in d.
+   d. If anything else ends step 3, such as a cancellation, the store may still finish the write.
       Place a new intent, which lasts its whole time from now on, and leave it to expire.
-5. If Redis does not confirm the settling, raise OutcomeUnknown and go on in the background.
 
-``close`` is one of the cancellations of d. A process that is killed leaves the same state behind.
+``close`` cancels writes as in d. A process that is killed leaves its intents to expire, too.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ END_S, PAUSE_S = 1.0, 0.05
 """How long a write waits for its intent to be ended, and the pause between two tries."""
 CLOSE_S = 3.0
 """How long ``close`` waits for writes. The Cassandra store lets a write finish for as long."""
-GIVE_UP_S = 90_000.0  # by default a value lives no longer than that in Redis
+GIVE_UP_S = 90_000.0  # no value stays longer in Redis: REDIS_TTL_S and STALE_S by default
 
 
 class Fence:
@@ -110,7 +111,7 @@ class Fence:
     async def _end_later(
         self, keys: set[str], intent: Intent | None, settled: asyncio.Future[None] | None
     ) -> None:
-        """End an intent once the store knows the outcome of the write, and Redis is there."""
+        """End an intent once the store knows the outcome. Retry for up to GIVE_UP_S."""
         if settled is not None:
             try:
                 await asyncio.wait([settled])

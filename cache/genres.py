@@ -1,4 +1,4 @@
-"""The list of genres: one small value, kept in the process and read again in the background."""
+"""The list of genres: one small value, kept in this process and refreshed in the background."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, GRACE_S, LIST_TTL_S, may_answer
 
 PATIENCE_S = 1.0
-"""A read of the store that takes longer has failed: the reader's own deadline is 1.5 s."""
+"""How long a request with an old list at hand waits for the store. Its own deadline is 1.5 s."""
 
 
 class Genres:
-    """Names that ``read`` gets from the store; ``staleness.py`` says when old ones are served."""
+    """Keeps the names that ``read`` returns. ``staleness.py`` says when an old list is served."""
 
     def __init__(self, read: Callable[[], Awaitable[list[str]]]) -> None:
         self._read = read
@@ -29,13 +29,13 @@ class Genres:
 
     @property
     def fresh(self) -> list[str]:
-        """Every genre, sorted, as ``names`` would say without waiting and with nothing to begin;
-        empty when it has to be asked."""
+        """Return every genre, sorted, if ``names`` would neither wait nor start a read. Else return
+        an empty list."""
         age_s = time.monotonic() - self._read_at
         return self._names if age_s <= LIST_TTL_S + GRACE_S * bool(self._flight) else []
 
     async def names(self) -> list[str]:
-        """Every genre, sorted; raises what ``read`` raised while there never was a list."""
+        """Return every genre, sorted. Raise the error of ``read`` if there is no older list."""
         past_s = time.monotonic() - self._read_at - LIST_TTL_S
         if past_s <= 0:
             return self._names
@@ -53,12 +53,14 @@ class Genres:
             return self._names
 
     def forget(self, keys: Collection[str]) -> None:
-        """A write touched these: of a genre that is new the worker that wrote sees it at once. One
-        that has lost its last row stays for the list's seconds: to ask after every write whether
-        there is one would hold up whoever comes home."""
+        """Learn of a write to ``keys``. If it added a genre, the next call of ``names`` reads the
+        store, so this worker lists the genre at once. A genre that lost its last row stays listed
+        until the next refresh, because a read after every write would delay home pages."""
         listed = {genre_of(key) for key in keys if is_list(key)}
         if listed <= self._known:
-            self._touched |= listed  # by a read that is under way it may have gone
+            # 1. A read of the store finds no row of a genre. 2. This write adds a row. 3. The read
+            # ends: ``_load`` finds the genre touched and missing, so the next caller reads again.
+            self._touched |= listed
         else:
             self._flight.forget("")
             self._read_at = float("-inf")
@@ -74,6 +76,6 @@ class Genres:
 
 
 def _seen(task: asyncio.Task[Any]) -> None:
-    """A refresh that fails is tried again by the next reader; nobody waits for its error."""
+    """Retrieve the error of a refresh, so that asyncio does not log it. The next reader retries."""
     if not task.cancelled():
         task.exception()

@@ -1,14 +1,17 @@
-"""The first words on a new connection: who we are, who answers, and how its keys are called.
+"""The handshake on a new connection: credentials, the server's role, and the names of its keys.
 
-Keys are named after one *reign*: one process, from its becoming master on. The process's run_id
-alone would not do: a master that is made a replica and then master again has the same one, and
-still has (or got back, by replication) what it held before, while the writes in between deleted
-under the names of the other's reign. Its replication id is a new one at every promotion. (It also
-is when a first replica comes, and when the last one was gone for ``repl-backlog-ttl``: the cache is
-empty then, without need.)
+The names contain the *reign*: the time in which one Redis master serves under one replication ID.
+The run_id of its process alone would not do:
 
-A connection that passes can be read from; one whose server is loading, a replica, a cluster or
-deaf to us raises, and is an outage. What merely allows little passes with a warning.
+1. A master becomes a replica. Its old keys stay, or come back by replication.
+2. Another master serves meanwhile. Writes delete keys under the names of that master's reign.
+3. The first process becomes master again, with the same run_id and values older than those writes.
+
+Every promotion makes a new replication ID. So does the first replica of a master, and the loss of
+its last replica for ``repl-backlog-ttl``. The cache is empty then, without need.
+
+``greet`` raises if the server is loading, is a replica or a cluster, or refuses us or a read. That
+is an outage. A refused INFO, CONFIG or CLIENT TRACKING is only a warning or a note.
 """
 
 from __future__ import annotations
@@ -24,11 +27,11 @@ from cache.address import Address
 from cache.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
-"""Stands for the run id of a server that does not tell it."""
+"""In place of the run_id of a server that refuses INFO."""
 NOISE_S = 0.1
-"""Two clocks that seem to differ by less are taken for one: a round trip takes time, too."""
+"""Clocks that differ by less count as equal, because the measurement takes a round trip."""
 FORMAT = 2
-"""Of packed entries: replicas of two releases that pack differently share nothing."""
+"""Version of packed entries. Replicas of two releases that pack differently share no keys."""
 
 OUTAGES = frozenset(
     {
@@ -36,39 +39,40 @@ OUTAGES = frozenset(
         *("NEWREIGN", "NOAUTH", "TRYAGAIN", "WRONGPASS"),
     }
 )
-"""Codes of answers that say: not now, or not here, whatever was asked."""
+"""Codes of errors that mean "not now" or "not here", whatever the command."""
 
 
 class Refused(Exception):
-    """The server answers, but it cannot be used; the text says why."""
+    """The server answers, but cannot be used. The text is the reason."""
 
 
 @dataclass
 class Session:
-    """What a connection has agreed on with the server it leads to."""
+    """The result of a handshake. Keys begin with ``prefix``, which holds ``run``, the name of the
+    reign. ``tracking`` means that invalidations arrive."""
 
     prefix: str
     run: str
     tracking: bool
-    replication_id: str = ""  # not known: a promotion in between cannot be told
+    replication_id: str = ""  # empty: unknown, so promotions go unnoticed
     clock_s: float = 0.0  # how far the server's clock is ahead of this machine's
-    reigns: str = ""  # the markers of all reigns begin with it
+    reigns: str = ""  # the beginning of the markers of all reigns
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def marker(self) -> str:
-        """The key that the first write of this reign sets."""
+        """Return the key that the first write of this reign sets."""
         return self.reigns + self.run
 
 
 def code_of(error: ReplyError) -> str:
-    """The first word of an error reply."""
+    """Return the first word of an error reply."""
     return str(error).partition(" ")[0]
 
 
 async def greet(connection: Connection, address: Address, identity: str) -> Session:
-    """Raises Refused, and Lost when the connection ends. The caller bounds the time."""
+    """Do the handshake, within the caller's time. Raise Refused, or Lost if the connection ends."""
     check_role(await _hello(connection, address))
     if address.db:
         await _required(connection, "SELECT", address.db)
@@ -81,7 +85,7 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
         _optional(connection, "CONFIG", "GET", "appendonly"),
         _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
-    del named, labelled  # for CLIENT LIST only; older servers do not know them
+    del named, labelled  # shown by CLIENT LIST, and unknown to older servers
     session = Session("", UNKNOWN_RUN, tracking=False)
     _note_run(session, server, replication)
     _note_persistence(session, save, appendonly)
@@ -95,8 +99,8 @@ async def greet(connection: Connection, address: Address, identity: str) -> Sess
 
 
 def check_role(hello: Reply) -> None:
-    """Raises Refused unless HELLO was answered by a master outside any cluster: a replica refuses
-    what every miss and every write needs, and one that was a master lags behind its successor."""
+    """Raise Refused unless a master outside any cluster has answered HELLO. A replica refuses the
+    scripts of misses and writes, and a former master lags behind its successor."""
     about = hello if isinstance(hello, dict) else {}
     if about.get(b"role", b"master") != b"master":
         raise Refused("it is a replica")
@@ -108,7 +112,7 @@ async def _hello(connection: Connection, address: Address) -> Reply:
     try:
         return await connection.call("HELLO", 3, *address.credentials())
     except ReplyError as error:
-        # an old server would repeat the arguments in its answer, the password too
+        # an old server repeats the arguments, and so the password, in its error
         unknown = "unknown command" in str(error)
         raise Refused(
             "HELLO is unknown: Redis 6 or later is needed" if unknown else str(error)
@@ -123,7 +127,7 @@ async def _required(connection: Connection, *command: str | int) -> Reply:
 
 
 async def _optional(connection: Connection, *command: str | int) -> Reply:
-    """A ReplyError is returned; an outage still raises Refused."""
+    """Return the reply, which may be a ReplyError. Raise Refused for the codes in OUTAGES."""
     try:
         return await connection.call(*command)
     except ReplyError as error:
@@ -133,7 +137,7 @@ async def _optional(connection: Connection, *command: str | int) -> Reply:
 
 
 async def _clock_s(connection: Connection) -> float:
-    """Return how far the server's clock is ahead: replicas read ages by that one clock."""
+    """Return how far the server's clock is ahead. All replicas tell ages by that clock."""
     sent = time.time()
     reply = await _optional(connection, "TIME")
     if not isinstance(reply, list):
@@ -143,13 +147,13 @@ async def _clock_s(connection: Connection) -> float:
 
 
 def check_reign(session: Session, replication: Reply) -> None:
-    """Raises Refused when INFO tells another replication id than the one in the keys' names."""
+    """Raise Refused if INFO has another replication ID than the names of the session's keys."""
     if isinstance(replication, bytes) and _replication_id(replication) != session.replication_id:
         raise Refused("its replication id is another one now")
 
 
 def _replication_id(replication: Reply) -> str:
-    """Empty when INFO does not tell it."""
+    """Return the replication ID in a reply to INFO; empty if there is none."""
     text = replication if isinstance(replication, bytes) else b""
     found = re.search(rb"\bmaster_replid:(\w+)", text)
     return found[1].decode() if found else ""
@@ -158,7 +162,7 @@ def _replication_id(replication: Reply) -> str:
 def _note_run(session: Session, server: Reply, replication: Reply) -> None:
     run = re.search(rb"\brun_id:(\w+)", server) if isinstance(server, bytes) else None
     if run:
-        session.run = run[1][:12].decode()  # in every key, so not all of it
+        session.run = run[1][:12].decode()  # shortened, because every key has it
         session.replication_id = _replication_id(replication)
         session.run += session.replication_id[:12]
         return
@@ -191,8 +195,9 @@ def _note_replicas(session: Session, replication: Reply, least: Reply) -> None:
 
 
 async def _track(connection: Connection, session: Session) -> None:
-    """Redis sends the pushes of a turn of its loop at the turn's end, hence after every reply that
-    a later change made stale. NOLOOP would change nothing: what scripts do is nobody's own."""
+    """Turn on invalidations. Redis sends them at the end of a turn of its loop, so after any reply
+    that a later change in that turn made stale. NOLOOP would have no effect, because changes by
+    scripts do not count as the connection's own."""
     prefixes = ("PREFIX", session.prefix + "v:", "PREFIX", session.reigns)
     reply = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
     session.tracking = not isinstance(reply, Exception)

@@ -1,8 +1,8 @@
-"""A process that is late itself does not blame Redis: what came in time may still lie unread.
+"""Lets a reply count as late only after the sockets have been read.
 
-After a halt the loop calls timers before it looks at its sockets. Under an overload each of its
-turns is one: reads would be given up, and in the end the connection, and the store would have to
-bear what Redis had answered long ago.
+After a stall of this process, a reply that came in time may still be unread when its timer fires.
+Under overload every turn of the event loop is such a stall. Reads, and in the end the connection,
+would be given up. Then the store would have to answer reads that Redis had answered in time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,6 @@ from collections.abc import Callable
 
 
 def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    """Calls back after the loop has read what its sockets have: from a timer, the first call is
-    before that and the second behind it."""
+    """Call ``callback`` from a timer, after the loop has read its sockets. The first ``call_soon``
+    may run before the sockets are read, the second runs after."""
     loop.call_soon(loop.call_soon, callback)

@@ -1,8 +1,8 @@
-"""Keeps one connection to Redis up: connects, watches it, and comes back after an outage.
+"""Keeps one connection to Redis up: connects, watches it, and reconnects after an outage.
 
-Invariant: ``connection`` and ``session`` are there exactly while Redis has proven alive within the
-last second or so; everything else treats their absence as a miss. Coming back takes no restart, and
-trying costs next to nothing: jittered back-off with a cap.
+Invariant: ``connection`` and ``session`` are set exactly while Redis has proven alive within the
+last second or so. For every other module their absence is a miss. Reconnecting takes no restart.
+Tries cost next to nothing, because their back-off has jitter and a cap.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ logger = logging.getLogger("content")
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.5
 STORE_S = 1.0
-BEHIND_LOOKS = 4  # another hang_s: what a process that was late itself needs to catch up
+BEHIND_LOOKS = 4  # of hang_s / 4 each, for this process to catch up after a stall
 STEADY_S = 0.5
-"""A connection that lasted that long starts the back-off anew; a flapping one does not."""
+"""A connection that lasted longer resets the back-off. A flapping connection does not."""
 
 Identity = str | Callable[[], Awaitable[str]]
 
 
 class Place(Protocol):
-    """Where the master is: an ``Address``, or what ``Sentinels`` say."""
+    """Finds the master: an ``Address`` or ``Sentinels``."""
 
     async def find(self) -> Address:
-        """Raises when it is not known; bounds its time itself."""
+        """Return the master's address, within a bounded time. Raise an error if it is unknown."""
 
     async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
-        """Calls ``drop`` with the reason when the master is no longer at ``address``."""
+        """Call ``drop`` with the reason once the master is no longer at ``address``."""
 
 
 class Link:
-    """``on_state`` is told each change, synchronously: the session, or None when it is gone.
-    ``hang_s``: how long a command may be unanswered before the connection counts as dead."""
+    """Holds the connection. ``on_state`` is called at each change, synchronously, with the session
+    or None. If a command is unanswered for ``hang_s``, the connection counts as dead."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Link:
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """Ends the connection; nothing is logged, since nothing went wrong."""
+        """End the connection, without a line in the log, because nothing went wrong."""
         self._is_down_said = True
         if self._task is not None:
             self._task.cancel()
@@ -84,7 +84,7 @@ class Link:
         self.reason = "closed"
 
     async def up_within(self, seconds: float) -> bool:
-        """Waits for the connection to be up; whether it is."""
+        """Wait up to ``seconds`` for the connection. Return whether it is up."""
         if not self._up.is_set():
             try:
                 async with asyncio.timeout(seconds):
@@ -94,7 +94,7 @@ class Link:
         return True
 
     def fail(self, reason: str) -> None:
-        """Drops the connection: an answer has shown that it is of no use now."""
+        """Drop the connection, because a reply or a push has shown that it is of no use now."""
         if self.connection is not None:
             self.connection.abort(reason)
 
@@ -104,7 +104,7 @@ class Link:
             began = asyncio.get_running_loop().time()
             try:
                 await self._live_once()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next try may do
+            except Exception as error:  # noqa: BLE001 - after any error the next try may succeed
                 self._down(_text(error))
             if asyncio.get_running_loop().time() - began > STEADY_S:
                 failures = 0
@@ -113,7 +113,7 @@ class Link:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
 
     async def _live_once(self) -> None:
-        """One connection from its making to its end, which it raises."""
+        """Make one connection and keep it to its end. Always raise the reason of the end."""
         self.attempts += 1
         self._where = ""
         identity = await self._store()
@@ -151,9 +151,9 @@ class Link:
         return self._identity if isinstance(self._identity, str) else await self._identity()
 
     async def _guard_store(self, identity: str, drop: Callable[[str], None]) -> None:
-        """Call ``drop`` when the store was made anew while we run: it has other keys then."""
-        with suppress(ServiceError):  # it closes
-            while await self._store() == identity:  # noqa: ASYNC110 - a store tells nobody
+        """Call ``drop`` once the store was made anew, because its rows then have other keys."""
+        with suppress(ServiceError):  # the store closes
+            while await self._store() == identity:  # noqa: ASYNC110 - a store reports no change
                 await asyncio.sleep(STORE_S)
             drop("the store was made anew")
 
@@ -181,17 +181,20 @@ class Link:
             self._on_state(None)
 
     def say_once(self, level: int, text: str) -> None:
-        """Logs what does not change with every connection."""
+        """Log ``text`` if it is new. Most connections would repeat the same texts."""
         if text not in self._said:
             self._said.add(text)
             logger.log(level, text)
 
 
 class Watch:
-    """Drops a connection whose oldest command is unanswered for ``hang_s``, and asks one itself
-    every half second: HELLO, which also says whether this is still the master, and INFO, which says
-    whether it has been so all the time. The first time is at once: no invalidation has told us of a
-    reign that began between the handshake's INFO and its CLIENT TRACKING."""
+    """Drops a connection that is dead, or whose server no longer serves the session's reign.
+
+    A connection is dead if its oldest command is unanswered for ``hang_s``. Every HEARTBEAT_S the
+    watch sends HELLO, which shows the server's role, and INFO, which shows its replication ID. The
+    first time is at once, because no invalidation reports a reign that began between INFO and
+    CLIENT TRACKING of the handshake.
+    """
 
     def __init__(self, connection: Connection, session: Session, hang_s: float) -> None:
         self._connection, self._session = connection, session
@@ -216,8 +219,13 @@ class Watch:
         return self._ask()
 
     def _judge(self, oldest: object) -> None:
-        """Answers are read in order: while the oldest command changes, they come. They may still
-        come too late for ever, and then it is not for want of reading."""
+        """Abort the connection if Redis is slow. Go on if only this process was slow to read.
+
+        1. If the oldest command is the same after the sockets were read, no reply came. Abort.
+        2. If another command is the oldest now, replies come. Go on.
+        3. If replies have come too late for BEHIND_LOOKS looks in a row, Redis is slow, because
+           this process has had time to read them. Abort.
+        """
         if self._connection.lost_because is not None:
             return None
         self._behind = self._behind + 1 if self._connection.waiting_s() > self._hang_s else 0

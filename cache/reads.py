@@ -1,7 +1,7 @@
-"""The read path over whatever layers of cache there are: near, Redis, else one load.
+"""The read path through the layers of cache: near cache, then Redis, then one load from the store.
 
-A load is single-flight in this process and, by its lease, over all replicas; its fill stands only
-while the lease does. ``staleness.py`` says when an answer past its TTL is served.
+A load is single-flight in this process, and by its lease among all replicas. Its fill is stored
+only while the lease stands. ``staleness.py`` says when an answer past its TTL is served.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ Load = Callable[[], Awaitable[Entry]]
 NEGATIVE_TTL_S = 5.0
 WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 PATIENCE_S = 0.05
-"""How long a reader that may have a stale answer waits for a fresh one."""
+"""How long a reader with a stale answer at hand waits for a fresh answer."""
 LAST_RESORT_S = 0.45
-"""How long Redis is waited for when the store has failed: by default the rest of a read's time, if
-the store took its whole."""
+"""How long to wait for Redis once the store has failed. By default this is the rest of
+READ_DEADLINE_S after a whole STORE_DEADLINE_S."""
 
 
 class Answer(NamedTuple):
-    """An entry and who had it: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
-    ``stale``: Redis, past its TTL."""
+    """An entry and its source: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
+    ``stale`` (from Redis, past its TTL)."""
 
     entry: Entry | NearEntry
     layer: str
 
 
 class Reads:
-    """``store_is_up``: whether loading can be tried at all. ``row_ttl_s``: a row's TTL, less up to
-    10 % of jitter; Redis keeps it for ``stale_s`` more."""
+    """Reads by key. ``store_is_up`` tells whether a load can succeed. ``row_ttl_s`` is a row's TTL,
+    less up to 10 % of jitter. Redis keeps a row for ``stale_s`` more."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Reads:
         self._refreshes: set[asyncio.Task[Entry]] = set()
 
     async def cached(self, key: str) -> Answer | None:
-        """What near or Redis has; the entry may be a negative one, and a stale one while the store
-        is down."""
+        """Return the answer of the near cache or of Redis, or None. The entry may be negative, and
+        stale while the store is down."""
         near = self._near.get(key)
         if near is not None:
             return Answer(near, "near")
@@ -73,7 +73,7 @@ class Reads:
         return None if self._store_is_up() else Answer(entry, "stale")
 
     async def loaded(self, key: str, load: Load) -> Answer:
-        """The entry, loaded: for callers that found nothing ``cached``. Absence raises NotFound."""
+        """Return a loaded entry, after ``cached`` found none. Raise NotFound if it is negative."""
         while True:
             try:
                 answer, joined = await self._fly(key, load)
@@ -81,7 +81,7 @@ class Reads:
             except Shed as shed:
                 if shed.was_urgent or not urgent.get():
                     raise
-                # it was a hover's load that was shed, which a click does not share
+                # the shed load was begun by a hover, so a click tries again
         if answer.entry.status == 404:
             raise NotFound()
         return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
@@ -90,17 +90,26 @@ class Reads:
         return self._flights.do(key, lambda flight: self._load(key, load, flight))
 
     def forget(self, key: str) -> None:
-        """A write has begun or ended: nothing that was read before it is to be kept."""
+        """Drop the near entry and detach a load under way, because a write has begun or ended."""
         self._near.remove(key)
         self._flights.forget(key)
 
     async def close(self) -> None:
-        """Gives up refreshes under way: nobody waits for them."""
+        """Cancel refreshes under way. Their readers have stale answers."""
         for task in self._refreshes:
             task.cancel()
         await asyncio.gather(*self._refreshes, return_exceptions=True)
 
     async def _load(self, key: str, load: Load, flight: Flight[Answer]) -> Answer:
+        """Answer a miss.
+
+        1. Ask Redis for the value or a lease. A fresh value is the answer.
+        2. If the value is stale, take a lease to replace it. ``_renew`` answers if ``may_answer``.
+        3. If another replica holds the lease, wait a moment for the fill of that replica.
+        4. Load from the store. Fill only with a granted lease.
+        5. If the store fails, fall back to a stale value, or to the value of a Redis that was late.
+           No fallback if a write came meanwhile, because the value may be older than the write.
+        """
         lease = await self._redis.lease(key) if self._redis else None
         stale: Entry | None = None
         if self._redis is not None and isinstance(lease, Entry):
@@ -117,7 +126,7 @@ class Reads:
             return Answer(await self._fetch(key, load, lease, flight), "store")
         except BaseException as error:
             if self._redis is not None and lease is not None:
-                self._redis.release(key, lease)  # others need not wait for what is not coming
+                self._redis.release(key, lease)  # so that no replica waits for this fill
             if not isinstance(error, FAILURES) or not flight.current:
                 raise
             found = stale or (await self._waited(key) if lease is None else None)
@@ -126,7 +135,7 @@ class Reads:
             return Answer(found, "redis" if found.is_fresh() else "stale")
 
     async def _waited(self, key: str) -> Entry | None:
-        """Return the value of a Redis that was late, once the store has failed."""
+        """Ask a Redis that was late once more, because the store has failed. Return its value."""
         found = await self._redis.lease(key, deadline_s=LAST_RESORT_S) if self._redis else None
         if isinstance(found, Entry):
             return found
@@ -137,7 +146,7 @@ class Reads:
     async def _fetch(
         self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
     ) -> Entry:
-        """Asks the store, and fills whatever layer there is."""
+        """Load an entry, and start its fill of Redis. Without Redis, fill the near cache."""
         entry = await _read(load)
         entry.ttl_s = ttl_s = self._ttl_s(key, entry)
         if self._redis is None:
@@ -149,8 +158,8 @@ class Reads:
         return entry
 
     async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:
-        """Return a fresh entry if it comes soon, else the stale one. At most one replica asks the
-        store. A refresh that fails keeps its lease, which delays the next one."""
+        """Return a fresh entry if it comes within PATIENCE_S, else the stale entry. At most one
+        replica asks the store. A failed refresh keeps its lease, which delays the next refresh."""
         if lease is not None and lease.granted:
             refresh = asyncio.create_task(self._refresh(key, load, lease))
             self._refreshes.add(refresh)
@@ -161,16 +170,16 @@ class Reads:
         return Answer(stale, "stale")
 
     async def _refresh(self, key: str, load: Load, lease: Lease) -> Entry:
-        urgent.set(False)  # in this task: whoever has nothing yet goes first
+        urgent.set(False)  # in this task, so that readers without an answer go first
         return await self._fetch(key, load, lease)
 
     def _ended(self, refresh: asyncio.Task[Entry]) -> None:
         self._refreshes.discard(refresh)
         if not refresh.cancelled():
-            refresh.exception()  # an outage of the store, which is said elsewhere
+            refresh.exception()  # retrieved, so that asyncio does not log it
 
     async def _others_fill(self, key: str) -> Entry | None:
-        """Waits a moment for the replica that holds the lease; None: it is not coming."""
+        """Wait WAITS_S in all for the replica that holds the lease. Return its fill, or None."""
         for pause_s in WAITS_S:
             await asyncio.sleep(pause_s)
             entry = await self._redis.get(key) if self._redis else None
@@ -181,7 +190,7 @@ class Reads:
     def _ttl_s(self, key: str, entry: Entry) -> float:
         if entry.status == 404:
             return NEGATIVE_TTL_S
-        # filled together, not gone together: of ten lists on a page one is sure to be missing then
+        # lists filled together must not expire together, or every home page would wait for some
         if is_list(key):
             return LIST_TTL_S * random.uniform(0.5, 1.0)
         return self._row_ttl_s * random.uniform(0.9, 1.0)

@@ -1,9 +1,9 @@
-"""Rows in Redis: reads that never raise, fills that only stand while their lease does, and the
-intents that fence a write (``scripts.py`` has the invariants).
+"""Rows in Redis: reads that never raise, fills that need a lease, and intents that fence writes.
 
-Redis gone, slow or refusing is a miss for a read and ``Unavailable`` for a write. Values and
-invalidations come on one connection, and ``on_value`` and ``on_invalidate`` are called while it is
-parsed: so a value that was read before a write is never kept near after the write's invalidation.
+``scripts.py`` has the invariants. If Redis is away, slow or refuses, a read is a miss and a write
+raises ``Unavailable``. Values and invalidations come on one connection, and ``on_value`` and
+``on_invalidate`` are called while its bytes are parsed. So a value that was read before a write is
+never kept near after the write's invalidation.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ _DAMAGED = Lease("", "", granted=False, held=False)
 
 
 class RedisRows:
-    """Packed entries by key, at the master that ``place`` finds. ``identity`` names the store that
-    the rows are of; a callable is asked at every connect, and every second. A read later than
-    ``deadline_s`` is a miss, an intent that does not stand within ``write_deadline_s`` is refused,
-    a command unanswered for ``hang_s`` ends the connection.
+    """Packed entries by key, at the master that ``place`` finds.
 
-    ``on_value``: a value was read while invalidations arrive. ``on_invalidate``: a key's value is
-    gone or another one; None: all are. ``on_state``: whether invalidations arrive; False at first,
-    then each change.
+    ``identity`` names the store of the rows. A callable is asked at every connect and every second.
+    A read later than ``deadline_s`` is a miss. A write without an intent after ``write_deadline_s``
+    is refused. A command unanswered for ``hang_s`` ends the connection.
+
+    ``on_value`` gets each fresh entry that is read while invalidations arrive. ``on_invalidate``
+    gets each key whose value has changed or gone, or None for all keys. ``on_state`` gets whether
+    invalidations arrive: first False, then each change.
     """
 
     def __init__(
@@ -79,12 +80,12 @@ class RedisRows:
         self._calls = Calls(self._link, self._metrics)
 
     async def open(self) -> None:
-        """Returns at once; the connection is made, and made again, in the background."""
+        """Start to keep a connection in the background, and return at once."""
         self._on_state(False)
         self._link.open()
 
     async def close(self) -> None:
-        """Reads that wait are misses, and so are all later ones."""
+        """End the connection. Waiting reads and all later reads are misses."""
         await self._link.close()
 
     @property
@@ -93,21 +94,24 @@ class RedisRows:
 
     @property
     def reason(self) -> str:
-        """Why it is down, or up but refusing fills and writes; empty when all is well."""
+        """Return why Redis is down, or why it refuses fills and writes; empty if all is well."""
         return self._link.reason or self._calls.refusal
 
     @property
     def tracking(self) -> bool:
-        """Whether invalidations arrive."""
+        """Return whether invalidations arrive."""
         return self._session.tracking
 
     async def get(self, key: str) -> Entry | None:
-        """None: absent, late or away. All gets of one turn of the loop are one round trip."""
+        """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
+
+        All gets of one turn of the event loop share one round trip.
+        """
         asked = self.ask(key)
         return None if asked is None else await asked
 
     def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
-        """``get`` for a caller that is no coroutine; None: away."""
+        """Do as ``get``, for a caller that is no coroutine. Return None if Redis is away."""
         if self._reads is None:
             self._metrics.count("down", 1)
             return None
@@ -116,8 +120,9 @@ class RedisRows:
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease | None:
-        """The value, or a lease on it; None when Redis is away or late: load and do not fill.
-        ``replace``: a lease to put another value in the place of one that is there."""
+        """Return the value, or a lease on the key if there is none. Return None if Redis is away or
+        late; the caller then loads without a fill. With ``replace``, ask for a lease that allows to
+        replace a value."""
         token, epoch = next(self._tokens), self._session.run
 
         def parse(reply: Reply) -> Entry | Lease:
@@ -127,7 +132,7 @@ class RedisRows:
 
         def unclaimed(found: Entry | Lease) -> None:
             if isinstance(found, Lease):
-                self.release(key, found)  # others would wait for its fill
+                self.release(key, found)  # else other replicas would wait for its fill
 
         args = (token, self._lease_ms, int(replace))
         deadline_s = deadline_s or self._deadline_s
@@ -137,16 +142,18 @@ class RedisRows:
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
-        """Whether it is known to be stored; one that is late may be stored all the same. Not an
-        ``on_value``: Redis invalidates what a script of ours changes for us too, so the value would
-        be gone from near at once. The next read brings it there."""
+        """Store ``entry`` for ``keep_s``, if ``lease`` stands. Return whether the entry is known to
+        be stored; a late fill may be stored, too. A fill does not call ``on_value``: Redis also
+        invalidates changes by our own scripts, so the value would leave the near cache at once. The
+        next read brings the value near."""
         started = self.start_fill(key, lease, entry, keep_s)
         return started is not None and bool(await started)
 
     def start_fill(
         self, key: str, lease: Lease, entry: Entry, keep_s: float
     ) -> asyncio.Future[bool | None] | None:
-        """``fill`` for who need not wait: what this process asks next is behind it on the wire."""
+        """Start a fill without waiting. Later commands of this process follow it on the wire.
+        Return None if the lease was not granted, or by another run of Redis."""
         if not lease.granted or lease.epoch != self._session.run:
             return None
         keys, args = (
@@ -156,15 +163,16 @@ class RedisRows:
         return self._calls.start(FILL, keys, args, self._deadline_s, bool)
 
     def release(self, key: str, lease: Lease) -> None:
-        """Gives a granted lease back, unfilled."""
+        """Give a granted lease back without a fill."""
         if lease.granted and lease.epoch == self._session.run:
             keys = self._keys([key])[:2]
             self._calls.start(RELEASE, keys, (lease.token,), self._deadline_s, bool)
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
-        """From its return on, nothing of ``keys`` is in Redis nor filled until ``settle``, or until
-        the intent expires. Raises Unavailable when it cannot be placed: do not write then. One that
-        is placed after that is lifted again, unless it ``may_be_late``."""
+        """Place an intent. From its return on no value of ``keys`` is in Redis or filled, until
+        ``settle`` or until the intent expires. Raise Unavailable if the intent is not known to
+        stand in time; the caller must not write then. An intent that stands only later is lifted
+        again, unless it ``may_be_late``."""
         names, intent = list(keys), Intent(next(self._tokens), self._session.run)
 
         def unclaimed(_: bool) -> None:
@@ -176,9 +184,9 @@ class RedisRows:
         return intent
 
     async def settle(self, keys: Sequence[str], intent: Intent) -> bool:
-        """Deletes ``keys`` and lifts the intent, on whichever run of Redis answers now: on a newer
-        one there is no intent, but there may be fills. False: not known to be done, so call it
-        again; until then an old row may be filled as soon as the intent has expired or its Redis
+        """Delete ``keys`` and lift the intent, on the run of Redis that answers now. A newer run
+        has no intent, but may have fills. Return False if that is not known to be done; then call
+        again. Until then an old row may be filled as soon as the intent has expired or its Redis
         has restarted."""
         return await self._write(SETTLE, list(keys), (intent.token,))
 
@@ -189,9 +197,9 @@ class RedisRows:
         args: tuple[Argument, ...],
         unclaimed: Callable[[bool], None] = lambda _: None,
     ) -> bool:
-        """Run a write's script, and run it again on the next connection if its own ends before the
-        reply: with the same token that changes nothing. Return False if Redis refuses, is late, or
-        is away for the write's deadline."""
+        """Run a write's script. If the connection ends before the reply, run it again on the next
+        connection; with the same token a second run changes nothing. Return False if Redis refuses,
+        is late, or is away for the write's deadline."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._write_deadline_s
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
@@ -232,7 +240,7 @@ class RedisRows:
         return entry
 
     def _deleted(self, keys: Sequence[str]) -> None:
-        """Whoever wrote sees it at once: the push comes later than the reply."""
+        """Invalidate the keys of this worker's write now, as the push comes after the reply."""
         for key in keys:
             self._on_invalidate(key)
 

@@ -1,4 +1,4 @@
-"""What Redis did for us, counted."""
+"""Metrics of the Redis client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RedisMetrics:
-    """Without a registry it counts all the same, and nobody can ask."""
+    """Counters and a gauge. Without a registry they count, but cannot be read."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         registry = registry or CollectorRegistry()
@@ -17,13 +17,13 @@ class RedisMetrics:
             registry=registry,
         )
         self._reads = {each: reads.labels(each) for each in ("hit", "miss", "late", "down")}
-        # keys that others changed; a flush of all of them counts once
+        # a flush of all keys counts once
         self.invalidations = Counter(
             "content_redis_invalidations",
             "Keys that Redis said were changed by others.",
             registry=registry,
         )
-        # connections that passed the handshake: at 1, none was ever lost
+        # connections that passed the handshake; 1 means that none was ever lost
         self.connections = Counter(
             "content_redis_connections", "Connections made to Redis.", registry=registry
         )
@@ -33,12 +33,12 @@ class RedisMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        # leases, fills, intents and settlements that Redis would not run, say for want of memory
+        # leases, fills, intents and settlements that Redis refused, for example for want of memory
         self.refusals = Counter(
             "content_redis_refusals", "Script calls that Redis refused.", registry=registry
         )
 
     def count(self, result: str, reads: int) -> None:
-        """``reads`` of them ended as ``result``."""
+        """Count ``reads`` reads that ended as ``result``."""
         if reads:
             self._reads[result].inc(reads)

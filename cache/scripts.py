@@ -1,12 +1,14 @@
-"""The Lua that makes a read-then-fill and a write safe against each other (DESIGN, fenced fills).
+"""Lua scripts that make fills and writes safe against each other (``docs/design.md``).
 
-Three Redis keys belong to each key of ours: the *value*, the *lease* of the one who may fill it,
-and the *intents* of those who are about to write, a sorted set of writer tokens scored with their
-expiry in milliseconds by Redis' clock. Whatever Redis evicts of them only costs a fill: a value or
-a lease that is gone is a miss, and an intent that is gone is made up for by SETTLE, which deletes
-value and lease once more. Scripts run one at a time, which is all the locking there is.
+Three Redis keys belong to each key of ours: the *value*, the *lease* of the reader that may fill
+it, and the *intents* of writers. The intents are a sorted set of writers' tokens. Its scores are
+the times of expiry in milliseconds by Redis' clock. Redis runs one script at a time, and there is
+no other lock. An eviction by Redis only costs a fill:
 
-The scripts of a write keep the two sides of a new reign apart (see ``handshake.py``):
+- Without its value or its lease, a key is a miss.
+- Without an intent, an old value may be filled, until SETTLE deletes value and lease once more.
+
+The scripts of a write keep the connections of an old and of a new reign apart (``handshake.py``):
 
 1. A write of an old connection would fence names that newer connections do not read. So the scripts
    first compare the replication ID with the one in the keys' names. If it differs, they do nothing
@@ -27,11 +29,11 @@ from hiredis import ReplyError
 from cache.connection import Argument, Connection, Lost, OnReply, Reply
 
 GRANTED, HELD, FENCED = 1, 0, 2
-"""What LEASE says when there is no value: fill it; another one is at it; a write is under way."""
+"""Replies of LEASE without a value: fill; another reader fills; a write is under way."""
 
 
 class Script:
-    """Run by its digest, and once by its text when the server does not know it (any more)."""
+    """A script, run by its digest, and by its text if the server does not know the digest."""
 
     def __init__(self, lua: str) -> None:
         self.lua = lua
@@ -44,8 +46,9 @@ class Script:
         args: Sequence[Argument],
         on_reply: OnReply,
     ) -> bool:
-        """As ``Connection.send``. A call repeated as EVAL runs after what was sent meanwhile, in
-        the order of the first replies: each script is right wherever it lands."""
+        """Send a call, as ``Connection.send`` does. A call that is repeated as EVAL runs after
+        commands that were sent meanwhile. That is safe, because each script is right in any order.
+        Repeated calls keep the order of their first replies."""
         rest = (len(keys), *keys, *args)
 
         def answered(reply: Reply) -> None:
@@ -69,8 +72,8 @@ redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)
 return 1
 """
 
-# INFO takes 3 us, which only writes pay, and has the id before this one, too (master_replid2); ""
-# stands for an id that is not known.
+# INFO takes 3 us, which only writes pay. It also has the previous ID, as master_replid2, so the
+# search includes the field's name. "" stands for an unknown ID.
 _SAME_REIGN = """
 local reign = ARGV[%d] or ''
 if reign ~= '' and not string.find(
@@ -79,8 +82,8 @@ if reign ~= '' and not string.find(
 end
 """
 
-# A lease is granted only while there is no live intent, no other lease, and no value but one that
-# is to be replaced: it answers on until it is, and goes with a write like any other.
+# Grant a lease only while there is no live intent, no other lease, and no value, except a value to
+# replace. That value still answers until the fill, and a write deletes it like any other value.
 LEASE = Script(
     """
 local value = redis.call('GET', KEYS[1])
@@ -93,12 +96,12 @@ if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0
 """
 )
-"""keys: value, lease, intents; args: token, lease_ms, 1 to replace a value (else 0). The value, or
-GRANTED, HELD or FENCED."""
+"""keys: value, lease, intents; args: token, lease_ms, 1 to replace a value (else 0). Returns the
+value, GRANTED, HELD or FENCED."""
 
-# A value is stored only under the lease that was granted before its source was read, and every
-# write deletes leases: so nothing read before a write is stored after it. SET comes first, since a
-# script that has written is past the check of maxmemory and would store nothing having deleted.
+# Store a value only under the lease that was granted before the store was read. Every write deletes
+# leases, so no value that was read before a write is stored after it. SET comes before DEL, because
+# Redis checks maxmemory only until a script has written. A full Redis then refuses the whole fill.
 FILL = Script(
     """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
@@ -107,20 +110,20 @@ redis.call('DEL', KEYS[2])
 return 1
 """
 )
-"""keys: value, lease; args: token, packed, ttl_ms. 1: stored."""
+"""keys: value, lease; args: token, packed, ttl_ms. Returns 1 if stored."""
 
-# The lease alone, and only one's own: the value may be another's by now, who came after it expired.
+# Delete our own lease only. Once it has expired, lease and value may be another reader's.
 RELEASE = Script(
     """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[2])
 """
 )
-"""keys: value, lease; args: token. 1: given back."""
+"""keys: value, lease; args: token. Returns 1 if given back."""
 
-# From here on until the intent is lifted or expires, nothing is filled; what was there is gone. The
-# set outlives its longest intent, and no token stays in it for longer than the next intent. As its
-# first command needs no memory, a Redis that is full (maxmemory) refuses fills, but no write.
+# Delete values and leases, and block fills until the intent is lifted or expires. The set outlives
+# its longest intent. Expired tokens stay in it until the next intent. The first command to write
+# needs no memory, so a Redis that is full (maxmemory) refuses fills, but no write.
 INTEND = Script(
     _SAME_REIGN % 3
     + _NOW_MS
@@ -137,8 +140,8 @@ end
 )
 """keys: n times value, lease, intents; marker; args: writer's token, intent_ms, replication id."""
 
-# Value and lease go whatever became of the intent: it may have been evicted, or have expired, and
-# something older than the write may have been filled since. Other writers' intents stay.
+# Delete value and lease even without the intent. Once an intent was evicted or has expired, a value
+# older than the write may be filled. Other writers' intents stay.
 SETTLE = Script(
     _SAME_REIGN % 2
     + """

@@ -1,13 +1,15 @@
-"""Which Redis is the master now, by the word of most of its sentinels.
+"""Finds the Redis master by a majority of its sentinels.
 
-Invariant: whoever uses a master has had the word of most sentinels on it within the last 4.5 s
-(``UNCONFIRMED_S``, a poll, and an answer that does not come). The first that answers would do for
-finding it, but not for staying: to one that is cut off together with an old master, it is the
-master still, and rows would be read there that are written elsewhere. So a majority is asked, at
-every connect and every second from then on. A failover needs one too, and is not before
-``down-after-milliseconds`` after the cut: at 5000, whoever was cut off with the old master has let
-go by then. Writes need no such bound: an old master that misses a replica refuses them
-(``min-replicas-to-write``).
+Invariant: a majority has named the master in use within the last 4.5 s (UNCONFIRMED_S, a poll, and
+an answer that does not come). One sentinel would do to find a master, but not to stay with it:
+
+1. A partition cuts off a master, a sentinel and this process from the other sentinels.
+2. The other sentinels, a majority, promote another master ``down-after-milliseconds`` later.
+3. The sentinel on this side still names the old master. This process would read old rows there.
+
+So a majority is asked at every connect, and every second from then on. With 5000 ms in step 2, this
+process has dropped the old master by then. Writes need no such bound, because an old master without
+a replica refuses writes (``min-replicas-to-write``).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from cache.address import Address
 from cache.connection import Connection, Lost
 
 ASK_S = 0.5
-"""To resolve the names and get the answers; the sentinels are asked at the same time."""
+"""Time to resolve names and to get answers. All sentinels are asked at the same time."""
 POLL_S, UNCONFIRMED_S = 1.0, 3.0
 REMEMBER_S = 3_600.0
 """How long the largest number of sentinels counts after it was last seen."""
@@ -33,12 +35,12 @@ Where = tuple[str, int]
 
 
 class NoMaster(Exception):
-    """No majority names one; the text says what each sentinel said."""
+    """No majority names a master. The text has the answer of each sentinel."""
 
 
 class Vote(NamedTuple):
-    """``master``: where it is, or in words why the sentinel does not say. ``known``: how many
-    sentinels this one knows, itself included."""
+    """The answer of a sentinel. ``master`` is the master's place, or the reason why there is none,
+    in words. ``known`` is the number of sentinels that this sentinel knows, itself included."""
 
     master: Where | str
     known: int = 0
@@ -49,15 +51,16 @@ class Vote(NamedTuple):
 
 
 class Sentinels:
-    """``hosts``: each sentinel's host and port; a name with several addresses is several
-    sentinels, and is resolved anew at every look. ``master``: its name there. ``access``: how to
-    get into it, and whether it and they speak TLS; where it is does not count. ``password``: that
-    of the sentinels.
+    """The sentinels at ``hosts``, which know the master by the name ``master``.
 
-    A majority is one of the largest number of sentinels known: the hosts listed, the addresses
-    found, and the number that any sentinel knows of. So a replica that sees one sentinel of three
-    has no majority. A number that is not seen again is forgotten after ``REMEMBER_S``. Sentinels
-    themselves forget nobody: replaced ones keep their ``myid``, or need a ``SENTINEL RESET``.
+    A host name with several addresses is several sentinels, and is resolved at every look.
+    ``access`` has the master's credentials, and TLS for master and sentinels; its host and port do
+    not count. ``password`` is the sentinels' own.
+
+    A majority is more than half of the largest number of sentinels known: hosts listed, addresses
+    found, or sentinels that any sentinel knows. So a replica that sees one sentinel of three has no
+    majority. A number that is not seen again counts for ``REMEMBER_S``. Sentinels never forget one
+    another by themselves, so a replaced sentinel keeps its ``myid`` or needs a ``SENTINEL RESET``.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Sentinels:
         self._number, self._number_until = 0, 0.0
 
     async def find(self) -> Address:
-        """Where most of them say that it is; raises NoMaster."""
+        """Return the address that a majority of sentinels names. Raise NoMaster."""
         deadline = asyncio.get_running_loop().time() + ASK_S
         found = await asyncio.gather(*(self._ask_all(each, deadline) for each in self._sentinels))
         votes = {place: vote for each in found for place, vote in each.items()}
@@ -100,8 +103,8 @@ class Sentinels:
         return self._number
 
     async def _ask_all(self, sentinel: Address, deadline: float) -> dict[Where, Vote]:
-        """Ask every address of a name, by place. Of two families (IPv4, IPv6) the first that
-        answers counts, because both may lead to the same sentinels."""
+        """Ask every address of a name. Return the votes by place. Of two families (IPv4, IPv6) the
+        first with an answer counts, because both may lead to the same sentinels."""
         try:
             async with asyncio.timeout_at(deadline):
                 self._resolved[sentinel] = await sentinel.addresses()
@@ -119,7 +122,8 @@ class Sentinels:
         return next(names_one, answered[0])
 
     async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
-        """Asks on, and calls ``drop`` once they name another or too few have named this one."""
+        """Ask every POLL_S. Call ``drop`` once a majority names another master, or none names this
+        one for UNCONFIRMED_S."""
         loop = asyncio.get_running_loop()
         confirmed_at = loop.time()
         while True:
@@ -136,7 +140,7 @@ class Sentinels:
             confirmed_at = asked_at
 
     def _address(self, where: Where) -> Address:
-        """The same for the same place: it holds its TLS context."""
+        """Return the same address for the same place, because an address keeps its TLS context."""
         if where not in self._known:
             self._known[where] = replace(self._access, host=where[0], port=where[1])
         return self._known[where]

@@ -1,7 +1,7 @@
-"""Single-flight: however many ask for a key at once, it is loaded once.
+"""Single-flight: concurrent callers for a key share one load.
 
-The load is a task of its own and each waiter has a future of its own, so a waiter that is
-cancelled takes nobody with it: awaiting one bare task would cancel it for all.
+The load is a task of its own, and each waiter has a future of its own. So cancelling a waiter
+affects nobody else. If all callers awaited the task itself, one cancellation would cancel the load.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """One load under way. ``current`` turns False once a write has made its result doubtful: it
-    still answers those who asked before the write, but must not be kept."""
+    """One load under way. ``current`` turns False once a write has made its result doubtful. The
+    result still answers callers that asked before the write, but must not be kept."""
 
     __slots__ = ("current", "task", "waiters")
 
@@ -26,7 +26,7 @@ class Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Loads by key, one at a time."""
+    """Loads by key. A key has at most one current load."""
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight[T]] = {}
@@ -38,7 +38,7 @@ class SingleFlight(Generic[T]):
         return key in self._flights
 
     async def do(self, key: str, load: Callable[[Flight[T]], Awaitable[T]]) -> tuple[T, bool]:
-        """The loaded value and whether the load was another caller's; raises what it raised."""
+        """Return the loaded value, and whether the load was another caller's. Raise its error."""
         flight = self._flights.get(key)
         joined = flight is not None
         if flight is None:
@@ -48,12 +48,11 @@ class SingleFlight(Generic[T]):
         flight.waiters.append(waiter)
         try:
             return await waiter, joined
-        finally:  # an error holds this frame, which must not hold the error
+        finally:  # an error refers to this frame; a reference back would be a cycle
             del waiter, flight
 
     def forget(self, key: str) -> None:
-        """Whoever asks from now on starts a new load: the one under way may be older than the
-        write that calls this."""
+        """Let later callers start a new load. The load under way may be older than a write."""
         flight = self._flights.pop(key, None)
         if flight is not None:
             flight.current = False

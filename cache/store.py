@@ -1,8 +1,8 @@
-"""Rows and lists of any store as finished entries, through whatever layers of cache there are.
+"""Rows and lists of any store as finished entries, through the layers of cache.
 
-``reads.py`` is the way in, ``fence.py`` the way a write goes: it deletes value and lease on every
-key it touches, before and after. So a read that began before a write can never put the old row
-back, in whatever order things arrive.
+Reads go by ``reads.py``, writes by ``fence.py``. A write deletes value and lease of every key that
+the write touches, before it and after it. So a read that began before a write can never put the old
+row back, in whatever order messages arrive.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from etags import digest
 
 
 class CachedVideoStore:
-    """Reads as finished entries, writes as the store does them. Absence raises NotFound; an
-    outage of Redis costs a read time, and refuses a write with Unavailable."""
+    """Reads give finished entries, writes the results of the store. Absent rows and genres raise
+    NotFound. During an outage of Redis reads take longer, and writes raise Unavailable."""
 
     def __init__(
         self,
@@ -47,19 +47,19 @@ class CachedVideoStore:
         self._fence = Fence(redis, self._forget)
 
     async def open(self) -> None:
-        """Nothing to do: the layers are opened, and closed, by whoever made them."""
+        """Do nothing, because the maker of the layers opens and closes them."""
 
     async def close(self) -> None:
-        """Waits for writes under way."""
+        """Cancel refreshes, then wait for writes under way."""
         await self._reads.close()
         await self._fence.close()
 
     async def cached(self, key: str) -> Answer | None:
-        """What near or Redis has; the entry may be a negative one."""
+        """Return the answer of the near cache or of Redis, or None. The entry may be negative."""
         return await self._reads.cached(key)
 
     async def video(self, video_id: str) -> Answer:
-        """The row's entry, loaded: for callers that found nothing ``cached``."""
+        """Return the loaded entry of a row, after ``cached`` found none."""
 
         async def load() -> Entry:
             row = await self.store.video(video_id)
@@ -68,7 +68,7 @@ class CachedVideoStore:
         return await self._reads.loaded(row_key(video_id), load)
 
     async def genre(self, genre: str) -> Answer:
-        """The entry of a genre's list, loaded."""
+        """Return the loaded entry of a genre's list."""
 
         async def load() -> Entry:
             return entry_of({genre: await self.store.genre(genre)})
@@ -76,12 +76,12 @@ class CachedVideoStore:
         return await self._reads.loaded(genre_key(genre), load)
 
     async def genres(self) -> list[str]:
-        """Every genre that has rows, sorted."""
+        """Return every genre that has rows, sorted."""
         return await self._genres.names()
 
     @property
     def fresh_genres(self) -> list[str]:
-        """The same where that takes no waiting; else empty."""
+        """Return ``genres`` if that takes no waiting, else an empty list."""
         return self._genres.fresh
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
@@ -100,7 +100,7 @@ class CachedVideoStore:
         row = await self._row(video_id, "Could not update a nonexistent video")
         changes.check()
         genres = changes.values.get("genres")
-        # lists are of ids, in the order in which rows were added: no other field bears on them
+        # a list has ids in the order of creation, so no other field changes it
         listed = () if genres is None else {*row["genres"], *genres}
         keys = [row_key(video_id), *map(genre_key, listed)]
         return await self._fence.around(keys, write, _touched)
@@ -114,8 +114,8 @@ class CachedVideoStore:
         return await self._fence.around(keys, write, _touched)
 
     async def _row(self, video_id: str, absent: str) -> Row:
-        """The row as it is before a write, which says what the write will touch as far as can be
-        known."""
+        """Return the row before a write, to tell which lists the write will touch, as far as can be
+        known. Raise NotFound with the text ``absent``."""
         try:
             return await self.store.video(video_id)
         except NotFound:
@@ -131,8 +131,8 @@ class CachedVideoStore:
 
 
 def entry_of(data: Any, tag: bytes = b"") -> Entry:
-    """``data`` in the envelope of success; without a tag of its own it gets a digest, which is
-    the same on every replica."""
+    """Return an entry of ``data`` in the envelope of success. Without ``tag`` its entity tag is a
+    digest of the body, which is the same on every replica."""
     body = orjson.dumps({"status": "success", "data": data})
     return Entry(body, tag or digest(body), time.time())
 
