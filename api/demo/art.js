@@ -1,4 +1,5 @@
-// There are no images: a title's picture is drawn from its id, so that it is the same every time.
+// Draw the picture of a title from its id, because there are no images. An id always gets the same
+// picture.
 const KINDS = 6;
 
 export function paint(element, id) {

@@ -1,12 +1,12 @@
-// The card of the tile under the pointer or in focus: shown at once with what is known, and filled
-// by a read that says of itself that it is a hover.
+// The card of the tile under the pointer or in focus. The card is shown at once with the kept data,
+// and filled by a read with the priority of a hover.
 import { Away, HOVER, read, rowOf } from "./client.js";
 import { byId, make } from "./dom.js";
 import { link } from "./link.js";
 import { about, failure, serving } from "./text.js";
 import { nameTiles, markGone, tileAt } from "./tiles.js";
 
-const OPEN_MS = 120; // a pointer that only crosses a tile asks for nothing
+const OPEN_MS = 120; // a pointer that only crosses a tile causes no read
 const CLOSE_MS = 180; // time to get from a tile to its card
 const GAP = 8;
 const EDGE = 12;
@@ -14,7 +14,7 @@ const DOCK = 56;
 const RETRIES = 5;
 
 const card = byId("card");
-let tile = null; // whose card is shown
+let tile = null; // the tile whose card is shown
 let opening = 0;
 let closing = 0;
 let retrying = 0;
@@ -103,8 +103,8 @@ function fill(row, footer) {
   place();
 }
 
-// Below the tile or above it, where there is room; where there is none the card says less. Beside
-// it would be on the way to the next one.
+// Place the card below the tile or above it. Without room for it, the card shows less. A card beside
+// the tile would cover the way to the next tile.
 function place() {
   if (!tile) return;
   const at = tile.getBoundingClientRect();

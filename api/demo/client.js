@@ -1,6 +1,5 @@
-// Reads of the API. The page keeps what it got and asks with If-None-Match by itself, past the
-// browser's cache: so every read is one request, and what is counted is what the service said to
-// it, a 304 included.
+// Reads of the API. The page keeps the rows itself and sends If-None-Match, past the browser's
+// cache. So every read is one request, and the panel counts every answer of the service, also a 304.
 import { link } from "./link.js";
 
 const TIMEOUT_MS = 6000;
@@ -8,12 +7,12 @@ const KEPT = 2000; // rows, some two megabytes
 
 export const CLICK = 1;
 export const HOVER = 5;
-export const GLANCE = 6; // a title that came into view
+export const GLANCE = 6; // a title that scrolled into view
 
-// Nobody answered, or not in time.
+// The service did not answer in time, or at all.
 export class Away extends Error {}
 
-// Answered, but without the row: status 404, 503 with the seconds to wait, or another failure.
+// The service answered without the row: 404, 503 with the seconds to wait, or another failure.
 export class Refused extends Error {
   constructor(response, message) {
     super(message || `HTTP ${response.status}`);
@@ -35,7 +34,7 @@ const kept = new Map(); // id -> {tag, row}, the oldest first
 
 export const rowOf = (id) => kept.get(id)?.row;
 
-// The row, and who served it how fast. Throws Away or Refused.
+// Return the row, the layer that had it and the time it took. Throw Away or Refused.
 export async function read(id, urgency) {
   const mine = kept.get(id);
   const headers = { Priority: `u=${urgency}` };
@@ -55,7 +54,7 @@ export async function read(id, urgency) {
   }
 }
 
-// Rows of the home page: [{genre, ids}]. Throws Away or Refused.
+// Return the rows of the home page: [{genre, ids}]. Throw Away or Refused.
 export async function home() {
   const { body } = await get("home", {});
   return body.data.homePage.map((line) => {
@@ -96,7 +95,7 @@ function keep(id, tag, row) {
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
-// What Cache-Status (RFC 9211) and Server-Timing say of an answer.
+// Return the layer and the time of an answer, from Cache-Status (RFC 9211) and Server-Timing.
 export function servedBy(headers, notModified = false) {
   const [, ...said] = (headers.get("Cache-Status") ?? "").split(";").map((part) => part.trim());
   const value = (name) => said.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);

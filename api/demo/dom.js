@@ -1,4 +1,4 @@
-// Elements are made by hand: what the service says is text, and never becomes markup.
+// Make an element. The service's texts become text nodes, never markup.
 export function make(tag, properties = {}, ...children) {
   const { data, aria, role, ...own } = properties;
   const element = Object.assign(document.createElement(tag), own);
@@ -11,6 +11,6 @@ export function make(tag, properties = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-// How the page may move, asked each time: a visitor can change it while the page is open.
+// Return how the page may scroll. A visitor can change the preference while the page is open.
 export const scrolling = () =>
   matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";

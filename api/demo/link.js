@@ -1,5 +1,5 @@
-// Whether the service can be reached. Every request says what it saw; once one got no answer the
-// service is asked again and again, at growing distances, until it answers.
+// The link knows whether the service can be reached. Every request reports whether it got an answer.
+// After a request without an answer, the link tries again at growing intervals.
 const FIRST_S = 1;
 const LONGEST_S = 8;
 const TIMEOUT_MS = 4000;
@@ -27,7 +27,7 @@ class Link extends EventTarget {
     this.#say("up");
   }
 
-  // Ask now; the next time, if there has to be one, is further away.
+  // Try now. If there is no answer, wait longer before the next try.
   async retry() {
     if (this.up) return;
     clearTimeout(this.#timer);

@@ -1,4 +1,4 @@
-// The page: puts its parts together, and lives on while the service is away.
+// Put the parts of the page together. The page stays usable while the service is away.
 import { Away, home } from "./client.js";
 import { hideCard, setUpCard } from "./card.js";
 import { byId } from "./dom.js";
@@ -12,7 +12,7 @@ import { watch } from "./titles.js";
 const grid = byId("home");
 const note = byId("note");
 let isLoading = false;
-let isWanted = true; // the rows, which nobody has sent so far
+let isWanted = true; // whether the rows are still missing
 let timer = 0;
 
 function open(tile) {
@@ -37,7 +37,7 @@ async function load() {
     watch(allTiles());
     tell(lines.length ? "" : "The catalogue is empty: there is no title to show yet.");
   } catch (error) {
-    // the service's absence is said elsewhere, and its return brings us back here
+    // sayAway shows the outage, and the link's "up" runs this again
     if (error instanceof Away) return;
     tell(`${failure(error)} Trying again.`);
     timer = setTimeout(load, 1000 * (error.retryAfterS || 2));
@@ -65,7 +65,7 @@ byId("again").addEventListener("click", () => {
 });
 grid.addEventListener("click", ({ target }) => tileAt(target) && open(tileAt(target)));
 setUpCard(grid, open);
-// focus is back on the tile, whose card nobody asked for
+// the focus returns to the tile, which must not open its card
 byId("player").addEventListener("close", hideCard);
 showPlaceholders(5);
 load();

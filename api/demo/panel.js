@@ -1,5 +1,5 @@
-// How many answers each layer gave since the page was opened. Counted are answers about titles, one
-// for each request; /home is drawn anew every time and has no layer.
+// Count the answers of each layer since the page was opened. Only answers about titles count, because
+// /home is drawn anew every time and has no layer.
 import { answers, CLICK, HOVER } from "./client.js";
 import { byId, make } from "./dom.js";
 import { count, several } from "./text.js";
@@ -11,7 +11,7 @@ const LAYERS = [
   ["collapsed", "Joined", "a read that was under way"],
   ["stale", "Stale", "past its time, the store being away"],
 ];
-const SAMPLES = 199; // of each layer, the latest
+const SAMPLES = 199; // of each layer; the latest
 
 const seen = new Map(
   LAYERS.map(([layer, name, note]) => [layer, { count: 0, micros: [], ...rows(layer, name, note) }]),

@@ -1,5 +1,5 @@
-// The player: a click's read, and what it says of the title. There is no film to play, so that only
-// time passes.
+// The player: the read of a click, and its answer about the title. There is no film to play: only
+// the time passes.
 import { paint } from "./art.js";
 import { CLICK, read, rowOf } from "./client.js";
 import { byId } from "./dom.js";
@@ -11,8 +11,8 @@ const RETRIES = 5;
 
 const dialog = byId("player");
 const part = (name) => byId(`player-${name}`);
-let from = null; // the tile that is played
-let length = 0; // seconds; 0: nobody knows
+let from = null; // the tile whose title is played
+let length = 0; // seconds; 0 if unknown
 let position = 0;
 let ticking = 0;
 let retrying = 0;
@@ -86,7 +86,7 @@ function stop() {
 part("toggle").addEventListener("click", toggle);
 part("close").addEventListener("click", () => dialog.close());
 part("retry").addEventListener("click", () => from && start(from, 0));
-// a click beside the dialog's content is one on the dialog itself
+// a click beside the dialog's content has the dialog itself as its target
 dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
 dialog.addEventListener("close", () => {
   stop();

@@ -1,4 +1,4 @@
-// A row in words, for the card and the player alike.
+// The texts about a row, for the card and the player.
 import { make } from "./dom.js";
 
 const CAST_SHOWN = 4;
@@ -19,7 +19,7 @@ export function clock(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-// 2021 · PG-13 · 1 h 34 min
+// Such as: 2021 · PG-13 · 1 h 34 min
 function facts(row) {
   const seasons = row.seasons && several(row.seasons, "season");
   return [
@@ -42,7 +42,7 @@ function some(names) {
 const line = (term, value) =>
   value ? make("p", { className: "line" }, make("span", { textContent: term }), ` ${value}`) : null;
 
-// Everything about a title but its name.
+// Return everything about a title except its name.
 export function about(row) {
   const genres = row.genres.map((genre) => make("li", { textContent: genre }));
   return [
@@ -62,7 +62,7 @@ const WHO = {
   collapsed: "Served by joining a read under way",
 };
 
-// Served by Redis in 240 µs, not modified (304)
+// Such as: Served by Redis in 240 µs, not modified (304)
 export function serving(served) {
   const who =
     served.layer === "stale"
@@ -78,7 +78,7 @@ export function serving(served) {
   );
 }
 
-// What to say of a row that did not come.
+// Return the text about a row that could not be read.
 export function failure(error) {
   if (error.isGone) return "This title is no longer there.";
   if (error.isShed) return "Busy at the moment: clicks are answered first.";

@@ -1,4 +1,4 @@
-// Rows of tiles as a grid: one tab stop, arrow keys move among tiles and rows.
+// Rows of tiles as a grid, which is one tab stop. Arrow keys move among tiles and rows.
 import { paint } from "./art.js";
 import { byId, make, scrolling } from "./dom.js";
 
@@ -16,7 +16,7 @@ export function showRows(lines) {
   grid.setAttribute("aria-busy", "false");
 }
 
-// Rows without titles, in the place of those that are still to come.
+// Show rows without titles until the rows of the home page arrive.
 export function showPlaceholders(count) {
   const line = () =>
     make("div", { className: "row waiting", aria: { hidden: "true" } }, make("div", { className: "blank" }));
@@ -41,7 +41,7 @@ function row(genre, ids, index) {
   );
 }
 
-// For pointers alone: who uses the keyboard has the arrow keys.
+// Make a button for pointers. The keyboard has the arrow keys.
 function arrow(strip, direction, sign) {
   const button = make("button", { type: "button", className: "arrow", textContent: sign, tabIndex: -1 });
   button.setAttribute("aria-hidden", "true");
@@ -115,7 +115,7 @@ function next(from, key, withControl) {
   }
 }
 
-// The tile of another row that the eye finds above or below: rows scroll by themselves.
+// Return the tile of another row that is shown above or below. Each row scrolls by itself.
 function nearest(line, from) {
   const left = from.getBoundingClientRect().left;
   const distance = (each) => Math.abs(each.getBoundingClientRect().left - left);

@@ -1,14 +1,14 @@
-// Titles of the tiles in view, a few at a time: what only scrolls by is not asked for, and under
-// load the service may refuse these first.
+// Read the titles of the tiles in view, a few at a time. A tile that only scrolls by causes no read.
+// Under load the service may refuse these reads first.
 import { Away, GLANCE, read, rowOf } from "./client.js";
 import { link } from "./link.js";
 import { markGone, nameTiles } from "./tiles.js";
 
 const AT_ONCE = 3;
-const REST_MS = 200; // that long in view, all in all, before anything is asked for
+const REST_MS = 200; // the time in view before a title is read
 const TRIES = 3;
 
-const inView = new Set(); // tiles: a title may be in view in one row and out of it in another
+const inView = new Set(); // tiles; a title in two rows may be in view in one of them
 const tries = new Map();
 const underWay = new Set(); // ids
 let timer = 0;
