@@ -1,8 +1,8 @@
-"""The border to Cassandra: the session's life, prepared statements, and every read in its turn.
+"""A session with Cassandra: connect, watch the cluster, and execute prepared statements.
 
-Behind this nothing knows the driver. A session is made in the background and never cancelled
-(cancelling its creation deadlocks the process), so the service starts before Cassandra does and
-comes to life when Cassandra does. Requests fail at once while it is known to be away.
+Callers do not see the driver. A session is made in the background, so the service may start before
+Cassandra does. The creation of a session is never cancelled, because that deadlocks the process.
+Requests fail at once while Cassandra is known to be away.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ RETRY_S = 0.5
 WATCH_S, WATCH_DOWN_S = 1.0, 0.1
 ENDED_KEPT = 8
 RENEW_S = 5.0
-"""Down for so long, and a new session is made, which looks up names anew: the driver's own asks but
-for the addresses that it knew, and a container comes back with another one."""
+"""After so long an outage a new session is made, which looks up names anew. The driver only tries
+the addresses that it knows, and a container comes back with another address."""
 AGAIN_S = 0.03
-LEAST_S = 0.002  # the driver counts whole milliseconds, and takes 0 for ever
+LEAST_S = 0.002  # the driver counts whole milliseconds, and 0 means no limit
 FIRST_TRY = 0.6
-"""In a ring, the share of a read's deadline after which it is asked again, likely elsewhere."""
+"""In a ring, a read is sent again, likely to another node, after this share of its deadline."""
 LOOK = "reads of about"
 PAGE = 500
-SAMPLE_ROWS = 100  # reading more says little of how the store does
+SAMPLE_ROWS = 100  # the time of a larger result says little about the store
 PROBE = "SELECT data_center FROM system.peers"
-"""Any node can answer it from memory, and it shows whether there are other nodes."""
+"""Any node answers this query from memory, and it shows whether there are other nodes."""
 NOTE = "SELECT value FROM about WHERE name = ?"
 IDENTIFY = "INSERT INTO about (name, value) VALUES (?, ?) IF NOT EXISTS"
 CONTRADICTION_S = 5.0
-"""The pause after a refusal that only an operator can end, without a restart of the service."""
+"""The pause after a ConfigError. An operator can mend Cassandra without restarting the service."""
 OPEN_S = 4.0
-"""So long ``open`` waits for the first attempt, to end the start when no waiting can help."""
+"""How long ``open`` waits for the first attempt, in order to raise its ConfigError."""
 UNSET: Any = object()
-"""Bound to a column, leaves it alone; None would write a tombstone."""
+"""Bound to a column, leaves the column unchanged. None would write a tombstone."""
 
 
 class Cassandra:
-    """One session: connects, watches, executes. ``statements`` are prepared at every connect;
-    reads of requests stand in line at ``limit``."""
+    """One session, replaced when it has to be. ``statements`` are prepared at every connect;
+    ``limit`` bounds the concurrent reads of requests."""
 
     def __init__(
         self, config: Config, statements: Sequence[str], limit: Limit | None = None
@@ -80,8 +80,8 @@ class Cassandra:
         self.limit = limit or Limit(config.store_reads_max)
 
     async def open(self) -> None:
-        """Wait a little for the session, which may follow later. Raise ConfigError when Cassandra
-        was found, and the settings contradict what is there."""
+        """Wait up to OPEN_S for the session, which may follow later. Raise ConfigError if Cassandra
+        was found and the settings contradict its schema or data centres."""
         self._life = asyncio.create_task(self._live())
         with suppress(TimeoutError):
             await asyncio.wait_for(self._tried.wait(), OPEN_S)
@@ -90,13 +90,13 @@ class Cassandra:
             raise self._contradiction
 
     async def close(self) -> None:
-        """Ends the session; waits for a connect in progress, as that must not be cancelled."""
+        """End the session. Wait for a connect in progress, because it must not be cancelled."""
         self._closing.set()
         if self._life is not None:
             await self._life
 
     async def visit(self) -> acsylla.Session:
-        """A session of its own, without a keyspace, for who administers; the caller closes it."""
+        """Return another session, without a keyspace, for administration. The caller closes it."""
         return await self._cluster(None).create_session()
 
     def state(self) -> tuple[State, str]:
@@ -104,7 +104,7 @@ class Cassandra:
 
     @property
     def identity(self) -> str:
-        """The store's identity as it was last read. Raise Unavailable before."""
+        """Return the store's identity as it was last read. Raise Unavailable before that."""
         if not self._identity:
             raise Unavailable(AWAY_MESSAGE)
         return self._identity
@@ -119,10 +119,14 @@ class Cassandra:
         timeout_s: float | None = None,
         serial: bool = False,
     ) -> Any:
-        """Executes a prepared statement; a value that is UNSET leaves its column alone. What is
-        read for a request waits ``in_turn``, behind ``limit``."""
+        """Execute a prepared statement, and return the driver's result. A value may be UNSET.
+
+        ``read``: repeat the statement after some errors. ``in_turn``: a read for a request, which
+        waits for its turn at ``limit``. ``serial``: a read behind all transactions under way.
+        Raise Unavailable, Late, or (``in_turn``) Shed.
+        """
         if self.health.is_down:
-            raise Unavailable(AWAY_MESSAGE)  # the driver's own word may take a deadline to come
+            raise Unavailable(AWAY_MESSAGE)  # the driver's own error may take a deadline to come
         statement = self._bind(cql, values)
         sort = _sort(cql, serial)
         if serial:  # a read that finishes or discards the Paxos rounds before it
@@ -134,7 +138,7 @@ class Cassandra:
         await self.limit.enter(urgent.get())
         began, took_s = time.monotonic(), None
         try:
-            if self.health.is_down:  # since it came
+            if self.health.is_down:  # since the read began to wait
                 raise Unavailable(AWAY_MESSAGE)
             left_s = min(left_s, asked + self._config.read_deadline_s - began)
             if left_s < LEAST_S:
@@ -150,7 +154,7 @@ class Cassandra:
             self.limit.leave(took_s)
 
     async def _judged(self, sort: str, run: Coroutine[Any, Any, Any]) -> Any:
-        """Tell ``health`` how a request of ``sort`` ended."""
+        """Await ``run``, and tell ``health`` how this request of ``sort`` ended."""
         try:
             result = await run
         except Exception as error:
@@ -171,6 +175,7 @@ class Cassandra:
         return statement
 
     async def _run(self, statement: Any, left_s: float, *, read: bool) -> Any:
+        """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
         session = self._session
         if session is None:
             raise Unavailable("The store is closed")
@@ -180,7 +185,7 @@ class Cassandra:
         end = loop.time() + left_s
         share = FIRST_TRY if read and self._is_ring else 1.0
         while True:
-            # always: a bound statement inherits the time that preparing it was given
+            # always, because a bound statement inherits the timeout of its preparation
             statement.set_timeout(left_s * share)
             try:
                 return await session.execute(statement)
@@ -192,7 +197,7 @@ class Cassandra:
             await asyncio.sleep(AGAIN_S)
 
     async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
-        """The rows of an unbounded read, fetched a page at a time."""
+        """Yield the rows of an unbounded read, fetched PAGE rows at a time."""
         if self._session is None:
             raise Unavailable(AWAY_MESSAGE)
         statement: Any = self._prepared[cql].bind(page_size=PAGE)
@@ -232,8 +237,9 @@ class Cassandra:
             await self._end(session)
 
     async def _end(self, session: acsylla.Session) -> None:
-        """Close a session, and keep the object for a while. Its destructor waits for the driver's
-        thread with the interpreter lock held: a thread that wants the lock would never end."""
+        """Close a session, and keep the object for a while, because its destructor may deadlock. It
+        waits for the driver's thread with the interpreter lock held, for which the thread may wait.
+        """
         self._ended.append(session)
         await session.close()
 
@@ -251,7 +257,8 @@ class Cassandra:
             return
 
     async def _connect(self) -> None:
-        """Looks around from any node, sees to the schema, then settles in the local data centre."""
+        """Find the local data centre and make the schema, by a session to any node. Then replace
+        the current session by a new one, which stays in that data centre."""
         scout = await self._cluster(None).create_session()
         try:
             self._local = await schema.ensure(scout, self._config)
@@ -274,26 +281,27 @@ class Cassandra:
         await self._identify()
 
     async def _name(self, scout: acsylla.Session) -> str:
-        """Return the keyspace's name as ``create_session`` takes it, quoted only if it has to be.
+        """Return the keyspace's name for ``create_session``, quoted only if it is a reserved word.
 
-        The driver compares it with the server's, which has no quotes, and where they differ sends
-        USE before every request: twice the round trips, and another error for a silent node."""
+        The driver compares it with the server's name, which has no quotes. If they differ, the
+        driver sends USE before every request. That doubles the round trips, and a silent node
+        gives another error."""
         plain = self._config.cassandra_keyspace.lower()
         try:
-            await scout.query(f"USE {plain}")  # Config lets letters, digits and _ pass
+            await scout.query(f"USE {plain}")  # Config allows only letters, digits and _
         except CassErrorServerSyntaxError:  # a reserved word
             return schema.quoted(self._config)
         return plain
 
     def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
-        """One for each data centre: each has descriptors that it never gives back."""
+        """Return the one cluster of a data centre. Each has descriptors that it never closes."""
         cluster = self._clusters.get(datacenter)
         if cluster is None:
             cluster = self._clusters[datacenter] = make_cluster(self._config, datacenter)
         return cluster
 
     async def _watch(self) -> None:
-        """Asks time and again whether the cluster answers, so that the state needs no traffic."""
+        """Probe the cluster until ``close``, so that the state is known without traffic."""
         loop = asyncio.get_running_loop()
         seen = loop.time()
         while not self._closing.is_set():
@@ -302,7 +310,7 @@ class Cassandra:
                     await self._look_around()
                 self.health.answered()
                 seen = loop.time()
-            except Exception as error:  # noqa: BLE001 - who else would see that it is up again?
+            except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
                 self.health.failed(error)
                 if loop.time() - seen > RENEW_S:
                     await self._renew()
@@ -313,14 +321,14 @@ class Cassandra:
             await self._pause(WATCH_DOWN_S if self.health.is_down else WATCH_S)
 
     async def _look_around(self) -> None:
-        """Whether the cluster answers, and whether it is a ring by now."""
+        """Probe the cluster, and note whether it is a ring by now."""
         left_s = self._config.store_deadline_s
         peers = (await self._run(self._bind(PROBE), left_s, read=True)).all()
         self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
 
     async def _look_at_store(self) -> None:
-        """Cassandra answers; look whether it reads our tables, and whether they are the same ones.
-        Requests go on meanwhile: other replicas may be there for other rows."""
+        """Check, once the probe was answered, that our tables can be read and are the same tables.
+        Requests go on if not, because other nodes may have the replicas of other rows."""
         try:
             await self._identify()
             self.health.worked(LOOK)
@@ -332,7 +340,7 @@ class Cassandra:
                 await self._renew()
 
     async def _identify(self) -> None:
-        """Read the store's identity, which is another one when the keyspace was made anew."""
+        """Read the store's identity, or make one. A keyspace that was made anew has another."""
         left_s = self._config.store_deadline_s
         for _ in range(2):
             found = await self._run(self._bind(NOTE, (IDENTITY,)), left_s, read=True)
@@ -345,8 +353,8 @@ class Cassandra:
 
 @functools.cache
 def _sort(cql: str, serial: bool) -> str:
-    """The sort of a statement. A serial read is the first half of a write: if it fails, the write
-    fails, and if it works, the write may fail all the same."""
+    """Return the sort of a statement for ``Health``. A serial read is the first half of a write. If
+    it fails, the write fails; if it works, the write may still fail. So it is a sort by itself."""
     table = re.findall(r"(?:FROM|INTO|UPDATE) (\w+)", cql)[0]
     if serial:
         return f"reads before writes to {table}"

@@ -1,4 +1,4 @@
-"""How the driver is set up: what it may take for, where it may go, and whom it believes."""
+"""The driver's configuration: time-outs, load balancing, reconnection, TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DDL_TIMEOUT_S = 20.0
 
 
 def make_cluster(config: Config, datacenter: str | None) -> acsylla.Cluster:
-    """One that stays in ``datacenter``; None: one that looks around, for the schema."""
+    """Return a cluster that stays in ``datacenter``; None: one for any node, to make the schema."""
     return acsylla.create_cluster(
         list(config.cassandra_host),
         port=config.cassandra_port,
@@ -31,9 +31,9 @@ def make_cluster(config: Config, datacenter: str | None) -> acsylla.Cluster:
         core_connections_per_host=2,  # with one, a dropped connection fails every query for 2 s
         exponential_reconnect_base_delay_ms=100,
         exponential_reconnect_max_delay_ms=500,
-        heartbeat_interval_sec=1,  # a silent server is noticed by nothing else
+        heartbeat_interval_sec=1,  # nothing else notices a silent server
         idle_timeout_sec=3,
         use_schema=datacenter is not None,
         application_name="content",
-        log_level="critical",  # it calls a missing ScyllaDB feature an error, per connection
+        log_level="critical",  # each connection logs a missing ScyllaDB feature as an error
     )

@@ -1,4 +1,4 @@
-"""The driver's errors, by what they mean for a caller; every one crosses the border as ours."""
+"""The translation of the driver's errors into ours, by their meaning for a caller."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ AWAY = (
     "CassErrorSslProtocolError",
     "CassExceptionConnectionError",
 )
-"""Not done: nobody was there to do it, or who was there would not. A statement that was prepared is
-invalid when its table is gone."""
+"""The request was not done: no node could be reached, or the node refused. A prepared statement is
+invalid once its table is gone."""
 
 LATE = (
     "CassErrorLibRequestTimedOut",
@@ -47,32 +47,32 @@ LATE = (
     "CassErrorServerWriteFailure",
     "CassErrorServerWriteTimeout",
 )
-"""Sent, and perhaps done: a write that ends like this has an unknown outcome."""
+"""The request was sent and may have been done, so the outcome of a write is unknown."""
 AGAIN = (
     driver.CassErrorLibRequestTimedOut,
     driver.CassErrorLibWriteError,
     driver.CassErrorServerReadFailure,
 )
-"""Reads are tried again after these, which the driver does not do: a connection broke under the
-request, or nodes disagreed on the columns while a table was altered. (Its speculative executions
-are no help: where no other host is left, the request never ends, not even by its timeout.)"""
+"""Reads are repeated after these errors, which the driver does not do. A connection broke under the
+request, or nodes disagreed on the columns while a table was altered. The driver's speculative
+executions are no help. If no other host is left, the request never ends, even by its timeout."""
 GONE = (
     driver.CassErrorServerInvalidQuery,
     driver.CassErrorLibUnableToSetKeyspace,
     driver.CassErrorLibNoHostsAvailable,  # no host could prepare it anew
 )
-"""A statement that was prepared is wrong now, although Cassandra answers: the keyspace was
+"""A prepared statement became invalid although Cassandra answers, because the keyspace was
 dropped."""
 MEANINGS: dict[type[BaseException], type[ServiceError]] = {
     **{getattr(driver, name): Unavailable for name in AWAY},
     **{getattr(driver, name): Late for name in LATE},
 }
-"""Driver errors that outside conditions cause. All others are mistakes of ours: a plain 500."""
+"""The driver's errors with an outside cause. All others are mistakes of ours: a plain 500."""
 
 
 def translate(error: Exception) -> Exception:
-    """Our error for one of the driver's; the driver's own text goes to the log, not to callers."""
-    if type(error) is RuntimeError:  # what a closed session raises
+    """Return our error for the driver's ``error``, whose text is for the log, not for callers."""
+    if type(error) is RuntimeError:  # a closed session raises this
         return Unavailable("The store is closed")
     meaning = MEANINGS.get(type(error))
     if meaning is Unavailable:

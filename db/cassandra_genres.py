@@ -2,7 +2,7 @@
 
 Names are added and removed by lightweight transactions, so their order is that of ballots and not
 of clocks. A name may be removed while another writer adds a line to the genre. Each of the two
-writes first and looks afterwards, so at least one of them sees what the other wrote:
+writes first and looks afterwards, so at least one of them sees the other's write:
 
     writer of a line                          remover of the name
     1. put the line (quorum)                  1. find no line
@@ -35,17 +35,17 @@ ANY_LINE = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT 1"
 STATEMENTS = (NAMES_OF_GENRES, NAMES_AMONG, ADD, REMOVE, ANY_LINE)
 
 LOOK_AFTER_S = 2.0
-"""A genre is looked at once in so many seconds at most: each look passes over the tombstones of the
-lines that were dropped, so one look per dropped line would be quadratic."""
+"""A genre is looked at once in so many seconds at most. Each look passes over the tombstones of all
+dropped lines, so one look per dropped line would be quadratic."""
 RETRY_S = 1.0
 ATTEMPTS = 5
 FROZEN_S = 15.0
-"""A node that was frozen may still run a removal that was given up, and the genre has lines by
-then. Cassandra itself gives up a request after 12 s, so a last look comes after that."""
+"""A frozen node may run a removal after the client gave it up, when the genre has lines again.
+Cassandra itself gives up a request after 12 s, so the last look comes after that."""
 
 
 class GenreNames:
-    """``appeared`` after lines were put, ``left`` after lines were dropped."""
+    """The names. Call ``appeared`` after lines were put, ``left`` after lines were dropped."""
 
     def __init__(self, cassandra: Cassandra, background: Background) -> None:
         self._cassandra = cassandra
@@ -57,7 +57,7 @@ class GenreNames:
         return sorted(row.column_value_by_index(0) for row in result.all())
 
     async def appeared(self, genres: Collection[str]) -> None:
-        """Insert the names that are missing; raises what the store raises."""
+        """Insert the missing names of ``genres``. Raise the store's errors."""
         if genres:
             result = await self._cassandra.execute(NAMES_AMONG, (list(genres),), read=True)
             there = {row.column_value_by_index(0) for row in result.all()}
@@ -65,20 +65,21 @@ class GenreNames:
             await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in missing))
 
     def left(self, genres: Collection[str]) -> None:
-        """Look soon whether these genres have lines, in the background."""
+        """Check in LOOK_AFTER_S, in the background, whether these genres still have lines."""
         for genre in set(genres) - self._to_look_at:
             self._to_look_at.add(genre)
             self._background.spawn(self._look_later(genre))
 
     async def _look_later(self, genre: str) -> None:
         await self._background.pause(LOOK_AFTER_S)
-        self._to_look_at.discard(genre)  # before the look: a line dropped later has another one
+        self._to_look_at.discard(genre)  # before the look: a line dropped later starts another
         if not await self._look(genre):
             await self._background.pause(FROZEN_S)
             await self._look(genre)
 
     async def _look(self, genre: str) -> bool:
-        """Check until it succeeds; return whether no removal was given up on the way."""
+        """Check ``genre`` until it succeeds, ATTEMPTS times at most. Return whether the first check
+        succeeded, so that no removal was given up."""
         for attempt in range(ATTEMPTS):
             try:
                 await self.check(genre)
@@ -90,12 +91,12 @@ class GenreNames:
         return False
 
     async def check(self, genre: str) -> None:
-        """Make the name agree with the lines of ``genre``. Raises what the store raises; the name
-        may be gone then although the genre has lines, so call it again."""
+        """Make the name agree with the lines of ``genre``. Raise the store's errors. Call again
+        after an error, because the name may be missing then although the genre has lines."""
         if not await self._has_lines(genre):
             await self._cassandra.execute(REMOVE, (genre,))
         if await self._has_lines(genre):
-            # without reading first: this also finishes a removal that has begun
+            # without reading first, because ADD also finishes a removal that has begun
             await self._cassandra.execute(ADD, (genre,))
 
     async def _has_lines(self, genre: str) -> bool:

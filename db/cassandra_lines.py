@@ -1,8 +1,8 @@
 """The lines of the genre lists, each of which belongs to one life of a row.
 
 A life begins when a row is made and ends when it is deleted; ``created`` names it. The row's hidden
-column ``listed`` has every genre for which this life may have lines, so every write can bring all
-lines of the life up to the row, and makes good what an earlier writer left undone when it died.
+column ``listed`` has every genre for which this life may have lines. So every write can make all
+lines of the life agree with the row, also if an earlier writer died before its lines.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ RETRY_S, RETRY_MAX_S = 0.5, 10.0
 
 
 class Life(NamedTuple):
-    """One life of a row: ``genres`` have a line, all others of ``listed`` have none. ``version``
-    is the row version that says so, and its microseconds are the timestamp of the lines."""
+    """The lines of one life of a row: one in each of ``genres``, none in the rest of ``listed``.
+    ``version`` is the row version that requires this; its microseconds are their timestamp."""
 
     video_id: str
     created: str
@@ -52,7 +52,7 @@ class Life(NamedTuple):
 
 
 class Lines:
-    """Brings the lists up to the rows."""
+    """The writer of lines, which makes the genre lists agree with the rows."""
 
     def __init__(self, cassandra: Cassandra, background: Background) -> None:
         self._cassandra = cassandra
@@ -61,8 +61,8 @@ class Lines:
         self._late: dict[tuple[str, str], Life] = {}
 
     async def follow(self, life: Life) -> None:
-        """Put and drop the lines of ``life``. The row is written, so a list that cannot follow at
-        once is no failure of the write: it follows in the background."""
+        """Put and drop the lines of ``life``; if the store fails, do so later in the background.
+        The row is written already, so a late list is no failure of the write."""
         try:
             await self.write(life)
         except ServiceError as error:
@@ -77,7 +77,7 @@ class Lines:
         self._late[key] = life if waiting is None else _joined(waiting, life)
 
     async def _catch_up(self, key: tuple[str, str]) -> None:
-        """Write the late lines of one life. The pauses grow while that fails."""
+        """Write the late lines of one life, after pauses that grow while this fails."""
         pause_s = RETRY_S
         while key in self._late:
             await self._background.pause(pause_s * random.uniform(0.7, 1.0))
@@ -91,7 +91,7 @@ class Lines:
                 del self._late[key]
 
     async def write(self, life: Life) -> None:
-        """As ``follow``, but raise what the store raises."""
+        """Put and drop the lines of ``life`` now. Raise the store's errors."""
         gone = life.listed - life.genres
         await self.drop(life.lines(gone))
         await self.put(life.lines(life.genres))
@@ -113,13 +113,13 @@ class Lines:
 
 
 def _joined(one: Life, other: Life) -> Life:
-    """Return the newer of two states of one life, which drops the lines of the older as well."""
+    """Return the newer of two states of one life, extended to drop the lines of the older, too."""
     newer = max(one, other, key=lambda life: version_us(life.version))
     return newer._replace(listed=one.listed | other.listed | one.genres | other.genres)
 
 
 async def _all(write: Callable[[Entry], Awaitable[None]], entries: Collection[Entry]) -> None:
-    """Write all, also beside one that fails; then raise the first failure."""
+    """Write all entries, even if some fail. Then raise the first failure."""
     for done in await asyncio.gather(*map(write, entries), return_exceptions=True):
         if isinstance(done, BaseException):
             raise done

@@ -1,18 +1,18 @@
-"""Rows of the loader in Cassandra: plain inserts of long ago, and resumable at every step.
+"""The loader's writes to Cassandra: plain inserts with an old timestamp, resumable at every step.
 
     1. read which rows are there
     2. insert the others, with a timestamp long past and without ``listed``
     3. read the rows as they are now
-    4. put the lines of those without ``listed``, with the versions that they have now
+    4. put the lines of the rows without ``listed``, with the current versions of these rows
     5. set ``listed``, with a timestamp long past
 
 An import that stops leaves rows without ``listed``. They are not ``known``, so the next import
 finishes them at 3, for the life that is there, even when its file says something else by now.
 A row that the API changes or deletes meanwhile has a newer version: lines put at 4 for the older
 version are below the timestamps of that write, and so is ``listed``. A row that was deleted before
-2 stays deleted, because the timestamp is below that of the deletion; 3 does not find it then.
+2 stays deleted, because the insert's timestamp is below the deletion's; 3 does not find it then.
 
-Two imports at once whose files disagree about a row may leave lines of the one that lost, until
+Two imports at once whose files disagree about a row may leave lines of the losing import, until
 ``python -m db.catalog repair``.
 """
 
@@ -72,7 +72,7 @@ class Loads:
         await self._cassandra.execute(FINISH, values)
 
     async def _lives(self, ids: Collection[str]) -> Mapping[str, Life]:
-        """The rows that are there; ``listed`` is empty for those that are not finished."""
+        """Return the existing rows by id; ``listed`` is empty for a row that is not finished."""
         return {
             video_id: Life(
                 video_id, created, version, frozenset(genres or ()), frozenset(listed or ())
@@ -81,7 +81,7 @@ class Loads:
         }
 
     async def _among(self, cql: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
-        """A few queries for many rows: each costs the nodes less than a query per row."""
+        """Return rows of ``cql``, read for IDS ids at a time, which costs less than one by one."""
         every = list(ids)
         parts = [every[start : start + IDS] for start in range(0, len(every), IDS)]
         found = await asyncio.gather(
@@ -91,5 +91,5 @@ class Loads:
 
 
 def _long_past(created: str) -> int:
-    """A timestamp below those of the API, even when ``created`` claims a day to come."""
+    """Return a timestamp (us) below those of the API, even if ``created`` is in the future."""
     return min(version_us(created), time.time_ns() // 1_000 - LOADER_AGE_US)

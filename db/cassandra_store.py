@@ -1,4 +1,4 @@
-"""Rows in Cassandra: reads by key as JSON, which Cassandra renders for less than decoding costs."""
+"""The store on Cassandra. It reads rows as JSON, because decoding their columns costs more."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ ATTEMPTS = 5
 CLOSE_S = 3.0
 TOKENS = -(2**63), 2**63 - 1
 PARTS = 64
-"""One read passes over every tombstone between two lines, and Cassandra refuses above 100,000: so
-many parts keep the deletions of one genre from adding to those of all others."""
+"""``entries`` reads the token ring in so many parts. A read passes over every tombstone between two
+lines, and Cassandra refuses it above 100,000. The parts keep those of all genres from adding up."""
 
 
 class CassandraStore:
@@ -97,8 +97,8 @@ class CassandraStore:
         return ids[0]
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
-        """In the order of tokens; two ids of one token (one pair in 10^6 catalogues of 5 M rows)
-        may lose one at the edge of a page."""
+        """Return ids in the order of tokens. If two ids have one token (one pair in 10^6 catalogues
+        of 5 M rows), the second may be missing at the edge of a page."""
         return await (self._ids(FIRST, limit) if after is None else self._ids(NEXT, after, limit))
 
     async def _ids(self, cql: str, *values: Any) -> list[str]:
@@ -115,17 +115,17 @@ class CassandraStore:
         return await self._writes.background.finish(self._delete(video_id, expected))
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
-        # read first: lives that are recorded now are over once this row is made, or another found
+        # read first: when a row is made or found afterwards, all other lives recorded here are over
         earlier = await self._writes.earlier(video_id) if request_hash else []
         version = next_version()
         stored = Stored(build(video_id, version, values), version, request_hash)
         if not await self._writes.insert(stored):
             found = await self._writes.find(video_id)
             if found is None:
-                raise Conflict()  # made by another and deleted again, between two looks
+                raise Conflict()  # another writer made and deleted a row meanwhile
             if request_hash is None or found.stored.request_hash != request_hash:
                 raise Invalid("The Idempotency-Key was used with another body")
-            # the first request may have died before its lists: written again they are the same
+            # the first request may have died before its lines; putting them again changes nothing
             stored = found.stored
             await self._lines.follow(found.life)
         over = (life for life in earlier if life.created != stored.created)

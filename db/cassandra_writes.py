@@ -1,12 +1,14 @@
 """Writes to Cassandra: lightweight transactions, and their unknown outcomes.
 
-Order: the row first, its lines after it, and only by the writer whose transaction held. So a crash
-in between leaves a list that names a row which is gone (DELETE), or lacks a row which is there
-(POST, PATCH), until the next write of the row or ``python -m db.catalog repair``.
+The order of a write is:
 
-A deletion is recorded in the table ``deleted`` before its transaction, with all genres in which the
-life may have lines. A record of a deletion that did not hold does no harm, because every reader of
-``deleted`` knows first whether the row lives.
+    1. DELETE alone: record the life in the table ``deleted``, with all genres that may have lines
+    2. write the row in a transaction
+    3. if the transaction held, write the lines
+
+A crash between 2 and 3 leaves a list that names a deleted row (DELETE), or lacks an existing row
+(POST, PATCH), until the next write of the row or ``python -m db.catalog repair``. A record of a
+deletion that did not hold does no harm, because every reader of ``deleted`` also looks for the row.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ STATEMENTS = (FIND, CREATE, UPDATE, DELETE, LIVES, END)
 SETTLE_S = 30.0
 RETRY_S = 0.5
 LISTED_MAX = 100
-"""How many genres ``listed`` may have before lines that are left over are dropped first."""
+"""With more genres in ``listed``, an update first drops the lines that the row has no more."""
 
 
 class Found(NamedTuple):
@@ -68,11 +70,11 @@ class Found(NamedTuple):
 
 
 Holds = Callable[[Found | None], bool]
-"""Whether a row shows that a write was done."""
+"""A function that returns whether the row it is given shows that a write was done."""
 
 
 def parse(json: str) -> Found:
-    """Return a row that Cassandra rendered, with its hidden columns."""
+    """Return the row in ``json``, which Cassandra rendered, with its hidden columns."""
     row: Row = orjson.loads(json)
     created, request_hash, listed = (row.pop(name) for name in _HIDDEN_NAMES)
     whole = None if listed is None else frozenset(listed)
@@ -80,14 +82,14 @@ def parse(json: str) -> Found:
 
 
 def values_of(stored: Stored) -> list[Any]:
-    """A row's columns as CREATE and the loader bind them; absent ones are left alone."""
+    """Return a row's columns as CREATE and the loader bind them, absent values as UNSET."""
     row = stored.row
     shown = [UNSET if row.get(name) is None else row[name] for name in COLUMNS]
     return [*shown, stored.created, UNSET if stored.request_hash is None else stored.request_hash]
 
 
 class Writes:
-    """Makes, swaps and removes rows, together with their lines in the lists."""
+    """The writer of rows, together with their lines in the genre lists."""
 
     def __init__(self, cassandra: Cassandra) -> None:
         self._cassandra = cassandra
@@ -95,14 +97,14 @@ class Writes:
         self.lines = Lines(cassandra, self.background)
 
     async def find(self, video_id: str) -> Found | None:
-        """The row after every transaction that was under way; None: no row."""
+        """Return the row behind every transaction under way, or None if there is no row."""
         result = await self._cassandra.execute(FIND, (video_id,), read=True, serial=True)
         found = result.first()
         return None if found is None else parse(found.column_value_by_index(0))
 
     async def earlier(self, video_id: str) -> list[Life]:
-        """Return the lives whose deletion was recorded. Those of them are over that are not the
-        life of a row found, or made, afterwards."""
+        """Return the lives whose deletion was recorded. A life is over unless a row that is found
+        or made after this read has its ``created``."""
         result = await self._cassandra.execute(LIVES, (video_id,), read=True)
         lives = (
             (row.column_value_by_index(0), row.column_value_by_index(1)) for row in result.all()
@@ -111,7 +113,7 @@ class Writes:
         return [Life(video_id, created, created, none, frozenset(had)) for created, had in lives]
 
     async def insert(self, stored: Stored) -> bool:
-        """Makes the row; False when one is there already."""
+        """Create the row. Return False if there is a row already."""
         life = Found(stored, None).life
 
         def holds(found: Found | None) -> bool:
@@ -120,12 +122,12 @@ class Writes:
         return await self._decide(CREATE, [*values_of(stored), sorted(life.listed)], holds, life)
 
     async def swap(self, before: Found, after: Row) -> bool:
-        """Writes ``after`` where ``before`` still is; False when it is not."""
+        """Replace ``before`` by ``after``. Return False if the row is not ``before`` any more."""
         life = before.life
         genres = frozenset(after["genres"])
         if len(life.listed | genres) > LISTED_MAX:
             kept = life.genres | genres
-            # at the time of ``before``: no line of a later version is dropped
+            # with the version of ``before``, so no line of a later version is dropped
             await self.lines.drop(life.lines(life.listed - kept))
             life = life._replace(listed=kept)
         life = life._replace(
@@ -145,8 +147,8 @@ class Writes:
         return await self._decide(UPDATE, values, holds, life)
 
     async def remove(self, before: Found) -> bool:
-        """Delete ``before`` where it still is. Raise Late if the deletion cannot be recorded; then
-        it was not done."""
+        """Delete ``before``. Return False if the row is not ``before`` any more. Raise Late if the
+        deletion cannot be recorded; then it was not done."""
         life = before.life
 
         def holds(found: Found | None) -> bool:
@@ -157,8 +159,8 @@ class Writes:
         return await self._decide(DELETE, values, holds, life.ended())
 
     async def _decide(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool:
-        """Executes a transaction; when the answer is late, asks what became of it. Raises
-        OutcomeUnknown when that is late, too. ``life`` is what the lists follow if it held."""
+        """Execute a transaction, and return whether it held. If it did, write ``life``'s lines.
+        If its answer is late, look for the outcome. Raise OutcomeUnknown if that is late, too."""
         try:
             result = await self._cassandra.execute(cql, values)
         except Late:
@@ -169,7 +171,7 @@ class Writes:
             if held is None:
                 settled = self.background.spawn(self._settle(cql, values, holds, life))
                 raise OutcomeUnknown(settled) from None
-            if cql == UPDATE and not held:  # it may have held before another writer's did
+            if cql == UPDATE and not held:  # it may have held, and been overtaken
                 raise OutcomeUnknown(_ended()) from None
             return held
         applied = bool(result.first().column_value_by_index(0))
@@ -178,7 +180,7 @@ class Writes:
         return applied
 
     async def _look(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool | None:
-        """Whether a transaction of unknown outcome holds; None: not known yet.
+        """Return whether a transaction of unknown outcome held; None if that is still unknown.
 
         An UPDATE or DELETE is executed again. A delayed copy of the first attempt then fails its
         condition; a serial read would not stop that copy. A CREATE is not executed again, because
@@ -198,10 +200,10 @@ class Writes:
         return held
 
     async def _mend(self, found: Found | None, life: Life) -> None:
-        """Bring the lists up to whatever row there is now.
+        """Make the lines of ``life`` agree with the row as it is now, ``found``.
 
-        The transaction may have held and been overtaken by other writers. Of a life that is over
-        all lines are dropped; those of another life are left to its own writers.
+        The transaction may have held and been overtaken by other writers. If the life is over, all
+        its lines are dropped. The lines of another life are left to that life's writers.
         """
         if found is not None and found.stored.created == life.created:
             await self.lines.follow(found.life)
@@ -209,8 +211,8 @@ class Writes:
             await self.lines.follow(life.ended())
 
     async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
-        """Find out what became of a write, for as long as SETTLE_S, and finish it if it held. Raise
-        Late if that is still not known."""
+        """Look for the outcome of a write for up to SETTLE_S, and write its lines if it held. Raise
+        Late if the outcome is still unknown."""
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:
