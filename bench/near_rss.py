@@ -42,7 +42,8 @@ def put(near: Near, rng: random.Random, body_bytes: tuple[int, int]) -> None:
     """One more row with a body, tag, key and head of its own, as a miss makes them."""
     key = f"/content/{uuid.UUID(int=rng.getrandbits(128))}"
     tag = b'"%032x-1"' % rng.getrandbits(128)
-    near.put(key, Entry(bytes(rng.randint(*body_bytes)), tag, time.time()), "/content/{id}")
+    body, ttl_s = bytes(rng.randint(*body_bytes)), rng.uniform(3600, 7200)
+    near.put(key, Entry(body, tag, time.time(), ttl_s), "/content/{id}")
 
 
 def measure(limit_bytes: int, body_bytes: tuple[int, int]) -> dict[str, float]:

@@ -1,33 +1,39 @@
-"""A finished answer: what every layer of the cache keeps, and what goes over the wire.
+"""One finished answer, as every layer of the cache keeps it.
 
-A hit and a miss are the same bytes because both are one of these. ``filled_at`` is when the store
-was read, in seconds since 1970 by this machine's clock: the start of ``Age``.
+A hit and a miss send the same bytes, because both send an ``Entry``.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cache.near import NearEntry
 
 ABSENT = b'{"status":"failed","message":"Not Found"}'
-
-
 DATA = b'{"status":"success","data":'
-"""How the body of every entry that is not absent begins; it ends with one brace."""
+"""Begins the body of every entry of status 200; one brace ends the body."""
 
 
 class Entry:
-    """``etag`` includes its quotes and is empty for an absent row: a negative entry, a 404.
+    """A body, its ``etag`` and its age. A negative entry, a 404, has an empty ``etag``.
 
-    ``ttl_s`` says how long after ``filled_at`` it is fresh; ``staleness.py`` says when it answers
-    past that. None: as long as a layer keeps it. Replicas share ``filled_at`` by Redis' clock.
+    ``etag`` includes its quotes. ``filled_at`` is the time of the store's read, in seconds since
+    1970 by this machine's clock, and the start of ``Age``. Redis keeps ``filled_at`` by its own
+    clock, so replicas agree on it. The entry is fresh until ``ttl_s`` after ``filled_at``, or as
+    long as a layer keeps it if ``ttl_s`` is None. ``staleness.py`` has the rule for later answers.
+
+    Only ``Near.put`` sets the other fields. ``head`` is the rendered head of a hit's response,
+    empty for a negative entry. ``route`` is the label in metrics, ``expires_at`` a moment of the
+    near cache's clock, ``cost_bytes`` the entry's part of the near cache's limit.
     """
 
-    __slots__ = ("body", "etag", "filled_at", "ttl_s")
+    __slots__ = (
+        *("body", "etag", "filled_at", "status", "ttl_s"),
+        *("cost_bytes", "expires_at", "head", "route"),
+    )
+    cost_bytes: int
+    expires_at: float
+    head: bytes
+    route: str
 
     def __init__(
         self, body: bytes, etag: bytes, filled_at: float, ttl_s: float | None = None
@@ -35,30 +41,28 @@ class Entry:
         self.body = body
         self.etag = etag
         self.filled_at = filled_at
+        self.status = 200 if etag else 404
         self.ttl_s = ttl_s
 
     @classmethod
     def absent(cls) -> Entry:
-        """A negative entry, read now."""
+        """Return a negative entry whose age begins now."""
         return cls(ABSENT, b"", time.time())
 
     def left_s(self, now: float) -> float:
-        """For how long it is still fresh at ``now``, by the clock of ``filled_at``; negative: for
-        how long it has been stale."""
+        """Return for how many seconds after ``now``, by the clock of ``filled_at``, the entry is
+        fresh; a negative number if its TTL has ended."""
         if self.ttl_s is None:
             return math.inf
         return min(self.ttl_s, self.filled_at + self.ttl_s - now)
 
     def is_fresh(self) -> bool:
+        """Return whether the TTL has not ended yet."""
         return self.ttl_s is None or self.filled_at + self.ttl_s >= time.time()
 
-    @property
-    def status(self) -> int:
-        return 200 if self.etag else 404
-
     def pack(self, clock_s: float = 0.0) -> bytes:
-        """The bytes that Redis keeps, times in ms by its clock, which is ``clock_s`` ahead of this
-        machine's; ``unpack`` is its inverse."""
+        """Return the bytes that Redis keeps, from which ``unpack`` makes the entry again. Times are
+        in ms by Redis' clock, which is ``clock_s`` ahead of this machine's."""
         body = self.body if self.etag else b""
         return b"%d %d %b\n%b" % (
             (self.filled_at + clock_s) * 1000,
@@ -69,13 +73,14 @@ class Entry:
 
     @classmethod
     def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Entry:
-        """Raises ValueError or OverflowError for bytes that ``pack`` did not make."""
+        """Return the packed entry. Raises ValueError or OverflowError for bytes that ``pack`` did
+        not make."""
         head, _, body = packed.partition(b"\n")
         filled_at, ttl, etag = head.split(b" ", 2)
         ttl_s = int(ttl) / 1000 or None
         return cls(body if etag else ABSENT, etag, int(filled_at) / 1000 - clock_s, ttl_s)
 
 
-def inner(entry: Entry | NearEntry) -> bytes:
-    """What stands inside the envelope of an entry that is there; nothing for an absent one."""
+def inner(entry: Entry) -> bytes:
+    """Return the data inside the envelope; empty bytes for a negative entry."""
     return entry.body[len(DATA) : -1] if entry.status == 200 else b""

@@ -24,36 +24,16 @@ NEGATIVE = 16
 JITTER = 0.1
 """Shorten a TTL by up to this share, so entries of one moment do not expire in one moment."""
 
-OVERHEAD_BYTES = 96 + 3 * 32 + 132
-"""Bytes of an entry beside its values: the object, its three numbers, and its place in the
+OVERHEAD_BYTES = 112 + 4 * 32 + 132
+"""Bytes of an entry beside its values: the object, its four numbers, and its place in the
 OrderedDict."""
 
 
-def _allocated(value: bytes | str) -> int:
-    """Return the bytes that the allocator takes for ``value``: a multiple of 16, and 8 bytes of
-    malloc's own (about the share of pymalloc's pools, for small values)."""
-    return sys.getsizeof(value) + 23 & -16
-
-
-class NearEntry:
-    """An ``Entry`` as it is kept here, with the values that an answer needs.
-
-    ``head`` is the result of ``render``, empty for a negative entry; ``route`` the label of its
-    metrics; ``expires_at`` a moment of the cache's clock.
-    """
-
-    __slots__ = ("body", "cost_bytes", "etag", "expires_at", "filled_at", "head", "route", "status")
-
-    def __init__(self, key: str, entry: Entry, route: str, head: bytes, expires_at: float) -> None:
-        self.status = entry.status
-        self.etag = entry.etag
-        self.body = entry.body
-        self.filled_at = entry.filled_at
-        self.route = route
-        self.head = head
-        self.expires_at = expires_at
-        values = (key, self.etag, self.body, head)
-        self.cost_bytes = OVERHEAD_BYTES + sum(_allocated(value) for value in values)
+def _cost_bytes(key: str, entry: Entry) -> int:
+    """Return the bytes that the allocator takes for an entry: of each value a multiple of 16, and 8
+    bytes of malloc's own (about the share of pymalloc's pools, for small values)."""
+    values = (key, entry.etag, entry.body, entry.head)
+    return OVERHEAD_BYTES + sum([sys.getsizeof(value) + 23 & -16 for value in values])
 
 
 class Near:
@@ -85,13 +65,13 @@ class Near:
         self._jitter = jitter
         self._negative_bytes = 0
         # a plain dict would look for its oldest entry among all that were deleted before it
-        self._entries: OrderedDict[str, NearEntry] = OrderedDict()
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._find = self._entries.get  # bound once: this is most of a get
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str) -> NearEntry | None:
+    def get(self, key: str) -> Entry | None:
         """Return the entry, which may be a negative one; None if there is no live entry."""
         entry = self._find(key)
         if entry is None:
@@ -101,27 +81,30 @@ class Near:
         self.remove(key)
         return None
 
-    def put(self, key: str, entry: Entry, route: str) -> NearEntry | None:
-        """Keep the entry in place of the key's old one. Return None if it is not kept: it is too
-        large or too old, negative entries have used their share, or the cache is disabled."""
+    def put(self, key: str, entry: Entry, route: str) -> bool:
+        """Keep the entry, under this one key, in place of the key's old entry. Return False if it
+        is not kept: it is too large or too old, negative entries have used their share, or the
+        cache is disabled."""
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))
         if not self.enabled or life_s <= 0:
-            return None
+            return False
         now = self._clock()
-        head = self._render(entry) if entry.status == 200 else b""
-        near = NearEntry(key, entry, route, head, now + life_s)
-        if near.cost_bytes > self._limit_bytes // LARGEST:
-            return None
-        self._make_room(near.cost_bytes, now)
-        if near.status == 404:
-            if self._negative_bytes + near.cost_bytes > self._limit_bytes // NEGATIVE:
-                return None
-            self._negative_bytes += near.cost_bytes
-        self.bytes += near.cost_bytes
-        self._entries[key] = near
-        return near
+        entry.expires_at = now + life_s
+        entry.route = route
+        entry.head = self._render(entry) if entry.status == 200 else b""
+        entry.cost_bytes = cost_bytes = _cost_bytes(key, entry)
+        if cost_bytes > self._limit_bytes // LARGEST:
+            return False
+        self._make_room(cost_bytes, now)
+        if entry.status == 404:
+            if self._negative_bytes + cost_bytes > self._limit_bytes // NEGATIVE:
+                return False
+            self._negative_bytes += cost_bytes
+        self.bytes += cost_bytes
+        self._entries[key] = entry
+        return True
 
     def remove(self, key: str) -> None:
         """Remove the key's entry, if there is one."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cache.entry import Entry
 from cache.keys import is_list, route_of
 from cache.leases import Lease
-from cache.near import Near, NearEntry
+from cache.near import Near
 from cache.redis import RedisRows
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, LIST_TTL_S, may_answer
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     """An entry and its source: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
     ``stale`` (from Redis, past its TTL)."""
 
-    entry: Entry | NearEntry
+    entry: Entry
     layer: str
 
 

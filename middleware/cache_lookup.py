@@ -13,10 +13,10 @@ from errors import NotFound
 from middleware.onion import JSON, Context, Middleware, Next
 
 if TYPE_CHECKING:
-    from cache.near import Near, NearEntry
+    from cache.near import Near
 
     Made = Callable[[], bytes | None]
-    Cached = Callable[[str], Awaitable[tuple[Entry | NearEntry, str] | None]]
+    Cached = Callable[[str], Awaitable[tuple[Entry, str] | None]]
 
 MISSED = "content.missed"
 """In the scope of a request whose row the fast lane did not find."""
@@ -44,7 +44,7 @@ def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -
             answer_home(ctx, page)
             return
         # a row's path is its key as it stands; a genre's is one only once it is encoded
-        entry: Entry | NearEntry | None = None if is_list(path) else near.get(path)
+        entry: Entry | None = None if is_list(path) else near.get(path)
         key, layer = path, "near"
         if entry is None:
             key = None if MISSED in ctx.scope else key_of(path, ctx.scope["query_string"])
@@ -67,16 +67,13 @@ def answer_home(ctx: Context, page: bytes) -> None:
     ctx.body = page
 
 
-def _stale(entry: Entry | NearEntry) -> bytes:
-    """How far past its TTL it is, as a negative one (RFC 9211, 2.4), in whole seconds."""
-    if isinstance(entry, Entry):
-        layer, left_s = b"redis", entry.left_s(time.time())
-    else:
-        layer, left_s = b"near", entry.expires_at - time.monotonic()
-    return b"content; hit; ttl=%d; detail=%b" % (min(-1, math.floor(left_s)), layer)
+def _stale(entry: Entry) -> bytes:
+    """Return the ``Cache-Status`` of a stale entry. Its ``ttl`` is negative, in whole seconds (RFC
+    9211, 2.4). Only Redis serves stale entries."""
+    return b"content; hit; ttl=%d; detail=redis" % min(-1, math.floor(entry.left_s(time.time())))
 
 
-def answer(ctx: Context, entry: Entry | NearEntry, layer: str, cache_control: bytes) -> None:
+def answer(ctx: Context, entry: Entry, layer: str, cache_control: bytes) -> None:
     """Answers with a finished entry. ``Age`` counts from its fill, on hits alone (RFC 9111, 5.1:
     an answer fresh from the origin has none)."""
     ctx.status = 200

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from cache.entry import ABSENT, DATA, Entry, inner
-from cache.near import Near
 from cache.store import entry_of
 from middleware.onion import NOT_FOUND
 
@@ -71,14 +70,6 @@ def test_inside_the_envelope_of_an_entry_is_its_data(value: object) -> None:
     assert entry.body == DATA + inner(entry) + b"}"
     assert inner(entry) == entry_of(value).body[len(DATA) : -1]
     assert inner(Entry.absent()) == b""
-
-
-def test_an_entry_that_is_near_has_the_same_inside() -> None:
-    near = Near(100_000, 60.0)
-    for entry in (entry_of({"a": 1}), Entry.absent()):
-        kept = near.put("/content/x", entry, "")
-        assert kept is not None
-        assert inner(kept) == inner(entry)
 
 
 def test_a_tag_is_of_the_bytes_and_of_nothing_else() -> None:

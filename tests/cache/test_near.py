@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bench.near_rss import in_fresh_process
 from cache.entry import ABSENT, Entry
-from cache.near import LARGEST, NEGATIVE, Near, NearEntry
+from cache.near import LARGEST, NEGATIVE, Near
 
 NOON = 1_700_000_000.0
 ROUTE = "/content/{id}"
@@ -43,8 +43,9 @@ def at() -> Time:
     return Time()
 
 
-def put(near: Near, key: str, entry: Entry) -> NearEntry | None:
-    return near.put(key, entry, ROUTE)
+def put(near: Near, key: str, entry: Entry) -> Entry | None:
+    """The entry if it is kept."""
+    return entry if near.put(key, entry, ROUTE) else None
 
 
 def room_for(rows: int, at: Time) -> int:
@@ -250,7 +251,7 @@ def test_a_put_removes_the_oldest_that_have_expired_though_there_is_room(at: Tim
 
 
 def alive() -> int:
-    return sum(isinstance(each, NearEntry) for each in gc.get_objects())
+    return sum(isinstance(each, Entry) for each in gc.get_objects())
 
 
 def test_what_left_is_freed_at_once_even_while_a_reader_holds_a_neighbour(at: Time) -> None:
@@ -304,7 +305,7 @@ class NearMachine(RuleBasedStateMachine):
         super().__init__()
         self.at = Time()
         self.near = self.at.near(LIMIT_BYTES, ttl_s=10.0)
-        self.kept: dict[str, tuple[NearEntry, float]] = {}
+        self.kept: dict[str, tuple[Entry, float]] = {}
 
     @rule(
         key=KEYS,
@@ -327,7 +328,7 @@ class NearMachine(RuleBasedStateMachine):
         tag = b"" if absent else b'"tag"'
         entry = Entry(bytes(size), tag, NOON + self.at.now_s - age_s, ttl_s)
         self.kept.pop(key, None)
-        kept = self.near.put(key, entry, ROUTE)
+        kept = put(self.near, key, entry)
         if kept is not None:
             limit_s = float("inf") if ttl_s is None else ttl_s - max(0, age_s)
             self.kept[key] = kept, self.at.now_s + min(10.0, limit_s)

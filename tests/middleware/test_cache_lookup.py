@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cache.entry import Entry
-from cache.near import Near, NearEntry
+from cache.near import Near
 from cache.reads import Answer
 from errors import Late
 from middleware.cache_lookup import cache_lookup
@@ -44,14 +44,6 @@ async def ask(found: Answer | None, *headers: tuple[str, str]) -> Sent:
     return Sent(start["status"], names, body["body"])  # type: ignore[arg-type]
 
 
-def stale_near(past_s: float) -> NearEntry:
-    near = Near(100_000, 60.0)
-    kept = near.put(PATH, Entry(b"{}", b'"v.1"', time.time() - 5.0), "")
-    assert kept is not None
-    kept.expires_at = time.monotonic() - past_s
-    return kept
-
-
 @pytest.mark.parametrize(("past_s", "ttl"), [(0.1, "-1"), (41.5, "-42")])
 async def test_a_stale_answer_says_how_stale_it_is_and_how_old(past_s: float, ttl: str) -> None:
     entry = Entry(b"{}", b'"v.1"', time.time() - 60.0 - past_s, 60.0)
@@ -59,9 +51,6 @@ async def test_a_stale_answer_says_how_stale_it_is_and_how_old(past_s: float, tt
     assert (sent.status, sent.body, sent.headers["etag"]) == (200, b"{}", '"v.1"')
     assert sent.headers["cache-status"] == f"content; hit; ttl={ttl}; detail=redis"
     assert int(sent.headers["age"]) == int(60 + past_s)
-    near = await ask(Answer(stale_near(past_s), "stale"))
-    assert near.headers["cache-status"] == f"content; hit; ttl={ttl}; detail=near"
-    assert near.headers["age"] == "5"
     assert "warning" not in sent.headers  # obsolete (RFC 9111, 5.5)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 
 from cache.keys import genre_key, row_key
-from cache.near import NearEntry
 from cache.reads import Answer
 from db.version import Expected, etag
 from db.video import Changes, parse_draft
@@ -220,6 +219,4 @@ class Client:
 def _layer(answer: Answer | None) -> str:
     if answer is None:
         return "collapsed"  # a load, perhaps a joined one
-    if answer.layer == "stale":
-        return "stale near" if isinstance(answer.entry, NearEntry) else "stale redis"
-    return answer.layer
+    return "stale redis" if answer.layer == "stale" else answer.layer

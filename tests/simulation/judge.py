@@ -124,8 +124,8 @@ class Judge:
         read.ended_s = now_s
 
     def read_ends(self, read: Read, now_s: float, layer: str, found: str | None) -> None:
-        """A row's version, or None for no row. ``layer``: near, redis, store, collapsed, stale
-        near or stale redis."""
+        """A row's version, or None for no row. ``layer``: near, redis, store, collapsed or
+        stale redis."""
         self._open[read.subject, read.life].remove(read)
         self.counts[layer] += 1
         history = self.truth.rows[read.subject]
