@@ -1,9 +1,9 @@
-"""The store of a machine without servers: SQLite in one file, which several processes may share.
+"""The store for a machine without servers: one SQLite file, which several processes may share.
 
-A write is one transaction, so a row and its lines in the genre lists never disagree. Point reads
-run in the event loop, as they take some microseconds and never wait for a writer; whatever is
-longer runs in a lane of its own, as one SQL step where it can: the driver gives up the interpreter
-lock at every step, and has to wait for it under a busy loop.
+A write is one transaction, so a row and its lines never disagree. Point reads run in the event
+loop, because they take some microseconds and never wait for a writer. Longer work runs in a thread
+(``Lane``), as one SQL step where possible. The driver releases the interpreter lock at every step,
+and has to wait for the lock while the loop is busy.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _INSERT = "INSERT INTO video (id, created, request_hash, body) VALUES (?, ?, ?, 
 class EmbeddedStore:
     """A ``CatalogueStore`` over the SQLite file at ``path``, made when absent.
 
-    ``open`` raises ConfigError when the file cannot be used. A write waits up to 5 s for another
-    process's, and then raises Unavailable.
+    ``open`` raises ConfigError if the file cannot be used. A write waits up to BUSY_S for another
+    process's write, and then raises Unavailable.
     """
 
     name = "embedded"
@@ -66,8 +66,8 @@ class EmbeddedStore:
         self._identity = ""
 
     async def open(self) -> None:
-        # Without this a lane can wait seconds for the interpreter lock (10 s were measured): each
-        # step of a busy loop that is shorter than the interval makes its wait begin anew.
+        # Without this a thread can wait seconds for the interpreter lock (10 s were measured),
+        # because each step of a busy loop that is shorter than the interval restarts the wait.
         sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
         try:
             await self._writer.open(lambda: prepare(self._path))
@@ -96,7 +96,7 @@ class EmbeddedStore:
         return self._identity
 
     def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
-        """A short read, in the event loop; the cursor ends here, so that no snapshot stays open."""
+        """Run a short read in the event loop. Fetch all rows, so that no snapshot stays open."""
         if self._reader is None:
             raise Unavailable("The store is not open")
         reader = self._reader
@@ -181,7 +181,7 @@ class EmbeddedStore:
         await self._writer.write(lambda c: drop(c, [entry]))
 
     async def check_genres(self, genres: Collection[str]) -> None:
-        """Nothing to do: the list is read from the lines."""
+        """Do nothing, because ``genres`` reads the lines themselves."""
 
 
 def _array(connection: sqlite3.Connection, sql: str, *values: object) -> list[str]:

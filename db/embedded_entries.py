@@ -1,8 +1,8 @@
-"""The genre lists of the embedded store: their order and the order of their writes.
+"""The genre lists of the embedded store: the order of their lines, and of the writes to a line.
 
-Both are Cassandra's. A list is ordered by timeuuid, newest first; and every line carries the time
-of the row version that wrote it, so an older write of a line never undoes a newer one, however
-late it comes. What is dropped is remembered for the same reason.
+Both orders are Cassandra's. A list is ordered by timeuuid, newest first. Every line carries the
+time of the row version that wrote it, so an older write of a line never undoes a newer write,
+however late it comes. Dropped lines are remembered for the same reason.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
 
 
 def position(created: str) -> bytes:
-    """16 bytes whose ascending order is Cassandra's descending order of timeuuids: by timestamp,
-    then by the lower half as signed bytes (``TimeUUIDType``)."""
+    """Return 16 bytes whose ascending order is Cassandra's descending order of timeuuids: by
+    timestamp, then by the lower half as signed bytes (``TimeUUIDType``)."""
     ticks = created[15:18] + created[9:13] + created[:8]
     return (int(ticks + created[19:23] + created[24:], 16) ^ _NEWEST_FIRST).to_bytes(16, "big")
 
 
 def created_at(place: bytes) -> str:
-    """The timeuuid that ``position`` was given."""
+    """Return the timeuuid whose ``position`` is ``place``."""
     text = f"{int.from_bytes(place, 'big') ^ _NEWEST_FIRST:032x}"
     return f"{text[8:16]}-{text[4:8]}-1{text[1:4]}-{text[16:20]}-{text[20:]}"
 

@@ -1,7 +1,7 @@
-"""The SQLite file of the embedded store: how it is opened, its tables, its threads, its failures.
+"""The SQLite file of the embedded store: open it, make its tables, run work in threads.
 
-A *lane* is one thread and the one connection that is used in it. SQLite lets one transaction write
-at a time, so one lane writes and whoever waits, waits in its queue instead of in the event loop.
+SQLite lets one transaction write at a time, so one thread (``Lane``) does all writes of a process.
+Writes wait in its queue and not in the event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 BUSY_S = 5.0
-"""How long a write waits for another process's write before it is refused."""
+"""How long a write waits for another process's write before it raises Unavailable."""
 
 DAMAGE = "writes to a damaged file"
 _DAMAGED = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
@@ -33,10 +33,10 @@ _DAMAGED = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
 
-# ``video`` keeps its rowid: rows are some 700 bytes, and a tree clustered by id would hold six to a
-# page, be twice as deep, and make a page of ids read every row. The index that the key makes
-# answers ``ids`` and ``random_id`` alone. ``dropped`` and ``deleted`` are what Cassandra's
-# tombstones are: a late, older write of the same thing does not come back to life.
+# ``video`` keeps its rowid. Rows have some 700 bytes, so a tree clustered by id would hold six to a
+# page, be twice as deep, and read every row for a page of ids. The index of the key alone answers
+# ``ids`` and ``random_id``. ``dropped`` and ``deleted`` stand for Cassandra's tombstones: they keep
+# a late, older write from bringing a line or a row back.
 _SCHEMA = (
     """CREATE TABLE video (
          id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
@@ -54,7 +54,7 @@ _SCHEMA = (
 
 
 def connect(path: str, *, writes: bool = False) -> sqlite3.Connection:
-    """A connection without implicit transactions; it may move between threads, not be shared."""
+    """Return a connection without implicit transactions, for one thread at a time."""
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
@@ -64,15 +64,16 @@ def connect(path: str, *, writes: bool = False) -> sqlite3.Connection:
 
 
 def prepare(path: str) -> sqlite3.Connection:
-    """The writing connection, its tables made when absent. Raises ConfigError."""
+    """Return the writing connection. Make the tables if they are absent. Raise ConfigError if the
+    file cannot be used."""
     connection = None
     try:
         connection = connect(path, writes=True)
         connection.execute("BEGIN")
-        _is_new(connection)  # before anything is changed in a file that is not ours
+        _is_new(connection)  # before any change, because the file may not be ours
         connection.execute("ROLLBACK")
         use_wal(connection)
-        # FULL: an acknowledged write outlives a power cut; the cache may hold it by then
+        # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         transact(connection, _create_tables)
@@ -88,7 +89,8 @@ def prepare(path: str) -> sqlite3.Connection:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Asks in a transaction: between two questions another process may make the tables."""
+    """Return whether the file has no tables. Raise ConfigError if another program or release made
+    it. Call this in a transaction, because another process may be making the tables."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application == _APPLICATION_ID:
@@ -106,10 +108,10 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
-    """Readers and the writer do not wait for each other in WAL mode.
+    """Switch the file to WAL mode, in which readers and the writer do not wait for each other.
 
-    Two processes that switch a new file at once can be told "locked" at once: SQLite sees that
-    waiting would be a deadlock, and so does not wait. The file stays in that mode.
+    If two processes switch a new file together, SQLite may answer "locked" without a wait, because
+    waiting would be a deadlock. Then try again, for up to BUSY_S. The file stays in WAL mode.
     """
     deadline = time.monotonic() + BUSY_S
     while True:
@@ -143,16 +145,16 @@ def set_about(connection: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def unavailable(error: sqlite3.Error) -> Exception:
-    """What a caller gets for an error of SQLite: a full disk or a lock is an outage, and so is a
-    damaged file; a wrong statement is a mistake of ours and stays what it is."""
+    """Return the error that a caller gets for SQLite's. A full disk, a lock and a damaged file are
+    outages. A wrong statement is a mistake of ours, and its error is returned unchanged."""
     if isinstance(error, (sqlite3.ProgrammingError, sqlite3.IntegrityError)):
         return error
     return Unavailable()
 
 
 def judged(health: Health, sort: str, call: Callable[[], T]) -> T:
-    """Do ``call``, and tell ``health`` how this request of ``sort`` ended. A damaged file stays
-    failing: a page that can be read says nothing of the next one."""
+    """Run ``call``, and tell ``health`` how this request of ``sort`` ended. DAMAGE is a sort that
+    never works again, because a page that can be read says nothing about the next page."""
     try:
         done = call()
     except orjson.JSONDecodeError as error:  # SQLite has no checksums
@@ -169,8 +171,8 @@ def judged(health: Health, sort: str, call: Callable[[], T]) -> T:
 
 
 def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:
-    """Runs ``work`` in one transaction, whole or not at all."""
-    # forget cached pages: a transaction then finds damage in any page of the file that it touches
+    """Run ``work`` in one transaction, whole or not at all. Wait ``busy_s`` for a lock at most."""
+    # forget cached pages, so that the transaction finds damage in every page that it touches
     connection.execute("PRAGMA shrink_memory")
     connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
     connection.execute("BEGIN IMMEDIATE")
@@ -195,7 +197,7 @@ class Lane:
         self._is_closed = False
 
     async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        def keep() -> None:  # in the thread: a caller that is cancelled meanwhile loses nothing
+        def keep() -> None:  # in the thread, so a cancelled caller does not lose the connection
             self._connection = connect()
 
         await self._in_thread(keep)
@@ -205,8 +207,9 @@ class Lane:
         return await self._run(lambda c: judged(self._health, "long reads", lambda: work(c)))
 
     async def write(self, work: Work[T]) -> T:
-        """Waiting in the queue counts: under a lock that stays, each caller waits once only.
-        A caller that is cancelled while ``work`` runs changes nothing about the transaction."""
+        """Run ``work`` in a transaction. BUSY_S includes the time in the queue, so under a lasting
+        lock all callers wait BUSY_S and not one after the other. If the caller is cancelled while
+        ``work`` runs, the transaction goes on."""
         until = time.monotonic() + BUSY_S
 
         def write(connection: sqlite3.Connection) -> T:
@@ -226,8 +229,8 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def close(self) -> None:
-        """Behind everything that waits in the queue. The last one to close a file tidies it up:
-        SQLite then moves what the log holds into it and deletes the log."""
+        """Close the connection, behind all work in the queue. When the last connection to a file
+        closes, SQLite moves the contents of the log into the file and deletes the log."""
         self._is_open = False
         if not self._is_closed:
             self._is_closed = True

@@ -1,11 +1,13 @@
-"""The service's login on a Cassandra that asks for one: ``python -m db.roles``.
+"""Make the service's role in a Cassandra that requires a login: ``python -m db.roles``.
 
-A Cassandra that has just been made lets in ``cassandra`` with the password ``cassandra``, as a
-superuser. This makes the keyspace, and the role that the environment names to the service. The
-role may make tables in that keyspace, read and write them, and nothing else. Last, ``cassandra``
-gets the password CASSANDRA_ADMIN_PASSWORD. It may be run at any time, by any number at once, and
-again after it was cut short: what is done is left alone.
-Status 0: both hold. 1: not, for the reason given, after ``UP_S`` of trying.
+A new Cassandra has a superuser ``cassandra`` with the password ``cassandra``. This program does:
+
+1. make the role CASSANDRA_USERNAME and the keyspace, in which the role may make, read and write
+   tables, and nothing else;
+2. change the password of ``cassandra`` to CASSANDRA_ADMIN_PASSWORD.
+
+It may run at any time, several times at once, and again after it was cut short. A finished step is
+left alone. Exit status 0: both steps are done. 1: they are not, after UP_S; stderr has the reason.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class NotYet(Exception):
 
 @asynccontextmanager
 async def visiting(config: Config, username: str, password: str) -> AsyncIterator[Any]:
-    """A session, or None where Cassandra refuses the login; raises NotYet when it is away."""
+    """Yield a session, or None if Cassandra refuses the login. Raise NotYet if it is away."""
     as_user = dataclasses.replace(config, cassandra_username=username, cassandra_password=password)
     try:
         session = await Cassandra(as_user, ()).visit()
@@ -55,7 +57,7 @@ async def visiting(config: Config, username: str, password: str) -> AsyncIterato
 
 
 async def ensure(config: Config, admin_password: str) -> str:
-    """Says what was done. Raises NotYet when it is to be tried again."""
+    """Do both steps, and return the result in words. Raise NotYet if it must be tried again."""
     username, password = config.cassandra_username or "", config.cassandra_password or ""
     async with (
         visiting(config, username, password) as service,
@@ -87,13 +89,13 @@ async def _may_write(session: Any, config: Config) -> bool:
 
 
 async def _make(session: Any, config: Config) -> None:
-    """Make the keyspace and the role. The default password is closed after it: while that works,
-    a run that was cut short is seen and finished."""
+    """Make the role and the keyspace. The default password is closed afterwards, because a run that
+    was cut short is recognised by the default password, and finished."""
     await _spread(session, config.cassandra_replication)
     role, secret = f'"{config.cassandra_username}"', _quoted(config.cassandra_password or "")
     name = _quoted(config.cassandra_username or "")
     found = await session.query(f"SELECT role FROM system_auth.roles WHERE role = {name}")
-    verb = "ALTER" if found.first() else "CREATE"  # not both: passwords change once in 5 s
+    verb = "ALTER" if found.first() else "CREATE"  # not both: a password may change once in 5 s
     await session.query(f"{verb} ROLE {role} WITH LOGIN = true AND PASSWORD = {secret}")
     await schema.make_keyspace(session, config, await schema.local_datacenter(session, config))
     for permission in PERMISSIONS:
@@ -101,8 +103,8 @@ async def _make(session: Any, config: Config) -> None:
 
 
 async def _spread(session: Any, replication: int | None) -> None:
-    """In a ring, logins are kept on three nodes and not on one, whose end would lock all out. Best
-    told the ring's ``replication`` before it is whole: who joins then is given what is there."""
+    """Keep logins on three nodes of a ring, because the loss of a single copy locks everybody out.
+    Set ``replication`` before the ring is complete, so that joining nodes receive the logins."""
     local = (await session.query("SELECT data_center FROM system.local")).first()
     peers = (await session.query("SELECT data_center FROM system.peers")).all()
     name = local.column_value("data_center")
@@ -117,7 +119,7 @@ def _quoted(text: str) -> str:
 
 
 async def patiently(config: Config, admin_password: str) -> str:
-    """``ensure`` until it succeeds; raises NotYet after UP_S."""
+    """Call ``ensure`` until it succeeds. Raise NotYet after UP_S."""
     begun, told = time.monotonic(), ""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Makes the schema when it is absent; any number of replicas may do so at once."""
+"""Make the schema if it is absent. Any number of replicas may do so at once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _OURS = {"lastupdated", "created", "request_hash"}
 
 
 async def ensure(session: Any, config: Config) -> str:
-    """Create what is missing of ``schema.cql``, wait until the cluster agrees, and return the local
-    data centre's name. Raise ConfigError when no waiting can help. ``session`` is a driver session
-    without a keyspace."""
+    """Create the missing parts of ``schema.cql``, wait until the cluster agrees, and return the
+    local data centre's name. Raise ConfigError if no waiting can help. ``session`` is a driver
+    session without a keyspace."""
     local = await local_datacenter(session, config)
     found = await _columns_in(session, config)
     _check(found, config)
@@ -38,19 +38,19 @@ async def ensure(session: Any, config: Config) -> str:
 
 
 def quoted(config: Config) -> str:
-    """The keyspace as CQL names it: it may be a reserved word. Names are in lower case, as CQL
-    itself makes them where they are not quoted."""
+    """Return the keyspace's name for CQL, quoted because it may be a reserved word. It is in lower
+    case, as CQL makes every name without quotes."""
     return f'"{config.cassandra_keyspace.lower()}"'
 
 
 def columns() -> dict[str, dict[str, str]]:
-    """The columns of every table of ``schema.cql``, with their types."""
+    """Return the columns of every table of ``schema.cql``, with their types."""
     return {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(_text())}
 
 
 async def local_datacenter(session: Any, config: Config) -> str:
-    """CASSANDRA_DC, or the data centre of the node that answers. A node that has just started
-    answers before it knows the others, so it is asked twice before a name counts as wrong."""
+    """Return CASSANDRA_DC, or the data centre of the node that answers. Raise ConfigError if the
+    cluster lacks CASSANDRA_DC twice, because a new node answers before it knows the others."""
     datacenters = await _datacenters(session)
     local = config.cassandra_dc or datacenters[0]
     if local not in datacenters:
@@ -67,7 +67,7 @@ async def make_keyspace(session: Any, config: Config, local: str) -> None:
     name = config.cassandra_keyspace.lower()
     known = f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{name}'"
     if (await session.query(known)).first() is not None:
-        return  # to ask for it again would take a permission that the service need not have
+        return  # CREATE IF NOT EXISTS takes a permission that the service need not have
     replication = config.cassandra_replication
     if replication is None:
         datacenters = await _datacenters(session)
@@ -101,14 +101,14 @@ def _statements(config: Config, datacenter: str, replication: int) -> list[str]:
 
 
 async def _datacenters(session: Any) -> list[str]:
-    """The data centre of every node, the contact point's own first."""
+    """Return the data centre of every node, the contact point's own first."""
     local = await session.query("SELECT data_center FROM system.local")
     peers = await session.query("SELECT data_center FROM system.peers")
     return [row.column_value("data_center") for result in (local, peers) for row in result.all()]
 
 
 async def _columns_in(session: Any, config: Config) -> dict[str, dict[str, str]]:
-    """The columns of our tables as they are in the keyspace; of no other table."""
+    """Return the columns of our tables in the keyspace, and of no other table."""
     found: dict[str, dict[str, str]] = {}
     result = await session.query(
         "SELECT table_name, column_name, type FROM system_schema.columns"
@@ -122,7 +122,7 @@ async def _columns_in(session: Any, config: Config) -> dict[str, dict[str, str]]
 
 
 def _check(found: dict[str, dict[str, str]], config: Config) -> None:
-    """Raise ConfigError for tables that are not those of this release."""
+    """Raise ConfigError if a table differs from this release's."""
     expected = columns()
     for table, has in found.items():
         if any(has.get(name) != kind for name, kind in expected[table].items()):
@@ -139,8 +139,8 @@ def _check(found: dict[str, dict[str, str]], config: Config) -> None:
 
 
 async def _agreement(session: Any) -> None:
-    """Waits until every node has the same schema: one that lags does not know a table. Goes on in
-    the end, since a dead node never agrees."""
+    """Wait until every node has the same schema, because a node that lags does not know a table. Go
+    on after AGREEMENT_S, because a dead node never agrees."""
     deadline = asyncio.get_running_loop().time() + AGREEMENT_S
     while asyncio.get_running_loop().time() < deadline:
         versions = set()
