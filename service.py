@@ -44,7 +44,7 @@ from middleware.conditional import conditional
 from middleware.deadline import deadline
 from middleware.drain import Drain
 from middleware.error_handling import error_handling
-from middleware.onion import Middleware, Onion
+from middleware.onion import Middleware, Onion, compose
 from middleware.shared import FOLDER, Shared
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
@@ -63,17 +63,14 @@ def layers(
     videos: CachedVideoStore,
     home: Home,
     limit: Limit,
-) -> Sequence[Middleware]:
-    """The onion, outside in. Taking a layer away is taking its line out."""
+) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
+    """Return the onion's layers, outside in, and those of them that a row passes which the fast
+    lane did not find in a cache. Taking a layer away is taking its line out."""
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
-    return [
-        timing(metrics),
-        error_handling(),
-        conditional(),
-        cache_lookup(videos.near, videos.cached, home.near, config.cache_control),
-        *shedding,
-        deadline(config.read_deadline_s, config.write_deadline_s),
-    ]
+    outer = [timing(metrics), error_handling()]
+    inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
+    lookup = cache_lookup(videos.near, videos.cached, home.near, config.cache_control)
+    return [*outer, conditional(), lookup, *inner], [*outer, *inner]
 
 
 def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[Resource]:
@@ -133,18 +130,21 @@ def create_app(
             yield
 
     probes = Probes(store, redis, registry, drain)
+    content = Content(config, videos, home)
     app = Starlette(
-        routes=routes(resources(Content(config, videos, home), probes, demo=config.demo)),
+        routes=routes(resources(content, probes, demo=config.demo)),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would be made of the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
-    onion = Onion(app.router, layers(config, registry, metrics, videos, home, limit), drain)
+    stack, of_misses = layers(config, registry, metrics, videos, home, limit)
+    onion = Onion(app.router, stack, drain)
     app.middleware_stack = Cors.around(onion, config.cors_origins)
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # with CORS every answer says what its origin may do with it, which the lane does not know
-        app.state.lane = Lane(near, redis, home.near, metrics, config.cache_control, drain)
+        load = compose(of_misses, content.by_id)
+        app.state.lane = Lane(near, redis, home.near, load, metrics, config.cache_control, drain)
     return app
 
 

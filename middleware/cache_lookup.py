@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     Made = Callable[[], bytes | None]
     Cached = Callable[[str], Awaitable[tuple[Entry, str] | None]]
 
-MISSED = "content.missed"
-"""In the scope of a request whose row the fast lane did not find."""
 STATUS = {
     "near": b"content; hit; detail=near",
     "redis": b"content; hit; detail=redis",
@@ -47,7 +45,7 @@ def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -
         entry: Entry | None = None if is_list(path) else near.get(path)
         key, layer = path, "near"
         if entry is None:
-            key = None if MISSED in ctx.scope else key_of(path, ctx.scope["query_string"])
+            key = key_of(path, ctx.scope["query_string"])
             found = await cached(key) if key is not None else None
             if found is None:
                 await next()

@@ -100,8 +100,8 @@ class Context:
         held = self.status >= 400 or b"expect" in told
         return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
 
-    async def send(self, send: Send) -> None:
-        """Sends the response: the only place that does."""
+    def finish(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Return the response's headers and body, as they are sent."""
         body = self.body
         if self.status in (204, 304):
             body = b""
@@ -110,10 +110,7 @@ class Context:
         if not self.was_read and self._leaves_a_body():
             # a client that held its body back may send a request next: it would be taken for it
             self.headers[b"connection"] = b"close"
-        headers = list(self.headers.items())
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        body = b"" if self.method == "HEAD" else body
-        await send({"type": "http.response.body", "body": body})
+        return list(self.headers.items()), b"" if self.method == "HEAD" else body
 
 
 Next = Callable[[], Awaitable[None]]
@@ -172,7 +169,9 @@ class Onion:
         await self.run(ctx)
         if self.drain.active:
             ctx.headers[b"connection"] = b"close"
-        await ctx.send(send)
+        headers, body = ctx.finish()
+        await send({"type": "http.response.start", "status": ctx.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 async def _refuse(message: Message) -> None:

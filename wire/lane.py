@@ -1,10 +1,13 @@
-"""The fast lane: make the response to a hit, which the protocol writes without a task.
+"""The fast lane: make the response to a plain read, which the protocol writes.
+
+A hit takes no task. A row that no cache has is loaded in a task, by the same handler and inside the
+same middleware as ever, but without ASGI's messages and the router.
 
 The response is that of the middleware, byte for byte except for the time in ``Server-Timing``. The
 lane answers a request only if all of these hold:
 
 - it is a GET or HEAD of HTTP/1.1 without a body;
-- its target is exactly a key of the near cache, the home page, or (GET only) a row's key in Redis;
+- its target is exactly a key of the near cache, the home page, or (GET only) a row's key;
 - its connection has no other request in progress, and the client reads its responses.
 
 The middleware answers all other requests.
@@ -17,12 +20,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from starlette.types import Message
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from cache.entry import Entry
-from cache.keys import HOME, ROW_ROUTE, is_row
+from cache.keys import HOME, ROW, ROW_ROUTE, is_row
 from etags import names
 from middleware.cache_lookup import STATUS
+from middleware.deadline import ARRIVED
 from middleware.drain import Drain
-from middleware.onion import JSON
+from middleware.onion import JSON, Context, Handler
 from middleware.timing import RequestMetrics
 
 if TYPE_CHECKING:
@@ -67,9 +74,10 @@ def is_ordinary(headers: Headers) -> bool:
 class Lane:
     """Make the responses to hits, and count them in ``metrics`` as the middleware does.
 
-    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis. ``home`` makes a home
-    page of near entries, or returns None. While ``drain`` is active the middleware answers new
-    requests, because its answers carry ``Connection: close``.
+    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis, ``load`` by ``respond``,
+    which gets a Context. ``home`` makes a home page of near entries, or returns None. While
+    ``drain`` is active the middleware answers new requests, because its answers carry
+    ``Connection: close``.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class Lane:
         near: Near,
         redis: RedisRows | None,
         home: Callable[[], bytes | None],
+        respond: Handler,
         metrics: RequestMetrics,
         cache_control: bytes,
         drain: Drain,
@@ -84,6 +93,7 @@ class Lane:
         self._near = near
         self._redis = redis
         self._home = home
+        self._respond = respond
         self._metrics = metrics
         self._drain = drain
         self._render = render_with(cache_control, "redis")
@@ -119,20 +129,32 @@ class Lane:
         body = b"" if method == "HEAD" else page
         return b"".join((OK, _lines(defaults), head, body))
 
-    def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
-        """Start reading a row from Redis; the future gives its entry, or None on a miss.
+    def is_row(self, target: str) -> bool:
+        """Return whether ``target`` is the key of a row that is to be read from Redis or the store.
+        False: the middleware must answer, because the service drains, the target is another one, or
+        the near cache holds a 404 for it."""
+        return not self._drain.active and is_row(target) and self._near.get(target) is None
 
-        Return None if the middleware must answer: Redis is not configured or away, the service
-        drains, ``target`` is not a row's key, or the near cache holds a 404 for it.
-        """
-        if (
-            self._redis is None
-            or self._drain.active
-            or not is_row(target)
-            or self._near.get(target) is not None
-        ):
-            return None
-        return self._redis.ask(target)
+    def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
+        """Start reading a row from Redis; the future gives its entry, or None on a miss. Return
+        None if Redis is not configured or away."""
+        return None if self._redis is None else self._redis.ask(target)
+
+    async def load(
+        self, target: str, headers: Headers, arrived_s: float, defaults: Headers
+    ) -> tuple[bytes, bool]:
+        """Return the whole response to a GET of a row that no cache has, and whether its connection
+        must end. ``arrived_s`` is when the request arrived, by the loop's clock."""
+        scope = {"type": "http", "method": "GET", "path": target, "query_string": b""}
+        named = {"headers": headers, "path_params": {"id": target[len(ROW) :]}, ARRIVED: arrived_s}
+        ctx = Context(scope | named, _no_body)
+        ctx.route = ROW_ROUTE
+        await self._respond(ctx)
+        if self._drain.active:
+            ctx.headers[b"connection"] = b"close"
+        fields, body = ctx.finish()
+        head = (STATUS_LINE[ctx.status], _lines(defaults), _lines(fields))
+        return b"".join((*head, b"\r\n", body)), b"connection" in ctx.headers
 
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
@@ -142,6 +164,10 @@ class Lane:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)
+
+
+async def _no_body() -> Message:
+    raise RuntimeError("a plain GET has no body")
 
 
 def _join(

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 from cache.entry import Entry
-from middleware.cache_lookup import MISSED
 from wire.lane import Lane, is_ordinary
 from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
@@ -29,7 +28,8 @@ class Protocol(StrictProtocol):
         self._laned = False  # the lane answered: the parent must not see body and end
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
-        self._asked = self._missed = self._closing = False
+        self._plain_headers: list[tuple[bytes, bytes]] = []
+        self._asked = self._closing = False
         self._held = b""
 
     def data_received(self, data: bytes) -> None:
@@ -55,6 +55,7 @@ class Protocol(StrictProtocol):
         if whole and small and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
             self._plain = data.partition(b"\r\n")[2]
+            self._plain_headers = self.headers
 
     def on_message_begin(self) -> None:
         self._laned = self._is_plain = False
@@ -69,8 +70,6 @@ class Protocol(StrictProtocol):
             if self._method in ("GET", "HEAD") and self._hit(self._method, self.url, condition):
                 self._laned = True
                 return
-        if self._missed:
-            self.scope[MISSED] = True  # type: ignore[literal-required]
         super().start_request()
 
     def on_body(self, body: bytes) -> None:
@@ -84,7 +83,7 @@ class Protocol(StrictProtocol):
             super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Close the connection, after the answer if the lane reads Redis for a request."""
+        """Close the connection, after the answer if the lane works on one."""
         self._closing = True
         if not self._asked:
             super().shutdown()
@@ -105,31 +104,70 @@ class Protocol(StrictProtocol):
         return True
 
     def _ask(self, target: bytes, data: bytes) -> bool:
-        """Start reading a row from Redis. Return False if the middleware must answer."""
-        lane = self._lane
-        asked = lane.ask(target.decode("latin-1")) if lane and self._is_read() else None
-        if lane is None or asked is None:
+        """Start reading a row. Return False if the middleware must answer."""
+        lane, key = self._lane, target.decode("latin-1")
+        if lane is None or not self._is_read() or not lane.is_row(key):
             return False
-        self._asked = True
-        asked.add_done_callback(partial(self._told, lane, perf_counter(), data))
+        asked = lane.ask(key)
+        if asked is None:
+            self._load(lane, key, self.loop.time())
+        else:
+            self._asked = True
+            start = perf_counter(), self.loop.time()
+            asked.add_done_callback(partial(self._told, lane, key, start, data))
         return True
 
     def _told(
-        self, lane: Lane, start: float, data: bytes, asked: asyncio.Future[Entry | None]
+        self,
+        lane: Lane,
+        key: str,
+        start: tuple[float, float],
+        data: bytes,
+        asked: asyncio.Future[Entry | None],
     ) -> None:
-        """Write the row that Redis had. On a miss parse ``data`` for the middleware, which then
-        leaves Redis out (``MISSED``)."""
+        """Write the row that Redis had, or load it. The middleware answers ``data`` for a 404 and a
+        stale entry."""
         self._asked = False
         if self.transport.is_closing():
             return
         entry = None if asked.cancelled() else asked.result()
-        response = lane.found(entry, perf_counter() - start, self.server_state.default_headers)
+        if entry is None:
+            self._load(lane, key, start[1])
+            return
+        seconds = perf_counter() - start[0]
+        response = lane.found(entry, seconds, self.server_state.default_headers)
         if response is None:
-            self._missed = True
             self._parse(data)
-            self._missed = False
         else:
             self._write(response)
+        self._go_on()
+
+    def _load(self, lane: Lane, key: str, arrived_s: float) -> None:
+        """Load a row in a task, which the server knows as it knows uvicorn's own."""
+        self._asked = True
+        defaults = self.server_state.default_headers
+        loading = self.loop.create_task(lane.load(key, self._plain_headers, arrived_s, defaults))
+        self.tasks.add(loading)  # type: ignore[arg-type]  # it asks for no result
+        loading.add_done_callback(self._loaded)
+
+    def _loaded(self, loading: asyncio.Task[tuple[bytes, bool]]) -> None:
+        self.tasks.discard(loading)
+        self._asked = False
+        if self.transport.is_closing():
+            return
+        try:
+            response, is_last = loading.result()
+        except BaseException:  # the middleware makes an answer of every error but its own
+            self.transport.close()
+            raise
+        self._write(response)
+        if is_last:
+            self.transport.close()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle what came while the lane worked on a request."""
         if self._closing:
             self.shutdown()
         elif self._held:

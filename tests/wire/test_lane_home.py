@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from cache.near import Near
 from config import Config
 from middleware.drain import Drain
+from middleware.onion import Context
 from middleware.timing import RequestMetrics
 from service import create_app
 from tests.http.samples import draft, post
@@ -70,13 +71,18 @@ def test_the_lane_counts_it_as_the_app_does(both: Twins) -> None:
     assert found == [7, 7]
 
 
+async def nobody(ctx: Context) -> None:
+    raise AssertionError("no row is loaded")
+
+
 @pytest.mark.parametrize("page", [None, b"page"])
 @pytest.mark.parametrize("draining", [False, True])
 def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) -> None:
     drain = Drain(1.0)
     drain.active = draining
     metrics = RequestMetrics(CollectorRegistry())
-    lane = Lane(Near(1 << 20, 60), None, lambda: page, metrics, Config().cache_control, drain)
+    control = Config().cache_control
+    lane = Lane(Near(1 << 20, 60), None, lambda: page, nobody, metrics, control, drain)
     answered = lane.near("GET", "/home", None, ())
     assert (answered is not None) == (page is not None and not draining)
     assert lane.near("GET", "/home", "*", ()) is None
