@@ -1,4 +1,4 @@
-"""Services with the lane and without, over the near cache alone and over Redis alone."""
+"""Services with the lane and without, over the near cache, over Redis, or over the store alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from bench.servers import RedisServer, settings_of
+from middleware.cache_lookup import STATUS
 from tests.http.samples import post
 from tests.wire.twins import Twins, twins
 
@@ -30,16 +31,18 @@ class Warm(NamedTuple):
 
     @property
     def hit(self) -> str:
-        return f"content; hit; detail={self.layer}"
+        return STATUS[self.layer].decode()
 
 
-@pytest.fixture(scope="package", params=["near", "redis"])
+@pytest.fixture(scope="package", params=["near", "redis", "store"])
 def warm(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Warm]:
     """Near: hits by the lane and by its memory of a plain head. Redis: hits that the lane asks for,
-    since nothing is kept near."""
+    since nothing is kept near. Store: rows that the lane loads, since there is no cache."""
     settings = dict(PATIENT)
+    if request.param == "store":
+        settings["NEAR_BYTES"] = "0"
     if request.param == "redis":
         redis: RedisServer = request.getfixturevalue("redis_server")
         settings |= {"NEAR_BYTES": "0", **settings_of(redis=redis)}

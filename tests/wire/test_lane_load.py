@@ -1,0 +1,257 @@
+"""Rows that no cache has, loaded by the lane: errors, the end, and what comes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from config import Config
+from db.embedded import EmbeddedStore
+from db.video import Row
+from errors import Late, NotFound, Unavailable
+from service import create_app
+from tests.http.samples import draft
+from tests.http.wire import request
+from tests.wire.in_process import Client, connected, serving, until
+from tests.wire.twins import mask
+from wire.lane import Lane
+from wire.protocol import Protocol
+
+JSON = "Content-Type: application/json"
+STORE = "content; fwd=miss; detail=store"
+
+
+class Store:
+    """Stands in for ``EmbeddedStore.video``: waits while it is ``closed``, then raises ``error``,
+    or does as ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened, self.asked = asyncio.Event(), 0
+        self.opened.set()
+        self.error: BaseException | None = None
+        ever = EmbeddedStore.video
+
+        async def video(store: EmbeddedStore, video_id: str) -> Row:
+            self.asked += 1
+            await self.opened.wait()
+            if self.error is not None:
+                raise self.error
+            return await ever(store, video_id)
+
+        monkeypatch.setattr(EmbeddedStore, "video", video)
+
+
+class World(NamedTuple):
+    """A client whose plain head the lane knows by heart, its row, and how many the lane loaded."""
+
+    client: Client
+    store: Store
+    path: str
+    loaded: list[str]
+    app: Any
+
+    @property
+    def plain(self) -> bytes:
+        return request("GET", self.path)
+
+
+@asynccontextmanager
+async def loading(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> AsyncIterator[World]:
+    loaded: list[str] = []
+    load = Lane.load
+
+    def counted(lane: Lane, target: str, *rest: Any) -> Any:
+        loaded.append(target)
+        return load(lane, target, *rest)
+
+    monkeypatch.setattr(Lane, "load", counted)
+    given = {"drain_s": 0, "near_bytes": 0, **settings}
+    app = create_app(Config(embedded_path=str(folder / "content.sqlite3"), **given))
+    async with serving(app) as port, connected(port) as client:
+        client.send(
+            request(
+                "POST", "/content", "Content-Type: application/json", body=orjson.dumps(draft())
+            )
+        )
+        row_id = orjson.loads((await client.answer()).body)["data"]["id"]
+        world = World(client, Store(monkeypatch), f"/content/{row_id}", loaded, app)
+        for count in (0, 1):
+            client.send(world.plain)
+            answer = await client.answer()
+            assert (answer.status, answer.headers["cache-status"]) == (200, STORE)
+            assert len(loaded) == count
+        yield world
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, 200), (NotFound(), 404), (Unavailable(), 503), (Late(), 504), (ValueError("x"), 500)],
+)
+async def test_every_answer_is_that_of_the_app(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "content")
+    monkeypatch.setattr("middleware.error_handling.PAUSE_S", 0.0)  # each has a request id
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.error = error
+        world.client.send(world.plain)
+        mine = await world.client.answer()
+        assert len(world.loaded) == 2
+        world.client.send(request("GET", world.path, "X: y"))  # which the lane leaves to the app
+        theirs = await world.client.answer()
+        assert len(world.loaded) == 2
+        assert (mask(mine), mine.body) == (mask(theirs), theirs.body)
+        assert mine.status == status
+        world.client.send(world.plain)
+        assert (await world.client.answer()).status == status
+
+
+async def test_a_late_load_is_a_504_at_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch, read_deadline_s=0.2) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        assert (await world.client.answer()).status == 504
+        world.store.opened.set()
+        world.client.send(world.plain)
+        assert (await world.client.answer()).status == 200
+
+
+async def test_requests_during_a_load_are_answered_in_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        for piece in (world.plain, world.plain, request("GET", "/nowhere"), world.plain):
+            world.client.send(piece)
+            await asyncio.sleep(0.02)
+        asked = world.store.asked
+        assert asked == 3  # two by heart before, and the first of these
+        world.store.opened.set()
+        assert [(await world.client.answer()).status for _ in range(4)] == [200, 200, 404, 200]
+
+
+async def test_a_client_that_has_finished_sending_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        await until(lambda: world.store.asked == 3)
+        world.client.writer.write_eof()
+        await asyncio.sleep(0.05)
+        world.store.opened.set()
+        assert (await world.client.answer()).status == 200
+        assert await world.client.rest() == b""
+
+
+async def test_a_client_that_goes_away_during_a_load_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        await until(lambda: world.store.asked == 3)
+        linger = b"\1\0\0\0\0\0\0\0"
+        connection = world.client.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        world.client.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        before = len(asyncio.all_tasks())
+        world.store.opened.set()
+        await until(lambda: len(asyncio.all_tasks()) < before)
+        assert caplog.records == []
+
+
+async def test_a_drain_that_begins_during_a_load_ends_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        await until(lambda: world.store.asked == 3)
+        world.app.state.lane._drain.active = True
+        world.store.opened.set()
+        answer = await world.client.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await world.client.rest() == b""
+
+
+async def test_hovers_are_shed_and_clicks_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The headers that the lane knows by heart count as in any request."""
+    monkeypatch.setattr("middleware.admission.LAG_S", -1.0)
+    async with loading(tmp_path, monkeypatch) as world:
+        hover = request("GET", world.path, "Priority: u=5")
+        for count in (1, 2, 3):
+            world.client.send(hover)
+            assert (await world.client.answer()).status == 503
+            assert len(world.loaded) == count
+        for count in (3, 4):
+            world.client.send(world.plain)
+            assert (await world.client.answer()).status == 200
+            assert len(world.loaded) == count
+
+
+async def test_an_end_of_the_server_waits_for_a_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Protocol] = []
+    connection_made = Protocol.connection_made
+
+    def noted(protocol: Protocol, transport: asyncio.Transport) -> None:
+        made.append(protocol)
+        connection_made(protocol, transport)
+
+    monkeypatch.setattr(Protocol, "connection_made", noted)
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        await until(lambda: world.store.asked == 3)
+        made[0].shutdown()  # as the server does
+        assert len(made[0].tasks) == 1  # which it waits for
+        world.store.opened.set()
+        assert (await world.client.answer()).status == 200
+        assert await world.client.rest() == b""
+        assert not made[0].tasks
+
+
+async def test_a_load_that_the_server_cancels_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of its patience with a drain."""
+    made: list[asyncio.Task[Any]] = []
+    load = Lane.load
+
+    async def noted(lane: Lane, *given: Any) -> tuple[bytes, bool]:
+        task = asyncio.current_task()
+        assert task is not None
+        made.append(task)
+        return await load(lane, *given)
+
+    monkeypatch.setattr(Lane, "load", noted)
+    async with loading(tmp_path, monkeypatch) as world:
+        world.store.opened.clear()
+        world.client.send(world.plain)
+        await until(lambda: world.store.asked == 3)
+        made[-1].cancel()
+        assert (await world.client.answer()).status == 503
+        world.store.opened.set()
+        world.client.send(world.plain)
+        assert (await world.client.answer()).status == 200
