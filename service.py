@@ -30,6 +30,7 @@ from api.probes import Probes
 from api.resource import Resource, routes
 from cache.address import Address
 from cache.near import Near
+from cache.near_metrics import NearMetrics
 from cache.redis import RedisRows
 from cache.sentinel import Sentinels
 from cache.store import CachedVideoStore
@@ -117,11 +118,13 @@ def create_app(
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
+    near_metrics = NearMetrics(near, registry)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
-            for part in (store, redis, videos):  # closed in reverse: writes end while both are up
+            # closed in reverse: writes end while both are up
+            for part in (store, redis, videos, near_metrics):
                 if part is not None:
                     await part.open()
                     running.push_async_callback(part.close)

@@ -36,6 +36,7 @@ def service(redis_server: RedisServer, tmp_path: Path) -> Iterator[RunningServic
 GAUGES = {
     *("content_connections", "content_redis_up", "content_store_reads_limit"),
     *("content_store_reads_min", "content_store_reads_max"),
+    *("content_near_bytes", "content_near_entries"),
 }
 
 
@@ -99,6 +100,7 @@ def test_every_scrape_has_what_all_workers_counted(service: RunningService) -> N
     crowd = Crowd(service)
     crowd.ask_all()
     assert crowd.answered["near"] > WORKERS * CONNECTIONS * REQUESTS * 0.9  # by the lane
+    until(lambda: total(scrape(service), "content_near_entries") == WORKERS)  # the row, in each
     kill(service)
     crowd.check()
     until(lambda: is_whole(service))

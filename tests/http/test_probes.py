@@ -64,6 +64,8 @@ def test_metrics_are_prometheus_text(client: httpx.Client) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert answer.headers["cache-control"] == "no-store"
     assert "# TYPE content_request_seconds histogram" in answer.text
+    for name, kind in (("bytes", "gauge"), ("entries", "gauge"), ("evictions_total", "counter")):
+        assert f"# TYPE content_near_{name} {kind}" in answer.text
 
 
 def test_each_request_is_counted_once_under_its_template(client: httpx.Client) -> None:
