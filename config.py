@@ -1,8 +1,8 @@
-"""Settings: a frozen value made from the environment, once, by whoever starts the service.
+"""Settings: a frozen value, made from the environment once, at the start of the service.
 
-Every setting is a field below, with the variable that sets it, its unit in its name and the reason
-for its default; the README's table is held against this list by a test. ``X_FILE`` reads any
-variable ``X`` from a file, without the one line end that editors put there.
+Every setting is a field below, with the variable that sets it, its unit in its name, and the reason
+for its default. A test compares the README's table with this list. ``X_FILE`` names a file with the
+value of the variable ``X``, without the one line end that editors add.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Config", "ConfigError"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Every setting; see ``setting`` calls for variable and reason."""
+    """Every setting. The arguments of ``setting`` are its variable, default, parser and reason."""
 
     host: str = setting("HOST", "127.0.0.1", host_name, "nothing is served to others unasked")
     port: int = setting("PORT", 1337, port_number(0), "the original's port; 0: any free one")
@@ -206,7 +206,7 @@ class Config:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
-        """Reads every setting; raises ConfigError with the variable's name."""
+        """Read every setting. Raise ConfigError with the variable's name."""
         values = {}
         for field in dataclasses.fields(cls):
             text = lookup(environ, field.metadata["variable"])
@@ -218,7 +218,7 @@ class Config:
         return config
 
     def _contradiction(self) -> str:
-        """Which two settings cannot both be meant; empty: none."""
+        """Return which two settings contradict each other; empty if none do."""
         parts = urlsplit(self.redis_url or "")
         if self.redis_host and (self.redis_sentinels or self.redis_url):
             return "REDIS_HOST is set beside REDIS_URL or REDIS_SENTINELS"
@@ -232,12 +232,12 @@ class Config:
 
     @property
     def cache_control(self) -> bytes:
-        """What answers with a validator say of caching."""
+        """Return the ``Cache-Control`` of answers with a validator."""
         return b"max-age=%d" % self.max_age_s if self.max_age_s else b"no-cache"
 
     @property
     def redis(self) -> str | None:
-        """Where Redis is, as a URL, or how to get in where the sentinels say; None: nowhere."""
+        """Return the URL of Redis, without a host if sentinels find it; None without Redis."""
         if self.redis_sentinels and not self.redis_url:
             return "redis://"
         if self.redis_url or not self.redis_host:
@@ -247,7 +247,7 @@ class Config:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Return whether only this machine can reach the service."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

@@ -1,4 +1,4 @@
-"""Every failure the service tells a caller about, each with its HTTP status.
+"""Every failure that the service reports to a caller, each with its HTTP status.
 
     ServiceError 500
       BadRequest 400            the request cannot be read
@@ -14,9 +14,9 @@
       Unavailable 503           a dependency is away; try again
         Shed 503                more is asked than can be answered in time
       Late 504                  a dependency did not answer in time
-        OutcomeUnknown 504      a write was sent and nobody knows whether it holds
+        OutcomeUnknown 504      a write was sent and its outcome is unknown
 
-The text of an error is meant for the caller; what nobody foresaw is a 500 whose text stays here.
+The text of such an error is for the caller. Any other exception is a 500 whose text stays here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FieldError(NamedTuple):
 
 
 class ServiceError(Exception):
-    """The base: ``status`` and ``message`` go to the caller, ``headers`` too."""
+    """The base class. The caller gets ``status``, ``message`` and ``headers``."""
 
     status = 500
     message = "Internal Server Error"
@@ -47,7 +47,7 @@ class ServiceError(Exception):
         super().__init__(self.message)
 
     def details(self) -> dict[str, object]:
-        """What the envelope says beside status and message."""
+        """Return the fields of the envelope beside status and message."""
         return {}
 
 
@@ -91,7 +91,7 @@ class Conflict(ServiceError):
 
 
 class PreconditionFailed(ServiceError):
-    """``current`` is the version (timeuuid) that the row has now; None for what is no row."""
+    """``current`` is the version (timeuuid) of the row now; None if the resource is no row."""
 
     status = 412
     message = "The condition does not hold; ETag names the current version"
@@ -143,8 +143,8 @@ class Unavailable(ServiceError):
 
 
 class Shed(Unavailable):
-    """Refused, so that others are answered in time. Counted, but not logged: under an overload
-    there are thousands a second. ``was_urgent``: it was a click that waited in vain."""
+    """A request is refused so that other requests are answered in time. It is counted but not
+    logged, because overload makes thousands a second. ``was_urgent``: a click waited in vain."""
 
     message = "Too much is asked at the moment; try again"
 
@@ -159,13 +159,13 @@ class Late(ServiceError):
 
 
 class OutcomeUnknown(Late):
-    """A write that may or may not hold; ``settled`` ends when the store knows which,
-    and fails or is cancelled when the store gives up."""
+    """A write may or may not hold. ``settled`` ends when the store knows the outcome, and fails or
+    is cancelled when the store gives up."""
 
     message = "The write was sent, but its outcome is unknown"
 
     def __init__(self, settled: asyncio.Future[None]):
         super().__init__()
         self.settled = settled
-        # its failure is said where it happens, and whoever waited may have ended before
+        # retrieve its error, which is logged elsewhere, because the waiting task may have ended
         settled.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,8 +1,8 @@
-"""Whether the service in this container serves: ``python -I -S healthcheck.py [PATH]``.
+"""Checks whether the service in this container serves: ``python -I -S healthcheck.py [PATH]``.
 
-Status 0 when PATH, ``/healthz`` unless it is given, answers 200; 1 and a line when not. It asks
-this machine alone, at the PORT in force, and sends no credentials; it imports next to nothing, as
-it is run every few seconds, and is done or gives up within ``TIMEOUT_S``.
+Exit with status 0 if PATH, by default ``/healthz``, answers 200; else with status 1 and a line. Ask
+only this machine, at the PORT in force, without credentials. Import next to nothing, because the
+script runs every few seconds. No step waits longer than ``TIMEOUT_S``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 TIMEOUT_S = 2.0
 ANY = {"": ("127.0.0.1",), "0.0.0.0": ("127.0.0.1",), "::": ("127.0.0.1", "::1")}  # noqa: S104
-"""Where to ask a service that listens everywhere. Not "localhost", which may be ::1 alone."""
+"""Addresses of a service that listens everywhere. Not "localhost", which may be ::1 alone."""
 
 
 def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
-    """As ``settings.lookup`` does, for what has no blanks; raises OSError for a missing file."""
+    """Return a setting, as ``settings.lookup`` does, but stripped. Raise OSError without a file."""
     path = environ.get(f"{variable}_FILE")
     if path is None:
         return environ.get(variable, default).strip()
@@ -27,7 +27,7 @@ def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
 
 
 def status_line(host: str, port: int, path: str) -> bytes:
-    """The first line of the answer; raises OSError when there is none in time."""
+    """Return the first line of the answer. Raise OSError if there is none in time."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
         connection.sendall(request.encode())
@@ -35,7 +35,7 @@ def status_line(host: str, port: int, path: str) -> bytes:
 
 
 def why_not(environ: Mapping[str, str], path: str) -> str:
-    """Why it does not serve; empty when it does."""
+    """Return the reason if the service does not serve, else an empty text."""
     why = ""
     try:
         host = setting(environ, "HOST", "127.0.0.1").strip("[]")  # of an IPv6 address

@@ -1,7 +1,7 @@
-"""How urgent the work at hand is: a user who clicks waits for it, one who hovers may do without.
+"""The urgency of a request: a user who clicks waits for it, a user who hovers may do without.
 
-Set once a request, read wherever work waits for its turn. A load that others join is as urgent as
-the request that began it; a click does not share the fate of a hover's that was shed.
+It is set once for each request, and read wherever work waits for its turn. A load that others join
+is as urgent as the request that began it. If a hover's load is shed, a click tries again.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from contextvars import ContextVar
 
 urgent: ContextVar[bool] = ContextVar("urgent", default=True)
 
-LEAST_URGENCY_OF_A_CLICK = 3  # RFC 9218's default; browsers and CDNs say it by themselves
+LEAST_URGENCY_OF_A_CLICK = 3  # RFC 9218's default; browsers and CDNs send it by themselves
 PRIORITY_MAX = 256
-"""Characters of a ``Priority`` that is read at all; a longer one would cost more than a hit."""
+"""Characters of a ``Priority`` that is read. A longer header would cost more than a hit."""
 _URGENCY = re.compile(r"(?:^|,)\s*u=([0-7])(?=\s*(?:[;,]|$))")
 
 
 def is_hover(priority: str | None, purpose: str | None) -> bool:
-    """Whether a request may be shed first, by its ``Priority`` (RFC 9218: urgency 4 to 7) and its
-    ``Sec-Purpose``. What cannot be read counts as a click, which errs on the safe side."""
+    """Return whether a request may be shed first, by ``Priority`` (RFC 9218: urgency 4 to 7) or by
+    ``Sec-Purpose``. An unreadable value counts as a click, which errs on the safe side."""
     if purpose is not None and purpose.lower().startswith("prefetch"):
         return True
     if priority is None or len(priority) > PRIORITY_MAX:

@@ -1,4 +1,4 @@
-"""How uvicorn is run, in one process or in several; what one connection may do is in ``wire/``."""
+"""Runs uvicorn, in one process or in several. ``wire/`` has the limits of one connection."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from wire.strict import StrictProtocol
 logger = logging.getLogger("content")
 
 FILES = 65_536
-OTHER_FILES = 100  # of a process, beside the connections of clients, with room to spare
-NOT_STARTED = 3  # uvicorn's own status for that
+OTHER_FILES = 100  # open in a process beside the connections of clients, with room to spare
+NOT_STARTED = 3  # uvicorn's own status for a failed start
 _PREFIX = "content-"
-GRACE_S = 7  # with the drain's default below a container's stop grace; uvicorn has none
+GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace; uvicorn has none
 
 
 def calm_gc() -> None:
-    """What was made at start-up stays, and need not be looked at again; garbage in cycles is rare
-    here. With the defaults collecting takes an eighth of the time of a busy process."""
+    """Make garbage collection rare, because cycles are rare here. Objects made at the start stay,
+    and are not looked at again. With the defaults, collection takes an eighth of a busy process."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 def allow_connections(wanted: int = FILES) -> int:
-    """Raise the limit on open files to ``wanted``, or as far as it goes, and return it. Each
+    """Raise the limit on open files to ``wanted``, or as far as allowed, and return the limit. Each
     connection is a file, and a shell's soft limit of 1,024 is soon used up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
@@ -61,8 +61,8 @@ def allow_connections(wanted: int = FILES) -> int:
 
 
 def within_files(config: Config) -> Config:
-    """Return the settings with as many connections as this process may open files for: above that
-    a client would be cut off without an answer and without a line in the log, below it gets 503."""
+    """Return the settings with no more connections than this process may open files. A client above
+    CONNECTIONS_MAX gets 503. Without a free file it would be cut off without answer or log."""
     files = allow_connections(max(FILES, config.connections_max + OTHER_FILES))
     fit = max(1, files - OTHER_FILES)
     if fit >= config.connections_max:
@@ -74,10 +74,10 @@ def within_files(config: Config) -> Config:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return a bound socket for each address of ``host``. Raises ConfigError.
+    """Return a bound socket for each address of ``host``. Raise ConfigError.
 
-    An address that this machine lacks is passed over when another one is bound: "localhost" is
-    often ::1, too, where there is no IPv6.
+    Skip an address that this machine lacks if another address is bound, because "localhost" is
+    often ::1, too, on a machine without IPv6.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -109,20 +109,20 @@ def _bound(family: int, address: Any) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """An orderly end after SIGTERM is a success: status 0, where uvicorn's own is 143."""
+    """A server whose orderly end after SIGTERM has status 0, where uvicorn's own is 143."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if sig == signal.SIGTERM:
-            self._captured_signals.remove(sig)  # what stays there is raised again at the end
+            self._captured_signals.remove(sig)  # uvicorn raises what is left at the end
 
 
 class Workers(Multiprocess):
-    """Processes that share a port, and the parent that replaces those that die."""
+    """Processes that share a port, and the parent that replaces dead processes."""
 
     def join_all(self) -> None:
-        """Waits for workers that were told to end. uvicorn's own wait is deaf; here another signal
-        is passed on, and hurries their drain."""
+        """Wait for workers that were told to end. Pass another signal on to them, which ends their
+        drain; uvicorn's own wait would ignore the signal."""
         while any(worker.process.is_alive() for worker in self.processes):
             if self.signal_queue:
                 self.signal_queue.clear()
@@ -132,8 +132,8 @@ class Workers(Multiprocess):
 
 
 def end_with_parent() -> None:
-    """Ends this worker in order once its parent is gone, however that ended: nobody else would, and
-    it would keep the port from whoever is started next."""
+    """End this worker in order once its parent has ended in any way. No other process would end it,
+    and it would keep the port from the next start."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -146,7 +146,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def shared_folder(variable: str) -> Iterator[None]:
-    """A folder for what workers share, which ``variable`` names to those started in the block."""
+    """Make a folder for the workers' metrics. ``variable`` names it to workers of the block."""
     _remove_abandoned()
     try:
         folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
@@ -154,7 +154,7 @@ def shared_folder(variable: str) -> Iterator[None]:
         raise ConfigError(f"WORKERS above 1 need a folder in TMPDIR: {error.strerror}") from None
     with folder as path:
         claim = os.open(path, os.O_RDONLY)
-        fcntl.flock(claim, fcntl.LOCK_SH)  # tells systemd-tmpfiles that it is in use, however old
+        fcntl.flock(claim, fcntl.LOCK_SH)  # keeps systemd-tmpfiles from removing it, however old
         os.environ[variable] = path
         try:
             yield
@@ -163,10 +163,10 @@ def shared_folder(variable: str) -> Iterator[None]:
 
 
 def _remove_abandoned() -> None:
-    """Remove the shared folders of services that were killed: a service that lives, and each of
-    its workers, holds a lock on its folder. A folder without a seat may not be locked yet."""
+    """Remove the shared folders of services that were killed. A living service and its workers
+    hold a lock on their folder. A folder without a seat stays, as it may not be locked yet."""
     for seat in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/0.seat"):
-        with suppress(OSError):  # somebody else's, in use, or removed by another start
+        with suppress(OSError):  # another user's, in use, or removed by another start
             claim = os.open(seat.parent, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 if os.fstat(claim).st_uid == os.geteuid():
@@ -179,10 +179,10 @@ def _remove_abandoned() -> None:
 def serve(
     config: Config, create_app: Callable[[], ASGIApp], worker: str, folder_variable: str
 ) -> None:
-    """Runs the service until it is told to stop: the app that ``create_app`` makes, or several
-    workers with the app of the factory ``worker``, "module:name", each."""
+    """Run the service until it is told to stop: the app of ``create_app``, or several workers, each
+    with the app of the factory ``worker`` ("module:name")."""
     sockets = listen(config.host, config.port)
-    app = create_app()  # for workers, too: what cannot be built is said here, and once
+    app = create_app()  # for workers, too, so that an error is reported once, here
     if config.workers > 1:
         with shared_folder(folder_variable):
             serve_workers(
@@ -198,7 +198,7 @@ def serve(
 
 
 def serve_workers(config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-    """Until they are told to stop, or one of them finds that it cannot start."""
+    """Run workers until they are told to stop, or until one of them cannot start."""
     workers = Workers(config, sockets)
     workers.run()
     if any(worker.exitcode == NOT_STARTED for worker in workers.processes):
@@ -212,7 +212,7 @@ def _options(config: Config) -> dict[str, Any]:
         "ws": "none",
         "lifespan": "on",
         "server_header": False,
-        "proxy_headers": False,  # nothing here is made of who asks, or by which name
+        "proxy_headers": False,  # no answer depends on the client's address or on Host
         "access_log": config.access_log,
         "log_config": None,
         "timeout_keep_alive": config.keep_alive_s,

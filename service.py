@@ -1,6 +1,6 @@
-"""The service: its routes, its layers, and how they are put together.
+"""The service: its routes and layers, and the function that puts all parts together.
 
-Read ``create_app`` first: it names every part once. Nothing happens at import.
+Read ``create_app`` first, because it names every part once. Nothing happens at import.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-if __name__ == "__main__":  # the imports below take a third of a second, and may be told to end
+if __name__ == "__main__":  # SIGTERM may come during the imports, a third of a second
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 import asyncio
@@ -65,8 +65,8 @@ def layers(
     home: Home,
     limit: Limit,
 ) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
-    """Return the onion's layers, outside in, and those of them that a row passes which the fast
-    lane did not find in a cache. Taking a layer away is taking its line out."""
+    """Return two stacks of middleware, outermost first: for the router, and for a row that the lane
+    found in no cache. To take a layer away, take its line out."""
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
     outer = [timing(metrics), error_handling()]
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
@@ -100,11 +100,11 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
 def create_app(
     config: Config | None = None, store: VideoStore | None = None, shared: Shared | None = None
 ) -> Starlette:
-    """The ASGI application; configured by the environment unless ``config`` says otherwise. What it
-    counts is its own, or ``shared`` with other workers."""
+    """Return the ASGI application, configured by ``config`` or else by the environment. Its metrics
+    are its own, or ``shared`` with other workers."""
     config = config or Config.from_env(os.environ)
     registry = shared.registry if shared else CollectorRegistry()
-    if not shared:  # CPU and memory are of one process, and a scrape of several meets any of them
+    if not shared:  # CPU and memory are of one process, and a scrape meets any
         ProcessCollector(registry=registry)
     limit = _limit(config, registry)
     store = store or open_store(config, limit)
@@ -138,29 +138,29 @@ def create_app(
         routes=routes(resources(content, probes, demo=config.demo)),
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # its Location would be made of the Host header
+    app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
     onion = Onion(app.router, stack, drain)
     app.middleware_stack = Cors.around(onion, config.cors_origins)
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
-        # with CORS every answer says what its origin may do with it, which the lane does not know
+        # CORS adds headers to every answer, which the lane does not do
         load = compose(of_misses, content.by_id)
         app.state.lane = Lane(near, redis, home.near, load, metrics, config.cache_control, drain)
     return app
 
 
 def create_worker() -> Starlette:
-    """The application of one of several workers, which uvicorn starts as processes of their own."""
+    """Return the application of one of several workers, each of them a process of uvicorn."""
     try:
         config = server.within_files(Config.from_env(os.environ))
         _log(config)
         server.end_with_parent()
         return create_app(config, shared=Shared(Path(os.environ[FOLDER])))
-    except ConfigError as error:  # was right when the parent looked: say, a file that is gone
+    except ConfigError as error:  # new since the parent looked, such as a missing file
         print(f"content: {error}", file=sys.stderr)
-        sys.exit(server.NOT_STARTED)  # any other status, and it would be started again for ever
+        sys.exit(server.NOT_STARTED)  # after any other status uvicorn would restart it for ever
 
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
@@ -191,7 +191,8 @@ def _limit(config: Config, registry: CollectorRegistry) -> Limit:
 
 
 def _near_bytes(config: Config) -> int:
-    """Workers that share no Redis cannot tell each other of their writes."""
+    """Return NEAR_BYTES. Return 0 for several workers without Redis, because such workers cannot
+    report their writes to each other."""
     return 0 if config.workers > 1 and config.redis is None else config.near_bytes
 
 
@@ -225,7 +226,7 @@ def _place(config: Config, url: str) -> Address | Sentinels:
 
 
 async def _try(store: VideoStore) -> None:
-    """Raises ConfigError when the store can never be used."""
+    """Raise ConfigError if the store can never be used."""
     try:
         await store.open()
     finally:
@@ -233,18 +234,18 @@ async def _try(store: VideoStore) -> None:
 
 
 def _log(config: Config) -> None:
-    """Lines on stderr; where there are several processes, each line says of which it is."""
+    """Log lines on stderr. With several workers, each line has its process ID."""
     process = "[%(process)d] " if config.workers > 1 else ""
     form = f"%(asctime)s {process}%(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)
 
 
 def main() -> None:
-    """Serves until told to stop; ends with status 2 and one line when a setting is wrong."""
+    """Serve until told to stop. If a setting is wrong, print one line and exit with status 2."""
     try:
         config = Config.from_env(os.environ)
-        if not config.cassandra_host:  # before the log is set up: this is a look, not the opening
-            asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no worker's loop
+        if not config.cassandra_host:  # before the log is set up, because this is only a check
+            asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no restarts
         _log(config)
         config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:

@@ -1,4 +1,4 @@
-"""How a setting is declared, parsed and looked up; ``config.py`` has the settings themselves."""
+"""Functions to declare, parse and look up settings. ``config.py`` has the settings themselves."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; names the variable, never its value."""
+    """A setting that cannot be used. The text has the variable's name, never its value."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A parser of numbers from ``minimum`` to ``maximum``, both included, of the kind ``noun``."""
+    """A parser of numbers of the kind ``noun``, from ``minimum`` to ``maximum``, both included."""
 
     minimum: float
     maximum: float
@@ -59,7 +59,7 @@ def whole(minimum: int, maximum: int) -> Number:
 
 class _Port(Number):
     def __call__(self, text: str) -> Any:
-        if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 where a service is named redis
+        if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 if a service is named redis
             raise ValueError(
                 "is a URL, as Kubernetes sets it for a service of that name:"
                 " rename the service, or set enableServiceLinks to false"
@@ -82,7 +82,7 @@ seconds_or_none = Number(0, 86_400, "a number of seconds", float)
 
 
 def is_host(text: str) -> bool:
-    """Whether ``text`` is a host's name or address, without scheme, port or blanks."""
+    """Return whether ``text`` is a host's name or address, without scheme, port or blanks."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -91,7 +91,7 @@ def is_host(text: str) -> bool:
 
 
 def host_name(text: str) -> str:
-    """A host's name or address; an IPv6 address may stand in brackets."""
+    """Return a host's name or address, without the brackets of an IPv6 address."""
     name = filled(text).strip()
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     if is_host(bare):
@@ -100,9 +100,9 @@ def host_name(text: str) -> str:
 
 
 def url_of_redis(text: str) -> str:
-    """``redis://[user[:password]@][host][:port][/db]``, ``rediss://`` for TLS, and
-    ``unix://[user[:password]@]/path``; the database may be ``?db=N`` instead. All that a client
-    would pass over in silence is refused."""
+    """Return a URL ``redis://[user[:password]@][host][:port][/db]``, with ``rediss://`` for TLS, or
+    ``unix://[user[:password]@]/path``. The database may be ``?db=N`` instead. Refuse any part that
+    a client would ignore in silence."""
     url = urlsplit(text)
     is_unix = url.scheme == "unix"
     if url.scheme not in ("redis", "rediss", "unix") or not text.partition("://")[2]:
@@ -140,7 +140,8 @@ def host_names(text: str) -> tuple[str, ...]:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Of ``scheme://host[:port]``, as browsers send them, or ``*``: others would match none."""
+    """Return origins ``scheme://host[:port]``, as browsers send them, or ``*``. Refuse a spelling
+    that would match no request."""
     found = some_names(text)
     for each in found:
         origin = ORIGIN.fullmatch(each)
@@ -153,7 +154,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def hosts_and_ports(default: int) -> Callable[[str], tuple[tuple[str, int], ...]]:
-    """Of ``host``, ``host:port`` or ``[v6]:port``, comma-separated."""
+    """Return a parser of ``host``, ``host:port`` or ``[v6]:port``, comma-separated."""
 
     def parse(text: str) -> tuple[tuple[str, int], ...]:
         return tuple(_host_and_port(each, default) for each in some_names(text))
@@ -171,10 +172,10 @@ def _host_and_port(text: str, default: int) -> tuple[str, int]:
 
 
 def certificates(path: str) -> str:
-    """The path of a PEM file that has some; read here, as a wrong one would look like an outage."""
+    """Return the path of a PEM file. Read it now, as a wrong file would look like an outage."""
     try:
         ssl.create_default_context(cafile=filled(path))
-    except OSError:  # what is in it, too: SSLError is one
+    except OSError:  # also for a file without certificates: SSLError
         raise ValueError("names no file of certificates (PEM) that can be read") from None
     return path
 
@@ -186,7 +187,7 @@ def filled(text: str) -> str:
 
 
 def token(text: str) -> str:
-    """As ``filled``. A header's value has no blanks around it, so nobody could send them."""
+    """Return a token without blanks around it. No client could send blanks there in a header."""
     if text != text.strip():
         raise ValueError("has a blank or a line end around it, which no client can send")
     return filled(text)
@@ -199,7 +200,7 @@ def identifier(text: str) -> str:
 
 
 def parsed(metadata: Mapping[str, Any], text: str) -> Any:
-    """The value of ``text`` for a setting; raises ConfigError, which never shows it."""
+    """Return the value of ``text`` for a setting. Raise ConfigError, which never shows ``text``."""
     try:
         return metadata["parse"](text)
     except ValueError as error:
@@ -210,7 +211,8 @@ def parsed(metadata: Mapping[str, Any], text: str) -> Any:
 def setting(
     variable: str, default: Any, parse: Callable[[str], Any], reason: str, *, secret: bool = False
 ) -> Any:
-    """A field of Config: where it comes from, how it is read, and why its default is what it is."""
+    """Return a field of Config, which ``parse`` reads from ``variable``. ``reason`` explains the
+    default."""
     metadata = {"variable": variable, "parse": parse, "reason": reason, "secret": secret}
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
@@ -227,7 +229,7 @@ def lookup(environ: Mapping[str, str], variable: str) -> str | None:
         text = Path(path).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
-    # one line end is the editor's; every other blank may be part of the secret
+    # editors add one line end; every other blank may be part of the secret
     text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
     if not text:
         raise ConfigError(f"{variable}_FILE is empty")

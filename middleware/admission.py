@@ -1,7 +1,7 @@
-"""Admission: under overload hovers are refused at once, so that clicks are answered in time.
+"""Admission: under overload, hovers are refused at once, so that clicks are answered in time.
 
-Only what reaches this layer is refused: a hit is cheaper than a refusal. Overload is what was
-measured: reads stand in line for the store, or the request itself has waited for the process.
+Hits do not reach this layer, because a hit costs less than a refusal. Overload is measured: reads
+wait in line for the store, or the request itself has waited for this process.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from middleware.onion import Context, Middleware, Next
 from priority import is_hover, urgent
 
 LAG_S = 0.1
-"""A hover that waited that long for the process is better refused than answered late."""
+"""A hover that has waited longer for this process is refused, because its answer comes too late."""
 
 
 def admission(
     is_congested: Callable[[], bool], probes: Collection[str], registry: CollectorRegistry
 ) -> Middleware:
-    """Makes the middleware; the paths of ``probes`` are let pass whatever they say of themselves.
-    What is refused further in is counted here, too."""
+    """Make the middleware. A path in ``probes`` is never a hover, whatever its ``Priority``. This
+    layer also counts requests that are shed further in."""
     sheds = Counter(
         "content_shed",
         "Requests refused under overload, by how urgent they were: hover or click.",
@@ -36,7 +36,7 @@ def admission(
     async def admission(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         may_shed = ctx.method in ("GET", "HEAD") and ctx.scope["path"] not in probes
         may_wait = may_shed and is_hover(ctx.header(b"priority"), ctx.header(b"sec-purpose"))
-        # always: a pipelined request is begun by the one before it, and inherits what that set
+        # always, because a pipelined request inherits the context of the request before it
         urgent.set(not may_wait)
         if may_wait:
             waited_s = asyncio.get_running_loop().time() - arrived(ctx.scope)

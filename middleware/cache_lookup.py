@@ -1,4 +1,4 @@
-"""Cache lookup: a GET whose answer is near or in Redis is answered here, and ``next`` left out."""
+"""Cache lookup: answers a GET or HEAD from the near cache or Redis, without calling ``next``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STATUS = {
     "store": b"content; fwd=miss; detail=store",
     "collapsed": b"content; fwd=miss; collapsed; detail=store",
 }
-"""``Cache-Status`` (RFC 9211) by the layer that had the answer; a stale one says how stale."""
+"""``Cache-Status`` (RFC 9211) by the layer that had the answer; for ``stale`` see ``_stale``."""
 AGED = ("near", "redis", "stale")
 
 
 def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -> Middleware:
-    """Makes the middleware; ``cached`` finds the entry of a key and says which layer had it,
-    ``home`` makes a page of what is near, or None."""
+    """Make the middleware. ``cached`` returns the entry of a key and the layer that had it, or
+    None. ``home`` returns a home page made of near lists, or None."""
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         if ctx.method not in ("GET", "HEAD"):
@@ -41,7 +41,7 @@ def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -
             ctx.route = HOME
             answer_home(ctx, page)
             return
-        # a row's path is its key as it stands; a genre's is one only once it is encoded
+        # a row's path is its key; a genre's path becomes a key by encoding
         entry: Entry | None = None if is_list(path) else near.get(path)
         key, layer = path, "near"
         if entry is None:
@@ -60,7 +60,7 @@ def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -
 
 
 def answer_home(ctx: Context, page: bytes) -> None:
-    """Answers with a home page, which is made anew for every visit: nothing to keep or compare."""
+    """Answer with a home page. It has no ETag, because every visit gets a new page."""
     ctx.status = 200
     ctx.body = page
 
@@ -72,8 +72,8 @@ def _stale(entry: Entry) -> bytes:
 
 
 def answer(ctx: Context, entry: Entry, layer: str, cache_control: bytes) -> None:
-    """Answers with a finished entry. ``Age`` counts from its fill, on hits alone (RFC 9111, 5.1:
-    an answer fresh from the origin has none)."""
+    """Answer with a finished entry. Only hits have ``Age``, which counts from the fill, because an
+    answer fresh from the origin has none (RFC 9111, 5.1)."""
     ctx.status = 200
     ctx.body = entry.body
     ctx.layer = layer

@@ -25,7 +25,7 @@ def conditional() -> Middleware:
         condition = ctx.header(b"if-none-match")
         if condition is not None and names(condition, etag, weak=True):
             ctx.status = 304
-            for name in (b"content-type", b"content-length"):  # of the bytes that are not sent
+            for name in (b"content-type", b"content-length"):  # of a body that is not sent
                 ctx.headers.pop(name, None)
 
     return conditional

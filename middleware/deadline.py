@@ -1,8 +1,8 @@
-"""Deadline: an answer that comes too late is of no use, so waiting for it ends in time.
+"""Deadline: ends the wait for an answer that would come too late to be of use.
 
-The clock starts when the request's head has arrived, so time in a queue counts; for a request with
-a body, whose arrival the wire limits, when that was read. What ends is the waiting: a load that
-others share goes on, and so does a write that was sent.
+The clock starts when the request's head has arrived, so time in a queue counts. For POST and PATCH
+it starts when the body was read, because the wire limits how long a body may take. Only the waiting
+ends. A load that other requests share goes on, and so does a write that was sent.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from errors import Late, OutcomeUnknown
 from middleware.onion import Context, Middleware, Next
 
 ARRIVED = "content.arrived"
-"""In the scope: when the request's head had arrived, by the loop's clock."""
+"""In the scope: when the request's head had arrived, in seconds by the loop's clock."""
 
 
 def deadline(read_s: float, write_s: float) -> Middleware:
-    """Makes the middleware; ``read_s`` is for GET and HEAD, ``write_s`` for all others."""
+    """Make the middleware. ``read_s`` is for GET and HEAD, ``write_s`` for all other methods."""
 
     async def deadline(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         loop = asyncio.get_running_loop()
@@ -37,13 +37,13 @@ def deadline(read_s: float, write_s: float) -> Middleware:
                 await next()
         except TimeoutError:
             if not timeout.expired():
-                raise  # of something else
+                raise  # a TimeoutError from elsewhere
             raise (Late() if is_read else Late(OutcomeUnknown.message)) from None
 
     return deadline
 
 
 def arrived(scope: Mapping[str, Any]) -> float:
-    """When a request arrived, by the loop's clock; now, where the server does not say."""
+    """Return when a request arrived, by the loop's clock. Return now if the server sets no time."""
     found = scope.get(ARRIVED)
     return asyncio.get_running_loop().time() if found is None else float(found)

@@ -1,8 +1,8 @@
-"""Drain: after SIGTERM the service answers on for a while, and asks its clients to go.
+"""Drain: after SIGTERM the service goes on answering for a while, and asks clients to disconnect.
 
-A balancer needs that time to notice: one that is told nothing sends its next requests into closed
-connections. Meanwhile ``/readyz`` is 503 and every answer says ``Connection: close``, but for a
-CORS preflight's, which is Starlette's.
+A load balancer needs that time to notice, or it sends its next requests into closed connections.
+Meanwhile ``/readyz`` answers 503, and every answer has ``Connection: close``. Only an answer to a
+CORS preflight lacks it, because Starlette makes that answer.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from types import FrameType
 logger = logging.getLogger("content")
 
 AGAIN_S = 1.0
-"""A SIGTERM sooner than this after the first is the same one: who stops the whole process group
-reaches a worker once himself, and once through its parent, which looks every 0.5 s."""
+"""A SIGTERM sooner than this after the first counts as the same. If a whole process group is
+stopped, a worker gets one directly, and one from its parent, which looks every 0.5 s."""
 
 
 class Drain:
-    """``active`` from the first SIGTERM on, which the server gets ``seconds`` later."""
+    """``active`` is True from the first SIGTERM on. The server gets it ``seconds`` later."""
 
     def __init__(self, seconds: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
         self.active = False
@@ -35,13 +35,13 @@ class Drain:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Stands before the server's own handler within the block; a SIGTERM that
-        comes ``AGAIN_S`` after the first, or later, hurries."""
+        """Handle SIGTERM in place of the server's own handler within the block. A second SIGTERM,
+        ``AGAIN_S`` after the first or later, ends the drain at once."""
         loop = asyncio.get_running_loop()
         server = signal.getsignal(signal.SIGTERM)
         is_main = threading.current_thread() is threading.main_thread()
         if not callable(server) or not is_main or self._seconds <= 0:
-            yield  # no server's handler, or no place to put one: run by something else
+            yield  # no drain is wanted, or uvicorn does not run this app in a main thread
             return
 
         def begin() -> None:
@@ -58,7 +58,7 @@ class Drain:
         def told(number: int, frame: FrameType | None) -> None:
             if not self.active:
                 self.active, self._told_at = True, self._now()
-                loop.call_soon_threadsafe(begin)  # a handler may interrupt logging itself
+                loop.call_soon_threadsafe(begin)  # no log here: a signal may interrupt logging
             elif self._now() - self._told_at >= AGAIN_S:
                 loop.call_soon_threadsafe(end)
 

@@ -1,10 +1,10 @@
 """Error handling: every failure becomes one envelope, in one place.
 
-An expected error says its own status and text. Whatever else is raised is a 500 whose text stays
-in the log. Each is logged once, with a traceback and the request id that the answer carries. An
-outage makes the same 503 or 504 over and over: of those one a minute is logged in one line, and
-the rest counted. What is shed under overload is not logged at all. A request that is cancelled is
-answered as well: a write may hold by then.
+A ServiceError has its own status and text. Any other exception is a 500, whose text stays in the
+log. A 500 is logged once, with a traceback and the request ID of its answer. An outage makes the
+same 503 or 504 over and over, so one a minute is logged, in one line, and the rest are counted. A
+request that is shed under overload is not logged. A cancelled request is answered, too, because its
+write may hold by then.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAUSE_S = 60.0
 
 
 def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
-    """Makes the middleware."""
+    """Make the middleware. ``clock`` returns seconds, for one line a minute."""
     log = Log(clock)
 
     async def error_handling(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
@@ -37,7 +37,7 @@ def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
         except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes an answer
             _answer(ctx, raised, log)
         except asyncio.CancelledError:
-            # by the server, whose patience with a drain has ended, and which would say so as text
+            # uvicorn cancels a request that outlasts GRACE_S, and would answer in plain text
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             may_hold = ctx.was_read or ctx.method == "DELETE"
@@ -47,8 +47,9 @@ def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
 
 
 def _answer(ctx: Context, raised: Exception, log: Log) -> None:
-    """In a frame of its own: the error's traceback has the one that catches it, and a name for the
-    error there would keep both, and the request, until the collector comes."""
+    """Answer with the error, and log it. This is a function of its own, because a variable for the
+    error in the catching frame would make a cycle: frame, error, traceback, frame. The cycle would
+    keep the request until the garbage collector runs."""
     error = _known(raised)
     _respond(ctx, error)
     if error.status >= 500:
@@ -56,8 +57,8 @@ def _answer(ctx: Context, raised: Exception, log: Log) -> None:
 
 
 class Log:
-    """One line with a traceback for each failure that nobody foresaw, and at most one a minute for
-    each outage, with the driver's own words and the number of those left out."""
+    """Logs each unforeseen failure with its traceback. Logs an outage at most once a minute and
+    route, with the driver's own words and the number of failures left out."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
 """The onion: Koa's middleware in Python, folded once at start-up.
 
-A middleware is ``async def name(ctx, next)``: what it does before ``await next()`` happens on the
-way in, what it does after happens on the way out. The response is a value on ``ctx`` until the
-onion sends it, so every layer may still change it; a request that nobody answers is a 404.
+A middleware is ``async def name(ctx, next)``. Its code before ``await next()`` runs on the way in,
+its code after that on the way out. The response is a value on ``ctx`` until the onion sends it, so
+every layer may still change the response. A request without an answer is a 404.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
 
 
 class Context:
-    """One request and the response it will get.
+    """One request and its response.
 
-    ``headers`` are the response's, lower-case bytes to bytes. ``route`` is the template that
-    matched, the only name of a path that metrics may use. ``on_read`` is told that the request's
-    body is there. ``layer`` says who had the data, in the
-    words of ``Cache-Status`` (RFC 9211). A handler whose response may be cached sets its
-    ``Cache-Control``.
+    ``headers`` are the response's, with names in lower case. ``route`` is the template that
+    matched, the only name of a path that metrics may use. ``on_read`` is called once the request's
+    body was read. ``layer`` names the layer that had the data, for metrics. A handler whose
+    response may be cached sets its ``Cache-Control``.
     """
 
     __slots__ = (
@@ -58,22 +57,23 @@ class Context:
         self.body = NOT_FOUND
 
     def header(self, name: bytes) -> str | None:
-        """A request header; None when absent, a list joined by commas when sent in pieces."""
+        """Return a request header, None if absent. Fields of the same name are joined by commas."""
         found = [value for key, value in self.scope["headers"] if key == name]
-        # not every server takes away the blanks around a value (RFC 9110, 5.5)
+        # not every server strips the blanks around a value (RFC 9110, 5.5)
         return b", ".join(found).decode("latin-1").strip(" \t") if found else None
 
     def answer(self, data: Any, status: int = 200) -> None:
-        """Answers with ``data`` in the envelope of success."""
+        """Answer with ``data`` in the envelope of success."""
         self.status = status
         self.body = orjson.dumps({"status": "success", "data": data})
 
     async def read(self, limit_bytes: int) -> bytes:
-        """The request's body. Raises TooLarge before a byte above the limit is kept."""
+        """Return the request's body. Raise TooLarge before a byte above ``limit_bytes`` is kept, or
+        BadRequest if the client disconnects."""
         length = self.header(b"content-length")
         if length is not None and int(length) > limit_bytes:
             raise TooLarge()
-        body = bytearray()  # pieces of a byte each would take fifty times their size
+        body = bytearray()  # a list of one-byte chunks would take fifty times their size
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
@@ -89,13 +89,13 @@ class Context:
                 return bytes(body)
 
     def _leaves_a_body(self) -> bool:
-        """Whether a body was announced that may never come: it waits for an invitation, or for an
-        answer that was none."""
+        """Return whether the request has announced a body that may never come. The client may wait
+        for ``100 Continue``, or may keep the body back once it sees an error."""
         for name, _ in self.scope["headers"]:
             if name in _FRAMING:
                 break
         else:
-            return False  # nearly always
+            return False  # nearly every request
         told = dict(self.scope["headers"])
         held = self.status >= 400 or b"expect" in told
         return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
@@ -108,7 +108,7 @@ class Context:
         elif b"content-length" not in self.headers:
             self.headers[b"content-length"] = b"%d" % len(body)
         if not self.was_read and self._leaves_a_body():
-            # a client that held its body back may send a request next: it would be taken for it
+            # if the client keeps its body back, its next request would be read as that body
             self.headers[b"connection"] = b"close"
         return list(self.headers.items()), b"" if self.method == "HEAD" else body
 
@@ -119,7 +119,7 @@ Handler = Callable[[Context], Awaitable[None]]
 
 
 def compose(stack: Sequence[Middleware], last: Handler) -> Handler:
-    """Folds ``stack`` around ``last``, first outermost; a later change to the list is not seen."""
+    """Fold ``stack`` around ``last``, the first outermost. Later changes of the list are unseen."""
     handler = last
     for middleware in reversed(stack):
         if not callable(middleware):
@@ -145,7 +145,7 @@ def _wrap(middleware: Middleware, inner: Handler) -> Handler:
 
 
 class Onion:
-    """The one ASGI-aware middleware: wraps the whole stack around a Starlette app's router."""
+    """The only ASGI middleware. It wraps the whole stack around a Starlette app's router."""
 
     def __init__(
         self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain | None = None
@@ -154,7 +154,7 @@ class Onion:
             ctx.scope["ctx"] = ctx
             try:
                 await app(ctx.scope, ctx.receive, _refuse)
-            finally:  # each holds the other: a thousand such a second keep the collector busy
+            finally:  # break the cycle of scope and ctx, to spare the garbage collector
                 del ctx.scope["ctx"]
 
         self.app = app
@@ -175,5 +175,5 @@ class Onion:
 
 
 async def _refuse(message: Message) -> None:
-    """Stands in for ``send`` inside the onion, where a response is a value."""
+    """Raise in place of ``send`` inside the onion, where a response is a value."""
     raise RuntimeError("answer by setting ctx.status and ctx.body; the onion sends")

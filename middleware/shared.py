@@ -1,9 +1,9 @@
-"""Metrics that several workers share: each counts in files of its own, each reads those of all.
+"""Metrics of several workers: each worker counts in its own files, and reads the files of all.
 
-A worker takes a *seat*, a number that no other living worker has, and its files bear that number.
-Who comes after one that died takes its seat and counts on in its files: so what the dead counted
-stays, and there are no more files than there ever were workers at a time. The kernel frees a seat,
-since it is held by a lock, and there is no process id to be mistaken about.
+A worker takes a *seat*, a number that no other living worker has. Its files are named by that
+number. A worker that replaces a dead worker takes the free seat, and counts on in its files. So no
+counts are lost, and there are at most as many seats as there ever were workers at a time. A lock on
+a file holds the seat. The kernel frees the lock when a worker dies, so no process ID is compared.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from prometheus_client.registry import Collector
 from middleware.tally import SharedTally
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the folder, to us and to Prometheus' client, which has to have it."""
+"""The environment variable with the folder. Prometheus' client requires it by this name."""
 
 
 class Shared:
-    """This worker's share of the metrics in ``folder``; one in a process, and made before any
-    metric is: counters and gauges made after it are kept in files."""
+    """This worker's share of the metrics in ``folder``. Make one in a process, before any metric,
+    because only counters and gauges made later are kept in files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.seat, self._lock = _take_seat(folder)
         self._claim = os.open(folder, os.O_RDONLY)
-        fcntl.flock(self._claim, fcntl.LOCK_SH)  # in use, although the parent may be gone
-        mark_process_dead(self.seat, str(folder))  # its gauges would be ours until we set them
+        fcntl.flock(self._claim, fcntl.LOCK_SH)  # the folder is in use, even without the parent
+        mark_process_dead(self.seat, str(folder))  # else its old gauges would count as ours
         values.ValueClass = values.MultiProcessValue(lambda: self.seat)
         self.registry: CollectorRegistry = _Registry()
         self.registry.register(_Files(folder))
 
     def tally(self, width: int) -> SharedTally:
-        """For a collector that counts by itself; see ``SharedTally``."""
+        """Return rows for a collector that counts by itself. See ``SharedTally``."""
         return SharedTally(self._folder / f"{self.seat}.tally", width)
 
 
 class _Registry(CollectorRegistry):
-    """Holds what reads the files of all workers. A counter knows but its own part of them."""
+    """Registers no single metric, because a metric has only this worker's part of the counts."""
 
     def register(self, collector: Collector) -> None:
         if not isinstance(collector, MetricWrapperBase):
@@ -54,7 +54,7 @@ class _Registry(CollectorRegistry):
 
 
 class _Files(Collector):
-    """Sums of what Prometheus' client keeps in ``folder``; live gauges of living workers only."""
+    """Sums of the client's files in ``folder``, with live gauges of living workers only."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,8 +70,8 @@ class _Files(Collector):
 
 
 def _is_filled(path: Path) -> bool:
-    """An empty file is just being made, and its reader would raise; another scrape may just have
-    removed one."""
+    """Return whether a file has content. A file that is being made is empty, and its reader would
+    raise. Another scrape may have removed the file."""
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:
@@ -79,7 +79,7 @@ def _is_filled(path: Path) -> bool:
 
 
 def _take_seat(folder: Path) -> tuple[int, int]:
-    """The first seat that is vacant, and the descriptor that holds it while the process lives."""
+    """Return the first vacant seat, and the descriptor that holds it while this process lives."""
     for seat in itertools.count():
         descriptor = os.open(folder / f"{seat}.seat", os.O_RDWR | os.O_CREAT, 0o600)
         if _lock(descriptor):
@@ -90,7 +90,7 @@ def _take_seat(folder: Path) -> tuple[int, int]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Whether nobody sat there; nobody takes the seat within the block."""
+    """Yield whether a seat is vacant. No worker takes a vacant seat within the block."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         yield _lock(descriptor)

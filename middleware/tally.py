@@ -1,8 +1,8 @@
-"""Rows of numbers by label: in the memory of one process, or in files that several processes read.
+"""Rows of numbers by label, in the memory of one process or in files that several processes read.
 
-A file has one writer and any number of readers, and nobody waits. A number is an aligned double,
-which is stored and loaded whole; of a row's numbers a reader may see one before another, which is
-off by the request that is being counted, and right in the next look.
+A file has one writer and any number of readers, and none of them waits. A number is an aligned
+double, which is stored and loaded whole. A reader may see one number of a row before another. The
+row is then off by the request that is being counted, and right at the next look.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 Labels = tuple[str, ...]
 Row: TypeAlias = "list[float] | memoryview[float]"
-"""Of a tally's ``width``; whoever counts writes into it."""
+"""As many numbers as the tally's ``width``. The caller adds its counts to them."""
 
 RECORDS = 512
-"""In a file. Routes, methods, outcomes and layers make some 100; the last record is ``OTHER``'s,
-and takes what finds no room."""
+"""Records in a file. Routes, methods, outcomes and layers make about 100. The last record is for
+``OTHER``, which counts labels without room."""
 LABEL_BYTES = 128
 OTHER = "other"
 _DOUBLE = 8
@@ -33,33 +33,33 @@ class Tally:
         self._rows: dict[Labels, list[float]] = {}
 
     def row(self, labels: Labels) -> Row:
-        """The row that counts these labels; of zeros at first."""
+        """Return the row of ``labels``. A new row has zeros."""
         return self._rows.setdefault(labels, [0.0] * self._width)
 
     def rows(self) -> Iterator[tuple[Labels, Sequence[float]]]:
-        """What was counted, row by row."""
+        """Yield each row with its labels."""
         yield from self._rows.items()
 
 
 class SharedTally:
-    """Rows in the file ``name``, of which this process has to be the only writer; ``rows`` are sums
-    over all files in the same folder with the same suffix. A file that is there is counted on in.
+    """Rows in the file ``name``, whose only writer must be this process. Counts in an existing file
+    go on. ``rows`` are sums over all files in the same folder with the same suffix.
 
-    When it is full, or labels are longer than ``LABEL_BYTES``, they count as ``OTHER``.
+    If the file is full, or labels are longer than ``LABEL_BYTES``, they count as ``OTHER``.
     """
 
     def __init__(self, name: Path, width: int) -> None:
         self._name = name
         self._width = width
         with open(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            # at once: a disk that is full is then an error here, and no SIGBUS at some later count
+            # in full, so that a full disk is an error here, and no SIGBUS at a later count
             os.posix_fallocate(file.fileno(), 0, _size(width))
             self._bytes = memoryview(mmap.mmap(file.fileno(), _size(width)))
-        self._doubles = self._bytes.cast("d")  # the first is how many records are in use
+        self._doubles = self._bytes.cast("d")  # the first is the number of records
         self._rows = dict(_records(self._bytes, width))
 
     def row(self, labels: Labels) -> Row:
-        """The row that counts these labels; of zeros at first."""
+        """Return the row of ``labels``. A new row has zeros."""
         found = self._rows.get(labels)
         if found is None:
             label, used = _label(labels), int(self._doubles[0])
@@ -74,12 +74,12 @@ class SharedTally:
         used = int(self._doubles[0])
         start = _start(used, self._width)
         self._bytes[start : start + LABEL_BYTES] = _label(labels).ljust(LABEL_BYTES, b"\0")
-        self._doubles[0] = used + 1.0  # last: no reader, and no heir, sees half of a label
+        self._doubles[0] = used + 1.0  # last, so that no reader or later worker sees half a label
         row = self._rows[labels] = _numbers(self._bytes, used, self._width)
         return row
 
     def rows(self) -> Iterator[tuple[Labels, Sequence[float]]]:
-        """What all of them counted, row by row."""
+        """Yield each row with its labels, summed over all files."""
         totals: dict[Labels, Sequence[float]] = {}
         for path in self._name.parent.glob(f"*{self._name.suffix}"):
             for labels, row in _read(path, self._width):
@@ -114,9 +114,9 @@ def _records(whole: memoryview, width: int) -> Iterator[tuple[Labels, memoryview
 
 
 def _read(path: Path, width: int) -> list[tuple[Labels, list[float]]]:
-    """Mapped like the writer's own: a plain read may copy a number by halves."""
+    """Return the rows of a file. It is mapped, because a plain read may copy half a number."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size < _size(width):
-            return []  # it is just being made
+            return []  # another worker is making it
         whole = memoryview(mmap.mmap(file.fileno(), _size(width), access=mmap.ACCESS_READ))
     return [(labels, list(row)) for labels, row in _records(whole, width)]

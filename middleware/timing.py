@@ -1,7 +1,7 @@
-"""Timing: the outermost layer; says how long the others took, to the caller and to Prometheus.
+"""Timing: the outermost layer, which tells client and Prometheus how long the other layers took.
 
-Metrics are labelled by route template, never by path: a scanner's paths all count as
-``unmatched``, so that no caller can make a label.
+Metrics are labelled by route template, never by path. Paths without a route all count as
+``unmatched``, so that no client, such as a scanner, can make a label.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from middleware.tally import Row, Tally
 METHODS = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE")
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _BOUNDS = (*map(str, BUCKETS_S), "+Inf")
-_WIDTH = len(BUCKETS_S) + 2  # one for what is above every bound, and the sum
+_WIDTH = len(BUCKETS_S) + 2  # one count above every bound, and the sum
 _OUTCOMES = ("", "", "ok", "redirect", "client_error", "server_error")
 
 
 class RequestMetrics(Collector):
-    """A histogram of seconds by route template, method, outcome and the layer that had the data
-    (``near``, ``redis``, ``store``, ``collapsed``; empty where that is no question).
+    """A histogram of seconds by route template, method, outcome, and the layer that had the data
+    (as in ``cache.reads.Answer``; empty if the answer comes from no layer).
 
-    Counted in plain rows of numbers and made into Prometheus' form when that is asked for: its
-    client's own histogram costs 2 us an observation, a third of what a near hit costs at all. Where
-    there are several workers, the rows are ``shared``.
+    Requests are counted in plain rows of numbers, and made into Prometheus' form at a scrape. Its
+    client's own histogram costs 2 us for each observation, a third of a near hit. With several
+    workers, the rows are ``shared``.
     """
 
     def __init__(self, registry: CollectorRegistry, shared: Shared | None = None) -> None:
@@ -43,7 +43,7 @@ class RequestMetrics(Collector):
     def observe(
         self, route: str, method: str, status: int, seconds: float, layer: str = ""
     ) -> None:
-        """Counts one request."""
+        """Count one request."""
         row = self._by_answer.get((route, method, status, layer))
         if row is None:
             row = self._find(route, method, status, layer)
@@ -54,12 +54,12 @@ class RequestMetrics(Collector):
         name = method if method in METHODS else "other"
         outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
         row = self._tally.row((route, name, outcome, layer))
-        if name == method:  # other names are the callers', and there is no end to them
+        if name == method:  # a client can send any other name, so these are not kept
             self._by_answer[route, method, status, layer] = row
         return row
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus asks for."""
+        """Yield the histogram, for Prometheus."""
         family = HistogramMetricFamily(
             "content_request_seconds",
             "Time from the outermost middleware's start to its end.",
@@ -73,7 +73,7 @@ class RequestMetrics(Collector):
 
 
 def timing(metrics: RequestMetrics) -> Middleware:
-    """Makes the middleware; ``Server-Timing`` is in milliseconds, as its standard wants."""
+    """Make the middleware. ``Server-Timing`` is in milliseconds, as its standard says."""
 
     async def timing(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         start = time.perf_counter()
