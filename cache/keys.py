@@ -1,7 +1,7 @@
-"""Keys: one name for the same thing in every layer, the canonical path that answers with it.
+"""Keys of the caches: the key of an answer is its canonical path, in every layer.
 
-Pure functions. A key is what a request's path becomes once its id is in lower case and its genre
-is encoded in one way, so the fast lane can look up a request target as it stands.
+A canonical path has its id in lower case, and its genre encoded in one way. So the lane can look up
+a request target as it stands. The functions are pure.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _BY_QUERY = re.compile(
 
 
 def row_key(video_id: str) -> str:
-    """The key of a row; ``video_id`` in canonical form."""
+    """Return the key of a row. ``video_id`` is in canonical form."""
     return ROW + video_id
 
 
 @lru_cache(16_384)
 def genre_key(genre: str) -> str:
-    """The key of a genre's list. Encoded as browsers and ``encodeURIComponent`` do, which for the
-    ten of a home page would cost more than to find their lists."""
+    """Return the key of a genre's list, encoded as browsers and ``encodeURIComponent`` do. Results
+    are cached, because encoding ten genres costs more than finding the ten lists of a home page."""
     return GENRE + quote(genre, safe="!'()*")
 
 
 def genre_of(key: str) -> str:
-    """The genre of which ``key`` is the list's."""
+    """Return the genre of a list's key."""
     return unquote(key[len(GENRE) :])
 
 
 def key_of(path: str, query: bytes = b"") -> str | None:
-    """The key that a decoded path asks for; None when it asks for nothing that is cached, or in a
-    way that only the handler understands."""
+    """Return the key of the answer to a GET of this decoded path. Return None if that answer is
+    not cached, or if only the handler can understand the path and the query."""
     if path == BY_QUERY:
         plain = _BY_QUERY.fullmatch(query)
         return ROW + plain[2].decode().lower() if plain else None
@@ -58,7 +58,7 @@ def key_of(path: str, query: bytes = b"") -> str | None:
 
 
 def is_row(key: str) -> bool:
-    """Whether a request target is the key of a row, spelled as keys are."""
+    """Return whether a request target is the key of a row, in canonical spelling."""
     return (
         len(key) == _ROW_LENGTH
         and key.startswith(ROW)
@@ -67,10 +67,10 @@ def is_row(key: str) -> bool:
 
 
 def is_list(key: str) -> bool:
-    """Whether a key is that of a genre's list."""
+    """Return whether a key belongs to a genre's list."""
     return key.startswith(GENRE)
 
 
 def route_of(key: str) -> str:
-    """The route template that answers a key's path: its label in metrics."""
+    """Return the route template of a key's path, which is the label in metrics."""
     return GENRE_ROUTE if is_list(key) else ROW_ROUTE

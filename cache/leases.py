@@ -1,4 +1,4 @@
-"""What Redis gives to those who fill and to those who write; ``scripts.py`` has the rules."""
+"""Rights that Redis grants to a reader and to a writer. ``scripts.py`` has the rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """``granted``: load and ``fill``. ``held``: another one is at it, and the value may soon be
-    there. Neither: a write is under way, so load and do not fill. ``epoch``: the run of Redis."""
+    """The reply to a reader that found no value.
+
+    If ``granted``, load and ``fill``. If ``held``, another reader loads the value, which may soon
+    be there. If neither, a write is under way, so load and do not fill. ``epoch`` is the run of
+    Redis that replied.
+    """
 
     token: str
     epoch: str
@@ -18,7 +22,8 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A write's mark in Redis, lifted by ``settle``; ``epoch``: the run of Redis that holds it."""
+    """A writer's mark in Redis, which ``settle`` lifts. ``epoch`` is the run of Redis that holds
+    the mark."""
 
     token: str
     epoch: str

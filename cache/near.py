@@ -1,8 +1,9 @@
 """Near cache: finished answers in this process, within a limit in bytes.
 
-Entries stand in the order of their puts. All have about the same TTL, so the oldest entry is the
-next to expire, and it makes room for a new one. At the default settings a live entry is evicted
-only above some 8,800 fills/s: a more refined order of eviction would decide nothing.
+Entries stand in the order of their puts, and the oldest entry makes room for a new one. Rows have
+about the same TTL, so the oldest row is the next to expire. A genre's list or a negative entry may
+expire earlier, so ``get`` looks at the time, too. At the default settings a live entry is evicted
+only above some 8,500 fills/s, so a better choice of the victim would gain nothing.
 
 Not thread-safe, because the near cache belongs to one event loop.
 """
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from cache.entry import Entry
 
 LARGEST = 8
-"""Do not keep an entry above an eighth of the limit: it would evict too many other entries."""
+"""Do not keep an entry above an eighth of the limit, because it would evict too many others."""
 NEGATIVE = 16
 """Negative entries take at most a sixteenth of the limit, so random ids do not evict the rows."""
 JITTER = 0.1
@@ -37,11 +38,11 @@ def _cost_bytes(key: str, entry: Entry) -> int:
 
 
 class Near:
-    """Entries by key, each for at most ``ttl_s`` seconds, in at most ``limit_bytes``; a limit of 0
-    keeps nothing.
+    """Entries by key, each for at most ``ttl_s`` seconds, all in at most ``limit_bytes``. With a
+    limit of 0 no entry is kept.
 
-    ``render`` makes an answer's ``head``, once, at the put. ``clock`` is monotonic, ``wall`` is
-    the clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
+    ``render`` makes an entry's ``head``, once, at the put. ``clock`` is monotonic, ``wall`` is the
+    clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Near:
         self._wall = wall
         self._jitter = jitter
         self._negative_bytes = 0
-        # a plain dict would look for its oldest entry among all that were deleted before it
+        # a plain dict would search for its oldest entry, past a gap for each deleted entry
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._find = self._entries.get  # bound once: this is most of a get
+        self._find = self._entries.get  # bound once, because a near hit is the hot path
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,8 +84,8 @@ class Near:
 
     def put(self, key: str, entry: Entry, route: str) -> bool:
         """Keep the entry, under this one key, in place of the key's old entry. Return False if it
-        is not kept: it is too large or too old, negative entries have used their share, or the
-        cache is disabled."""
+        is too large or too old, if negative entries have used their share, or if the cache is
+        disabled; the entry is not kept then."""
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))

@@ -1,4 +1,4 @@
-"""Decide when an answer past its TTL may be served: one rule for rows, lists and genre names.
+"""Decide when an answer past its TTL may be served, by one rule for rows, lists and genre names.
 
 1. The store is known to be down: serve the answer. Redis keeps it for ``STALE_S`` past its TTL.
 2. The store is up, and the answer is at most ``GRACE_S`` past its TTL: serve the answer, and
@@ -6,8 +6,8 @@
 3. The store is up, and the answer is older: wait for the load. Serve the answer only if the load
    fails with one of ``FAILURES``.
 
-A near cache serves nothing past its TTL. Without Redis it is not told of writes by other processes,
-and with Redis the answer is there.
+The near cache serves no answer past its TTL. Without Redis the near cache is not told of writes by
+other processes, and with Redis the answer comes from Redis.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from __future__ import annotations
 from errors import Late, Unavailable
 
 LIST_TTL_S = 5.0
-"""Of genre lists and of the list of genres."""
+"""TTL of genre lists and of the list of genres."""
 GRACE_S = 5.0
-"""With ``LIST_TTL_S`` the bound on what the loader adds: it shows within 10 s."""
+"""Together with ``LIST_TTL_S`` this bounds how late a list shows a loader's rows: within 10 s."""
 FAILURES = (Late, Unavailable)
 
 
