@@ -104,7 +104,7 @@ def create_app(
     are its own, or ``shared`` with other workers."""
     config = config or Config.from_env(os.environ)
     registry = shared.registry if shared else CollectorRegistry()
-    if not shared:  # CPU and memory are of one process, and a scrape meets any
+    if not shared:  # CPU and memory are of one process; a scrape meets any worker
         ProcessCollector(registry=registry)
     limit = _limit(config, registry)
     store = store or open_store(config, limit)

@@ -145,7 +145,7 @@ def _wrap(middleware: Middleware, inner: Handler) -> Handler:
 
 
 class Onion:
-    """The only ASGI middleware. It wraps the whole stack around a Starlette app's router."""
+    """The whole stack as one ASGI middleware, around the router of a Starlette app."""
 
     def __init__(
         self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain | None = None
