@@ -217,6 +217,7 @@ class Cassandra:
                 statement.set_page_state(result.page_state())
 
     async def _live(self) -> None:
+        """Connect and watch until ``close``. After a failure pause, and connect again."""
         while not self._closing.is_set():
             try:
                 await self._connect()
@@ -226,7 +227,7 @@ class Cassandra:
                 self._tried.set()
                 await self._pause(CONTRADICTION_S)
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever it is, Cassandra is not there
+            except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there
                 self.health.turn("starting", f"{type(error).__name__}: {error}")
                 self._tried.set()
                 await self._pause(RETRY_S)
@@ -332,7 +333,7 @@ class Cassandra:
         try:
             await self._identify()
             self.health.worked(LOOK)
-        except Exception as error:  # noqa: BLE001 - whatever it is, our tables cannot be read
+        except Exception as error:  # noqa: BLE001 - any error: our tables cannot be read
             self.health.refused(LOOK, error, late=isinstance(error, Late | TimeoutError))
             now = asyncio.get_running_loop().time()
             if isinstance(error.__cause__ or error, GONE) and now - self._renewed_s > RENEW_S:

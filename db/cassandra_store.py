@@ -46,7 +46,7 @@ CLOSE_S = 3.0
 TOKENS = -(2**63), 2**63 - 1
 PARTS = 64
 """``entries`` reads the token ring in so many parts. A read passes over every tombstone between two
-lines, and Cassandra refuses it above 100,000. The parts keep those of all genres from adding up."""
+lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres do not add up."""
 
 
 class CassandraStore:

@@ -113,6 +113,7 @@ class Limit:
             self._most = self.in_flight
 
     def _call_in(self) -> None:
+        """Give free turns to waiting requests, clicks first."""
         while self.in_flight < int(self.limit) and (self._clicks or self._hovers):
             queue = self._clicks or self._hovers
             stands = self._clock() - queue[0][0] > STANDING_S

@@ -173,6 +173,7 @@ async def _no_body() -> Message:
 def _join(
     line: bytes, defaults: Headers, head: bytes, filled_at: float, seconds: float, body: bytes
 ) -> bytes:
+    """Return the whole response; ``head`` ends where the value of ``age`` begins."""
     age_s = max(0, int(time.time() - filled_at))
     timing = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n" % (age_s, seconds * 1000)
     return b"".join((line, _lines(defaults), head, timing, body))

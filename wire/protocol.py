@@ -29,8 +29,9 @@ class Protocol(StrictProtocol):
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
         self._plain_headers: list[tuple[bytes, bytes]] = []
+        # a read of Redis is under way; ``shutdown`` was called
         self._asked = self._closing = False
-        self._held = b""
+        self._held = b""  # bytes that arrived during a read of Redis
 
     def data_received(self, data: bytes) -> None:
         if self._lane is None or self._refused:

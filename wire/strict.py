@@ -48,10 +48,12 @@ class StrictProtocol(TurnsProtocol):
         self._arrival_s: float = wire.limits.arrival_s
         self._begun = 0  # requests that began in the data being parsed
         self._in_head = self._offered = self._silent = False
+        # of the newest request: its headers, all bytes behind its first piece, its body
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._has_body = False
         self._method = ""
         self._host = b""
+        # by the loop's clock: the end of the time to arrive, and the last answer
         self._due_s = self._answered_s = 0.0
         self._arrival: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST

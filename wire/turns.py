@@ -24,7 +24,7 @@ LINGER_S = 1.0
 
 
 class _Flow(FlowControl):
-    """Flow control that stays paused while requests are ``waiting``, whoever resumes it."""
+    """Flow control that ignores ``resume_reading`` while requests are ``waiting``."""
 
     def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
         super().__init__(transport)
