@@ -1,16 +1,16 @@
 """The fast lane: make the response to a plain read, which the protocol writes.
 
-A hit takes no task. A row that no cache has is loaded in a task, by the same handler and inside the
-same middleware as ever, but without ASGI's messages and the router.
+A hit takes no task. A row that no cache has is loaded in a task. The task runs the same middleware
+and handler as a request that comes through ASGI, without ASGI's messages and the router.
 
-The response is that of the middleware, byte for byte except for the time in ``Server-Timing``. The
-lane answers a request only if all of these hold:
+The response is that of a request through ASGI, byte for byte except for the time in
+``Server-Timing``. The lane answers a request only if all of these hold:
 
 - it is a GET or HEAD of HTTP/1.1 without a body;
 - its target is exactly a key of the near cache, the home page, or (GET only) a row's key;
 - its connection has no other request in progress, and the client reads its responses.
 
-The middleware answers all other requests.
+All other requests go through ASGI.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 _ASIDE = frozenset(
     (b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade")
 )
-"""Headers that announce a body or may change the answer; the middleware answers then."""
+"""Headers that announce a body or may change the answer. Their requests go through ASGI."""
 
 
 def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], bytes]:
@@ -76,8 +76,7 @@ class Lane:
 
     ``near`` answers from the near cache, ``ask`` and ``found`` from Redis, ``load`` by ``respond``,
     which gets a Context. ``home`` makes a home page of near entries, or returns None. While
-    ``drain`` is active the middleware answers new requests, because its answers carry
-    ``Connection: close``.
+    ``drain`` is active new requests go through ASGI, whose answers carry ``Connection: close``.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class Lane:
     def near(
         self, method: str, target: str, condition: str | None, defaults: Headers
     ) -> bytes | None:
-        """Return the whole response from the near cache; None if the middleware must answer.
+        """Return the whole response from the near cache; None if the request must go through ASGI.
         ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
         start = time.perf_counter()
         entry = self._near.get(target)
@@ -130,9 +129,8 @@ class Lane:
         return b"".join((OK, _lines(defaults), head, body))
 
     def is_row(self, target: str) -> bool:
-        """Return whether ``target`` is the key of a row that is to be read from Redis or the store.
-        False: the middleware must answer, because the service drains, the target is another one, or
-        the near cache holds a 404 for it."""
+        """Return whether the lane may read ``target`` from Redis or the store. False: the service
+        drains, ``target`` is not a row's key, or the near cache holds a 404 for it."""
         return not self._drain.active and is_row(target) and self._near.get(target) is None
 
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
@@ -143,8 +141,8 @@ class Lane:
     async def load(
         self, target: str, headers: Headers, arrived_s: float, defaults: Headers
     ) -> tuple[bytes, bool]:
-        """Return the whole response to a GET of a row that no cache has, and whether its connection
-        must end. ``arrived_s`` is when the request arrived, by the loop's clock."""
+        """Return the whole response to a GET of a row that no cache has, and whether the connection
+        must end after it. The request arrived at ``arrived_s``, by the loop's clock."""
         scope = {"type": "http", "method": "GET", "path": target, "query_string": b""}
         named = {"headers": headers, "path_params": {"id": target[len(ROW) :]}, ARRIVED: arrived_s}
         ctx = Context(scope | named, _no_body)
@@ -159,7 +157,7 @@ class Lane:
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
 
-        Return None on a miss, a 404 and a stale entry, which the middleware answers."""
+        Return None on a miss, a 404 and a stale entry, which go through ASGI."""
         if entry is None or entry.status != 200 or not entry.is_fresh():
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")

@@ -23,21 +23,21 @@ class Protocol(StrictProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         state = getattr(self.app, "state", None)
-        # uvicorn writes the access log, and knows only of requests that reach the middleware
+        # uvicorn writes the access log, and knows only of requests that go through ASGI
         self._lane: Lane | None = None if self.access_log else getattr(state, "lane", None)
         self._laned = False  # the lane answered: the parent must not see body and end
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
-        self._plain_headers: list[tuple[bytes, bytes]] = []
-        # a read of Redis is under way; ``shutdown`` was called
+        self._plain_headers: list[tuple[bytes, bytes]] = []  # these bytes, parsed
+        # the lane works on a request; ``shutdown`` was called
         self._asked = self._closing = False
-        self._held = b""  # bytes that arrived during a read of Redis
+        self._held = b""  # bytes that arrived while the lane worked
 
     def data_received(self, data: bytes) -> None:
         if self._lane is None or self._refused:
             super().data_received(data)
             return
-        if self._asked:  # one read of Redis at a time; later bytes wait
+        if self._asked:  # the lane works on one request; later bytes wait
             self._held += data
             self.flow.pause_reading()
             return
@@ -84,7 +84,7 @@ class Protocol(StrictProtocol):
             super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Close the connection, after the answer if the lane works on one."""
+        """Close the connection, after its answer if the lane works on a request."""
         self._closing = True
         if not self._asked:
             super().shutdown()
@@ -93,7 +93,7 @@ class Protocol(StrictProtocol):
         return self._asked or super().is_busy()
 
     def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
-        """Answer from the near cache. Return False if the middleware must answer."""
+        """Answer from the near cache. Return False if the request must go through ASGI."""
         lane = self._lane
         if lane is None or not self._is_read():
             return False
@@ -105,7 +105,7 @@ class Protocol(StrictProtocol):
         return True
 
     def _ask(self, target: bytes, data: bytes) -> bool:
-        """Start reading a row. Return False if the middleware must answer."""
+        """Start reading a row. Return False if the request must go through ASGI."""
         lane, key = self._lane, target.decode("latin-1")
         if lane is None or not self._is_read() or not lane.is_row(key):
             return False
@@ -126,8 +126,8 @@ class Protocol(StrictProtocol):
         data: bytes,
         asked: asyncio.Future[Entry | None],
     ) -> None:
-        """Write the row that Redis had, or load it. The middleware answers ``data`` for a 404 and a
-        stale entry."""
+        """Write the row that Redis had, or load the row. For a 404 and for a stale entry parse
+        ``data``, so that the request goes through ASGI."""
         self._asked = False
         if self.transport.is_closing():
             return
@@ -144,7 +144,7 @@ class Protocol(StrictProtocol):
         self._go_on()
 
     def _load(self, lane: Lane, key: str, arrived_s: float) -> None:
-        """Load a row in a task, which the server knows as it knows uvicorn's own."""
+        """Load a row in a task, which is in the server's ``tasks`` like uvicorn's own."""
         self._asked = True
         defaults = self.server_state.default_headers
         loading = self.loop.create_task(lane.load(key, self._plain_headers, arrived_s, defaults))
@@ -158,7 +158,7 @@ class Protocol(StrictProtocol):
             return
         try:
             response, is_last = loading.result()
-        except BaseException:  # the middleware makes an answer of every error but its own
+        except BaseException:  # the middleware answers every error except its own
             self.transport.close()
             raise
         self._write(response)
@@ -168,7 +168,7 @@ class Protocol(StrictProtocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        """Handle what came while the lane worked on a request."""
+        """Handle the shutdown, the bytes or the end that came while the lane worked."""
         if self._closing:
             self.shutdown()
         elif self._held:
