@@ -7,6 +7,7 @@ the check of a POST, so a loaded row could have been posted.
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import html
 import re
@@ -39,14 +40,10 @@ _SPOKEN_AS = {
     "releasedate": "release_year",
     "seasons": "duration",
 }
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
-_MONTHS = {name.lower(): month for month, name in enumerate(MONTHS, 1)}
+_MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
 _MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z| ?[+-][0-9]{2}:?[0-9]{2})?"
-_ISO_DATE = re.compile(rf"([1-9][0-9]{{3}})-([0-9]{{2}})-([0-9]{{2}})(?:[T ]{_TIME})?")
+_ISO_DATE = re.compile(rf"([1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?")
 _US_DATE = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([1-9][0-9]{3})")
 _YEAR = re.compile(r"([1-9][0-9]{3})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
@@ -234,7 +231,7 @@ def _date(text: str | None) -> date | None:
         return None
     try:
         if found := _ISO_DATE.fullmatch(text):
-            return date(int(found[1]), int(found[2]), int(found[3]))
+            return date.fromisoformat(found[1])
         if found := _US_DATE.fullmatch(text):
             return date(int(found[3]), _MONTHS[found[1].lower()], int(found[2]))
     except (KeyError, ValueError):

@@ -6,6 +6,7 @@ of ``random``, in whole numbers. A changed word in ``words.json`` changes the ro
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import uuid
 from bisect import bisect_right
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import orjson
 
-from db.catalog.formats import DAY_US, EPOCH, MONTHS
+from db.catalog.formats import DAY_US, EPOCH
 from db.store import Stored
 from db.version import make_version
 from db.video import Row, build
@@ -138,4 +139,4 @@ class Generator:
 def _date(day: int) -> str:
     """Return the date ``day`` days after 1970 as the original writes it: "November 9, 2017"."""
     released = date.fromordinal(EPOCH.toordinal() + day)
-    return f"{MONTHS[released.month - 1]} {released.day}, {released.year}"
+    return f"{calendar.month_name[released.month]} {released.day}, {released.year}"

@@ -1,4 +1,4 @@
-"""How a command is stopped by a signal: it finishes what is in flight and says where it got to."""
+"""SIGINT and SIGTERM let a command finish the batches in flight and report how far it got."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Within it, SIGINT and SIGTERM set ``stop``; a second one ends the program where it is.
+    """A context in which the first signal sets ``stop``, and the second ends the program at once.
 
-    A source may block for as long as it likes (standard input does), so it is read through
-    ``guard``: only there does the first signal break in at once.
+    ``signal`` is the number of the last signal, 0 for none.
     """
 
-    def __init__(self, stop: asyncio.Event):
-        self.stop = stop
-        self.signal: int | None = None
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.signal = 0
         self._loop = asyncio.get_running_loop()
         self._is_reading = False
-        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._heard)
+        self._before = [signal.signal(number, self._heard) for number in SIGNALS]
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in zip(SIGNALS, self._before, strict=True):
             signal.signal(number, handler)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        is_second = self.signal is not None
-        self.signal = number
+        is_second, self.signal = self.signal != 0, number
         if is_second or self._is_reading:
             raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self.stop.set)  # wakes a loop that sleeps
 
     def guard(self, items: Iterator[T]) -> Iterator[T]:
-        """The same items; they end when a signal comes while the next one is awaited."""
+        """Yield ``items`` until a signal comes while the next item is read, because a standard
+        input that is silent blocks the event loop."""
         try:
             while True:
                 self._is_reading = True

@@ -1,51 +1,40 @@
-"""Trying again when the store is away or late, for as long as makes sense to a user who waits."""
+"""Retries while the store is away or late, for as long as a waiting user accepts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from errors import Late, Unavailable
 
 T = TypeVar("T")
 
-ATTEMPTS = 9
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 8.0
+PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 
 
 class Patience:
-    """Calls again after Unavailable and Late, with pauses that double: half a minute in all.
+    """Repeats a call after Unavailable and Late, with ``pauses_s`` in between.
 
-    Only for what may be done twice. ``stop`` ends the pauses: the failure is then the answer.
+    The call has to be idempotent. ``stop`` ends a pause, and the failure is then raised.
     """
 
-    def __init__(
-        self,
-        stop: asyncio.Event,
-        attempts: int = ATTEMPTS,
-        first_pause_s: float = FIRST_PAUSE_S,
-    ):
+    def __init__(self, stop: asyncio.Event, pauses_s: Sequence[float] = PAUSES_S):
         self.stop = stop
-        self._attempts = attempts
-        self._first_pause_s = first_pause_s
+        self._pauses_s = pauses_s
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        pause_s = self._first_pause_s
-        for _ in range(self._attempts - 1):
+        for pause_s in self._pauses_s:
             try:
                 return await call()
             except (Unavailable, Late):
                 if await self.sleep(pause_s):
                     raise
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return await call()
 
     async def sleep(self, seconds: float) -> bool:
-        """Sleeps; True, and at once, when it is time to stop."""
-        try:
+        """Sleep until ``stop`` is set at the latest; return whether it is set."""
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return self.stop.is_set()

@@ -1,23 +1,22 @@
-"""How far a command has got: a bar on a terminal, a line now and then anywhere else."""
+"""How far a command is: a line that changes in place on a terminal, a line now and then elsewhere.
+
+A terminal's line ends in no line end, so every text for the same terminal has to pass ``say``.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import TextIO
 
 EVERY_S = 5.0
-_BAR = "{percentage:3.0f}% {bar}{postfix}, {remaining} left"
-_NO_BAR = "{elapsed}{postfix}"
+TERMINAL_EVERY_S = 0.1
 
 
 class Progress:
-    """Shows how many, how many a second and, where ``total`` is known, the time that is left.
+    """Shows how many ``unit`` are done, the rate and, if ``total`` is known, the time left.
 
-    ``unit`` names what is counted. ``total`` and the ``position`` of ``update`` may be in another
-    one, such as bytes of a file.
+    ``total`` may be in another unit, such as bytes of a file.
     """
 
     def __init__(
@@ -25,48 +24,37 @@ class Progress:
         out: TextIO,
         total: int | None,
         unit: str = "rows",
-        every_s: float = EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._out = out
-        self._total = total
-        self._unit = unit
-        self._every_s = every_s
-        self._clock = clock
-        self._began = self._said = clock()
-        self._bar: tqdm[Any] | None = None
-        if out.isatty():
-            form = _BAR if total else _NO_BAR
-            self._bar = tqdm(total=total, file=out, bar_format=form, dynamic_ncols=True)
+        self._out, self._total, self._unit, self._clock = out, total, unit, clock
+        self._is_terminal = out.isatty()
+        self._every_s = TERMINAL_EVERY_S if self._is_terminal else EVERY_S
+        self._begun = self._shown = clock()
+        self._line = ""
 
-    def update(self, rows: int, position: int) -> None:
-        """Cheap enough to be called all the time."""
+    def update(self, done: int, position: int) -> None:
+        """Take the figures, with ``position`` in the unit of ``total``, and show them when due."""
         now = self._clock()
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._rate(rows, now), refresh=False)
-            self._bar.update(position - self._bar.n)
-        elif now - self._said >= self._every_s:
-            self._said = now
-            self.say(self._rate(rows, now) + self._left(position, now))
-
-    def _rate(self, rows: int, now: float) -> str:
-        rate = rows / max(now - self._began, 0.001)
-        return f"{rows:,} {self._unit}, {rate:,.0f}/s"
-
-    def _left(self, position: int, now: float) -> str:
-        if not self._total or not position:
-            return ""
-        left_s = (now - self._began) * max(self._total - position, 0) / position
-        return f", {100 * position // self._total} %, {left_s:,.0f} s left"
+        elapsed_s = max(now - self._begun, 0.001)
+        self._line = f"{done:,} {self._unit}, {done / elapsed_s:,.0f}/s"
+        if self._total and position:
+            left_s = elapsed_s * max(self._total - position, 0) / position
+            self._line += f", {100 * position // self._total} %, {left_s:,.0f} s left"
+        if now - self._shown >= self._every_s:
+            self._shown = now
+            self._write(self._line, "" if self._is_terminal else "\n")
 
     def say(self, text: str) -> None:
-        """A line of text, above the bar if there is one."""
-        if self._bar is not None:
-            tqdm.write(text, file=self._out)
-        else:
-            self._out.write(f"{text}\n")
-            self._out.flush()
+        """Write a line of text, above the progress."""
+        self._write(text, "\n")
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        """Leave the last figures on a terminal."""
+        if self._is_terminal and self._line:
+            self._write(self._line, "\n")
+            self._line = ""
+
+    def _write(self, text: str, end: str) -> None:
+        erase = "\r\x1b[K" if self._is_terminal else ""
+        self._out.write(f"{erase}{text}{end}")
+        self._out.flush()

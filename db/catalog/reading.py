@@ -1,155 +1,138 @@
-"""Lines of a catalogue file -> its rows, one by one, CSV or JSON lines.
+"""The files that ``import`` reads, as ``import --help`` explains them.
 
-A record that is no row becomes a ``Bad`` with the number of its first line, and the rest goes on.
+FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.
+"-" is standard input, which needs --catalogue NAME, as any pipe does. If the file's name has none
+of these endings, the content decides: JSON lines begin with "{".
+
+CSV has the columns of the public streaming catalogues (Netflix, Hulu, Disney+, Amazon Prime), in
+any order, named in the first line; other columns are ignored:
+
+  show_id       with the catalogue's name it makes the row's id
+  type          Movie or TV Show: ismovie        country     regions
+  listed_in     genres                           date_added  when the row was added: its place in
+  release_year  releasedate                                  the lists (absent: 1 January of the
+  duration      90 min: duration, in seconds;                release year; to come: yesterday)
+                2 Seasons: seasons               title, director, cast, rating, description
+
+JSON lines are those columns as keys of an object, or rows of this service: the data of
+GET /content/{id}, which keeps its id and its version, or a body for POST /content, which may have
+an id or a show_id beside it and is named by its content otherwise.
+
+A malformed line is reported and left out. A row that is there already, or was deleted, is left
+alone: importing a file again adds its new rows and changes nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
-from db.catalog.files import TextFile, Unreadable
+from db.catalog.files import STDIN, TextFile, Unreadable
 from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
 from db.store import Stored
 
-CSV_SUFFIX = ".csv"
-JSON_SUFFIXES = (".jsonl", ".ndjson")
+_SUFFIXES = re.compile(r"(\.csv|\.jsonl|\.ndjson)?(\.gz)?\Z")
+_DESCRIPTORS = ("/dev/", "/proc/")
 
 
 class Bad(NamedTuple):
-    """A record that is no row; ``line`` is where it starts in the file, counted from 1."""
+    """A malformed record; ``line`` is the number of its first line in the file, from 1."""
 
     line: int
     reason: str
 
 
 Item = Stored | Bad
+_Records = Iterator[tuple[int, Callable[[Catalogue], Stored]]]
+"""The number of a record's first line, and a call that makes its row or raises Malformed."""
 
 
-def stem(path: str) -> str:
-    """The name of the file's catalogue: its own, without what says how it is written."""
-    name = os.path.basename(path).removesuffix(".gz")
-    root, suffix = os.path.splitext(name)
-    return root if suffix in (CSV_SUFFIX, *JSON_SUFFIXES) else name
+def catalogue_name(path: str) -> str:
+    """Return the catalogue's name by the name of its file; empty for a pipe or a device, whose
+    name is that of a descriptor."""
+    is_descriptor = os.path.abspath(path).startswith(_DESCRIPTORS)
+    if path == STDIN or is_descriptor or Path(path).is_fifo():
+        return ""
+    return _SUFFIXES.sub("", os.path.basename(path))
 
 
 def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
-    """Every record in turn. Raises Unreadable, at once when the file is not a catalogue at all."""
-    feed = _Feed(file.lines())
-    first = next((line for line in feed if line.strip()), None)
-    if first is None:
+    """Yield every record in turn, a malformed record as a Bad. Raise Unreadable if the file is no
+    catalogue, and where it is damaged."""
+    lines = file.lines()
+    number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
+    if not first:
         raise Unreadable(f"{file.name}: is empty")
-    feed.back([first])
-    if _is_json(file.name, first):
-        return _json_rows(feed, catalogue)
-    return _csv_rows(file.name, feed, catalogue)
+    suffix = Path(file.name.removesuffix(".gz")).suffix
+    is_json = suffix in (".jsonl", ".ndjson") or (suffix != ".csv" and first.lstrip()[0] == "{")
+    lines = chain([first], lines)
+    for line, make in _json(lines, number) if is_json else _csv(file.name, lines, number):
+        try:
+            yield make(catalogue)
+        except Malformed as reason:
+            yield Bad(line, str(reason))
 
 
-def _is_json(name: str, first: str) -> bool:
-    """By the file's name, and by its content where the name does not say."""
-    name = name.removesuffix(".gz")
-    if name.endswith(JSON_SUFFIXES):
-        return True
-    return not name.endswith(CSV_SUFFIX) and first.lstrip().startswith("{")
-
-
-class _Feed:
-    """Lines, counted, that can be taken back; ``number`` is that of the line last taken."""
-
-    def __init__(self, lines: Iterator[str]):
-        self._lines = lines
-        self._again: deque[str] = deque()
-        self.number = 0
-        self.taken: list[str] = []
-
-    def __iter__(self) -> _Feed:
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._lines)
-        self.number += 1
-        self.taken.append(line)
-        return line
-
-    def begin(self) -> int:
-        """Begins a record; returns the number of its first line."""
-        self.taken = []
-        return self.number + 1
-
-    def back(self, lines: list[str]) -> None:
-        self._again.extendleft(reversed(lines))
-        self.number -= len(lines)
-
-
-def _json_rows(feed: _Feed, catalogue: Catalogue) -> Iterator[Item]:
-    feed.begin()
-    for line in feed:
+def _json(lines: Iterator[str], number: int) -> _Records:
+    for start, line in enumerate(lines, number):
         if line.strip():
-            try:
-                yield from_json(line, catalogue)
-            except Malformed as reason:
-                yield Bad(feed.number, str(reason))
-        feed.begin()
+            yield start, partial(from_json, line)
 
 
-def _csv_rows(name: str, feed: _Feed, catalogue: Catalogue) -> Iterator[Item]:
-    records = _records(feed)
+def _csv(name: str, lines: Iterator[str], number: int) -> _Records:
+    """Columns may stand in any order; unknown columns are ignored."""
+    records = _cells(lines, number)
     _, header = next(records)
-    places = _places(name, header)
-    return _rows_of(records, places, len(header), catalogue)
-
-
-def _places(name: str, header: list[str] | Bad) -> dict[str, int]:
-    """Where each column is. Any order will do, and columns of other names are passed over."""
-    if isinstance(header, Bad):
-        raise Unreadable(f"{name}, line {header.line}: {header.reason}")
-    found = {column.strip().lower(): place for place, column in enumerate(header)}
-    if missing := [column for column in COLUMNS if column not in found]:
+    if isinstance(header, csv.Error):
+        raise Unreadable(f"{name}, line {number}: is not CSV: {header}")
+    columns = [column.strip().lower() for column in header]
+    if missing := [column for column in COLUMNS if column not in columns]:
         raise Unreadable(
             f"{name}: the first line has to name the columns {','.join(COLUMNS)}; "
             f"missing: {','.join(missing)}"
         )
-    return {column: found[column] for column in COLUMNS}
+    for start, cells in records:
+        yield start, partial(_row, columns, cells)
 
 
-def _rows_of(
-    records: Iterator[tuple[int, list[str] | Bad]],
-    places: dict[str, int],
-    width: int,
-    catalogue: Catalogue,
-) -> Iterator[Item]:
-    for line, record in records:
-        if isinstance(record, Bad):
-            yield record
-        elif len(record) != width:
-            yield Bad(line, f"has {len(record)} columns, not {width}")
-        else:
-            cells = {column: record[place] for column, place in places.items()}
-            try:
-                yield from_columns(cells, catalogue)
-            except Malformed as reason:
-                yield Bad(line, str(reason))
+def _row(columns: list[str], cells: list[str] | csv.Error, catalogue: Catalogue) -> Stored:
+    if isinstance(cells, csv.Error):
+        raise Malformed(f"is not CSV: {cells}")
+    if len(cells) != len(columns):
+        raise Malformed(f"has {len(cells)} columns, not {len(columns)}")
+    return from_columns(dict(zip(columns, cells, strict=True)), catalogue)
 
 
-def _records(feed: _Feed) -> Iterator[tuple[int, list[str] | Bad]]:
-    """CSV records with the number of their first line; blank lines are none.
+def _cells(lines: Iterator[str], number: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Yield each CSV record that is not blank, with the number of its first line.
 
-    A quote that nobody closes swallows lines up to the next quote. They are taken back, so that
-    only its own line is lost: the records behind it are read as if it were not there.
+    An open quote swallows lines up to the next quote. Only its own line is lost, because the
+    lines behind it are read again.
     """
-    reader = csv.reader(feed, strict=True)
-    while True:
-        start = feed.begin()
+    again: deque[str] = deque()
+    taken: list[str] = []
+
+    def take() -> str | None:
+        line = again.popleft() if again else next(lines, None)
+        taken.extend([] if line is None else [line])
+        return line
+
+    cells: list[str] | csv.Error | None = []
+    while cells is not None:
+        taken.clear()
         try:
-            record = next(reader)
-        except StopIteration:
-            return
+            cells = next(csv.reader(iter(take, None), strict=True), None)
         except csv.Error as error:
-            feed.back(feed.taken[1:])
-            yield start, Bad(start, f"is not CSV: {error}")
-            continue
-        if record:
-            yield start, record
+            again.extendleft(reversed(taken[1:]))
+            del taken[1:]
+            cells = error
+        if cells:
+            yield number, cells
+        number += len(taken)

@@ -58,7 +58,7 @@ class NullStore(EmbeddedStore):
 
 def patience(attempts: int = 9) -> Patience:
     """Tries as often as the real one, and hardly waits."""
-    return Patience(asyncio.Event(), attempts, first_pause_s=0.0001)
+    return Patience(asyncio.Event(), [0.0001] * (attempts - 1))
 
 
 async def contents(store: CatalogueStore) -> tuple[list[Stored], list[Entry]]:

@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import sqlite3
-import termios
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from bench.processes import free_ports
 from config import Config
 from db.catalog import __main__ as catalog
+from db.catalog import commands
 from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
 from db.store import State
@@ -85,9 +85,9 @@ def test_of_many_malformed_lines_the_first_are_named(command: Catalog) -> None:
     ran = command.run("import", command.file("a.csv", HEADER, *(line(n, "") for n in range(500))))
     assert (ran.status, ran.out) == (2, "added 0, already there 0, malformed 500")
     told = ran.err.splitlines()
-    assert len(told) == catalog.SHOWN + 1
-    assert told[-2].startswith(f"line {catalog.SHOWN + 1}: ")
-    assert told[-1] == f"... and {500 - catalog.SHOWN} more malformed lines"
+    assert len(told) == commands.SHOWN + 1
+    assert told[-2].startswith(f"line {commands.SHOWN + 1}: ")
+    assert told[-1] == f"... and {500 - commands.SHOWN} more malformed lines"
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(command: Catalog) -> None:
@@ -120,8 +120,8 @@ class Asleep(EmbeddedStore):
 def test_a_store_that_does_not_come_up_is_waited_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(catalog, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
-    monkeypatch.setattr(catalog, "UP_S", 0.3)
+    monkeypatch.setattr(commands, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
+    monkeypatch.setattr(commands, "UP_S", 0.3)
     before = signal.getsignal(signal.SIGINT)
     assert catalog.main(["generate", "10"]) == 1
     assert "the store is not up: connecting" in capsys.readouterr().err
@@ -138,7 +138,7 @@ def test_a_load_waits_longer_for_the_store_than_a_user_would(
         opened.append(config.store_deadline_s)
         return EmbeddedStore(str(tmp_path / "a.sqlite3"))
 
-    monkeypatch.setattr(catalog, "open_store", embedded)
+    monkeypatch.setattr(commands, "open_store", embedded)
     for name, text in asked.items():
         monkeypatch.setenv(name, text)
     assert catalog.main(["generate", "1"]) == 0
@@ -211,9 +211,8 @@ def test_repair_mends_what_a_crash_left_behind(command: Catalog) -> None:
     assert command.run("repair").out.endswith(f"{before:,} lines of lists; wrote 0, dropped 0")
 
 
-def test_a_terminal_shows_a_bar(command: Catalog) -> None:
+def test_a_terminal_shows_the_progress_in_one_line(command: Catalog) -> None:
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
     process = command.start("generate", "3000", stderr=theirs)
     out, _ = process.communicate(timeout=60)
     os.set_blocking(ours, False)
@@ -221,8 +220,9 @@ def test_a_terminal_shows_a_bar(command: Catalog) -> None:
     os.close(ours)
     os.close(theirs)
     assert out == "added 3,000, already there 0, malformed 0\n"
-    assert "100%" in shown
-    assert "3,000 rows" in shown
+    assert "\n" not in shown.rstrip("\r\n")
+    assert "3,000 rows, " in shown
+    assert "100 %, 0 s left" in shown
 
 
 def test_help_explains_the_statuses_of_a_run(command: Catalog) -> None:

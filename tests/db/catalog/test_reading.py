@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from db.catalog.files import LINE_MAX_BYTES, TextFile, Unreadable
 from db.catalog.formats import COLUMNS, Catalogue
-from db.catalog.reading import Bad, Item, rows, stem
+from db.catalog.reading import Bad, Item, catalogue_name, rows
 from db.store import Stored
 
 CATALOGUE = Catalogue("test", date(2026, 3, 1))
@@ -58,10 +58,10 @@ def refusal(path: Path, data: str | bytes) -> str:
 def test_every_title_of_the_demonstration_catalogue_is_a_row() -> None:
     file = TextFile(str(DEMONSTRATION))
     found = list(rows(file, CATALOGUE))
-    file.close()
     assert bad(found) == []
     assert len({item.row["id"] for item in found if isinstance(item, Stored)}) == 8_786
     assert file.position() == file.total_bytes == DEMONSTRATION.stat().st_size
+    file.close()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -184,7 +184,7 @@ def test_what_comes_before_the_damage_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_catalogue_is_named_by_its_file(path: str, name: str) -> None:
-    assert stem(path) == name
+    assert catalogue_name(path) == name
 
 
 CELLS = st.lists(st.text(max_size=12), min_size=12, max_size=12)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from db.catalog.patience import Patience
-from db.catalog.repair import AT_ONCE, Repair, Stopped
+from db.catalog.repair import AT_ONCE, SETTLE_S, Repair, Stopped
 from db.store import Entry, Stored
 from db.version import Expected, new_id, next_version
 from db.video import Changes
@@ -114,15 +113,16 @@ async def test_a_line_of_an_earlier_life_is_dropped(store: StrainedStore) -> Non
 async def test_a_row_that_arrives_meanwhile_keeps_its_line(store: StrainedStore) -> None:
     late = loaded(long_ago(), "Kids")
     await store.put_entry(line_of(late, "Kids"))
-    ours = repair(store, settle_s=0.2)
+    waits = patience()
 
-    async def write_soon() -> None:
-        await asyncio.sleep(0.1)
+    async def load_meanwhile(seconds: float) -> bool:
+        assert seconds == SETTLE_S
         await store.load([late])
+        return False
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(write_soon())
-        tasks.create_task(ours.run())
+    waits.sleep = load_meanwhile  # type: ignore[method-assign] # the wait, at a known moment
+    ours = repair(store, waits, SETTLE_S)
+    await ours.run()
     assert ours.dropped == 0
     assert await listed(store, "Kids") == [late.row["id"]]
 
