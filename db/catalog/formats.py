@@ -1,8 +1,8 @@
-"""One record of a catalogue file -> a row to store: pure functions, no files.
+"""Makes a row to store of one record of a catalogue file, in pure functions.
 
-Two shapes are read. The public streaming-catalogue format has the twelve columns of ``COLUMNS``
-and is put right where its publishers got it wrong; a row of the API is taken as it is. Both pass
-the check of a POST, so a loaded row could have been posted.
+Two shapes are read. The public streaming-catalogue format has the twelve columns of ``COLUMNS``,
+and known mistakes of its publishers are mended; a row of the API is taken unchanged. Both pass
+the validation of a POST, so every loaded row could have been posted.
 """
 
 from __future__ import annotations
@@ -43,26 +43,29 @@ _SPOKEN_AS = {
 _MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
 _MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z| ?[+-][0-9]{2}:?[0-9]{2})?"
-_ISO_DATE = re.compile(rf"([1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?")
-_US_DATE = re.compile(r"([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([1-9][0-9]{3})")
+_DATE = re.compile(
+    rf"(?P<iso>[1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?"
+    r"|(?P<month>[A-Za-z]{3,9})\.? (?P<day>[0-9]{1,2}), (?P<year>[1-9][0-9]{3})"
+)
 _YEAR = re.compile(r"([1-9][0-9]{3})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
-_LENGTH = re.compile(r"([0-9]{1,7}) (min|Seasons?)", re.ASCII | re.IGNORECASE)
-# with its semicolon only: HTML also reads "&not" in "Love &notes", which a title may well say
+_TYPE = re.compile(r"(movie)|tv show", re.ASCII | re.IGNORECASE)
+_LENGTH = re.compile(r"([0-9]{1,7}) (?:(min)|Seasons?)", re.ASCII | re.IGNORECASE)
+# only with a semicolon, because HTML also reads "&not" in "Love &notes", a possible title
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-# one genre of Amazon's has commas in its name: "Arts, Entertainment, and Culture"
-_GENRE_COMMA = re.compile(r",(?!\s*Entertainment, and Culture)(?!\s*and Culture)")
+# Amazon has a genre with commas in its name, "Arts, Entertainment, and Culture"
+_COMMA = re.compile(r",(?!\s*Entertainment, and Culture)(?!\s*and Culture)")
 
 
 class Malformed(ValueError):
-    """A record that is no row; the text is the reason, for whoever has to mend the file."""
+    """The record is not a row. The text is the reason, for the user who has to mend the file."""
 
 
 class Catalogue:
     """Names and dates the rows of the catalogue ``name``.
 
-    The same record has the same id, version and place in the lists whenever it is imported. A row
-    dated after ``today`` is added as if yesterday: nothing may be newer than what the API writes.
+    A record has the same id, version and place in the lists whenever it is imported. A row dated
+    after ``today`` is added as if yesterday, because no loaded row may be newer than the API's.
     """
 
     def __init__(self, name: str, today: date):
@@ -71,24 +74,24 @@ class Catalogue:
         self._tomorrow_us = ((today - EPOCH).days + 1) * DAY_US
 
     def id_of(self, key: str) -> str:
-        """The row's id: ``s1`` of one catalogue is not ``s1`` of another."""
+        """Return the row's id, so that ``s1`` of one catalogue is not ``s1`` of another."""
         return str(uuid.uuid5(self._namespace, key))
 
     def dated(self, video_id: str, day: date) -> str:
-        """The timeuuid of a row that was added on ``day``. Titles of one day get moments within
-        it that follow from their ids, so that their order is fixed."""
+        """Return the timeuuid of a row that was added on ``day``. Its moment within the day
+        follows from its id, so that the order of a day's rows is fixed."""
         day = max(EARLIEST, min(day, self._latest))
         digest = hashlib.blake2b(video_id.encode(), digest_size=16).digest()
         within_us = int.from_bytes(digest[:8], "big") % DAY_US
         return make_version((day - EPOCH).days * DAY_US + within_us, digest[8:])
 
     def is_past(self, version: str) -> bool:
-        """Whether ``version`` was made by today's end at the latest."""
+        """Return whether ``version`` was made by today's end at the latest."""
         return version_us(version) < self._tomorrow_us
 
 
 def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
-    """A row of a JSON line in either shape. Raises Malformed."""
+    """Return the row of a JSON line in either shape. Raise Malformed."""
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -101,9 +104,10 @@ def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
 
 
 def from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
-    """A row as the API serves it, or a POST body that may have ``id`` or ``show_id`` beside it.
+    """Return the row of a record that the API served, or of a POST body with or without ``id`` or
+    ``show_id``.
 
-    What has neither is named by its content. A served row keeps its version. Raises Malformed.
+    A record with neither is named by its content. A served row keeps its version. Raise Malformed.
     """
     values = dict(record)
     given_id, show_id = values.pop("id", None), values.pop("show_id", None)
@@ -127,13 +131,13 @@ def from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
 
 
 def from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
-    """A row of the twelve columns; in JSON, lists may be arrays. Raises Malformed."""
+    """Return the row of the twelve columns; in JSON, lists may be arrays. Raise Malformed."""
     show_id = _text(record, "show_id")
     if show_id is None:
         raise Malformed("show_id is missing")
     year = _year(_text(record, "release_year"))
     length, rating = _text(record, "duration"), _text(record, "rating")
-    if rating and _LENGTH.fullmatch(rating):  # a column too far to the left, in Netflix's file
+    if rating and _LENGTH.fullmatch(rating):  # Netflix's file has some in the wrong column
         length, rating = length or rating, None
     duration_s, seasons = _length(length)
     body = {
@@ -156,7 +160,7 @@ def from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
 
 
 def _checked(body: dict[str, Any], spoken_as: Mapping[str, str]) -> dict[str, Any]:
-    """The values that a POST of ``body`` would store; complaints name the file's columns."""
+    """Return the values that a POST of ``body`` would store. Errors name the file's columns."""
     try:
         return parse_draft(body)
     except Invalid as error:
@@ -165,15 +169,11 @@ def _checked(body: dict[str, Any], spoken_as: Mapping[str, str]) -> dict[str, An
 
 
 def _flat(column: str, value: object) -> str:
-    """A cell as text: JSON may hold numbers where CSV has their digits."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """Return a cell as text, because JSON may hold numbers where CSV has their digits."""
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return str(value).removesuffix(".0")
     raise Malformed(f"{column} has to be text")
 
 
@@ -184,62 +184,62 @@ def _clean(text: str) -> str:
 
 
 def _text(record: Mapping[str, Any], column: str) -> str | None:
-    """A cell without blanks around it; None when nothing is left."""
+    """Return a cell without blanks around it; None if it is empty."""
     return _clean(_flat(column, record.get(column))) or None
 
 
 def _list(record: Mapping[str, Any], column: str) -> list[str]:
-    """The elements of a cell, entities read after the split, since they may stand for commas."""
+    """Return the elements of a cell. Entities are read last, because they may stand for commas."""
     value = record.get(column)
     if isinstance(value, list):
         elements = [_flat(column, element) for element in value]
-    elif column == "listed_in":
-        elements = _GENRE_COMMA.split(_flat(column, value))
     else:
-        elements = _flat(column, value).split(",")
+        elements = _COMMA.split(_flat(column, value))
     return [clean for element in elements if (clean := _clean(element))]
 
 
+def _found(pattern: re.Pattern[str], text: str | None, reason: str) -> re.Match[str] | None:
+    """Return the match of the whole ``text``; None for no text. Raise Malformed."""
+    if text is None:
+        return None
+    if found := pattern.fullmatch(text):
+        return found
+    raise Malformed(reason)
+
+
 def _is_movie(text: str | None) -> bool:
-    kind = (text or "").casefold()
-    if kind not in ("movie", "tv show"):
-        raise Malformed("type has to be Movie or TV Show")
-    return kind == "movie"
+    found = _found(_TYPE, text or "", "type has to be Movie or TV Show")
+    return bool(found and found[1])
 
 
 def _year(text: str | None) -> str | None:
-    if text is None:
-        return None
-    if found := _YEAR.fullmatch(text):
-        return found[1]
-    raise Malformed("release_year has to be a year, like 2021")
+    found = _found(_YEAR, text, "release_year has to be a year, like 2021")
+    return found and found[1]
 
 
 def _length(text: str | None) -> tuple[int | None, int | None]:
-    """Seconds, for a text in minutes, and seasons."""
-    if text is None:
-        return None, None
-    found = _LENGTH.fullmatch(text)
+    """Return seconds, for a text in minutes, and seasons."""
+    found = _found(_LENGTH, text, "duration has to be like 90 min or 2 Seasons")
     if found is None:
-        raise Malformed("duration has to be like 90 min or 2 Seasons")
+        return None, None
     number = int(found[1])
-    return (number * 60, None) if found[2].lower() == "min" else (None, number)
+    return (number * 60, None) if found[2] else (None, number)
 
 
 def _date(text: str | None) -> date | None:
-    if text is None:
+    reason = "date_added has to be a date, like 2021-09-25 or September 25, 2021"
+    found = _found(_DATE, text, reason)
+    if found is None:
         return None
     try:
-        if found := _ISO_DATE.fullmatch(text):
-            return date.fromisoformat(found[1])
-        if found := _US_DATE.fullmatch(text):
-            return date(int(found[3]), _MONTHS[found[1].lower()], int(found[2]))
-    except (KeyError, ValueError):
-        pass  # no such month, or no such day in it
-    raise Malformed("date_added has to be a date, like 2021-09-25 or September 25, 2021")
+        if found["iso"]:
+            return date.fromisoformat(found["iso"])
+        return date(int(found["year"]), _MONTHS[found["month"].lower()], int(found["day"]))
+    except (KeyError, ValueError):  # no such month, or no such day in it
+        raise Malformed(reason) from None
 
 
 def _new_year(released: str | None) -> date:
-    """The first of January of the one year that the text ``released`` names, or else EPOCH."""
+    """Return the first of January of the one year that ``released`` names, or else EPOCH."""
     years = _YEAR_IN_TEXT.findall(released or "")
     return date(int(years[0]), 1, 1) if len(years) == 1 else EPOCH

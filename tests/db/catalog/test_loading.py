@@ -1,8 +1,7 @@
-"""Rows into a store: how many at once, what an outage does, and what a second run adds."""
+"""Rows into a store: what an outage does, and what a second run adds."""
 
 from __future__ import annotations
 
-import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from db.catalog.files import Unreadable
 from db.catalog.generator import Generator
-from db.catalog.loading import BATCH_ROWS, BATCHES, Loader
+from db.catalog.loading import BATCH_ROWS, Loader
 from db.catalog.patience import Patience
 from db.catalog.reading import Bad, Item
 from db.store import CatalogueStore
@@ -19,7 +18,7 @@ from errors import Unavailable
 from tests.db.catalog.strained_store import NullStore, StrainedStore, contents, patience, strained
 
 GENERATOR = Generator(1, "generated")
-ROWS = BATCH_ROWS * BATCHES * 2 + 17
+ROWS = BATCH_ROWS * 8 + 17
 
 
 @pytest.fixture
@@ -60,32 +59,11 @@ async def test_a_run_that_was_stopped_and_begun_again_leaves_what_one_run_leaves
     stopped = loader(store, waits)
     await stopped.run(items())
     assert 0 < stopped.added < ROWS
-    assert stopped.added == len((await contents(store))[0])  # what was in flight was finished
+    assert stopped.added == len((await contents(store))[0])  # the batch at work was finished
     assert await load(store, GENERATOR.rows(ROWS)) == (ROWS - stopped.added, stopped.added, 0)
     async for other in strained(tmp_path / "other.sqlite3"):
         await load(other, GENERATOR.rows(ROWS))
         assert await contents(store) == await contents(other)
-
-
-async def test_so_many_batches_are_in_flight_and_no_more(store: StrainedStore) -> None:
-    drawn = 0
-
-    def items() -> Iterator[Item]:
-        nonlocal drawn
-        for item in GENERATOR.rows(ROWS):
-            assert store.in_flight < BATCHES
-            drawn += 1
-            yield item
-
-    store.gate.clear()
-    run = asyncio.create_task(load(store, items()))
-    async with asyncio.timeout(30):
-        while store.in_flight < BATCHES:  # noqa: ASYNC110 - a store tells nobody
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
-    assert (store.in_flight, drawn) == (BATCHES, BATCHES * BATCH_ROWS)
-    store.gate.set()
-    assert await run == (ROWS, 0, 0)
 
 
 async def test_an_outage_is_waited_for(store: StrainedStore) -> None:
@@ -104,8 +82,7 @@ async def test_an_outage_that_stays_ends_the_run_and_a_later_one_goes_on(
     store.failures = 10**9
     with pytest.raises(Unavailable):
         await loader(store, patience(3)).run(GENERATOR.rows(ROWS))
-    assert store.in_flight == 0
-    assert store.loads <= 3 * BATCHES
+    assert store.loads == 3
     store.failures = 0
     await load(store, GENERATOR.rows(ROWS))
     assert len((await contents(store))[0]) == ROWS
