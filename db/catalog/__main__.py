@@ -20,15 +20,15 @@ import contextlib
 import logging
 import sys
 import unicodedata
+import uuid
 from typing import NoReturn
 
 from config import ConfigError
 from db.catalog import reading
 from db.catalog.commands import Command, Failed
 from db.catalog.files import TextFile, Unreadable
-from db.catalog.interrupt import Interrupt
+from db.catalog.patience import Interrupt
 from db.catalog.repair import Stopped
-from db.version import parse_id
 from errors import Late, Unavailable
 
 
@@ -49,12 +49,6 @@ def name(text: str) -> str:
     if not text:
         raise ValueError(text)
     return unicodedata.normalize("NFC", text)  # macOS decomposes the names of files
-
-
-def row_id(text: str) -> str:
-    if video_id := parse_id(text):
-        return video_id
-    raise ValueError(text)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -78,7 +72,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     invent.add_argument("--catalogue", type=name, metavar="NAME", default="generated", help=text)
     mend = commands.add_parser("repair", help="make the genre lists agree with the rows")
     text = "go on behind this id, as a stopped run says"
-    mend.add_argument("--after", type=row_id, metavar="ID", help=text)
+    mend.add_argument("--after", type=uuid.UUID, metavar="ID", help=text)
     text = "after a backup was restored, and before the service starts: let cached rows end"
     commands.add_parser("renew", help=text)
     args = parser.parse_args(arguments)

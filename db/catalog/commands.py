@@ -15,9 +15,8 @@ from config import Config
 from db.catalog.files import TextFile
 from db.catalog.formats import Catalogue
 from db.catalog.generator import Generator
-from db.catalog.interrupt import Interrupt
 from db.catalog.loading import Loader
-from db.catalog.patience import Patience
+from db.catalog.patience import Interrupt, Patience
 from db.catalog.progress import Progress
 from db.catalog.reading import Bad, Item, rows
 from db.catalog.repair import Repair, Stopped
@@ -143,7 +142,7 @@ class Command:
 
         repair = Repair(self._store, self._patience, show)
         try:
-            await repair.run(self._args.after)
+            await repair.run(self._args.after and str(self._args.after))
         except (Stopped, Unavailable, Late):
             after = f" --after {repair.after}" if repair.after else ""
             self._out.say(f"to go on: python -m db.catalog repair{after}")

@@ -1,10 +1,11 @@
-"""A catalogue file as lines of text: opening it, decompression, and every way that can fail.
+"""A catalogue file as lines of text: opening, decompression, and refusing other kinds of files.
 
 Memory does not grow with the file.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import stat
@@ -12,11 +13,20 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-from db.catalog.kinds import why_no_catalogue
-
 LINE_MAX_BYTES = 1_048_576
 STDIN = "-"
 _GZIP = b"\x1f"  # the first of two bytes, because a pipe may hand over a single byte at first
+_ONE_EACH_LINE = "has to have one object a line (jq -c '.[]' makes that of an array)"
+_BY_BEGINNING = {
+    b"PK\x03\x04": "is a zip archive: unpack it; if it is a workbook (.xlsx), save it as CSV",
+    b"\x1f\x8b": "is compressed twice: decompress it once",
+    b"BZh": "is compressed with bzip2: decompress it",
+    b"\xfd7zXZ": "is compressed with xz: decompress it",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: decompress it",
+    b"<": "is HTML or XML, perhaps a web page that was saved in place of the file",
+    b"[": f"is a JSON array: it {_ONE_EACH_LINE}",
+}
+_TAR_MAGIC = slice(257, 262)
 
 
 class Unreadable(Exception):
@@ -68,9 +78,33 @@ class TextFile:
         plain = gzip.GzipFile(fileobj=self._file) if is_gzip else self._file
         is_known = False
         while line := plain.readline(LINE_MAX_BYTES):
-            if not is_known and (why := why_no_catalogue(line)):
+            if not is_known and (why := _why_no_catalogue(line)):
                 raise Unreadable(f"{self.name}: {why}")
             is_known = is_known or not line.isspace()
             if len(line) == LINE_MAX_BYTES and not line.endswith(b"\n"):
                 raise Unreadable(f"{self.name}: has a line of more than {LINE_MAX_BYTES:,} bytes")
             yield line
+
+
+def _why_no_catalogue(line: bytes) -> str | None:
+    """Return why a file with this first line is no catalogue; None if it may be one.
+
+    Only the line is looked at, because a pipe may not have more yet.
+    """
+    if encoding := _wide_encoding(line):
+        return f"is {encoding}: convert it (iconv -f {encoding} -t UTF-8)"
+    if line[_TAR_MAGIC] == b"ustar":
+        return "is a tar archive: unpack it"
+    text = line.removeprefix(codecs.BOM_UTF8).strip()
+    if text == b"{":
+        return f"is JSON over several lines: it {_ONE_EACH_LINE}"
+    return next((why for start, why in _BY_BEGINNING.items() if text.startswith(start)), None)
+
+
+def _wide_encoding(line: bytes) -> str | None:
+    """Return the encoding that the byte order mark or the zero bytes of ``line`` show."""
+    if line.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or line[:4].count(0) == 3:
+        return "UTF-32"
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 0 in line[:2]:
+        return "UTF-16"
+    return None
