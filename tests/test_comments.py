@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_imports import GROUND, MAY_IMPORT, ROOT, sources
+from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, sources
 
 PAGES = [ROOT / "README.md", ROOT / "bench" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DESIGN = ROOT / "docs" / "design.md"
@@ -141,6 +141,12 @@ def test_each_step_of_the_design_names_a_function_that_exists() -> None:
     assert len(steps) > 60
     gone = [step for step in steps if step[1] not in defined(ROOT / step[0])]
     assert gone == []
+
+
+def test_each_method_that_the_design_names_alone_exists() -> None:
+    known = {name for path in SOURCES for name in defined(path)}
+    methods = re.findall(r"`([A-Z]\w*\.\w+)`", DESIGN.read_text())
+    assert [name for name in methods if name not in known] == []
 
 
 def test_each_step_of_a_request_begins_with_its_function() -> None:
