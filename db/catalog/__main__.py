@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import sys
 import unicodedata
@@ -25,11 +24,8 @@ from typing import NoReturn
 
 from config import ConfigError
 from db.catalog import reading
-from db.catalog.commands import Command, Failed
+from db.catalog.commands import Failed, run
 from db.catalog.files import TextFile, Unreadable
-from db.catalog.patience import Interrupt
-from db.catalog.repair import Stopped
-from errors import Late, Unavailable
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,7 +52,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog="python -m db.catalog", description=__doc__, formatter_class=plain)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
     text = reading.__doc__
     fill = commands.add_parser(
         "import", help="add the rows of a file", epilog=text, formatter_class=plain
@@ -84,30 +79,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return args
 
 
-async def _run(args: argparse.Namespace, file: TextFile | None) -> int:
-    """Return the exit status. A failure after a signal is explained by the signal."""
-    again = "" if args.command == "repair" else "; the same command goes on from here"
-    status = 0
-    with Interrupt() as interrupt:
-        try:
-            status = await Command(args, file, interrupt).run()
-        except (Failed, Stopped, Unavailable, Late) as error:
-            if not interrupt.signal:
-                raise Failed(f"{error}{again}") from error
-    if interrupt.signal:
-        print(f"stopped{again}", file=sys.stderr)
-        return 128 + interrupt.signal
-    return status
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     try:
-        with contextlib.ExitStack() as stack:
-            file = None
-            if args.command == "import":
-                file = stack.enter_context(contextlib.closing(TextFile(args.file)))
-            return asyncio.run(_run(args, file))
+        # before the event loop, because opening a pipe waits for its writer
+        file = TextFile(args.file) if args.command == "import" else None
+        return asyncio.run(run(args, file))
     except KeyboardInterrupt:
         print("stopped at once", file=sys.stderr)
         return 130

@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 
@@ -35,8 +36,27 @@ class Failed(Exception):
     """The command could not be done, for the reason in the text. The exit status is 1."""
 
 
-class Command:
-    """One run of a command. ``file`` is the open file of an import."""
+async def run(args: argparse.Namespace, file: TextFile | None) -> int:
+    """Run ``args.command``, close ``file`` and return the exit status.
+
+    Raise Failed, Unreadable and ConfigError. A failure after a signal is explained by the signal.
+    """
+    again = "" if args.command == "repair" else "; the same command goes on from here"
+    status = 0
+    with Interrupt() as interrupt, closing(file) if file else nullcontext():
+        try:
+            status = await _Command(args, file, interrupt).run()
+        except (Failed, Stopped, Unavailable, Late) as error:
+            if not interrupt.signal:
+                raise Failed(f"{error}{again}") from error
+    if interrupt.signal:
+        print(f"stopped{again}", file=sys.stderr)
+        return 128 + interrupt.signal
+    return status
+
+
+class _Command:
+    """One run of a command."""
 
     def __init__(self, args: argparse.Namespace, file: TextFile | None, interrupt: Interrupt):
         self._args, self._file, self._interrupt = args, file, interrupt
@@ -46,7 +66,6 @@ class Command:
         self._out = Progress(sys.stderr, total, unit)
 
     async def run(self) -> int:
-        """Return the exit status. Raise Failed, Unreadable, Stopped, Unavailable and Late."""
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))

@@ -10,21 +10,19 @@ import calendar
 import hashlib
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import orjson
 
 from db.catalog.formats import DAY_US, EPOCH
 from db.store import Stored
 from db.version import make_version
-from db.video import Row, build
-
-T = TypeVar("T")
+from db.video import build
 
 SMALLEST_BYTES = 540
 LARGEST_BYTES = 656
@@ -46,23 +44,51 @@ def _sums(count: int) -> list[int]:
 
 
 class _Dice:
-    """Draws from 512 bits that ``seed`` and ``index`` alone decide."""
+    """Draws from 512 bits that ``seed`` and ``index`` alone decide. A ``kind`` names a list of
+    ``words``."""
 
-    def __init__(self, seed: int, index: int):
+    def __init__(self, words: Mapping[str, Sequence[str]], seed: int, index: int):
         digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=64).digest()
         self._bits = int.from_bytes(digest, "big")
+        self._words = words
 
     def below(self, limit: int) -> int:
         self._bits, drawn = divmod(self._bits, limit)
         return drawn
 
-    def pick(self, values: Sequence[T]) -> T:
-        return values[self.below(len(values))]
+    def pick(self, *kinds: str) -> list[str]:
+        """Draw a word of each kind."""
+        return [self._words[kind][self.below(len(self._words[kind]))] for kind in kinds]
 
-    def pick_skewed(self, values: Sequence[T]) -> T:
-        """Draw the n-th value in proportion to 1 / (n + 3), as a few genres hold most titles."""
-        sums = _sums(len(values))
-        return values[bisect_right(sums, self.below(sums[-1]))]
+    def skewed(self, kind: str) -> str:
+        """Draw the n-th word in proportion to 1 / (n + 3), as a few genres hold most titles."""
+        words = self._words[kind]
+        sums = _sums(len(words))
+        return words[bisect_right(sums, self.below(sums[-1]))]
+
+    def several(self, most: int, draw: Callable[[], str]) -> list[str]:
+        return sorted({draw() for _ in range(1 + self.below(most))})
+
+    def name(self) -> str:
+        return " ".join(self.pick("first_names", "last_names"))
+
+    def title(self) -> str:
+        adjective, noun, place = self.pick("adjectives", "nouns", "places")
+        number = 1 + self.below(9)
+        (shape,) = self.pick("titles")
+        return shape.format(adjective=adjective, noun=noun, place=place, number=number)
+
+    def story(self, size_bytes: int) -> str:
+        """Return sentences that bring a row of ``size_bytes`` between smallest and largest."""
+        text = "In {}, {} {}.".format(*self.pick("places", "heroes", "deeds"))
+        turns = self._words["turns"]
+        longest = max(map(len, turns)) + 1
+        wanted = SMALLEST_BYTES + self.below(LARGEST_BYTES - SMALLEST_BYTES - longest)
+        turn = self.below(len(turns))
+        while len(text) < wanted - size_bytes:
+            text += f" {turns[turn % len(turns)]}"
+            turn += 1
+        return text
 
 
 class Generator:
@@ -72,68 +98,40 @@ class Generator:
         self._seed = seed
         self._namespace = uuid.uuid5(_NAMESPACE, catalogue)
         self._words: dict[str, list[str]] = orjson.loads(_WORDS.read_bytes())
-        self._longest = max(map(len, self._words["turns"])) + 1
 
     def rows(self, count: int) -> Iterator[Stored]:
         return map(self.row, range(count))
 
     def row(self, index: int) -> Stored:
         video_id = str(uuid.uuid5(self._namespace, f"{self._seed}/{index}"))
-        dice = _Dice(self._seed, index)
+        dice = _Dice(self._words, self._seed, index)
         created_us = FIRST_US + dice.below(LAST_US - FIRST_US)
         created = make_version(created_us, dice.below(2**62).to_bytes(8, "big"))
-        row = self._without_story(dice, video_id, created, created_us // DAY_US)
-        row["description"] = self._story(dice, len(orjson.dumps(row)))
+        row = build(video_id, created, _values(dice, video_id, created_us // DAY_US))
+        row["description"] = dice.story(len(orjson.dumps(row)))
         return Stored(row, created)
 
-    def _without_story(self, dice: _Dice, video_id: str, created: str, added_day: int) -> Row:
-        """Return the row with an empty description."""
-        words = self._words
-        is_movie = dice.below(10) < _MOVIES_IN_TEN
-        values = {
-            "title": self._title(dice),
-            "description": "",
-            "genres": sorted({dice.pick_skewed(words["genres"]) for _ in range(1 + dice.below(3))}),
-            "cast": sorted({self._name(dice) for _ in range(1 + dice.below(3))}),
-            "director": self._name(dice) if is_movie else None,
-            "duration": 60 * (75 + dice.below(80)) if is_movie else None,
-            "rating": dice.pick_skewed(words["ratings"]),
-            "releasedate": _date(added_day - dice.below(1 + dice.below(_OLDEST_DAYS))),
-            "isoriginal": dice.below(4) == 0,
-            "ismovie": is_movie,
-            "locationuri": f"/video/{video_id}",
-            "thumbnailurl": f"/image/{video_id}",
-            "trailerurl": f"/trailer/{video_id}" if dice.below(4) == 0 else None,
-            "regions": sorted(
-                {dice.pick_skewed(words["regions"]) for _ in range(1 + dice.below(2))}
-            ),
-            "seasons": None if is_movie else 1 + dice.below(1 + dice.below(9)),
-        }
-        return build(video_id, created, values)
 
-    def _pick(self, dice: _Dice, *kinds: str) -> list[str]:
-        return [dice.pick(self._words[kind]) for kind in kinds]
-
-    def _title(self, dice: _Dice) -> str:
-        adjective, noun, place = self._pick(dice, "adjectives", "nouns", "places")
-        number = 1 + dice.below(9)
-        shape = dice.pick(self._words["titles"])
-        return shape.format(adjective=adjective, noun=noun, place=place, number=number)
-
-    def _name(self, dice: _Dice) -> str:
-        return " ".join(self._pick(dice, "first_names", "last_names"))
-
-    def _story(self, dice: _Dice, size_bytes: int) -> str:
-        """Return sentences that bring a row of ``size_bytes`` between smallest and largest."""
-        text = "In {}, {} {}.".format(*self._pick(dice, "places", "heroes", "deeds"))
-        room_bytes = LARGEST_BYTES - SMALLEST_BYTES - self._longest
-        wanted = SMALLEST_BYTES + dice.below(room_bytes) - size_bytes
-        turns = self._words["turns"]
-        turn = dice.below(len(turns))
-        while len(text) < wanted:
-            text += f" {turns[turn % len(turns)]}"
-            turn += 1
-        return text
+def _values(dice: _Dice, video_id: str, added_day: int) -> dict[str, Any]:
+    """Return the fields of a row without its story. Their order is the order of the draws."""
+    is_movie = dice.below(10) < _MOVIES_IN_TEN
+    return {
+        "title": dice.title(),
+        "description": "",
+        "genres": dice.several(3, lambda: dice.skewed("genres")),
+        "cast": dice.several(3, dice.name),
+        "director": dice.name() if is_movie else None,
+        "duration": 60 * (75 + dice.below(80)) if is_movie else None,
+        "rating": dice.skewed("ratings"),
+        "releasedate": _date(added_day - dice.below(1 + dice.below(_OLDEST_DAYS))),
+        "isoriginal": dice.below(4) == 0,
+        "ismovie": is_movie,
+        "locationuri": f"/video/{video_id}",
+        "thumbnailurl": f"/image/{video_id}",
+        "trailerurl": f"/trailer/{video_id}" if dice.below(4) == 0 else None,
+        "regions": dice.several(2, lambda: dice.skewed("regions")),
+        "seasons": None if is_movie else 1 + dice.below(1 + dice.below(9)),
+    }
 
 
 def _date(day: int) -> str:

@@ -81,9 +81,7 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
 
 
 def _json(lines: Iterator[str], number: int) -> _Records:
-    for start, line in enumerate(lines, number):
-        if line.strip():
-            yield start, partial(from_json, line)
+    return ((n, partial(from_json, line)) for n, line in enumerate(lines, number) if line.strip())
 
 
 def _csv(name: str, lines: Iterator[str], number: int) -> _Records:
