@@ -103,15 +103,18 @@ class Reads:
             self._timer = self._loop.call_at(self._sent[0].due, self._look)
 
     def _answered(self, batch: Batch, reply: Reply) -> None:
-        hits = misses = 0
-        if isinstance(reply, Exception):
-            misses = batch.resolve(None)
-        else:
-            hits, misses = self._found(batch, reply)
-        if not batch.is_late:  # not earlier: if ``_found`` raises, the deadline ends the wait
-            self._sent.popleft()  # replies come in the order of the batches
-            self._count("hit", hits)
-            self._count("down" if isinstance(reply, Exception) else "miss", misses)
+        if not batch.is_late:
+            self._sent.remove(batch)
+        hits, misses, missed = 0, 0, "down"
+        try:
+            if not isinstance(reply, Exception):
+                (hits, misses), missed = self._found(batch, reply), "miss"
+        finally:
+            if missed == "down":  # also if ``_parse`` raised, which ends the connection
+                misses = batch.resolve(None)
+            if not batch.is_late:
+                self._count("hit", hits)
+                self._count(missed, misses)
         if isinstance(reply, Exception):
             self._failed(reply)
 
