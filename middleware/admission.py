@@ -42,7 +42,7 @@ def admission(
             waited_s = asyncio.get_running_loop().time() - arrived(ctx.scope)
             if waited_s > LAG_S or is_congested():
                 hovers.inc()
-                raise Shed()
+                raise Shed(was_urgent=False)
         try:
             await next()
         except Shed:

@@ -58,6 +58,17 @@ async def test_hovers_are_refused_while_the_store_is_congested_and_say_when_to_c
     assert (at.shed("hover"), at.shed("click")) == (2, 0)
 
 
+async def test_a_refused_hover_is_not_said_to_be_urgent() -> None:
+    async def unreached() -> None:
+        raise AssertionError
+
+    layer = admission(lambda: True, (), CollectorRegistry())
+    hover = Context(scope_of("GET", (HOVER,)) | {"path": "/", ARRIVED: 0.0}, receiver([b""]))
+    with pytest.raises(Shed) as refused:
+        await layer(hover, unreached)
+    assert not refused.value.was_urgent
+
+
 async def test_clicks_writes_and_probes_are_let_pass() -> None:
     at = Overload()
     assert (await at.ask(CLICK)).status == 200
