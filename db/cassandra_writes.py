@@ -22,13 +22,11 @@ import orjson
 
 from db.background import Background
 from db.cassandra import UNSET, Cassandra
-from db.cassandra_lines import DROP, PUT, Life, Lines
+from db.cassandra_lines import Life, Lines
 from db.fields import COLUMNS
 from db.store import Stored
 from db.video import Row, shape
 from errors import Late, OutcomeUnknown, ServiceError, Unavailable
-
-__all__ = ["DROP", "PUT"]
 
 logger = logging.getLogger("content")
 

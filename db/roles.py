@@ -30,7 +30,6 @@ from settings import lookup
 
 UP_S = 600.0
 RETRY_S = 2.0
-RING = 3
 PERMISSIONS = ("CREATE", "SELECT", "MODIFY")
 ADMIN = DEFAULT_PASSWORD = "cassandra"  # noqa: S105 - Cassandra's own, which is closed here
 
@@ -109,7 +108,7 @@ async def _spread(session: Any, replication: int | None) -> None:
     peers = (await session.query("SELECT data_center FROM system.peers")).all()
     name = local.column_value("data_center")
     nodes = 1 + sum(peer.column_value("data_center") == name for peer in peers)
-    if copies := replication or (RING if nodes >= RING else 0):
+    if copies := replication or (schema.RING if nodes >= schema.RING else 0):
         options = f"{{'class': 'NetworkTopologyStrategy', {_quoted(name)}: {copies}}}"
         await session.query(f"ALTER KEYSPACE system_auth WITH replication = {options}")
 

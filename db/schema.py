@@ -16,6 +16,7 @@ logger = logging.getLogger("content")
 
 AGREEMENT_S = 30.0
 RING = 3
+"""A data centre with so many nodes gets so many replicas, and then one node may be lost."""
 LOOK_AGAIN_S = 3.0
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \$keyspace\.(\w+) \((.*?)\n\)", re.DOTALL)
 _COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
