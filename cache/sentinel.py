@@ -72,16 +72,19 @@ class Sentinels:
         self._known: dict[Where, Address] = {}
         self._resolved: dict[Address, list[list[str]]] = {}
         self._number, self._number_until = 0, 0.0
+        self._confirmed_at = 0.0  # when ``find`` asked the last majority that named a master
 
     async def find(self) -> Address:
         """Return the address that a majority of sentinels names. Raise NoMaster."""
-        deadline = asyncio.get_running_loop().time() + ASK_S
+        asked_at = asyncio.get_running_loop().time()
+        deadline = asked_at + ASK_S
         found = await asyncio.gather(*(self._ask_all(each, deadline) for each in self._sentinels))
         votes = {place: vote for each in found for place, vote in each.items()}
         number = self._count(votes.values())
         masters = Counter(vote.master for vote in votes.values())
         for master, count in masters.items():
             if not isinstance(master, str) and 2 * count > number:
+                self._confirmed_at = asked_at
                 return self._address(master)
         said = "; ".join(
             f"{place[0]}:{place[1]}: "
@@ -123,21 +126,18 @@ class Sentinels:
 
     async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
         """Ask every POLL_S. Call ``drop`` once a majority names another master, or none names this
-        one for UNCONFIRMED_S."""
+        one for UNCONFIRMED_S. The ``find`` that returned ``address`` is the first confirmation."""
         loop = asyncio.get_running_loop()
-        confirmed_at = loop.time()
         while True:
             await asyncio.sleep(POLL_S)
-            asked_at = loop.time()
             try:
                 found = await self.find()
             except NoMaster as error:
-                if loop.time() - confirmed_at > UNCONFIRMED_S:
+                if loop.time() - self._confirmed_at > UNCONFIRMED_S:
                     return drop(str(error))
                 continue
             if found != address:
                 return drop(f"the sentinels name another master: {found.host}:{found.port}")
-            confirmed_at = asked_at
 
     def _address(self, where: Where) -> Address:
         """Return the same address for the same place, because an address keeps its TLS context."""

@@ -242,3 +242,20 @@ async def test_a_master_that_too_few_confirm_is_given_up_after_a_while(council: 
     )
     assert why.startswith("no majority of the sentinels names a master")
     assert loop.time() - began > 0.3
+
+
+async def test_a_master_is_confirmed_since_the_sentinels_were_asked(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third sentinel is silent, so the answer comes UNCONFIRMED_S after the question."""
+    monkeypatch.setattr(sentinel, "POLL_S", 0.02)
+    monkeypatch.setattr(sentinel, "ASK_S", 0.5)
+    monkeypatch.setattr(sentinel, "UNCONFIRMED_S", 0.5)
+    council.say(names(A), names(A), b"")
+    sentinels, reasons = council.sentinels(), list[str]()
+    master = await sentinels.find()
+    council.say(UNKNOWN, UNKNOWN, UNKNOWN)
+    before = council.members[0].commands.count("SENTINEL")
+    await sentinels.guard(master, reasons.append)
+    assert council.members[0].commands.count("SENTINEL") - before == 1
+    assert "no majority" in reasons[0]

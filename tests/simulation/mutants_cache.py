@@ -240,8 +240,8 @@ MUTANTS = (
         "a master that most sentinels have not confirmed for seconds is left",
         (
             "cache/sentinel.py",
-            "loop.time() - confirmed_at > UNCONFIRMED_S",
-            "loop.time() - confirmed_at > 1e9",
+            "loop.time() - self._confirmed_at > UNCONFIRMED_S",
+            "loop.time() - self._confirmed_at > 1e9",
         ),
     ),
 )
