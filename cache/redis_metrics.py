@@ -17,10 +17,10 @@ class RedisMetrics:
             registry=registry,
         )
         self._reads = {each: reads.labels(each) for each in ("hit", "miss", "late", "down")}
-        # a flush of all keys counts once
         self.invalidations = Counter(
             "content_redis_invalidations",
-            "Keys that Redis said were changed by others.",
+            "Keys that Redis said were changed, by this process too: values and reign markers; a "
+            "flush of all keys counts once.",
             registry=registry,
         )
         # connections that passed the handshake; 1 means that none was ever lost
