@@ -75,6 +75,12 @@ class Calls:
             future.set_result(None)
         return future
 
+    def tell(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> None:
+        """Run a script whose result nobody waits for."""
+        connection = self._link.connection
+        if connection is not None:
+            script.send(connection, keys, args, self._judge)
+
     def read_failed(self, error: Reply) -> None:
         """Drop the connection if Redis refuses a read, because then it is of no use to us."""
         if isinstance(error, ReplyError):

@@ -154,7 +154,7 @@ class Reads:
                 self._near.put(key, entry, route_of(key))
         elif lease is not None and lease.granted:
             keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
-            self._redis.start_fill(key, lease, entry, keep_s)
+            self._redis.fill(key, lease, entry, keep_s)
         return entry
 
     async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:

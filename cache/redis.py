@@ -141,32 +141,22 @@ class RedisRows:
         )
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
-    async def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> bool:
-        """Store ``entry`` for ``keep_s``, if ``lease`` stands. Return whether the entry is known to
-        be stored; a late fill may be stored, too. A fill does not call ``on_value``: Redis also
-        invalidates changes by our own scripts, so the value would leave the near cache at once. The
-        next read brings the value near."""
-        started = self.start_fill(key, lease, entry, keep_s)
-        return started is not None and bool(await started)
+    def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
+        """Store ``entry`` for ``keep_s``, if ``lease`` still stands when Redis gets there. Nobody
+        waits: later commands of this process follow it on the wire.
 
-    def start_fill(
-        self, key: str, lease: Lease, entry: Entry, keep_s: float
-    ) -> asyncio.Future[bool | None] | None:
-        """Start a fill without waiting. Later commands of this process follow it on the wire.
-        Return None if the lease was not granted, or by another run of Redis."""
-        if not lease.granted or lease.epoch != self._session.run:
-            return None
-        keys, args = (
-            self._keys([key])[:2],
-            (lease.token, entry.pack(self._session.clock_s), _ms(keep_s)),
-        )
-        return self._calls.start(FILL, keys, args, self._deadline_s, bool)
+        A fill does not call ``on_value``: Redis also invalidates changes by our own scripts, so the
+        value would leave the near cache at once. The next read brings the value near."""
+        packed = entry.pack(self._session.clock_s)
+        self._use(FILL, key, lease, packed, _ms(keep_s))
 
     def release(self, key: str, lease: Lease) -> None:
         """Give a granted lease back without a fill."""
+        self._use(RELEASE, key, lease)
+
+    def _use(self, script: Script, key: str, lease: Lease, *args: Argument) -> None:
         if lease.granted and lease.epoch == self._session.run:
-            keys = self._keys([key])[:2]
-            self._calls.start(RELEASE, keys, (lease.token,), self._deadline_s, bool)
+            self._calls.tell(script, self._keys([key])[:2], (lease.token, *args))
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
         """Place an intent. From its return on no value of ``keys`` is in Redis or filled, until

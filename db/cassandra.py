@@ -12,7 +12,7 @@ import functools
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -133,7 +133,7 @@ class Cassandra:
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
         left_s = self._config.store_deadline_s if timeout_s is None else timeout_s
         if not in_turn:
-            return await self._judged(sort, self._run(statement, left_s, read=read))
+            return await self._run(statement, left_s, sort, read=read)
         asked = time.monotonic()
         await self.limit.enter(urgent.get())
         began, took_s = time.monotonic(), None
@@ -143,7 +143,7 @@ class Cassandra:
             left_s = min(left_s, asked + self._config.read_deadline_s - began)
             if left_s < LEAST_S:
                 raise Shed(urgent.get())
-            result = await self._judged(sort, self._run(statement, left_s, read=True))
+            result = await self._run(statement, left_s, sort, read=True)
             if result.count() <= SAMPLE_ROWS:
                 took_s = time.monotonic() - began
             return result
@@ -152,17 +152,6 @@ class Cassandra:
             raise
         finally:
             self.limit.leave(took_s)
-
-    async def _judged(self, sort: str, run: Coroutine[Any, Any, Any]) -> Any:
-        """Await ``run``, and tell ``health`` how this request of ``sort`` ended."""
-        try:
-            result = await run
-        except Exception as error:
-            if error.__cause__ and not self._closing.is_set():
-                self.health.refused(sort, error.__cause__, late=isinstance(error, Late))
-            raise
-        self.health.worked(sort)
-        return result
 
     def _bind(self, cql: str, values: Sequence[Any] = ()) -> Any:
         prepared = self._prepared.get(cql)
@@ -174,8 +163,9 @@ class Cassandra:
                 statement.bind(index, value)
         return statement
 
-    async def _run(self, statement: Any, left_s: float, *, read: bool) -> Any:
-        """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
+    async def _run(self, statement: Any, left_s: float, sort: str = "", *, read: bool) -> Any:
+        """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN. ``health`` is
+        told how a statement of ``sort`` ended."""
         session = self._session
         if session is None:
             raise Unavailable("The store is closed")
@@ -188,11 +178,18 @@ class Cassandra:
             # always, because a bound statement inherits the timeout of its preparation
             statement.set_timeout(left_s * share)
             try:
-                return await session.execute(statement)
+                result = await session.execute(statement)
             except Exception as error:
                 left_s = end - loop.time() - AGAIN_S
                 if not read or left_s < LEAST_S or not isinstance(error, AGAIN):
-                    raise translate(error) from error
+                    raised = translate(error)
+                    if sort and not self._closing.is_set():
+                        self.health.refused(sort, error, late=isinstance(raised, Late))
+                    raise raised from error
+            else:
+                if sort:
+                    self.health.worked(sort)
+                return result
             share = 1.0
             await asyncio.sleep(AGAIN_S)
 

@@ -17,6 +17,7 @@ import pytest
 
 from bench.proxy import Proxy
 from bench.servers import RedisServer
+from cache.connection import Lost
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.redis import RedisRows
@@ -59,8 +60,23 @@ async def granted(rows: RedisRows, key: str) -> Lease:
     return lease
 
 
+async def fill(rows: RedisRows, key: str, lease: Lease, value: Entry, keep_s: float) -> bool:
+    """Fill, and return whether Redis has the value then. A ``get`` would bring it near."""
+    rows.fill(key, lease, value, keep_s)
+    connection = rows._link.connection
+    if connection is None:
+        return False
+    name = f"{rows._session.prefix}v:{key}"
+    try:
+        await connection.call("GET", name)  # a script that was not known is sent again behind it
+        found = await connection.call("GET", name)
+    except (Lost, hiredis.ReplyError):
+        return False
+    return found is not None and Entry.unpack(found).body == value.body
+
+
 async def filled(rows: RedisRows, key: str, value: Entry | None = None) -> None:
-    assert await rows.fill(key, await granted(rows, key), value or entry(), 60.0)
+    assert await fill(rows, key, await granted(rows, key), value or entry(), 60.0)
 
 
 def command(server: RedisServer, *words: str | int) -> Any:

@@ -24,6 +24,7 @@ from tests.cache.redis_world import (
     changes,
     command,
     entry,
+    fill,
     filled,
     granted,
     restart,
@@ -157,7 +158,7 @@ class Load:
             else:
                 lease = await self.rows.lease(f"k{number}")
                 if lease is not None and not isinstance(lease, Entry):
-                    await self.rows.fill(f"k{number}", lease, entry(), 60.0)
+                    await fill(self.rows, f"k{number}", lease, entry(), 60.0)
             await asyncio.sleep(0)
 
     async def _write(self, number: int) -> None:
@@ -216,7 +217,7 @@ def test_a_loop_that_stood_still_blames_nobody(
         )
         await rows.open()
         await until(lambda: rows.state == "up")
-        await rows.fill("k", await granted(rows, "k"), entry(), 60.0)
+        await fill(rows, "k", await granted(rows, "k"), entry(), 60.0)
         for stall_s in (0.07, 0.6):
             reading = asyncio.ensure_future(rows.get("k"))
             await asyncio.sleep(0.002)  # sent

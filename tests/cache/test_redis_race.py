@@ -15,7 +15,7 @@ from cache.near import Near
 from cache.redis import RedisRows
 from cache.tracking import Tracking
 from tests.cache.conftest import OpenRows
-from tests.cache.redis_world import command, entry
+from tests.cache.redis_world import command, entry, fill
 
 SECONDS = 1.5
 KEYS = [f"/content/{number}" for number in range(4)]
@@ -48,7 +48,7 @@ class Race:
             elif found is not None and found.granted:
                 row = self.stored[key]
                 await self.pause()
-                is_stored = await rows.fill(key, found, entry(str(row)), 60.0)
+                is_stored = await fill(rows, key, found, entry(str(row)), 60.0)
                 self.fills += is_stored
                 self.refused_fills += not is_stored
             await asyncio.sleep(0)

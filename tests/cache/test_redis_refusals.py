@@ -17,6 +17,7 @@ from tests.cache.redis_world import (
     changes,
     command,
     entry,
+    fill,
     filled,
     granted,
     until,
@@ -134,7 +135,7 @@ async def test_without_replicas_writes_are_refused_and_reads_go_on(
         for _ in range(2):
             with pytest.raises(Unavailable):
                 await rows.intend(["k"])
-        assert not await rows.fill("other", lease, entry(), 60.0)
+        assert not await fill(rows, "other", lease, entry(), 60.0)
         assert isinstance(await rows.get("k"), Entry)
         assert rows.state == "up"
         assert "NOREPLICAS" in rows.reason
@@ -153,7 +154,7 @@ async def test_a_full_redis_costs_fills_only(rows: RedisRows, redis: RedisServer
     lease = await granted(rows, "other")
     command(redis, "CONFIG", "SET", "maxmemory", 1)
     try:
-        assert not await rows.fill("other", lease, entry(), 60.0)
+        assert not await fill(rows, "other", lease, entry(), 60.0)
         assert isinstance(await rows.get("k"), Entry)
         assert await rows.settle(["k"], await rows.intend(["k"]))
     finally:

@@ -25,6 +25,7 @@ from tests.cache.redis_world import (
     calls,
     command,
     entry,
+    fill,
     filled,
     granted,
     reconnected,
@@ -71,9 +72,9 @@ async def test_one_replica_loads_and_the_others_wait(
     assert isinstance(other, Lease)
     assert (other.granted, other.held) == (False, True)
     asked = calls(redis)["evalsha"]
-    assert not await two.fill("k", other, entry("not mine to fill"), 60.0)
+    assert not await fill(two, "k", other, entry("not mine to fill"), 60.0)
     assert calls(redis)["evalsha"] == asked  # no round trip for what cannot be
-    assert await one.fill("k", lease, entry(), 60.0)
+    assert await fill(one, "k", lease, entry(), 60.0)
     assert isinstance(await two.get("k"), Entry)
 
 
@@ -87,7 +88,7 @@ async def test_a_slow_fill_after_anothers_write_is_refused(
     assert isinstance(fenced, Lease)
     assert (fenced.granted, fenced.held) == (False, False)
     assert await writer.settle(["k"], intent)
-    assert not await reader.fill("k", lease, entry("old row"), 60.0)
+    assert not await fill(reader, "k", lease, entry("old row"), 60.0)
     assert await reader.get("k") is None
 
 
@@ -133,7 +134,7 @@ async def test_a_fill_of_an_earlier_run_is_refused_and_an_intent_settles_on_the_
     lease = await granted(rows, "k")
     intent = await rows.intend(["other"])
     await restart(rows, redis)
-    assert not await rows.fill("k", lease, entry("old row"), 60.0)
+    assert not await fill(rows, "k", lease, entry("old row"), 60.0)
     await filled(rows, "other", entry("old row"))  # nothing fences this run
     assert await rows.settle(["other"], intent)
     assert await rows.get("other") is None
@@ -212,7 +213,7 @@ async def test_replicas_whose_clocks_differ_agree_on_what_is_fresh(
 
     monkeypatch.setattr(handshake, "_clock_s", ahead)
     there = await open_rows(redis)
-    assert await here.fill("k", await granted(here, "k"), Entry(b"row", b'"t"', real(), 5.0), 60.0)
+    assert await fill(here, "k", await granted(here, "k"), Entry(b"row", b'"t"', real(), 5.0), 60.0)
     monkeypatch.setattr(time, "time", lambda: real() + 30.0)
     found = await there.get("k")
     assert found is not None
@@ -236,7 +237,7 @@ async def test_a_damaged_value_is_replaced_by_the_next_load(
     await filled(rows, "k")
     command(redis, "SET", f"{rows._session.prefix}v:k", damage)
     assert await rows.get("k") is None
-    assert await rows.fill("k", await granted(rows, "k"), entry("new"), 60.0)
+    assert await fill(rows, "k", await granted(rows, "k"), entry("new"), 60.0)
     found = await rows.get("k")
     assert found is not None
     assert found.body == b"new"
@@ -256,7 +257,7 @@ async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(
     assert held.held
     here.release("k", held)
     await here.get("k")  # behind both on the wire
-    assert await there.fill("k", lease, entry(), 60)
+    assert await fill(there, "k", lease, entry(), 60)
     here.release("k", failed)
     assert isinstance(await here.get("k"), Entry)
 
