@@ -22,7 +22,7 @@ from tests.simulation.truth import Truth
 
 INTENT_S = 10.0
 PUSHED_S = 0.03
-START_S, CLIENTS_S, SETTLED_S, END_S = 15.0, 60.0, 45.0, 10.0
+START_S, CLIENTS_S, SETTLED_S, END_S = 30.0, 60.0, 45.0, 10.0
 
 
 @dataclass
