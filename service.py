@@ -46,7 +46,7 @@ from middleware.deadline import deadline
 from middleware.drain import Drain
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion, compose
-from middleware.shared import FOLDER, Shared
+from middleware.shared import FOLDER, Publisher, Shared
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire, WireMetrics
@@ -103,12 +103,11 @@ def create_app(
     """Return the ASGI application, configured by ``config`` or else by the environment. Its metrics
     are its own, or ``shared`` with other workers."""
     config = config or Config.from_env(os.environ)
-    registry = shared.registry if shared else CollectorRegistry()
-    if not shared:  # CPU and memory are of one process; a scrape meets any worker
-        ProcessCollector(registry=registry)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
     limit = _limit(config, registry)
     store = store or open_store(config, limit)
-    metrics = RequestMetrics(registry, shared)
+    metrics = RequestMetrics(registry)
     drain = Drain(config.drain_s)
     near = Near(
         _near_bytes(config),
@@ -119,12 +118,13 @@ def create_app(
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
     near_metrics = NearMetrics(near, registry)
+    publisher = Publisher(shared or registry, metrics.publish, near_metrics.publish)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             # closed in reverse: writes end while both are up
-            for part in (store, redis, videos, near_metrics):
+            for part in (store, redis, videos, publisher):
                 if part is not None:
                     await part.open()
                     running.push_async_callback(part.close)
@@ -132,7 +132,7 @@ def create_app(
             server.calm_gc()
             yield
 
-    probes = Probes(store, redis, registry, drain)
+    probes = Probes(store, redis, publisher, drain)
     content = Content(config, videos, home)
     app = Starlette(
         routes=routes(resources(content, probes, demo=config.demo)),

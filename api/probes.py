@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import orjson
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from cache.redis import RedisRows
 from db.store import VideoStore
 from middleware.drain import Drain
 from middleware.onion import Context
+from middleware.shared import Publisher
 
 
 class Probes:
@@ -19,12 +19,12 @@ class Probes:
         self,
         store: VideoStore,
         redis: RedisRows | None,
-        registry: CollectorRegistry,
+        publisher: Publisher,
         drain: Drain,
     ) -> None:
         self.store = store
         self.redis = redis
-        self.registry = registry
+        self.publisher = publisher
         self.drain = drain
 
     async def alive(self, ctx: Context) -> None:
@@ -59,5 +59,5 @@ class Probes:
     async def metrics(self, ctx: Context) -> None:
         """Answer with the metrics, in Prometheus' text format."""
         ctx.status = 200
-        ctx.body = generate_latest(self.registry)
+        ctx.body = self.publisher.scrape()
         ctx.headers[b"content-type"] = CONTENT_TYPE_LATEST.encode()

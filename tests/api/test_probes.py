@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from api.probes import Probes
 from middleware.drain import Drain
+from middleware.shared import Publisher
 from tests.middleware.asgi import context
 
 
@@ -45,7 +46,7 @@ async def test_only_what_never_could_serve_is_not_ready(
     there: Any = Dependency(store)
     cache: Any = None if redis is None else Redis(redis)
     ctx = context()
-    await Probes(there, cache, CollectorRegistry(), Drain()).ready(ctx)
+    await Probes(there, cache, Publisher(CollectorRegistry()), Drain()).ready(ctx)
     data = orjson.loads(ctx.body)["data"]
     assert (ctx.status, data["state"]) == (status, state)
     assert data["store"] == ("up" if store == "up" else "down")

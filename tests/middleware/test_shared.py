@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prometheus_client import Counter, Gauge, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, values
+from prometheus_client.parser import text_string_to_metric_families
 
-from middleware.shared import FOLDER, Shared
-from middleware.timing import RequestMetrics
+from middleware import shared
+from middleware.shared import FOLDER, HISTOGRAM_BYTES, Publisher, Shared
+from middleware.timing import METHODS, RequestMetrics
 
 Join = Callable[[], "Worker"]
+
+
+def samples(metrics: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for metric in metrics
+        for each in metric.samples
+    }
 
 
 class Worker:
@@ -20,19 +32,29 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.shared = Shared(folder)
-        registry = self.shared.registry
+        self._values = values.ValueClass
+        registry = CollectorRegistry()
         self.counter = Counter("things", "Things.", registry=registry)
         self.up = Gauge("up", "Up.", registry=registry, multiprocess_mode="livesum")
-        self.requests = RequestMetrics(registry, self.shared)
+        self.requests = RequestMetrics(registry)
+        self.publisher = Publisher(self.shared, self.publish)
+
+    def publish(self) -> None:
+        """With its own files, as in a process of its own."""
+        values.ValueClass = self._values
+        self.requests.publish()
 
     def die(self) -> None:
         os.close(self.shared._lock)
 
     def sees(self) -> tuple[float | None, float | None, float | None]:
         """Things, those up, and requests."""
+        text = self.publisher.scrape().decode()
+        found = samples(text_string_to_metric_families(text))
         labels = {"route": "/", "method": "GET", "outcome": "ok", "layer": ""}
-        of = self.shared.registry.get_sample_value
-        return of("things_total"), of("up"), of("content_request_seconds_count", labels)
+        requests = ("content_request_seconds_count", frozenset(labels.items()))
+        nothing: frozenset[tuple[str, str]] = frozenset()
+        return found["things_total", nothing], found["up", nothing], found[requests]
 
 
 @pytest.fixture
@@ -47,16 +69,26 @@ def count(worker: Worker, times: int) -> None:
     worker.up.set(1)
     for _ in range(times):
         worker.requests.observe("/", "GET", 200, 0.001)
+    worker.publish()
 
 
-def test_everybody_sees_what_all_counted_at_once(join: Join) -> None:
+def test_everybody_sees_what_all_published(join: Join) -> None:
     team = [join() for _ in range(3)]
     for done, worker in enumerate(team, 1):
         count(worker, 10)
         assert [each.sees() for each in team] == [(10 * done, done, 10 * done)] * 3
 
 
-def test_what_the_dead_counted_stays_and_their_gauges_go(join: Join) -> None:
+def test_whoever_is_asked_publishes_first(join: Join) -> None:
+    one, other = join(), join()
+    count(one, 5)
+    count(other, 1)
+    one.requests.observe("/", "GET", 200, 0.001)
+    assert other.sees() == (6, 2, 6)
+    assert one.sees() == other.sees() == (6, 2, 7)
+
+
+def test_what_the_dead_published_stays_and_their_gauges_go(join: Join) -> None:
     one, other = join(), join()
     count(one, 5)
     count(other, 1)
@@ -89,8 +121,96 @@ def test_there_are_no_more_files_than_there_were_workers(join: Join, tmp_path: P
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_heirs_without_end_do_not_fill_a_file(join: Join, tmp_path: Path) -> None:
+    for done in range(1, 101):
+        heir = join()
+        count(heir, 1)
+        assert heir.sees() == (done, 1, done)
+        heir.die()
+    assert (tmp_path / "histogram_0.db").stat().st_size == HISTOGRAM_BYTES
+
+
+def test_a_file_has_room_for_many_labels_and_grows(join: Join, tmp_path: Path) -> None:
+    worker = join()
+    file = tmp_path / "histogram_0.db"
+    count(worker, 1)
+    for done in range(10):
+        for method in METHODS:
+            worker.requests.observe(f"/content/genre/{done}", method, 400, 0.1, "store")
+    worker.publish()
+    assert file.stat().st_size == HISTOGRAM_BYTES
+    assert file.stat().st_blocks * 512 >= HISTOGRAM_BYTES  # no hole that a full disk leaves empty
+    for done in range(100):
+        worker.requests.observe(str(done), "GET", 200, 0.1)
+    assert worker.sees() == (1, 1, 1)
+    assert file.stat().st_size > HISTOGRAM_BYTES
+
+
+def test_several_workers_show_the_series_that_one_process_shows(join: Join) -> None:
+    registry = CollectorRegistry()
+    alone = RequestMetrics(registry)
+
+    def observe(requests: RequestMetrics, *durations_s: float) -> None:
+        for seconds in durations_s:
+            requests.observe("/content/{id}", "GET", 200, seconds, "near")
+
+    observe(alone, 0.0001, 0.001, 0.25, 3.0)
+    alone.publish()  # before there are workers, so that its values are in no file
+    team = [join(), join()]
+    observe(team[0].requests, 0.0001, 0.25)
+    observe(team[1].requests, 0.001, 3.0)
+    for worker in team:
+        worker.publish()
+    together = [each for each in team[0].shared.collect() if each.name.startswith("content")]
+    assert samples(together) == samples(registry.collect()) != {}
+
+
 def test_a_file_that_is_just_being_made_hinders_no_scrape(join: Join, tmp_path: Path) -> None:
     worker = join()
     count(worker, 1)
     (tmp_path / "counter_7.db").touch()
     assert worker.sees() == (1, 1, 1)
+
+
+async def test_a_number_is_published_at_once_and_again_until_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared, "PERIOD_S", 0.0)
+    number, published = 1, 0
+
+    def publish() -> None:
+        nonlocal published
+        published = number
+
+    publisher = Publisher(CollectorRegistry(), publish)
+    await publisher.open()
+    assert published == 1
+    for number in (2, 3):
+        await asyncio.sleep(0.01)
+        assert published == number
+    number = 4
+    await publisher.close()
+    assert published == 4
+    number = 5
+    await asyncio.sleep(0.01)
+    assert published == 4
+
+
+async def test_an_error_does_not_end_the_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "PERIOD_S", 0.0)
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    calls = 0
+
+    def publish() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError
+
+    publisher = Publisher(CollectorRegistry(), publish)
+    await publisher.open()
+    await asyncio.sleep(0.01)
+    await publisher.close()
+    assert len(errors) == 1
+    assert calls > 3

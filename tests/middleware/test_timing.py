@@ -6,18 +6,30 @@ import asyncio
 import re
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 
 from middleware.error_handling import error_handling
 from middleware.onion import Context
-from middleware.timing import METHODS, RequestMetrics, timing
+from middleware.timing import BUCKETS_S, METHODS, RequestMetrics, timing
 from tests.middleware.asgi import ask, fine, onion
 
 
-def counts(registry: CollectorRegistry) -> dict[tuple[str, str, str], float]:
+class Metrics(RequestMetrics):
+    """In a registry of their own, and published before each look."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        super().__init__(self._registry)
+
+    def collect(self) -> list[Metric]:
+        self.publish()
+        return [*self._registry.collect()]
+
+
+def counts(metrics: Metrics) -> dict[tuple[str, str, str], float]:
     """Requests by (route, method, outcome), over all that other labels tell apart."""
     found: dict[tuple[str, str, str], float] = {}
-    for metric in registry.collect():
+    for metric in metrics.collect():
         for sample in metric.samples:
             if sample.name == "content_request_seconds_count":
                 labels = sample.labels
@@ -31,12 +43,12 @@ async def test_an_answer_says_how_long_it_took_in_milliseconds() -> None:
         await asyncio.sleep(0.02)
         ctx.answer("late")
 
-    registry = CollectorRegistry()
-    sent = await ask(onion(slow, timing(RequestMetrics(registry))))
+    metrics = Metrics()
+    sent = await ask(onion(slow, timing(metrics)))
     duration = re.match(r"total;dur=(\d+\.\d{3})", sent.headers["server-timing"])
     assert duration
     assert 20 <= float(duration[1]) < 2_000
-    (metric,) = registry.collect()
+    (metric,) = metrics.collect()
     seconds = sum(each.value for each in metric.samples if each.name.endswith("_seconds_sum"))
     assert seconds == pytest.approx(float(duration[1]) / 1_000, abs=0.001)
 
@@ -53,41 +65,40 @@ async def test_a_status_is_counted_by_its_kind(status: int, outcome: str) -> Non
     async def handler(ctx: Context) -> None:
         ctx.route, ctx.status = "/content/{id}", status
 
-    registry = CollectorRegistry()
-    app = onion(handler, timing(RequestMetrics(registry)))
+    metrics = Metrics()
+    app = onion(handler, timing(metrics))
     for times in (1, 2, 3):
         await ask(app)
-        assert counts(registry) == {("/content/{id}", "GET", outcome): times}
+        assert counts(metrics) == {("/content/{id}", "GET", outcome): times}
 
 
 async def test_what_no_route_matched_is_unmatched() -> None:
     async def nobody(ctx: Context) -> None:
         return
 
-    registry = CollectorRegistry()
-    await ask(onion(nobody, timing(RequestMetrics(registry))))
-    assert counts(registry) == {("unmatched", "GET", "client_error"): 1}
+    metrics = Metrics()
+    await ask(onion(nobody, timing(metrics)))
+    assert counts(metrics) == {("unmatched", "GET", "client_error"): 1}
 
 
 async def test_unknown_methods_are_one() -> None:
-    registry = CollectorRegistry()
-    app = onion(fine, timing(RequestMetrics(registry)))
+    metrics = Metrics()
+    app = onion(fine, timing(metrics))
     for method in (*METHODS, "PUT", "TRACE", "get", "X" * 50, "other", *map(str, range(20))):
         await ask(app, method)
-    found = counts(registry)
+    found = counts(metrics)
     assert {method for _, method, _ in found} == {*METHODS, "other"}
     assert found["unmatched", "other", "ok"] == 25
     assert all(found["unmatched", method, "ok"] == 1 for method in METHODS)
 
 
 async def test_a_caller_makes_the_process_keep_nothing() -> None:
-    metrics = RequestMetrics(CollectorRegistry())
+    metrics = Metrics()
     app = onion(fine, timing(metrics))
 
     def kept() -> int:
-        owners = (vars(metrics), vars(metrics._tally))
-        held = [each for owner in owners for each in owner.values() if isinstance(each, dict)]
-        return sum(map(len, held))
+        held = [each for each in vars(metrics).values() if isinstance(each, dict)]
+        return sum(map(len, held)) + len(counts(metrics))
 
     await ask(app, "X0")
     before = kept()
@@ -102,16 +113,32 @@ async def test_a_failure_is_counted_as_it_is_answered() -> None:
         ctx.route = "/content/{id}"
         raise KeyError
 
-    registry = CollectorRegistry()
-    sent = await ask(onion(fails, timing(RequestMetrics(registry)), error_handling()))
+    metrics = Metrics()
+    sent = await ask(onion(fails, timing(metrics), error_handling()))
     assert sent.status == 500
     assert "server-timing" in sent.headers
-    assert counts(registry) == {("/content/{id}", "GET", "server_error"): 1}
+    assert counts(metrics) == {("/content/{id}", "GET", "server_error"): 1}
 
 
 async def test_two_services_in_one_process_count_apart() -> None:
-    one, other = CollectorRegistry(), CollectorRegistry()
-    await ask(onion(fine, timing(RequestMetrics(one))))
-    RequestMetrics(other)
+    one, other = Metrics(), Metrics()
+    await ask(onion(fine, timing(one)))
     assert len(counts(one)) == 1
     assert counts(other) == {}
+
+
+def test_a_scrape_has_the_series_of_a_histogram_and_no_other() -> None:
+    metrics = Metrics()
+    for seconds in (0.0004, 0.0005, 0.3, 7.0):
+        metrics.observe("/", "GET", 200, seconds)
+    (metric,) = metrics.collect()
+    labels = {"route": "/", "method": "GET", "outcome": "ok", "layer": ""}
+    assert all(labels.items() <= each.labels.items() for each in metric.samples)
+    bounds = {each.labels["le"]: each.value for each in metric.samples if "le" in each.labels}
+    below = dict.fromkeys(map(str, BUCKETS_S), 2.0)
+    assert bounds == {**below, "0.5": 3.0, "1.0": 3.0, "2.5": 3.0, "+Inf": 4.0}
+    others = {each.name: each.value for each in metric.samples if "le" not in each.labels}
+    assert others == {
+        "content_request_seconds_count": 4.0,
+        "content_request_seconds_sum": pytest.approx(7.3009),
+    }
