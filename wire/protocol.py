@@ -29,17 +29,15 @@ class Protocol(StrictProtocol):
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
         self._plain_headers: list[tuple[bytes, bytes]] = []  # these bytes, parsed
-        # the lane works on a request; ``shutdown`` was called
+        # the lane works on a request; the connection must end after its answer
         self._asked = self._closing = False
-        self._held = b""  # bytes that arrived while the lane worked
 
     def data_received(self, data: bytes) -> None:
         if self._lane is None or self._refused:
             super().data_received(data)
             return
         if self._asked:  # the lane works on one request; later bytes wait
-            self._held += data
-            self.flow.pause_reading()
+            self._wait(data)
             return
         if self._between and self._plain and self._is_idle():
             line, _, rest = data.partition(b"\r\n")
@@ -47,6 +45,13 @@ class Protocol(StrictProtocol):
             if same and (self._hit("GET", line[4:-9], None) or self._ask(line[4:-9], data)):
                 return
         self._parse(data)
+
+    def _wait(self, data: bytes) -> None:
+        """Keep bytes that arrive while the lane works, within the budget, for ``_go_on``."""
+        self.flow.pause_reading()
+        if not self._closing:
+            self._unread += data
+            self._reserve(len(self._unread))
 
     def _parse(self, data: bytes) -> None:
         between = self._between
@@ -82,6 +87,15 @@ class Protocol(StrictProtocol):
             self._between = True
         else:
             super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """End the connection, after its answer if the lane works on a request."""
+        if not self._asked:
+            super().send_400_response(msg)
+            return
+        self._charge(0)
+        self._metrics.refused(self._refusal)
+        self._closing = True
 
     def shutdown(self) -> None:
         """Close the connection, after its answer if the lane works on a request."""
@@ -170,11 +184,17 @@ class Protocol(StrictProtocol):
     def _go_on(self) -> None:
         """Handle the shutdown, the bytes or the end that came while the lane worked."""
         if self._closing:
-            self.shutdown()
-        elif self._held:
-            held, self._held = self._held, b""
+            self._refused, self._unread = True, b""  # later bytes are dropped
+            if self.flow.read_paused and self._is_idle():
+                self.flow.resume_reading()
+                self.linger()
+            else:
+                self.shutdown()
+        elif self._unread:
+            unread, self._unread = self._unread, b""
+            self._charge(0)  # the bytes are charged again if they still wait
             self.flow.resume_reading()
-            self.data_received(held)
+            self.data_received(unread)
         if self._ended and not self._asked:
             self.end()
 

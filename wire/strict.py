@@ -218,10 +218,12 @@ class StrictProtocol(TurnsProtocol):
         return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
+        """Reserve room for the bytes held for requests without an answer."""
+        is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
+        self._reserve(self._held_bytes() if is_held else 0)
+
+    def _reserve(self, size: int) -> None:
         """Charge the bytes above FREE_BYTES to the budget; end the connection if it has no room."""
-        size = 0
-        if not self._is_answered() and not self._refused:  # a body behind its answer is dropped
-            size = self._held_bytes()
         size = max(0, size - limits.FREE_BYTES)
         if size - self._charged_bytes > self._budget.left_bytes:
             self._unread = b""

@@ -209,8 +209,9 @@ async def test_hovers_are_shed_and_clicks_are_not(
             assert len(world.loaded) == count
 
 
+@pytest.mark.parametrize("behind", [b"", request("GET", "/nowhere")])
 async def test_an_end_of_the_server_waits_for_a_load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bytes
 ) -> None:
     made: list[Protocol] = []
     connection_made = Protocol.connection_made
@@ -224,6 +225,7 @@ async def test_an_end_of_the_server_waits_for_a_load(
         world.store.opened.clear()
         world.client.send(world.plain)
         await until(lambda: world.store.asked == 3)
+        world.client.send(behind)
         made[0].shutdown()  # as the server does
         assert len(made[0].tasks) == 1  # which it waits for
         world.store.opened.set()
