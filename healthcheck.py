@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 
 TIMEOUT_S = 2.0
+LINE_BYTES = 1_024
 ANY = {"": ("127.0.0.1",), "0.0.0.0": ("127.0.0.1",), "::": ("127.0.0.1", "::1")}  # noqa: S104
 """Addresses of a service that listens everywhere. Not "localhost", which may be ::1 alone."""
 
@@ -26,12 +27,17 @@ def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
         return file.read().strip()
 
 
-def status_line(host: str, port: int, path: str) -> bytes:
-    """Return the first line of the answer. Raise OSError if there is none in time."""
+def status_line(host: str, port: int, path: str) -> str:
+    """Return the first line of the answer, which may come in several parts. Raise OSError if the
+    line does not come in time, or not to its end."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
         connection.sendall(request.encode())
-        return connection.recv(64).partition(b"\r\n")[0]
+        with connection.makefile("rb") as answer:
+            line = answer.readline(LINE_BYTES)
+    if not line.endswith(b"\n") or line.isspace():
+        raise ConnectionError("no status line")
+    return line.decode(errors="replace").rstrip("\r\n")
 
 
 def why_not(environ: Mapping[str, str], path: str) -> str:
@@ -46,7 +52,7 @@ def why_not(environ: Mapping[str, str], path: str) -> str:
             except OSError as error:
                 why = why or f"{address}:{port}: {error}"
                 continue
-            return "" if line.startswith(b"HTTP/1.1 200 ") else line.decode(errors="replace")
+            return "" if line.startswith("HTTP/1.1 200 ") else line
     except (OSError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
     return why

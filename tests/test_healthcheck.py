@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +18,27 @@ import healthcheck
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def at_once(connection: socket.socket, line: bytes) -> None:
+    connection.sendall(line + b"\r\nContent-Length: 0\r\n\r\n")
+
+
+def byte_by_byte(connection: socket.socket, line: bytes) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in line + b"\r\n":
+        connection.sendall(bytes([byte]))
+        time.sleep(0.002)
+
+
+def raw(connection: socket.socket, line: bytes) -> None:
+    connection.sendall(line)
+
+
 @contextmanager
 def answering(
-    line: bytes, host: str = "127.0.0.1", family: int = socket.AF_INET
+    line: bytes,
+    host: str = "127.0.0.1",
+    family: int = socket.AF_INET,
+    send: Callable[[socket.socket, bytes], None] = at_once,
 ) -> Iterator[tuple[int, list[bytes]]]:
     """A server of one answer; its port, and what it was asked."""
     asked: list[bytes] = []
@@ -29,7 +48,7 @@ def answering(
             connection, _ = listener.accept()
             with connection:
                 asked.append(connection.recv(4096))
-                connection.sendall(line + b"\r\nContent-Length: 0\r\n\r\n")
+                send(connection, line)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -55,6 +74,19 @@ def test_503_is_unhealthy_and_says_so() -> None:
     assert done.returncode == 1
     assert "503" in done.stderr
     assert asked[0].startswith(b"GET /readyz ")
+
+
+def test_an_answer_that_comes_byte_by_byte_is_read_to_the_end_of_its_line() -> None:
+    with answering(b"HTTP/1.1 200 OK", send=byte_by_byte) as (port, _):
+        assert healthcheck.why_not({"PORT": str(port)}, "/") == ""
+    with answering(b"HTTP/1.1 503 Service Unavailable", send=byte_by_byte) as (port, _):
+        assert "503 Service Unavailable" in healthcheck.why_not({"PORT": str(port)}, "/")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n", b"HTTP/1.1 200 "])
+def test_a_connection_that_ends_without_a_status_line_is_unhealthy(sent: bytes) -> None:
+    with answering(sent, send=raw) as (port, _):
+        assert healthcheck.why_not({"PORT": str(port)}, "/")
 
 
 def test_nobody_there_is_unhealthy() -> None:
