@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from config import Config, ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = dataclasses.fields(Config)
-VARIABLES = [field.metadata["variable"] for field in SETTINGS]
+VARIABLES = [field.name.upper() for field in SETTINGS]
+SOURCE = (ROOT / "config.py").read_text()
 SECRET = "s3cr3t-value"
 
 
@@ -35,11 +38,9 @@ def test_a_config_cannot_be_changed() -> None:
         Config().port = 5  # type: ignore[misc]
 
 
-def test_every_setting_has_a_variable_of_its_own_and_a_reason() -> None:
-    assert len(set(VARIABLES)) == len(VARIABLES)
-    for field in SETTINGS:
-        assert re.fullmatch(r"[A-Z][A-Z0-9_]*", field.metadata["variable"])
-        assert field.metadata["reason"]
+def test_every_setting_has_a_variable_and_a_default() -> None:
+    for variable, field in zip(VARIABLES, SETTINGS, strict=True):
+        assert re.fullmatch(r"[A-Z][A-Z0-9_]*", variable)
         assert field.default is not dataclasses.MISSING
 
 
@@ -72,7 +73,7 @@ def test_a_token_that_no_header_can_hold_is_refused(value: str) -> None:
 def test_no_refusal_shows_a_value(variable: str, tmp_path: Path) -> None:
     path = tmp_path / "value"
     path.write_text(SECRET + "\n")
-    is_secret = SETTINGS[VARIABLES.index(variable)].metadata["secret"]
+    is_secret = not SETTINGS[VARIABLES.index(variable)].repr
     for environ in ({variable: SECRET}, {f"{variable}_FILE": str(path)}):
         config, refused = outcome(environ)
         assert SECRET not in refused
@@ -88,7 +89,7 @@ def outcome(environ: dict[str, str]) -> tuple[Config | None, str]:
 
 
 def test_what_is_secret_is_not_in_its_text() -> None:
-    secrets = {field.metadata["variable"] for field in SETTINGS if field.metadata["secret"]}
+    secrets = {field.name.upper() for field in SETTINGS if not field.repr}
     assert {"WRITE_TOKEN", "CASSANDRA_PASSWORD"} <= secrets
     named = {name for name in VARIABLES if re.search("TOKEN|PASSWORD|SECRET|REDIS_URL", name)}
     assert named <= secrets
@@ -195,14 +196,32 @@ def table() -> dict[str, list[str]]:
     return rows
 
 
+def meanings() -> dict[str, str]:
+    """The text below each field of Config."""
+    (config,) = (node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.ClassDef))
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in pairwise(config.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    }
+
+
+def plain(text: str) -> str:
+    """A sentence without the marks in which the README's cells and docstrings differ."""
+    text = text.replace("`", "").removesuffix(".")
+    return text[:1].lower() + text[1:]
+
+
 @pytest.mark.parametrize("field", SETTINGS, ids=VARIABLES)
-def test_the_readme_has_each_setting_with_its_default(field: dataclasses.Field[Any]) -> None:
-    """A row is ``| `VARIABLE` | default | from, to | what it is for |``."""
-    default, bounds, meaning = table()[field.metadata["variable"]]
+def test_the_readme_has_each_setting_as_the_code_has_it(field: dataclasses.Field[Any]) -> None:
+    """A row is ``| `VARIABLE` | default | from, to | meaning |``."""
+    default, bounds, meaning = table()[field.name.upper()]
     given = re.sub(r"(?<=\d),(?=\d{3})", "", default.replace("`", ""))
     assert given in shown(field.default)
     assert bounds == getattr(field.metadata["parse"], "bounds", "")
-    assert meaning
+    assert plain(meaning) == plain(meanings()[field.name])
 
 
 def test_the_readme_has_no_setting_that_is_none() -> None:
