@@ -104,6 +104,9 @@ class Link:
             began = asyncio.get_running_loop().time()
             try:
                 await self._live_once()
+            except ServiceError as error:  # the store is not reached yet, and Redis was not asked
+                self._down(_text(error))
+                failures = 0  # so Redis is up soon after the store is, not a long pause later
             except Exception as error:  # noqa: BLE001 - after any error the next try may succeed
                 self._down(_text(error))
             if asyncio.get_running_loop().time() - began > STEADY_S:

@@ -184,6 +184,24 @@ async def test_a_store_that_cannot_be_told_yet_is_asked_again(
     await reconnected(rows, rows._link.attempts)
 
 
+async def test_a_store_that_is_away_at_first_does_not_delay_redis_for_long(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    """``/readyz`` says ready once the store is reached, and a first write needs Redis then. With
+    the pauses that Redis gets after errors, so many questions would take more than 10 s."""
+    asked = 0
+
+    async def identity() -> str:
+        nonlocal asked
+        asked += 1
+        if asked <= 30:
+            raise Unavailable("the store is away")
+        return "test"
+
+    rows = await open_rows(redis, up=False, identity=identity)
+    await until(lambda: rows.state == "up")
+
+
 async def test_a_store_that_is_made_anew_has_other_keys(
     open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
