@@ -54,10 +54,9 @@ def allow_connections(wanted: int = FILES) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return max(soft, wanted)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
 
 
 def within_files(config: Config) -> Config:
@@ -185,36 +184,32 @@ def serve(
     app = create_app()  # for workers, too, so that an error is reported once, here
     if config.workers > 1:
         with shared_folder(folder_variable):
-            serve_workers(
-                uvicorn.Config(worker, factory=True, workers=config.workers, **_options(config)),
-                sockets,
-            )
+            workers = Workers(_uvicorn(config, worker), sockets)
+            workers.run()
+        is_up = all(process.exitcode != NOT_STARTED for process in workers.processes)
     else:
-        one = Server(uvicorn.Config(app, **_options(config)))
+        one = Server(_uvicorn(config, app))
         with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order
             one.run(sockets)
-        if not one.started:
-            sys.exit(NOT_STARTED)
-
-
-def serve_workers(config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-    """Run workers until they are told to stop, or until one of them cannot start."""
-    workers = Workers(config, sockets)
-    workers.run()
-    if any(worker.exitcode == NOT_STARTED for worker in workers.processes):
+        is_up = one.started
+    if not is_up:
         sys.exit(NOT_STARTED)
 
 
-def _options(config: Config) -> dict[str, Any]:
-    return {
-        "loop": "uvloop",
-        "http": Protocol if config.fast_lane else StrictProtocol,
-        "ws": "none",
-        "lifespan": "on",
-        "server_header": False,
-        "proxy_headers": False,  # no answer depends on the client's address or on Host
-        "access_log": config.access_log,
-        "log_config": None,
-        "timeout_keep_alive": config.keep_alive_s,
-        "timeout_graceful_shutdown": GRACE_S,
-    }
+def _uvicorn(config: Config, app: ASGIApp | str) -> uvicorn.Config:
+    """Return uvicorn's settings for ``app``, or for a factory of that name."""
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=config.workers,
+        loop="uvloop",
+        http=Protocol if config.fast_lane else StrictProtocol,
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        proxy_headers=False,  # no answer depends on the client's address or on Host
+        access_log=config.access_log,
+        log_config=None,
+        timeout_keep_alive=config.keep_alive_s,
+        timeout_graceful_shutdown=GRACE_S,
+    )

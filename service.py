@@ -29,6 +29,7 @@ from api.home import Home
 from api.probes import Probes
 from api.resource import Resource, routes
 from cache.address import Address
+from cache.link import Place
 from cache.near import Near
 from cache.near_metrics import NearMetrics
 from cache.redis import RedisRows
@@ -109,11 +110,8 @@ def create_app(
     store = store or open_store(config, limit)
     metrics = RequestMetrics(registry)
     drain = Drain(config.drain_s)
-    near = Near(
-        _near_bytes(config),
-        config.near_ttl_s,
-        render=render_with(config.cache_control),
-    )
+    render = render_with(config.cache_control)
+    near = Near(_near_bytes(config), config.near_ttl_s, render=render)
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
@@ -134,10 +132,8 @@ def create_app(
 
     probes = Probes(store, redis, publisher, drain)
     content = Content(config, videos, home)
-    app = Starlette(
-        routes=routes(resources(content, probes, demo=config.demo)),
-        lifespan=lifespan,
-    )
+    paths = resources(content, probes, demo=config.demo)
+    app = Starlette(routes=routes(paths), lifespan=lifespan)
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
@@ -164,16 +160,13 @@ def create_worker() -> Starlette:
 
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
-    limits = {
-        name: Gauge(
-            f"content_store_reads_{name}", text, registry=registry, multiprocess_mode="livesum"
-        )
-        for name, text in (
-            ("limit", "How many reads may be at Cassandra at a time."),
-            ("min", "The least that the limit can be."),
-            ("max", "The most that the limit can be: STORE_READS_MAX."),
-        )
-    }
+    """Return the limit of concurrent reads, with its metrics."""
+
+    def gauge(name: str, text: str) -> Gauge:
+        name = f"content_store_reads_{name}"
+        return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
+
+    current = gauge("limit", "How many reads may be at Cassandra at a time.")
     updates = Counter(
         "content_store_reads_limit_updates",
         "How often the limit was set anew, which takes reads that fill half of it.",
@@ -181,12 +174,13 @@ def _limit(config: Config, registry: CollectorRegistry) -> Limit:
     )
 
     def changed(value: float) -> None:
-        limits["limit"].set(value)
+        current.set(value)
         updates.inc()
 
     limit = Limit(config.store_reads_max, changed)
-    for name, value in (("limit", limit.limit), ("min", limit.minimum), ("max", limit.maximum)):
-        limits[name].set(value)
+    current.set(limit.limit)
+    gauge("min", "The least that the limit can be.").set(limit.minimum)
+    gauge("max", "The most that the limit can be: STORE_READS_MAX.").set(limit.maximum)
     return limit
 
 
@@ -201,27 +195,20 @@ def _redis(
 ) -> RedisRows | None:
     if config.redis is None:
         return None
+    address = Address.from_url(config.redis, config.redis_ca)
+    place: Place = address
+    if config.redis_sentinels:
+        master, password = config.redis_sentinel_master, config.redis_sentinel_password
+        place = Sentinels(config.redis_sentinels, master, address, password)
     tracking = Tracking(near)
     return RedisRows(
-        _place(config, config.redis),
+        place,
         store.identity,
         on_value=tracking.on_value,
         on_invalidate=tracking.on_invalidate,
         on_state=tracking.on_state,
         registry=registry,
         deadline_s=config.redis_deadline_s,
-    )
-
-
-def _place(config: Config, url: str) -> Address | Sentinels:
-    address = Address.from_url(url, config.redis_ca)
-    if not config.redis_sentinels:
-        return address
-    return Sentinels(
-        config.redis_sentinels,
-        config.redis_sentinel_master,
-        address,
-        config.redis_sentinel_password,
     )
 
 
