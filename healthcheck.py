@@ -49,10 +49,9 @@ def why_not(environ: Mapping[str, str], path: str) -> str:
         for address in ANY.get(host, (host,)):
             try:
                 line = status_line(address, port, path)
+                return "" if line.startswith("HTTP/1.1 200 ") else line
             except OSError as error:
                 why = why or f"{address}:{port}: {error}"
-                continue
-            return "" if line.startswith("HTTP/1.1 200 ") else line
     except (OSError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
     return why

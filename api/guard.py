@@ -17,13 +17,13 @@ import ipaddress
 from config import Config
 from errors import Forbidden, Unauthorized
 from middleware.onion import Context
+from settings import DEFAULT_PORTS
 
 ANOTHER_SITE = (
     "Another site may not write through a browser: set WRITE_TOKEN and send it, "
     "or list the origin in CORS_ORIGINS"
 )
 ANOTHER_NAME = "Without a WRITE_TOKEN, writes on loopback have to be for localhost or an address"
-_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Guard:
@@ -66,7 +66,7 @@ def _is_own(origin: str, host: str) -> bool:
     """Return whether ``origin`` has this host and port. Its scheme may differ, because a proxy may
     terminate TLS."""
     scheme, separator, authority = origin.partition("://")
-    port = _PORTS.get(scheme, "")
+    port = DEFAULT_PORTS.get(scheme, "")
     return bool(separator) and authority.removesuffix(port) == host.removesuffix(port)
 
 

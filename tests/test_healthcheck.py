@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import healthcheck
+from config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -111,6 +112,18 @@ def test_the_port_may_be_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environ", [{"PORT": "http"}, {"PORT_FILE": "/not/there"}])
 def test_a_port_that_is_none_is_unhealthy(environ: dict[str, str]) -> None:
     assert "Error" in healthcheck.why_not(environ, "/")
+
+
+def test_the_defaults_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def status_line(host: str, port: int, path: str) -> str:
+        asked.append((host, port))
+        return "HTTP/1.1 200 OK"
+
+    monkeypatch.setattr(healthcheck, "status_line", status_line)
+    assert healthcheck.why_not({}, "/") == ""
+    assert asked == [(Config().host, Config().port)]
 
 
 @pytest.mark.parametrize("host", ["::", "::1", "[::1]"])
