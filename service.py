@@ -54,7 +54,6 @@ from wire.limits import Wire, WireMetrics
 
 logger = logging.getLogger("content")
 
-
 PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
@@ -115,8 +114,7 @@ def create_app(
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
-    near_metrics = NearMetrics(near, registry)
-    publisher = Publisher(shared or registry, metrics.publish, near_metrics.publish)
+    publisher = Publisher(shared or registry, metrics.publish, NearMetrics(near, registry).publish)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -137,8 +135,7 @@ def create_app(
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
-    onion = Onion(app.router, stack, drain)
-    app.middleware_stack = Cors.around(onion, config.cors_origins)
+    app.middleware_stack = Cors.around(Onion(app.router, stack, drain), config.cors_origins)
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # CORS adds headers to every answer, which the lane does not do
@@ -193,6 +190,7 @@ def _near_bytes(config: Config) -> int:
 def _redis(
     config: Config, near: Near, store: VideoStore, registry: CollectorRegistry
 ) -> RedisRows | None:
+    """Return the client of Redis, whose values and invalidations go to ``near``."""
     if config.redis is None:
         return None
     address = Address.from_url(config.redis, config.redis_ca)
