@@ -96,8 +96,7 @@ class Config:
     near_ttl_s: float = setting(5.0, seconds)
     """The bound on staleness if an invalidation is lost."""
     fast_lane: bool = setting(True, switch)
-    """1: near hits and home pages, and rows that Redis has, are answered before the app sees
-    them."""
+    """1: plain reads of home pages and rows are answered by the protocol, without ASGI."""
     embedded_path: str = setting("content.sqlite3", filled)
     """The SQLite file of the embedded store."""
     write_token: str | None = setting(None, token, secret=True)
