@@ -34,6 +34,7 @@ from bench.processes import interruptible
 from bench.servers import CassandraNode, settings_of
 from bench.spawn import spawn
 from bench.stack import ROOT
+from bench.store_lines import lines
 from config import Config
 from db.open import open_store
 from errors import Late, Unavailable
@@ -103,7 +104,7 @@ async def look(config: Config) -> State:
             while True:
                 try:
                     rows = [each async for each in store.scan()]
-                    lines = Counter([each[:3] async for each in store.entries()])
+                    listed = Counter(await lines(store, config))
                     names = Counter(await store.genres())
                     break
                 except (Late, Unavailable):  # not connected yet
@@ -113,11 +114,11 @@ async def look(config: Config) -> State:
     wanted = Counter(
         (genre, each.created, each.row["id"]) for each in rows for genre in each.row["genres"]
     )
-    genres = Counter({genre for genre, *_ in lines})
+    genres = Counter({genre for genre, *_ in listed})
     return State(
         {each.row["id"] for each in rows},
-        [str(each) for each in (wanted - lines).elements()],
-        [str(each) for each in (lines - wanted).elements()],
+        [str(each) for each in (wanted - listed).elements()],
+        [str(each) for each in (listed - wanted).elements()],
         [*((genres - names) + (names - genres)).elements()],
     )
 

@@ -50,7 +50,7 @@ lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres
 
 
 class CassandraStore:
-    """A ``CatalogueStore`` over one keyspace. A read costs one round trip, a write three."""
+    """A ``RepairableStore`` over one keyspace. A read costs one round trip, a write three."""
 
     name = "cassandra"
 

@@ -1,50 +1,48 @@
 """The store for a machine without servers: one SQLite file, which several processes may share.
 
 A write is one transaction, so a row and its lines never disagree. Point reads run in the event
-loop, because they take some microseconds and never wait for a writer. Longer work runs in a thread
-(``Lane``), as one SQL step where possible. The driver releases the interpreter lock at every step,
-and has to wait for the lock while the loop is busy.
+loop, because they take some microseconds and never wait for a writer. Longer work runs in a thread,
+as one SQL step where possible. The driver releases the interpreter lock at every step, and has to
+wait for the lock while the loop is busy.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
-from itertools import chain
+from functools import partial
+from sqlite3 import Connection
 from typing import Any
 
 import orjson
 
-from db.embedded_entries import created_at, drop, lines, put
-from db.embedded_file import Lane, about, connect, judged, prepare, set_about
+from db.embedded_file import FileConnection, T, prepare
 from db.health import Health
-from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
+from db.store import GENRE_LIST, IDENTITY, State, Stored, Written
 from db.version import Expected, new_id, next_version
 from db.video import Changes, Row, apply, build, genres_left
-from errors import Invalid, NotFound, Unavailable
+from errors import Invalid, NotFound
 
-_PAGE = 500
 _SWITCH_S = 0.0001
-_ROW = "SELECT body FROM video WHERE id = ?"
-_LIST = "SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?"
-_IDS = """SELECT json_group_array(id) FROM
-  (SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?)"""
-_FROM = "SELECT id FROM video WHERE id >= ? ORDER BY id LIMIT 1"
+NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
+_FIND = "SELECT body, created, request_hash FROM video WHERE id = ?"
+_SCAN = "SELECT body, created, request_hash FROM video WHERE id > ? ORDER BY id LIMIT 500"
+_ARRAY = "SELECT json_group_array(id) FROM ({})"
+_LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
+_IDS = _ARRAY.format("SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?")
 # jumps from one genre to the next, however many rows each has
-_GENRES = """WITH RECURSIVE found(genre) AS (
+_GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
   SELECT min(genre) FROM entry UNION ALL
   SELECT (SELECT min(genre) FROM entry WHERE genre > found.genre) FROM found
   WHERE found.genre IS NOT NULL)
-  SELECT json_group_array(genre) FROM found WHERE genre IS NOT NULL"""
-_SCAN = """SELECT id, body, created, request_hash FROM video
-  WHERE id > ? ORDER BY id LIMIT ?"""
-_ENTRIES = """SELECT genre, position, id, version FROM entry
-  WHERE (genre, position, id) > (?, ?, ?) ORDER BY genre, position, id LIMIT ?"""
-_KNOWN = """SELECT id FROM video WHERE id IN (SELECT value FROM json_each(?1)) UNION ALL
-  SELECT id FROM deleted WHERE id IN (SELECT value FROM json_each(?1))"""
-_INSERT = "INSERT INTO video (id, created, request_hash, body) VALUES (?, ?, ?, ?)"
+  SELECT genre AS id FROM found WHERE genre IS NOT NULL""")
+_KNOWN = _ARRAY.format("""SELECT value AS id FROM json_each(?)
+  WHERE value IN (SELECT id FROM video) OR value IN (SELECT id FROM deleted)""")
+_ADD = """INSERT INTO video (id, created, request_hash, body) SELECT ?1, ?2, ?3, ?4
+  WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?1) ON CONFLICT DO NOTHING"""
+_PUT = "INSERT INTO entry VALUES (?, ?, ?)"
+_DROP = "DELETE FROM entry WHERE genre = ? AND position = ? AND id = ?"
 
 
 class EmbeddedStore:
@@ -60,69 +58,46 @@ class EmbeddedStore:
         self._path = path
         self._health = Health("SQLite", "not opened yet")
         self._is_closed = False
-        self._reader: sqlite3.Connection | None = None
-        self._writer = Lane("store-write", self._health)
-        self._scanner = Lane("store-scan", self._health)
-        self._identity = ""
+        self._writer = FileConnection("store-write", self._health)
+        self._scanner = FileConnection("store-scan", self._health)
+        self._reader = FileConnection("store-read", self._health)
 
     async def open(self) -> None:
         # Without this a thread can wait seconds for the interpreter lock (10 s were measured),
         # because each step of a busy loop that is shorter than the interval restarts the wait.
         sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
         try:
-            await self._writer.open(lambda: prepare(self._path))
-            await self._scanner.open(lambda: connect(self._path))
-            self._identity = await self.note(IDENTITY) or ""
+            await self._writer.open(self._path, prepare)
+            await self._scanner.open(self._path)
+            await self._reader.open(self._path)
         except BaseException:
             await self.close()
             raise
-        self._reader = connect(self._path)
         self._health.answered()
 
     async def close(self) -> None:
         self._is_closed = True
-        reader, self._reader = self._reader, None
-        if reader:
-            reader.close()
-        await self._scanner.close()
-        await self._writer.close()
+        for connection in (self._reader, self._scanner, self._writer):
+            await connection.close()
 
     def state(self) -> tuple[State, str]:
         return ("down", "closed") if self._is_closed else self._health.state
 
     async def identity(self) -> str:
-        if not self._identity:
-            raise Unavailable("The store is not open")
-        return self._identity
-
-    def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
-        """Run a short read in the event loop. Fetch all rows, so that no snapshot stays open."""
-        if self._reader is None:
-            raise Unavailable("The store is not open")
-        reader = self._reader
-        return judged(self._health, "reads", lambda: reader.execute(sql, values).fetchall())
+        return await self.note(IDENTITY) or ""
 
     async def video(self, video_id: str) -> Row:
-        found = self._read(_ROW, (video_id,))
-        if not found:
-            raise NotFound
-        row: Row = judged(self._health, "reads", lambda: orjson.loads(found[0][0]))
-        return row
+        return _there(self._reader.read_now(lambda c: _find(c, video_id))).row
 
     async def genre(self, genre: str) -> list[str]:
-        found = self._read(_LIST, (genre, GENRE_LIST))
-        if not found:
-            raise NotFound
-        return [video_id for (video_id,) in found]
+        return _there(self._reader.read_now(lambda c: _array(c, _LIST, genre, GENRE_LIST)))
 
     async def genres(self) -> list[str]:
         return await self._scanner.read(lambda c: _array(c, _GENRES))
 
     async def random_id(self) -> str:
-        found = self._read(_FROM, (new_id(),)) or self._read(_FROM, ("",))
-        if not found:
-            raise NotFound
-        return str(found[0][0])
+        drawn = self._reader.read_now(lambda c: _array(c, _IDS, new_id(), 1))
+        return _there(drawn or self._reader.read_now(lambda c: _array(c, _IDS, "", 1)))[0]
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
         return await self._scanner.read(lambda c: _array(c, _IDS, after or "", limit))
@@ -137,125 +112,115 @@ class EmbeddedStore:
         return await self._writer.write(lambda c: _delete(c, video_id, expected))
 
     async def note(self, name: str) -> str | None:
-        return await self._scanner.read(lambda c: about(c, name))
+        sql = "SELECT value FROM about WHERE name = ?"
+        found = self._reader.read_now(lambda c: c.execute(sql, (name,)).fetchone())
+        return found and str(found[0])
 
     async def set_note(self, name: str, value: str) -> None:
-        await self._writer.write(lambda c: set_about(c, name, value))
+        sql = "INSERT OR REPLACE INTO about VALUES (?, ?)"
+        await self._writer.write(lambda c: c.execute(sql, (name, value)))
 
     async def renew_identity(self) -> None:
-        self._identity = str(uuid.uuid4())
-        await self.set_note(IDENTITY, self._identity)
+        await self.set_note(IDENTITY, str(uuid.uuid4()))
 
     async def known(self, ids: Collection[str]) -> set[str]:
-        return await self._scanner.read(lambda c: _known(c, ids))
+        asked = orjson.dumps(list(ids)).decode()
+        return set(await self._scanner.read(lambda c: _array(c, _KNOWN, asked)))
 
     async def load(self, rows: Sequence[Stored]) -> None:
-        await self._writer.write(lambda c: _load(c, rows))
+        await self._writer.write(lambda c: _add(c, rows))
 
     async def find(self, video_id: str) -> Stored | None:
-        sql = "SELECT body, created, request_hash FROM video WHERE id = ?"
-        found = self._read(sql, (video_id,))
-        return Stored(orjson.loads(found[0][0]), *found[0][1:]) if found else None
+        return self._reader.read_now(lambda c: _find(c, video_id))
 
     async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         place = after or ""
-        while page := await self._page(_SCAN, place):
-            for _, body, created, request_hash in page:
-                yield Stored(orjson.loads(body), created, request_hash)
-            place = page[-1][0]
-
-    async def entries(self) -> AsyncIterator[Entry]:
-        place: tuple[str, bytes, str] = ("", b"", "")
-        while page := await self._page(_ENTRIES, *place):
-            for genre, where, video_id, version in page:
-                yield Entry(genre, created_at(where), video_id, version)
-            place = page[-1][:3]
-
-    async def _page(self, sql: str, *place: object) -> list[Any]:
-        return await self._scanner.read(lambda c: c.execute(sql, (*place, _PAGE)).fetchall())
-
-    async def put_entry(self, entry: Entry) -> None:
-        await self._writer.write(lambda c: put(c, [entry]))
-
-    async def drop_entry(self, entry: Entry) -> None:
-        await self._writer.write(lambda c: drop(c, [entry]))
-
-    async def check_genres(self, genres: Collection[str]) -> None:
-        """Do nothing, because ``genres`` reads the lines themselves."""
+        while page := await self._scanner.read(partial(_page, after=place)):
+            for stored in page:
+                yield stored
+            place = page[-1].row["id"]
 
 
-def _array(connection: sqlite3.Connection, sql: str, *values: object) -> list[str]:
+def _there(found: T | None) -> T:
+    if not found:
+        raise NotFound
+    return found
+
+
+def position(created: str) -> bytes:
+    """Return 16 bytes whose ascending order is Cassandra's descending order of timeuuids: by
+    timestamp, then by the lower half as signed bytes (``TimeUUIDType``)."""
+    ticks = created[15:18] + created[9:13] + created[:8]
+    return (int(ticks + created[19:23] + created[24:], 16) ^ NEWEST_FIRST).to_bytes(16, "big")
+
+
+def _array(connection: Connection, sql: str, *values: object) -> list[str]:
     array: list[str] = orjson.loads(connection.execute(sql, values).fetchone()[0])
     return array
 
 
+def _find(connection: Connection, video_id: str) -> Stored | None:
+    found = connection.execute(_FIND, (video_id,)).fetchone()
+    return found and Stored(orjson.loads(found[0]), found[1], found[2])
+
+
+def _page(connection: Connection, after: str) -> list[Stored]:
+    found = connection.execute(_SCAN, (after,)).fetchall()
+    return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
+
+
 def _create(
-    connection: sqlite3.Connection, video_id: str, values: dict[str, Any], request_hash: str | None
+    connection: Connection, video_id: str, values: dict[str, Any], request_hash: str | None
 ) -> Row:
-    sql = "SELECT body, request_hash FROM video WHERE id = ?"
-    if there := connection.execute(sql, (video_id,)).fetchone():
-        if request_hash is None or there[1] != request_hash:
+    if there := _find(connection, video_id):
+        if request_hash is None or there.request_hash != request_hash:
             raise Invalid("The Idempotency-Key was used with another body")
-        stored: Row = orjson.loads(there[0])
-        return stored
+        return there.row
     row = build(video_id, next_version(), values)
-    created = row["lastupdated"]
     connection.execute("DELETE FROM deleted WHERE id = ?", (video_id,))
-    connection.execute(_INSERT, (video_id, created, request_hash, orjson.dumps(row)))
-    put(connection, lines(row["genres"], created, video_id, created))
+    _add(connection, [Stored(row, row["lastupdated"], request_hash)])
     return row
 
 
-def _update(
-    connection: sqlite3.Connection, video_id: str, changes: Changes, expected: Expected
-) -> Written:
-    before, created = _found(connection, video_id, "Could not update a nonexistent video")
-    expected.check(before)
+def _add(connection: Connection, rows: Sequence[Stored]) -> None:
+    """Add the rows that are not ``known``."""
+    for row, created, request_hash in rows:
+        values = row["id"], created, request_hash, orjson.dumps(row)
+        if connection.execute(_ADD, values).rowcount:
+            _relist(connection, row["id"], created, None, row)
+
+
+def _update(connection: Connection, video_id: str, changes: Changes, expected: Expected) -> Written:
+    before, created = _expect(connection, video_id, expected, "update")
     after = apply(before, changes, next_version(after=before["lastupdated"]))
-    sql = "UPDATE video SET body = ? WHERE id = ?"
-    connection.execute(sql, (orjson.dumps(after), video_id))
-    left, _ = genres_left(before, after)
-    drop(connection, lines(left, created, video_id, after["lastupdated"]))
-    put(connection, lines(after["genres"], created, video_id, after["lastupdated"]))
+    values = orjson.dumps(after), video_id
+    connection.execute("UPDATE video SET body = ? WHERE id = ?", values)
+    _relist(connection, video_id, created, before, after)
     return Written(before, after)
 
 
-def _delete(connection: sqlite3.Connection, video_id: str, expected: Expected) -> Written:
-    before, created = _found(connection, video_id, "Could not delete a nonexistent video")
-    expected.check(before)
+def _delete(connection: Connection, video_id: str, expected: Expected) -> Written:
+    before, created = _expect(connection, video_id, expected, "delete")
     connection.execute("DELETE FROM video WHERE id = ?", (video_id,))
     connection.execute("INSERT INTO deleted VALUES (?)", (video_id,))
-    version = next_version(after=before["lastupdated"])
-    drop(connection, lines(before["genres"], created, video_id, version))
+    _relist(connection, video_id, created, before, None)
     return Written(before, None)
 
 
-def _found(connection: sqlite3.Connection, video_id: str, otherwise: str) -> tuple[Row, str]:
-    sql = "SELECT body, created FROM video WHERE id = ?"
-    found = connection.execute(sql, (video_id,)).fetchone()
+def _expect(c: Connection, video_id: str, expected: Expected, verb: str) -> tuple[Row, str]:
+    """Return the row, which fulfils ``expected``, and the time of its creation."""
+    found = _find(c, video_id)
     if found is None:
-        raise NotFound(otherwise)
-    return orjson.loads(found[0]), found[1]
+        raise NotFound(f"Could not {verb} a nonexistent video")
+    expected.check(found.row)
+    return found.row, found.created
 
 
-def _known(connection: sqlite3.Connection, ids: Collection[str]) -> set[str]:
-    found = connection.execute(_KNOWN, (orjson.dumps(list(ids)).decode(),))
-    return {video_id for (video_id,) in found}
-
-
-def _load(connection: sqlite3.Connection, rows: Sequence[Stored]) -> None:
-    given = {stored.row["id"]: stored for stored in rows}
-    for video_id in _known(connection, given):
-        del given[video_id]
-    connection.executemany(
-        _INSERT,
-        (
-            (video_id, stored.created, stored.request_hash, orjson.dumps(stored.row))
-            for video_id, stored in given.items()
-        ),
-    )
-    listed = (
-        lines(row["genres"], created, video_id, row["lastupdated"])
-        for video_id, (row, created, _) in given.items()
-    )
-    put(connection, chain.from_iterable(listed))
+def _relist(
+    connection: Connection, video_id: str, created: str, before: Row | None, after: Row | None
+) -> None:
+    """Make the lists agree with the row that was ``before`` and is ``after``."""
+    left, added = genres_left(before, after)
+    place = position(created)
+    connection.executemany(_DROP, [(genre, place, video_id) for genre in left])
+    connection.executemany(_PUT, [(genre, place, video_id) for genre in added])

@@ -1,7 +1,7 @@
 """The SQLite file of the embedded store: open it, make its tables, run work in threads.
 
-SQLite lets one transaction write at a time, so one thread (``Lane``) does all writes of a process.
-Writes wait in its queue and not in the event loop.
+SQLite lets one transaction write at a time, so one thread does all writes of a process. Writes wait
+in the queue of this thread and not in the event loop.
 """
 
 from __future__ import annotations
@@ -30,81 +30,69 @@ BUSY_S = 5.0
 DAMAGE = "writes to a damaged file"
 _DAMAGED = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
 
 # ``video`` keeps its rowid. Rows have some 700 bytes, so a tree clustered by id would hold six to a
 # page, be twice as deep, and read every row for a page of ids. The index of the key alone answers
-# ``ids`` and ``random_id``. ``dropped`` and ``deleted`` stand for Cassandra's tombstones: they keep
-# a late, older write from bringing a line or a row back.
-_SCHEMA = (
-    """CREATE TABLE video (
-         id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
-    "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
-    """CREATE TABLE entry (
-         genre TEXT, position BLOB, id TEXT, version TEXT NOT NULL, version_us INTEGER NOT NULL,
-         PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
-    """CREATE TABLE dropped (
-         genre TEXT, position BLOB, id TEXT, version_us INTEGER NOT NULL,
-         PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
+# ``ids`` and ``random_id``. ``deleted`` keeps an import from bringing a row back.
+_STATEMENTS = {
+    0: (
+        """CREATE TABLE video (
+             id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
+        "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
+        """CREATE TABLE entry (
+             genre TEXT, position BLOB, id TEXT,
+             PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
+        "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        f"PRAGMA application_id = {_APPLICATION_ID}",
+    ),
+    2: (  # had the version of each line, and remembered dropped lines
+        "DROP TABLE dropped",
+        "ALTER TABLE entry DROP COLUMN version",
+        "ALTER TABLE entry DROP COLUMN version_us",
+    ),
+    SCHEMA_VERSION: (),
+}
+"""The statements that bring a file of a SCHEMA_VERSION to the newest one. 0: a new file."""
 
 
 def connect(path: str, *, writes: bool = False) -> sqlite3.Connection:
     """Return a connection without implicit transactions, for one thread at a time."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-    )
-    if not writes:
-        connection.execute("PRAGMA query_only = ON")
+    connection = sqlite3.connect(path, BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA query_only = {not writes}")
     return connection
 
 
-def prepare(path: str) -> sqlite3.Connection:
-    """Return the writing connection. Make the tables if they are absent. Raise ConfigError if the
-    file cannot be used."""
-    connection = None
-    try:
-        connection = connect(path, writes=True)
-        connection.execute("BEGIN")
-        _is_new(connection)  # before any change, because the file may not be ours
-        connection.execute("ROLLBACK")
-        use_wal(connection)
-        # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        transact(connection, _create_tables)
-    except sqlite3.Error as error:
-        if connection:
-            connection.close()
-        raise ConfigError(f"EMBEDDED_PATH cannot be used: {error}") from None
-    except ConfigError:
-        if connection:
-            connection.close()
-        raise
-    return connection
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables if they are absent. Raise ConfigError if the file is not ours."""
+    _version(connection)  # before any change
+    use_wal(connection)
+    # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    transact(connection, _make_tables)
 
 
-def _is_new(connection: sqlite3.Connection) -> bool:
-    """Return whether the file has no tables. Raise ConfigError if another program or release made
-    it. Call this in a transaction, because another process may be making the tables."""
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the SCHEMA_VERSION of the file, or 0 for a new file. Raise ConfigError if another
+    program or release made it."""
+    # tables first: their transaction made the numbers too, so the numbers are not older
+    is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == _APPLICATION_ID:
-        if version > SCHEMA_VERSION:
-            raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
-        if version < SCHEMA_VERSION:
-            raise ConfigError(
-                "EMBEDDED_PATH was written by an older release of this service, and is not"
-                " converted: delete the file and import the catalogue again"
-            )
-        return False
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if is_new:
+        return 0
+    if application != _APPLICATION_ID:
         raise ConfigError("EMBEDDED_PATH is the database of another program")
-    return True
+    if version > SCHEMA_VERSION:
+        raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
+    if version not in _STATEMENTS:
+        raise ConfigError(
+            "EMBEDDED_PATH was written by an older release of this service, and is not"
+            " converted: delete the file and import the catalogue again"
+        )
+    return int(version)
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
@@ -117,57 +105,21 @@ def use_wal(connection: sqlite3.Connection) -> None:
     while True:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
         except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-            continue
-        if mode != "wal":
-            raise ConfigError("EMBEDDED_PATH is in a file system that cannot share memory")
-        return
+    if mode != "wal":
+        raise ConfigError("EMBEDDED_PATH is in a file system that cannot share memory")
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
-    if _is_new(connection):  # asked again: another process may have been faster
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        set_about(connection, IDENTITY, str(uuid.uuid4()))
-
-
-def about(connection: sqlite3.Connection, name: str) -> str | None:
-    """Return the note ``name`` about the store, or None."""
-    found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-    return found and str(found[0])
-
-
-def set_about(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
-
-
-def unavailable(error: sqlite3.Error) -> Exception:
-    """Return the error that a caller gets for SQLite's. A full disk, a lock and a damaged file are
-    outages. A wrong statement is a mistake of ours, and its error is returned unchanged."""
-    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.IntegrityError)):
-        return error
-    return Unavailable()
-
-
-def judged(health: Health, sort: str, call: Callable[[], T]) -> T:
-    """Run ``call``, and tell ``health`` how this request of ``sort`` ended. DAMAGE is a sort that
-    never works again, because a page that can be read says nothing about the next page."""
-    try:
-        done = call()
-    except orjson.JSONDecodeError as error:  # SQLite has no checksums
-        health.refused(DAMAGE, error)
-        raise Unavailable from error
-    except sqlite3.Error as error:
-        ours = unavailable(error)
-        if isinstance(ours, Unavailable):
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            health.refused(DAMAGE if code in _DAMAGED else sort, error)
-        raise ours from error
-    health.worked(sort)
-    return done
+def _make_tables(connection: sqlite3.Connection) -> None:
+    # the version is read again, because another process may have been faster
+    for statement in _STATEMENTS[_version(connection)]:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (IDENTITY, str(uuid.uuid4())))
 
 
 def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:
@@ -176,35 +128,35 @@ def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY
     connection.execute("PRAGMA shrink_memory")
     connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        done = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled it back already
-            connection.execute("ROLLBACK")
-        raise
-    return done
+    with connection:  # commits, and rolls back after an error
+        return work(connection)
 
 
-class Lane:
-    """One thread and the one connection that is used in it."""
+class FileConnection:
+    """A connection to the file, and the thread ``name`` for all its work that may take long."""
 
     def __init__(self, name: str, health: Health):
         self._health = health
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: sqlite3.Connection | None = None
-        self._is_open = False
-        self._is_closed = False
 
-    async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        def keep() -> None:  # in the thread, so a cancelled caller does not lose the connection
-            self._connection = connect()
+    async def open(self, path: str, prepare: Work[None] | None = None) -> None:
+        """Connect to ``path``, and run ``prepare`` if the connection is for writes. Raise
+        ConfigError if the file cannot be used."""
+        try:
+            self._connection = connection = connect(path, writes=prepare is not None)
+            if prepare is not None:
+                await self._in_thread(lambda: prepare(connection))
+        except sqlite3.Error as error:
+            raise ConfigError(f"EMBEDDED_PATH cannot be used: {error}") from None
 
-        await self._in_thread(keep)
-        self._is_open = True
+    def read_now(self, work: Work[T]) -> T:
+        """Run a short read in the event loop. Use no other method of this connection, and fetch all
+        rows in ``work``, so that no snapshot stays open."""
+        return self._judged("reads", work)()
 
     async def read(self, work: Work[T]) -> T:
-        return await self._run(lambda c: judged(self._health, "long reads", lambda: work(c)))
+        return await self._in_thread(self._judged("long reads", work))
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in a transaction. BUSY_S includes the time in the queue, so under a lasting
@@ -217,13 +169,33 @@ class Lane:
                 raise Unavailable()
             return transact(connection, work, until - time.monotonic())
 
-        return await self._run(lambda c: judged(self._health, "writes", lambda: write(c)))
+        return await self._in_thread(self._judged("writes", write))
 
-    async def _run(self, work: Work[T]) -> T:
+    def _judged(self, sort: str, work: Work[T]) -> Callable[[], T]:
+        """Return ``work`` as a call that tells the health how this request of ``sort`` ended.
+
+        A full disk, a lock and a damaged file raise Unavailable. A wrong statement is a mistake of
+        ours, and its error is raised unchanged. DAMAGE is a sort that never works again, because a
+        page that can be read says nothing about the next page.
+        """
         connection = self._connection
-        if connection is None or not self._is_open:
+        if connection is None:
             raise Unavailable("The store is not open")
-        return await self._in_thread(lambda: work(connection))
+
+        def call() -> T:
+            try:
+                done = work(connection)
+            except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+                raise
+            except (sqlite3.Error, orjson.JSONDecodeError) as error:
+                # SQLite has no checksums. The error of a value that cannot be decoded has no code.
+                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+                self._health.refused(DAMAGE if code in _DAMAGED else sort, error)
+                raise Unavailable from error
+            self._health.worked(sort)
+            return done
+
+        return call
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -231,12 +203,7 @@ class Lane:
     async def close(self) -> None:
         """Close the connection, behind all work in the queue. When the last connection to a file
         closes, SQLite moves the contents of the log into the file and deletes the log."""
-        self._is_open = False
-        if not self._is_closed:
-            self._is_closed = True
-            await self._in_thread(self._disconnect)
-            self._executor.shutdown(wait=False)
-
-    def _disconnect(self) -> None:
-        if self._connection:
-            self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._in_thread(connection.close)
+        self._executor.shutdown(wait=False)

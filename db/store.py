@@ -8,7 +8,7 @@ known), and Late if it answers too late. Ids and versions are in canonical lower
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from db.version import Expected
 from db.video import Changes, Row
@@ -93,7 +93,7 @@ class VideoStore(Protocol):
 
 
 class CatalogueStore(VideoStore, Protocol):
-    """A store as the loader and the repair of ``db/catalog`` use it."""
+    """A store as the loader of ``db/catalog`` uses it."""
 
     async def note(self, name: str) -> str | None:
         """Return the text that ``set_note`` stored under ``name``, or None."""
@@ -117,6 +117,12 @@ class CatalogueStore(VideoStore, Protocol):
 
     def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
         """Yield every row, or every row behind ``after``, in the order of ``ids``."""
+
+
+@runtime_checkable
+class RepairableStore(CatalogueStore, Protocol):
+    """A store that writes a row and its lines one after the other, as the repair uses it. A store
+    that writes both in one transaction has nothing to repair."""
 
     def entries(self) -> AsyncIterator[Entry]:
         """Yield every line of every genre list, also a line without a row."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,7 @@ import pytest
 from bench.lives import Options, look, run_cassandra, run_embedded
 from bench.servers import CassandraNode
 from config import Config
-from db.embedded import EmbeddedStore
-from db.store import Entry
+from db.embedded import EmbeddedStore, position
 from db.version import new_id
 from tests.db.samples import draft
 
@@ -44,9 +45,11 @@ async def test_a_line_of_an_earlier_life_and_a_missing_line_are_found(tmp_path: 
     await store.open()
     row = await store.create(new_id(), draft("a", "b"), None)
     version = row["lastupdated"]
-    await store.put_entry(Entry("c", version, row["id"], version))
-    await store.drop_entry(Entry("b", version, row["id"], version))
     await store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM entry WHERE genre = 'b'")
+        line = "c", position(version), row["id"]
+        connection.execute("INSERT INTO entry VALUES (?, ?, ?)", line)
     state = await look(Config(embedded_path=path))
     assert state.missing == [str(("b", version, row["id"]))]
     assert state.extra == [str(("c", version, row["id"]))]

@@ -22,6 +22,7 @@ from db.catalog.progress import Progress
 from db.catalog.reading import Bad, Item, rows
 from db.catalog.repair import Repair, Stopped
 from db.open import open_store
+from db.store import RepairableStore
 from errors import Late, Unavailable
 
 UP_S = 120.0
@@ -156,6 +157,10 @@ class _Command:
         return 2 if loader.malformed else 0
 
     async def _repair(self) -> int:
+        if not isinstance(self._store, RepairableStore):
+            print("nothing to repair: the store writes a row and its lists in one transaction")
+            return 0
+
         def show() -> None:
             self._out.update(repair.seen, repair.seen)
 

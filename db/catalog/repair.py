@@ -25,7 +25,7 @@ from itertools import compress
 from typing import TypeVar
 
 from db.catalog.patience import Patience
-from db.store import CatalogueStore, Entry, Stored
+from db.store import Entry, RepairableStore, Stored
 from db.version import make_version, version_us
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Repair:
     ``after`` then.
     """
 
-    store: CatalogueStore
+    store: RepairableStore
     patience: Patience
     on_progress: Callable[[], None]
     settle_s: float = SETTLE_S

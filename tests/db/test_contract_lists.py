@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from db.store import GENRE_LIST, CatalogueStore, Entry
+from bench.store_lines import Line, lines
+from config import Config
+from db.store import GENRE_LIST, CatalogueStore
 from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound
@@ -18,8 +20,8 @@ async def add(store: CatalogueStore, *genres: str) -> str:
     return str(row["id"])
 
 
-async def lines_of(store: CatalogueStore, *genres: str) -> list[Entry]:
-    return sorted([entry async for entry in store.entries() if entry.genre in genres])
+async def lines_of(store: CatalogueStore, config: Config, *genres: str) -> list[Line]:
+    return sorted(line for line in await lines(store, config) if line[0] in genres)
 
 
 async def test_the_newest_is_first(store: CatalogueStore) -> None:
@@ -107,12 +109,12 @@ async def test_there_and_back_again_ends_where_it_began(store: CatalogueStore) -
         assert (await listed(store, here), await listed(store, there)) == ([video_id], [])
 
 
-async def test_a_deleted_row_leaves_every_list(store: CatalogueStore) -> None:
+async def test_a_deleted_row_leaves_every_list(store: CatalogueStore, store_config: Config) -> None:
     genres = sorted(genre_name() for _ in range(3))
     video_id, stays = await add(store, *genres), await add(store, genres[0])
     await store.delete(video_id, ANY)
     assert [await listed(store, genre) for genre in genres] == [[stays], [], []]
-    assert [entry.video_id for entry in await lines_of(store, *genres)] == [stays]
+    assert [line[2] for line in await lines_of(store, store_config, *genres)] == [stays]
 
 
 async def test_genres_are_those_of_rows_in_the_order_of_code_points(store: CatalogueStore) -> None:
@@ -150,86 +152,19 @@ async def test_a_genre_leaves_the_list_of_genres_with_its_last_row(store: Catalo
     await eventually(gone, 10)
 
 
-async def test_the_list_of_genres_is_mended(store: CatalogueStore) -> None:
-    genre, nobodys = genre_name(), genre_name()
-    await add(store, genre)
-    await store.check_genres([genre, nobodys])
-    names = await store.genres()
-    assert genre in names
-    assert nobodys not in names
-
-
-async def test_entries_are_the_lines_with_their_versions(store: CatalogueStore) -> None:
+async def test_a_row_has_one_line_in_each_of_its_genres(
+    store: CatalogueStore, store_config: Config
+) -> None:
     stays, goes, comes = sorted(genre_name() for _ in range(3))
     row = await store.create(new_id(), draft(stays, goes), None)
-    created = row["lastupdated"]
-    written = await store.update(row["id"], Changes({"genres": [stays, comes]}), ANY)
-    assert written.after is not None
-    assert await lines_of(store, stays, goes, comes) == [
-        Entry(stays, created, row["id"], written.after["lastupdated"]),
-        Entry(comes, created, row["id"], written.after["lastupdated"]),
+    created, video_id = row["lastupdated"], row["id"]
+    genres = [stays, goes, comes]
+    assert await lines_of(store, store_config, *genres) == [
+        (stays, created, video_id),
+        (goes, created, video_id),
     ]
-
-
-async def test_entries_are_streamed_to_the_end(store: CatalogueStore) -> None:
-    genres = sorted(genre_name() for _ in range(2))
-    rows = [loaded(long_ago(number), *genres) for number in range(1_203)]
-    await store.load(rows)
-    lines = [entry async for entry in store.entries() if entry.genre in genres]
-    assert sorted(lines) == sorted(
-        Entry(genre, stored.created, stored.row["id"], stored.row["lastupdated"])
-        for genre in genres
-        for stored in rows
-    )
-
-
-def line(genre: str) -> list[Entry]:
-    """The same line as three versions of a row would write it, oldest first."""
-    video_id, created = new_id(), long_ago()
-    return [Entry(genre, created, video_id, long_ago(number)) for number in range(3)]
-
-
-async def test_a_line_may_name_a_row_that_is_not_there(store: CatalogueStore) -> None:
-    genre = genre_name()
-    entry = line(genre)[0]
-    await store.put_entry(entry)
-    assert await store.genre(genre) == [entry.video_id]
-    assert await lines_of(store, genre) == [entry]
-    with pytest.raises(NotFound):
-        await store.video(entry.video_id)
-
-
-async def test_a_line_keeps_its_newest_version(store: CatalogueStore) -> None:
-    genre = genre_name()
-    older, middle, newer = line(genre)
-    for entry in (middle, older):
-        await store.put_entry(entry)
-    assert await lines_of(store, genre) == [middle]
-    await store.put_entry(newer)
-    assert await lines_of(store, genre) == [newer]
-
-
-async def test_a_drop_takes_what_is_not_newer(store: CatalogueStore) -> None:
-    genre = genre_name()
-    older, middle, newer = line(genre)
-    await store.put_entry(middle)
-    await store.drop_entry(older)
-    assert await lines_of(store, genre) == [middle]
-    await store.drop_entry(middle)
-    assert await lines_of(store, genre) == []
-    await store.put_entry(middle)
-    await store.put_entry(older)
-    assert await lines_of(store, genre) == []
-    await store.put_entry(newer)
-    assert await lines_of(store, genre) == [newer]
-
-
-async def test_a_late_older_line_does_not_undo_an_update(store: CatalogueStore) -> None:
-    """What a repair does that read the row before the update, and writes after it."""
-    old, new = genre_name(), genre_name()
-    row = await store.create(new_id(), draft(old), None)
-    created = row["lastupdated"]
-    await store.update(row["id"], Changes({"genres": [new]}), ANY)
-    await store.put_entry(Entry(old, created, row["id"], created))
-    await store.drop_entry(Entry(new, created, row["id"], created))
-    assert (await listed(store, old), await listed(store, new)) == ([], [row["id"]])
+    await store.update(video_id, Changes({"genres": [stays, comes]}), ANY)
+    assert await lines_of(store, store_config, *genres) == [
+        (stays, created, video_id),
+        (comes, created, video_id),
+    ]

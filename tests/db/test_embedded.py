@@ -1,4 +1,4 @@
-"""What only the embedded store promises: its lanes, its locks, and Cassandra's order in SQLite."""
+"""Promises of the embedded store alone: its threads, its locks, and Cassandra's order in SQLite."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.store_lines import created_at
 from db import embedded_file
-from db.embedded import EmbeddedStore
-from db.embedded_entries import created_at, position
+from db.embedded import EmbeddedStore, position
+from db.embedded_file import FileConnection, prepare
+from db.health import Health
 from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound, Unavailable
@@ -177,11 +179,43 @@ def damage(path: Path) -> None:
         file.write(b"\xff" * 400_000)
 
 
-def test_a_mistake_of_ours_is_not_an_outage() -> None:
-    mistake = sqlite3.ProgrammingError("Incorrect number of bindings supplied")
-    assert embedded_file.unavailable(mistake) is mistake
+async def test_a_mistake_of_ours_is_not_an_outage(path: Path) -> None:
+    def fail(kind: type[sqlite3.Error]) -> None:
+        raise kind("x")
+
+    health = Health("SQLite")
+    connection = FileConnection("test", health)
+    await connection.open(str(path), prepare)
+    health.answered()
+    with pytest.raises(sqlite3.ProgrammingError, match="binding"):
+        await connection.read(lambda c: c.execute("SELECT ?"))
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        await connection.write(lambda c: c.execute("INSERT INTO about SELECT * FROM about"))
+    assert health.state == ("up", "")
     for kind in (sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.DataError):
-        assert isinstance(embedded_file.unavailable(kind("x")), Unavailable)
+        with pytest.raises(Unavailable):
+            await connection.read(lambda c, kind=kind: fail(kind))  # type: ignore[misc] # a loop
+        assert health.state[0] == "degraded"
+    await connection.close()
+
+
+async def test_a_renewal_that_fails_leaves_the_identity(
+    embedded: EmbeddedStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_file, "BUSY_S", 0.1)
+    identity = await embedded.identity()
+    with write_lock(path), pytest.raises(Unavailable):
+        await embedded.renew_identity()
+    assert await embedded.identity() == identity
+
+
+async def test_a_renewal_by_another_process_is_seen(embedded: EmbeddedStore, path: Path) -> None:
+    before = await embedded.identity()
+    other = EmbeddedStore(str(path))
+    await other.open()
+    await other.renew_identity()
+    assert await embedded.identity() == await other.identity() != before
+    await other.close()
 
 
 timeuuids = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 
 from db import embedded_file
 from db.embedded import EmbeddedStore
-from db.version import new_id
+from db.version import Expected, new_id
+from db.video import Changes
 from errors import NotFound, Unavailable
 from tests.db.samples import draft
 
@@ -94,6 +95,37 @@ def noise(path: Path, at: int, size: int) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(os.urandom(size))
+
+
+async def scan(store: EmbeddedStore, video_id: str) -> None:
+    assert [stored async for stored in store.scan()] == []
+
+
+ASKED: dict[str, Callable[[EmbeddedStore, str], Awaitable[object]]] = {
+    "video": lambda store, video_id: store.video(video_id),
+    "find": lambda store, video_id: store.find(video_id),
+    "scan": scan,
+    "update": lambda store, video_id: store.update(video_id, Changes({"title": "x"}), Expected()),
+    "delete": lambda store, video_id: store.delete(video_id, Expected()),
+    "create": lambda store, video_id: store.create(video_id, draft(), "hash"),
+}
+
+
+@pytest.mark.parametrize("damage", ["body = x'7b'", "created = CAST(x'ff' AS TEXT)"])
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_row_that_cannot_be_decoded_is_damage(
+    store: EmbeddedStore, path: Path, name: str, damage: str
+) -> None:
+    video_id = await make(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"UPDATE video SET {damage}")
+    with pytest.raises(Unavailable):
+        await ASKED[name](store, video_id)
+    state, reason = store.state()
+    assert state == "degraded"
+    assert reason.startswith(embedded_file.DAMAGE)
+    with pytest.raises(Unavailable):
+        await make(store)
 
 
 async def test_a_write_finds_noise_over_the_beginning_of_the_file(

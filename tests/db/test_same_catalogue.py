@@ -16,9 +16,10 @@ import pytest
 
 from bench.servers import CassandraNode, settings_of
 from bench.stack import CATALOGUE, ROOT
+from bench.store_lines import lines
 from config import Config
 from db.open import open_store
-from db.store import CatalogueStore
+from db.store import CatalogueStore, Entry, RepairableStore
 from tests.db.samples import eventually
 
 TITLES = 8_786
@@ -76,5 +77,12 @@ async def test_both_stores_say_the_same_of_every_title(
             one = await ours.video(some[0])
             assert orjson.dumps(one) == orjson.dumps(rows[some[0]].row)
         assert {stored.row["id"]: stored async for stored in theirs.scan()} == rows
-        lines = sorted([entry async for entry in ours.entries()])
-        assert sorted([entry async for entry in theirs.entries()]) == lines
+        entries = sorted(
+            Entry(genre, stored.created, video_id, stored.row["lastupdated"])
+            for video_id, stored in rows.items()
+            for genre in stored.row["genres"]
+        )
+        assert isinstance(theirs, RepairableStore)
+        assert sorted([entry async for entry in theirs.entries()]) == entries
+        own = await lines(ours, Config.from_env(embedded))
+        assert sorted(own) == [entry[:3] for entry in entries]

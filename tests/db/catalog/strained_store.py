@@ -6,21 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
+from bench.store_lines import Line, lines
+from config import Config
 from db.catalog.patience import Patience
 from db.embedded import EmbeddedStore
-from db.store import CatalogueStore, Entry, Stored
+from db.store import Stored
 from errors import Unavailable
 
 
 class StrainedStore(EmbeddedStore):
     """Fails the next ``failures`` loads after they were done, as a lost answer does, and counts
-    the loads. Keeps the writes of single lines."""
+    the loads."""
 
     def __init__(self, path: Path):
         super().__init__(str(path))
+        self.path = path
         self.failures = 0
         self.loads = 0
-        self.writes: list[Entry] = []
 
     async def load(self, rows: Sequence[Stored]) -> None:
         self.loads += 1
@@ -28,14 +30,6 @@ class StrainedStore(EmbeddedStore):
         if self.failures > 0:
             self.failures -= 1
             raise Unavailable("The store is away; try again")
-
-    async def put_entry(self, entry: Entry) -> None:
-        self.writes.append(entry)
-        await super().put_entry(entry)
-
-    async def drop_entry(self, entry: Entry) -> None:
-        self.writes.append(entry)
-        await super().drop_entry(entry)
 
 
 class NullStore(EmbeddedStore):
@@ -53,9 +47,10 @@ def patience(attempts: int = 9) -> Patience:
     return Patience(asyncio.Event(), [0.0001] * (attempts - 1))
 
 
-async def contents(store: CatalogueStore) -> tuple[list[Stored], list[Entry]]:
+async def contents(store: StrainedStore) -> tuple[list[Stored], list[Line]]:
     """Everything that a store holds."""
-    return [row async for row in store.scan()], [line async for line in store.entries()]
+    config = Config(embedded_path=str(store.path))
+    return [row async for row in store.scan()], sorted(await lines(store, config))
 
 
 async def strained(path: Path) -> AsyncIterator[StrainedStore]:

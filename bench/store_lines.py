@@ -1,0 +1,28 @@
+"""The lines of all genre lists, read from the store itself, for checks of the lists."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from config import Config
+from db.embedded import NEWEST_FIRST
+from db.store import CatalogueStore, RepairableStore
+
+Line = tuple[str, str, str]
+"""A line's genre, the time of its row's creation, and the id of its row."""
+
+
+async def lines(store: CatalogueStore, config: Config) -> list[Line]:
+    """Return every line of the ``store`` of ``config``, also a line without a row."""
+    if isinstance(store, RepairableStore):
+        return [entry[:3] async for entry in store.entries()]
+    with closing(sqlite3.connect(config.embedded_path)) as connection:
+        found = connection.execute("SELECT genre, position, id FROM entry")
+        return [(genre, created_at(place), video_id) for genre, place, video_id in found]
+
+
+def created_at(place: bytes) -> str:
+    """Return the timeuuid whose ``position`` is ``place``."""
+    text = f"{int.from_bytes(place, 'big') ^ NEWEST_FIRST:032x}"
+    return f"{text[8:16]}-{text[4:8]}-1{text[1:4]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,108 @@
+"""A store whose lists can disagree with its rows, as Cassandra's can after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from db.embedded import EmbeddedStore, position
+from db.store import GENRE_LIST, Entry, Stored, Written
+from db.version import Expected, next_version, version_us
+from db.video import Changes, Row, genres_left
+from errors import NotFound
+
+
+class Lines:
+    """Lines with timestamps. An older write of a line never undoes a newer write, however late it
+    comes, and at the same microsecond the deletion wins."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, str, str], tuple[int, Entry | None]] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter([entry for _, entry in self._at.values() if entry])
+
+    def put(self, entry: Entry) -> None:
+        self._write(entry, entry, 0)
+
+    def drop(self, entry: Entry) -> None:
+        self._write(entry, None, 1)
+
+    def _write(self, entry: Entry, after: Entry | None, ahead_us: int) -> None:
+        written_us, _ = self._at.get(entry[:3], (0, None))
+        if version_us(entry.version) + ahead_us > written_us:
+            self._at[entry[:3]] = version_us(entry.version), after
+
+
+class LooseStore(EmbeddedStore):
+    """A ``RepairableStore``: the rows are in SQLite, and the lines in ``lines``. ``writes`` has the
+    writes of single lines."""
+
+    def __init__(self, path: Path, lines: Lines | None = None):
+        super().__init__(str(path))
+        self.lines = lines or Lines()
+        self.writes: list[Entry] = []
+
+    async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
+        row = await super().create(video_id, values, request_hash)
+        self._relist(row["lastupdated"], row["lastupdated"], Written(None, row))
+        return row
+
+    async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
+        written = await super().update(video_id, changes, expected)
+        found = await self.find(video_id)
+        assert found is not None
+        self._relist(found.created, found.row["lastupdated"], written)
+        return written
+
+    async def delete(self, video_id: str, expected: Expected) -> Written:
+        found = await self.find(video_id)
+        written = await super().delete(video_id, expected)
+        assert found is not None
+        self._relist(found.created, next_version(after=found.row["lastupdated"]), written)
+        return written
+
+    async def load(self, rows: Sequence[Stored]) -> None:
+        known = await self.known({stored.row["id"] for stored in rows})
+        await super().load(rows)
+        for row, created, _ in rows:
+            if row["id"] not in known:
+                self._relist(created, row["lastupdated"], Written(None, row))
+
+    def _relist(self, created: str, version: str, written: Written) -> None:
+        row = written.after or written.before
+        assert row is not None
+        left, _ = genres_left(*written)
+        for genre in left:
+            self.lines.drop(Entry(genre, created, row["id"], version))
+        for genre in written.after["genres"] if written.after else ():
+            self.lines.put(Entry(genre, created, row["id"], version))
+
+    async def genre(self, genre: str) -> list[str]:
+        found = sorted(
+            (position(entry.created), entry.video_id)
+            for entry in self.lines
+            if entry.genre == genre
+        )
+        if not found:
+            raise NotFound
+        return [video_id for _, video_id in found[:GENRE_LIST]]
+
+    async def genres(self) -> list[str]:
+        return sorted({entry.genre for entry in self.lines})
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        for entry in self.lines:
+            yield entry
+
+    async def put_entry(self, entry: Entry) -> None:
+        self.writes.append(entry)
+        self.lines.put(entry)
+
+    async def drop_entry(self, entry: Entry) -> None:
+        self.writes.append(entry)
+        self.lines.drop(entry)
+
+    async def check_genres(self, genres: Collection[str]) -> None:
+        """Do nothing, because ``genres`` reads the lines themselves."""
