@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from db.embedded_file import FileConnection, T, prepare
+from db.embedded_file import FileConnection, T
 from db.health import Health
 from db.store import GENRE_LIST, IDENTITY, State, Stored, Written
 from db.version import Expected, new_id, next_version
@@ -67,7 +67,7 @@ class EmbeddedStore:
         # because each step of a busy loop that is shorter than the interval restarts the wait.
         sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
         try:
-            await self._writer.open(self._path, prepare)
+            await self._writer.open(self._path, writes=True)
             await self._scanner.open(self._path)
             await self._reader.open(self._path)
         except BaseException:

@@ -57,14 +57,7 @@ _STATEMENTS = {
 """The statements that bring a file of a SCHEMA_VERSION to the newest one. 0: a new file."""
 
 
-def connect(path: str, *, writes: bool = False) -> sqlite3.Connection:
-    """Return a connection without implicit transactions, for one thread at a time."""
-    connection = sqlite3.connect(path, BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA query_only = {not writes}")
-    return connection
-
-
-def prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection) -> None:
     """Make the tables if they are absent. Raise ConfigError if the file is not ours."""
     _version(connection)  # before any change
     use_wal(connection)
@@ -140,13 +133,16 @@ class FileConnection:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: sqlite3.Connection | None = None
 
-    async def open(self, path: str, prepare: Work[None] | None = None) -> None:
-        """Connect to ``path``, and run ``prepare`` if the connection is for writes. Raise
+    async def open(self, path: str, *, writes: bool = False) -> None:
+        """Connect to ``path``. With ``writes``, make the tables if they are absent. Raise
         ConfigError if the file cannot be used."""
         try:
-            self._connection = connection = connect(path, writes=prepare is not None)
-            if prepare is not None:
-                await self._in_thread(lambda: prepare(connection))
+            # no implicit transactions; the thread and the event loop never use it at one time
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection = connection
+            connection.execute(f"PRAGMA query_only = {not writes}")
+            if writes:
+                await self._in_thread(lambda: _prepare(connection))
         except sqlite3.Error as error:
             raise ConfigError(f"EMBEDDED_PATH cannot be used: {error}") from None
 

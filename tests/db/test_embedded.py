@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bench.store_lines import created_at
 from db import embedded_file
 from db.embedded import EmbeddedStore, position
-from db.embedded_file import FileConnection, prepare
+from db.embedded_file import FileConnection
 from db.health import Health
 from db.version import Expected, make_version, new_id
 from db.video import Changes
@@ -185,7 +185,7 @@ async def test_a_mistake_of_ours_is_not_an_outage(path: Path) -> None:
 
     health = Health("SQLite")
     connection = FileConnection("test", health)
-    await connection.open(str(path), prepare)
+    await connection.open(str(path), writes=True)
     health.answered()
     with pytest.raises(sqlite3.ProgrammingError, match="binding"):
         await connection.read(lambda c: c.execute("SELECT ?"))
