@@ -13,8 +13,9 @@ import orjson
 
 from config import Config
 from db import cassandra_genres, cassandra_lines, cassandra_loader, cassandra_writes
-from db.cassandra import NOTE, Cassandra
+from db.cassandra import Cassandra
 from db.cassandra_loader import Loads
+from db.cassandra_session import NOTE
 from db.cassandra_writes import NAMES, SCAN, Writes, parse
 from db.limit import Limit
 from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written

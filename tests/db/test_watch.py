@@ -9,8 +9,9 @@ import pytest
 
 from config import Config, ConfigError
 from db import cassandra
-from db.cassandra import NOTE, PROBE, Cassandra
+from db.cassandra import Cassandra
 from db.cassandra_errors import GONE
+from db.cassandra_session import NOTE, PROBE
 from db.limit import Limit
 from errors import Unavailable
 from tests.db.samples import eventually

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import cache.redis
-import db.cassandra
 import db.cassandra_genres
+import db.cassandra_session
 import db.cassandra_writes
 import db.catalog.repair
 import db.schema
@@ -52,7 +52,9 @@ class Patched:
                     self._set(module, attribute, swaps[id(value)])
 
         self._set(db.version, "os", _Secrets(self._time))
-        self._set(db.cassandra, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra)
+        self._set(
+            db.cassandra_session, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra
+        )
         self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
         self._set(db.cassandra_genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
         # longer than the simulated nodes are frozen; else many a schedule takes half a minute
