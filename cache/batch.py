@@ -42,7 +42,7 @@ class Batch:
         return count
 
 
-class Reads:
+class Batches:
     """Sends batches on ``connection``. ``parse`` makes an Entry of a key and its packed value; None
     is a miss. ``failed`` gets the error of a batch, ``count`` a result and its number of reads."""
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from cache.batch import Reads
+from cache.batch import Batches
 from cache.calls import Calls
 from cache.connection import Argument, Reply
 from cache.entry import Entry
@@ -66,7 +66,7 @@ class RedisRows:
         self._lease_ms, self._intent_ms = _ms(lease_s), _ms(intent_s)
         self._metrics = RedisMetrics(registry)
         self._session = _NO_SESSION
-        self._reads: Reads | None = None
+        self._reads: Batches | None = None
         process = secrets.token_hex(8)
         self._tokens = (f"{process}-{number}" for number in itertools.count())
         self._link = Link(
@@ -258,7 +258,7 @@ class RedisRows:
             self._on_state(False)
             return
         self._session = session
-        self._reads = Reads(
+        self._reads = Batches(
             connection,
             f"{session.prefix}v:",
             self._deadline_s,

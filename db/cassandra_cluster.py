@@ -1,12 +1,14 @@
-"""The driver's configuration: time-outs, load balancing, reconnection, TLS."""
+"""The driver's configuration: time-outs, load balancing, reconnection, TLS, the keyspace's name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import acsylla
+from acsylla.errors import CassErrorServerSyntaxError
 
 from config import Config
+from db import schema
 
 CONNECT_TIMEOUT_S = 3.0
 DDL_TIMEOUT_S = 20.0
@@ -37,3 +39,17 @@ def make_cluster(config: Config, datacenter: str | None) -> acsylla.Cluster:
         application_name="content",
         log_level="critical",  # each connection logs a missing ScyllaDB feature as an error
     )
+
+
+async def keyspace_name(session: acsylla.Session, config: Config) -> str:
+    """Return the keyspace's name for ``create_session``, quoted only if it is a reserved word.
+
+    The driver compares it with the server's name, which has no quotes. If they differ, the driver
+    sends USE before every request. That doubles the round trips, and a silent node gives another
+    error."""
+    plain = config.cassandra_keyspace.lower()
+    try:
+        await session.query(f"USE {plain}")  # Config allows only letters, digits and _
+    except CassErrorServerSyntaxError:  # a reserved word
+        return schema.quoted(config)
+    return plain

@@ -16,7 +16,7 @@ import acsylla
 
 from config import Config, ConfigError
 from db import schema
-from db.cassandra_cluster import DDL_TIMEOUT_S, make_cluster
+from db.cassandra_cluster import DDL_TIMEOUT_S, keyspace_name, make_cluster
 from db.cassandra_errors import AGAIN, AWAY_MESSAGE, GONE, translate
 from db.health import Health
 from db.store import IDENTITY, State
@@ -183,7 +183,7 @@ class Session:
         scout = await self._cluster(None).create_session()
         try:
             self._local = await schema.ensure(scout, self._config)
-            keyspace = await schema.name(scout, self._config)
+            keyspace = await keyspace_name(scout, self._config)
         finally:
             await self._end(scout)
         cluster = self._cluster(self._local)

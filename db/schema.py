@@ -10,8 +10,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from acsylla.errors import CassErrorServerSyntaxError
-
 from config import Config, ConfigError
 
 logger = logging.getLogger("content")
@@ -38,20 +36,6 @@ async def ensure(session: Any, config: Config) -> str:
             await session.query(statement)
     await _agreement(session)
     return local
-
-
-async def name(session: Any, config: Config) -> str:
-    """Return the keyspace's name for ``create_session``, quoted only if it is a reserved word.
-
-    The driver compares it with the server's name, which has no quotes. If they differ, the driver
-    sends USE before every request. That doubles the round trips, and a silent node gives another
-    error."""
-    plain = config.cassandra_keyspace.lower()
-    try:
-        await session.query(f"USE {plain}")  # Config allows only letters, digits and _
-    except CassErrorServerSyntaxError:  # a reserved word
-        return quoted(config)
-    return plain
 
 
 def quoted(config: Config) -> str:

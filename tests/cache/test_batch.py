@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from cache.batch import Reads
+from cache.batch import Batches
 from cache.connection import Connection, Reply
 from cache.entry import Entry
 from tests.cache.redis_world import entry, until
@@ -27,7 +27,7 @@ async def test_a_parse_that_raises_leaves_no_waiter_and_counts_each_read_once() 
     tap = WireTap()
     connection = Connection(lambda push: None, lambda why: None)
     connection.connection_made(tap)
-    reads = Reads(connection, "p:", 60.0, parse, lambda reply: None, count)
+    reads = Batches(connection, "p:", 60.0, parse, lambda reply: None, count)
     first = [reads.add("a"), reads.add("b"), reads.add("c")]
     await until(lambda: tap.written)
     second = reads.add("d")
