@@ -67,14 +67,15 @@ class Near:
         self._negative_bytes = 0
         # a plain dict would search for its oldest entry, past a gap for each deleted entry
         self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._negatives: OrderedDict[str, Entry] = OrderedDict()  # apart: they expire sooner
         self._find = self._entries.get  # bound once, because a near hit is the hot path
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._negatives)
 
     def get(self, key: str) -> Entry | None:
         """Return the entry, which may be a negative one; None if there is no live entry."""
-        entry = self._find(key)
+        entry = self._find(key) or self._negatives.get(key)
         if entry is None:
             return None
         if entry.expires_at > self._clock():
@@ -84,8 +85,7 @@ class Near:
 
     def put(self, key: str, entry: Entry, route: str) -> bool:
         """Keep the entry, under this one key, in place of the key's old entry. Return False if it
-        is too large or too old, if negative entries have used their share, or if the cache is
-        disabled; the entry is not kept then."""
+        is too large or too old, or if the cache is disabled; the entry is not kept then."""
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))
@@ -98,18 +98,19 @@ class Near:
         entry.cost_bytes = cost_bytes = _cost_bytes(key, entry)
         if cost_bytes > self._limit_bytes // LARGEST:
             return False
-        self._make_room(cost_bytes, now)
         if entry.status == 404:
-            if self._negative_bytes + cost_bytes > self._limit_bytes // NEGATIVE:
-                return False
+            share = self._limit_bytes // NEGATIVE - cost_bytes
+            self._make_room(self._negatives, lambda: self._negative_bytes <= share, now)
             self._negative_bytes += cost_bytes
+        room = self._limit_bytes - cost_bytes
+        self._make_room(self._entries, lambda: self.bytes <= room, now)
         self.bytes += cost_bytes
-        self._entries[key] = entry
+        (self._negatives if entry.status == 404 else self._entries)[key] = entry
         return True
 
     def remove(self, key: str) -> None:
         """Remove the key's entry, if there is one."""
-        entry = self._entries.pop(key, None)
+        entry = self._entries.pop(key, None) or self._negatives.pop(key, None)
         if entry is not None:
             self.bytes -= entry.cost_bytes
             if entry.status == 404:
@@ -118,6 +119,7 @@ class Near:
     def clear(self) -> None:
         """Remove all entries."""
         self._entries.clear()
+        self._negatives.clear()
         self.bytes = self._negative_bytes = 0
 
     def enable(self) -> None:
@@ -130,12 +132,14 @@ class Near:
         self.enabled = False
         self.clear()
 
-    def _make_room(self, cost_bytes: int, now: float) -> None:
-        """Remove the oldest entries: each that has expired, and live ones until the cost fits."""
-        while self._entries:
-            key, oldest = next(iter(self._entries.items()))
+    def _make_room(
+        self, entries: OrderedDict[str, Entry], fits: Callable[[], bool], now: float
+    ) -> None:
+        """Remove the oldest of ``entries``: each that has expired, and live ones until it fits."""
+        while entries:
+            key, oldest = next(iter(entries.items()))
             is_live = oldest.expires_at > now
-            if is_live and self.bytes + cost_bytes <= self._limit_bytes:
+            if is_live and fits():
                 return
             self.evictions += is_live
             self.remove(key)

@@ -48,6 +48,8 @@ _ASIDE = frozenset(
     (b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade")
 )
 """Headers that announce a body or may change the answer. Their requests go through ASGI."""
+KEPT = frozenset((b"priority", b"sec-purpose"))
+"""Headers of a plain GET that the middleware of a miss reads."""
 
 
 def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], bytes]:
@@ -139,16 +141,25 @@ class Lane:
         return None if self._redis is None else self._redis.ask(target)
 
     async def load(
-        self, target: str, headers: Headers, arrived_s: float, defaults: Headers
+        self,
+        target: str,
+        headers: Headers,
+        arrived_s: float,
+        defaults: Headers,
+        is_last: Callable[[], bool],
     ) -> tuple[bytes, bool]:
         """Return the whole response to a GET of a row that no cache has, and whether the connection
-        must end after it. The request arrived at ``arrived_s``, by the loop's clock."""
+        must end after it, as ``is_last`` or a drain wants. The request arrived at ``arrived_s``, by
+        the loop's clock. ``headers`` are those of KEPT."""
+        hit = self.near("GET", target, None, defaults)
+        if hit is not None and not is_last():  # a load has ended since the look at the near cache
+            return hit, False
         scope = {"type": "http", "method": "GET", "path": target, "query_string": b""}
         named = {"headers": headers, "path_params": {"id": target[len(ROW) :]}, ARRIVED: arrived_s}
         ctx = Context(scope | named, _no_body)
         ctx.route = ROW_ROUTE
         await self._respond(ctx)
-        if self._drain.active:
+        if self._drain.active or is_last():
             ctx.headers[b"connection"] = b"close"
         fields, body = ctx.finish()
         head = (STATUS_LINE[ctx.status], _lines(defaults), _lines(fields))
@@ -157,8 +168,9 @@ class Lane:
     def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
 
-        Return None on a miss, a 404 and a stale entry, which go through ASGI."""
-        if entry is None or entry.status != 200 or not entry.is_fresh():
+        Return None on a miss, a 404 and a stale entry, and during a drain: ``load`` answers then.
+        """
+        if entry is None or entry.status != 200 or not entry.is_fresh() or self._drain.active:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from cache.entry import Entry
-from wire.lane import Lane, is_ordinary
+from wire.lane import KEPT, Lane, is_ordinary
 from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
 
@@ -28,7 +28,8 @@ class Protocol(StrictProtocol):
         self._laned = False  # the lane answered: the parent must not see body and end
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
-        self._plain_headers: list[tuple[bytes, bytes]] = []  # these bytes, parsed
+        self._parsed: list[tuple[bytes, bytes]] = []
+        self._kept: list[tuple[bytes, bytes]] = []  # those of its headers that count in a load
         # the lane works on a request; the connection must end after its answer
         self._asked = self._closing = False
 
@@ -42,7 +43,7 @@ class Protocol(StrictProtocol):
         if self._between and self._plain and self._is_idle():
             line, _, rest = data.partition(b"\r\n")
             same = rest == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
-            if same and (self._hit("GET", line[4:-9], None) or self._ask(line[4:-9], data)):
+            if same and (self._hit("GET", line[4:-9], None) or self._ask(line[4:-9])):
                 return
         self._parse(data)
 
@@ -56,12 +57,12 @@ class Protocol(StrictProtocol):
     def _parse(self, data: bytes) -> None:
         between = self._between
         super().data_received(data)
+        kept = self._parsed
         whole = between and self._between and data.startswith(b"GET ")  # no empty line before GET
         small = len(data) <= FREE_BYTES  # ``_plain`` is kept, and not charged to the budget
         if whole and small and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
-            self._plain = data.partition(b"\r\n")[2]
-            self._plain_headers = self.headers
+            self._plain, self._kept = data.partition(b"\r\n")[2], kept
 
     def on_message_begin(self) -> None:
         self._laned = self._is_plain = False
@@ -73,6 +74,7 @@ class Protocol(StrictProtocol):
             conditions = [value for name, value in self.headers if name == b"if-none-match"]
             condition = b", ".join(conditions).decode("latin-1") if conditions else None
             self._is_plain = self._method == "GET" and not conditions
+            self._parsed = [field for field in self.headers if field[0] in KEPT]
             if self._method in ("GET", "HEAD") and self._hit(self._method, self.url, condition):
                 self._laned = True
                 return
@@ -118,7 +120,7 @@ class Protocol(StrictProtocol):
         self._write(response)
         return True
 
-    def _ask(self, target: bytes, data: bytes) -> bool:
+    def _ask(self, target: bytes) -> bool:
         """Start reading a row. Return False if the request must go through ASGI."""
         lane, key = self._lane, target.decode("latin-1")
         if lane is None or not self._is_read() or not lane.is_row(key):
@@ -129,7 +131,7 @@ class Protocol(StrictProtocol):
         else:
             self._asked = True
             start = perf_counter(), self.loop.time()
-            asked.add_done_callback(partial(self._told, lane, key, start, data))
+            asked.add_done_callback(partial(self._told, lane, key, start))
         return True
 
     def _told(
@@ -137,48 +139,42 @@ class Protocol(StrictProtocol):
         lane: Lane,
         key: str,
         start: tuple[float, float],
-        data: bytes,
         asked: asyncio.Future[Entry | None],
     ) -> None:
-        """Write the row that Redis had, or load the row. For a 404 and for a stale entry parse
-        ``data``, so that the request goes through ASGI."""
+        """Write the row that Redis had, or load the row."""
         self._asked = False
         if self.transport.is_closing():
             return
-        entry = None if asked.cancelled() else asked.result()
-        if entry is None:
-            self._load(lane, key, start[1])
-            return
-        seconds = perf_counter() - start[0]
-        response = lane.found(entry, seconds, self.server_state.default_headers)
+        response = None
+        if not asked.cancelled() and not self._closing:
+            seconds = perf_counter() - start[0]
+            response = lane.found(asked.result(), seconds, self.server_state.default_headers)
         if response is None:
-            self._parse(data)
+            self._load(lane, key, start[1])
         else:
             self._write(response)
-        self._go_on()
+            self._go_on()
 
     def _load(self, lane: Lane, key: str, arrived_s: float) -> None:
         """Load a row in a task, which is in the server's ``tasks`` like uvicorn's own."""
         self._asked = True
         defaults = self.server_state.default_headers
-        loading = self.loop.create_task(lane.load(key, self._plain_headers, arrived_s, defaults))
+        load = lane.load(key, self._kept, arrived_s, defaults, lambda: self._closing)
+        loading = self.loop.create_task(load)
         self.tasks.add(loading)  # type: ignore[arg-type]  # it asks for no result
         loading.add_done_callback(self._loaded)
 
     def _loaded(self, loading: asyncio.Task[tuple[bytes, bool]]) -> None:
         self.tasks.discard(loading)
         self._asked = False
-        if self.transport.is_closing():
-            return
         try:
             response, is_last = loading.result()
         except BaseException:  # the middleware answers every error except its own
             self.transport.close()
             raise
-        self._write(response)
-        if is_last:
-            self.transport.close()
-        else:
+        if not self.transport.is_closing():
+            self._closing |= is_last
+            self._write(response)
             self._go_on()
 
     def _go_on(self) -> None:

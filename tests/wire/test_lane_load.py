@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
+from cache.entry import Entry
+from cache.near import Near
 from config import Config
 from db.embedded import EmbeddedStore
 from db.video import Row
@@ -22,7 +25,7 @@ from tests.http.samples import draft
 from tests.http.wire import request
 from tests.wire.in_process import Client, connected, serving, until
 from tests.wire.twins import mask
-from wire.lane import Lane
+from wire.lane import Lane, render_with
 from wire.protocol import Protocol
 
 JSON = "Content-Type: application/json"
@@ -229,7 +232,8 @@ async def test_an_end_of_the_server_waits_for_a_load(
         made[0].shutdown()  # as the server does
         assert len(made[0].tasks) == 1  # which it waits for
         world.store.opened.set()
-        assert (await world.client.answer()).status == 200
+        answer = await world.client.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await world.client.rest() == b""
         assert not made[0].tasks
 
@@ -257,3 +261,48 @@ async def test_a_load_that_the_server_cancels_is_answered(
         world.store.opened.set()
         world.client.send(world.plain)
         assert (await world.client.answer()).status == 200
+
+
+async def test_a_head_that_was_learnt_from_a_hit_keeps_its_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one so large that the protocol forgets it with its answer."""
+    monkeypatch.setattr("middleware.admission.LAG_S", -1.0)
+    async with loading(tmp_path, monkeypatch) as world:
+        lane: Lane = world.app.state.lane
+        near, lane._near = lane._near, Near(1 << 20, 60.0, render=render_with(b"no-cache"))
+        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        many = [f"X-{number}: {'y' * 30}" for number in range(25)]
+        hover = request("GET", world.path, "Priority: u=5", *many)
+        for _ in range(2):
+            world.client.send(hover)
+            assert (await world.client.answer()).status == 200
+        lane._near = near
+        loaded = len(world.loaded)
+        world.client.send(hover)
+        assert (await world.client.answer()).status == 503
+        assert len(world.loaded) == loaded + 1
+
+
+async def test_a_load_has_its_deadline_from_the_arrival_of_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        lane: Lane = world.app.state.lane
+        long_ago = asyncio.get_running_loop().time() - 60
+        response, is_last = await lane.load(world.path, [], long_ago, [], lambda: False)
+        assert response.startswith(b"HTTP/1.1 504 ")
+        assert not is_last
+
+
+async def test_a_row_that_came_near_meanwhile_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with loading(tmp_path, monkeypatch) as world:
+        lane: Lane = world.app.state.lane
+        lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
+        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        asked, now_s = world.store.asked, asyncio.get_running_loop().time()
+        response, _ = await lane.load(world.path, [], now_s, [], lambda: False)
+        assert b"detail=near" in response
+        assert world.store.asked == asked

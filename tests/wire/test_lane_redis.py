@@ -178,6 +178,21 @@ def test_a_row_that_is_not_in_redis_is_asked_for_once(world: Asking) -> None:
         assert calls(world.redis)["mget"] == 2  # but it does for what comes next
 
 
+def test_a_stale_and_an_absent_row_are_asked_for_once(tmp_path: Path) -> None:
+    absent = request("GET", "/content/00000000-0000-4000-8000-000000000000")
+    with asking(tmp_path, REDIS_TTL_S="0.2") as world, by_heart(world) as connection:
+        time.sleep(0.3)
+        connection.sendall(absent)
+        assert one_answer(connection).status == 404
+        command(world.redis, "CONFIG", "RESETSTAT")
+        connection.sendall(world.plain)
+        assert one_answer(connection).status == 200
+        assert calls(world.redis)["mget"] == 1
+        connection.sendall(absent)
+        assert one_answer(connection).status == 404
+        assert calls(world.redis)["mget"] == 2
+
+
 def test_each_hit_in_redis_is_counted_once(world: Asking) -> None:
     before = counted(world.service.client)
     said = talk(world.service, *[world.plain] * 8, LAST, quiet_s=2.0)
