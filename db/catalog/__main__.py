@@ -57,7 +57,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "import", help="add the rows of a file", epilog=text, formatter_class=plain
     )
     fill.add_argument("file", metavar="FILE", help='a catalogue, or "-"')
-    fill.add_argument("--catalogue", type=name, metavar="NAME", help="default: the file's name")
+    fill.add_argument(
+        "--catalogue",
+        type=name,
+        metavar="NAME",
+        help="default: the file's name without its endings",
+    )
     text = "begin in an empty store only, and go on with an import that was not finished"
     fill.add_argument("--if-empty", action="store_true", help=text)
     invent = commands.add_parser("generate", help="add invented rows, the same rows every time")

@@ -1,4 +1,4 @@
-"""The files that ``import`` reads, as ``import --help`` explains them.
+"""The files that ``import`` reads: CSV or JSON lines, compressed or not.
 
 FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.
 "-" is standard input, which needs --catalogue NAME, as any pipe does. If the file's name has none
