@@ -36,6 +36,7 @@ logger = logging.getLogger("content")
 FILES = 65_536
 OTHER_FILES = 100  # open in a process beside the connections of clients, with room to spare
 NOT_STARTED = 3  # uvicorn's own status for a failed start
+ANOTHER_S = 1.1  # a worker counts a signal sooner than AGAIN_S of middleware/drain.py as the same
 _PREFIX = "content-"
 GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace; uvicorn has none
 
@@ -119,11 +120,18 @@ class Server(uvicorn.Server):
 class Workers(Multiprocess):
     """Processes that share a port, and the parent that replaces dead processes."""
 
+    def handle_int(self) -> None:
+        super().handle_int()
+        self.signal_queue.append(signal.SIGINT)  # for ``join_all``: Ctrl-C waits for no drain
+
     def join_all(self) -> None:
         """Wait for workers that were told to end. Pass another signal on to them, which ends their
         drain; uvicorn's own wait would ignore the signal."""
+        told_s = time.monotonic()
+        for listener in self.sockets:  # a worker closes its own copy at its end
+            listener.close()
         while any(worker.process.is_alive() for worker in self.processes):
-            if self.signal_queue:
+            if self.signal_queue and time.monotonic() - told_s > ANOTHER_S:
                 self.signal_queue.clear()
                 self.terminate_all()
             time.sleep(0.05)

@@ -167,6 +167,40 @@ def test_a_later_signal_to_the_parent_hurries_the_workers(service: RunningServic
     assert time.monotonic() - began < 50  # not to the end of the drain
 
 
+@pytest.mark.parametrize("service", [60], indirect=True)
+@pytest.mark.parametrize("gap_s", [1.1, 1.3])
+def test_a_second_signal_hurries_whenever_the_parent_looks(
+    service: RunningService, gap_s: float
+) -> None:
+    """The parent passes the first one on up to half a second late."""
+    began = time.monotonic()
+    os.kill(service.pid, signal.SIGTERM)
+    time.sleep(gap_s)
+    os.kill(service.pid, signal.SIGTERM)
+    assert service.wait() == 0
+    assert time.monotonic() - began < 50
+
+
+@pytest.mark.parametrize("service", [60], indirect=True)
+def test_an_interrupt_of_the_parent_waits_for_no_drain(service: RunningService) -> None:
+    began = time.monotonic()
+    os.kill(service.pid, signal.SIGINT)
+    assert service.wait() == 0
+    assert time.monotonic() - began < 50
+
+
+@pytest.mark.parametrize("service", [1], indirect=True)
+def test_after_a_drain_no_connection_is_taken(service: RunningService) -> None:
+    """Also while a worker still waits for the rest of a request."""
+    with connect(service) as stalled:
+        stalled.sendall(request("POST", "/content", "Content-Length: 10"))
+        os.kill(service.pid, signal.SIGTERM)
+        until(lambda: service.log().count("drain is over") == 2)
+        until(lambda: is_free(service.host, service.port))
+        assert command_line(service.pid)
+    assert service.wait() == 0
+
+
 @pytest.mark.parametrize("service", [0], indirect=True)
 def test_the_next_start_removes_the_folder_of_a_parent_that_was_killed(
     service: RunningService, folders: Path, tmp_path: Path
