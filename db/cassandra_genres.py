@@ -37,6 +37,8 @@ STATEMENTS = (NAMES_OF_GENRES, NAMES_AMONG, ADD, REMOVE, ANY_LINE)
 LOOK_AFTER_S = 2.0
 """A genre is looked at once in so many seconds at most. Each look passes over the tombstones of all
 dropped lines, so one look per dropped line would be quadratic."""
+AT_ONCE = 32
+"""Transactions at a time. Cassandra gives up some of two hundred, if it is cold or busy."""
 RETRY_S = 1.0
 ATTEMPTS = 5
 FROZEN_S = 15.0
@@ -61,8 +63,10 @@ class GenreNames:
         if genres:
             result = await self._cassandra.execute(NAMES_AMONG, (list(genres),), read=True)
             there = {row.column_value_by_index(0) for row in result.all()}
-            missing = set(genres) - there
-            await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in missing))
+            missing = list(set(genres) - there)
+            for start in range(0, len(missing), AT_ONCE):
+                some = missing[start : start + AT_ONCE]
+                await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in some))
 
     def left(self, genres: Collection[str]) -> None:
         """Check in LOOK_AFTER_S, in the background, whether these genres still have lines."""

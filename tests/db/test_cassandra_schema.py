@@ -9,7 +9,7 @@ import pytest
 
 from bench.servers import CassandraNode
 from config import Config, ConfigError
-from db import cassandra
+from db import cassandra_session
 from db.cassandra import Cassandra
 from db.cassandra_store import CassandraStore
 from db.version import Expected, new_id
@@ -63,8 +63,8 @@ async def test_a_refusal_that_comes_later_ends_when_its_reason_does(
     cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when Cassandra is found after the service has started."""
-    monkeypatch.setattr(cassandra, "OPEN_S", 0.0)
-    monkeypatch.setattr(cassandra, "CONTRADICTION_S", 0.1)
+    monkeypatch.setattr(cassandra_session, "OPEN_S", 0.0)
+    monkeypatch.setattr(cassandra_session, "CONTRADICTION_S", 0.1)
     config = config_of(cassandra_node)
     table = f'"{config.cassandra_keyspace}".video'
     await query(config, keyspace_of(config), f"CREATE TABLE {table} {FOREIGN}")

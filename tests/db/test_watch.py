@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config import Config, ConfigError
-from db import cassandra
+from db import cassandra_session
 from db.cassandra import Cassandra
 from db.cassandra_errors import GONE
 from db.cassandra_session import NOTE, PROBE
@@ -74,7 +74,7 @@ async def test_who_stands_in_line_when_it_goes_away_is_refused_at_once() -> None
 async def test_an_outage_ends_whatever_the_driver_said_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cassandra, "WATCH_S", 0.01)
+    monkeypatch.setattr(cassandra_session, "WATCH_S", 0.01)
     there: Any = Cassandra(Config(), ())
     session = Session()
 
@@ -105,7 +105,7 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
 async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cassandra, "WATCH_S", 0.01)
+    monkeypatch.setattr(cassandra_session, "WATCH_S", 0.01)
     there: Any = Cassandra(Config(), ())
     there._prepared, there._session = {PROBE: Prepared()}, Session()
     renewals = 0
