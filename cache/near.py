@@ -100,6 +100,8 @@ class Near:
             return False
         if entry.status == 404:
             share = self._limit_bytes // NEGATIVE - cost_bytes
+            if share < 0:
+                return False
             self._make_room(self._negatives, lambda: self._negative_bytes <= share, now)
             self._negative_bytes += cost_bytes
         room = self._limit_bytes - cost_bytes
