@@ -26,7 +26,7 @@ CONTAINERS_MAX, QUOTES_MAX = 1_000, 10_000
 """The most arrays and objects, and the most quotes, of a body that is parsed. A video has four
 arrays and objects, and at most 4,000 strings."""
 TOKENS_MAX = 3_000
-"""The most commas of an invalid body that Python's slower parser reads to find what is wrong."""
+"""The most commas of an invalid body that Python's slower parser reads to find the fault."""
 _HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"

@@ -122,6 +122,7 @@ async def made(settings: Mapping[str, str]) -> str:
 
 
 def main() -> None:
+    """Print a line for each kind of read."""
     argparse.ArgumentParser(prog="python -m bench.calls", description=__doc__).parse_args()
     with CassandraNode() as cassandra, RedisServer() as redis:
         settings = settings_of(cassandra, redis)

@@ -151,8 +151,8 @@ class Lane:
         """Return the whole response to a GET of a row that no cache has, and whether the connection
         must end after it, as ``is_last`` or a drain wants. The request arrived at ``arrived_s``, by
         the loop's clock. ``headers`` are those of KEPT."""
-        hit = self.near("GET", target, None, defaults)
-        if hit is not None and not is_last():  # a load has ended since the look at the near cache
+        hit = None if is_last() else self.near("GET", target, None, defaults)
+        if hit is not None:  # another load has ended since the look at the near cache
             return hit, False
         scope = {"type": "http", "method": "GET", "path": target, "query_string": b""}
         named = {"headers": headers, "path_params": {"id": target[len(ROW) :]}, ARRIVED: arrived_s}

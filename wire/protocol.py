@@ -28,8 +28,8 @@ class Protocol(StrictProtocol):
         self._laned = False  # the lane answered: the parent must not see body and end
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line
-        self._parsed: list[tuple[bytes, bytes]] = []
-        self._kept: list[tuple[bytes, bytes]] = []  # those of its headers that count in a load
+        self._kept: list[tuple[bytes, bytes]] = []  # its headers that count in a load
+        self._parsed = self._kept  # these headers of the newest request, plain or not
         # the lane works on a request; the connection must end after its answer
         self._asked = self._closing = False
 
@@ -57,12 +57,11 @@ class Protocol(StrictProtocol):
     def _parse(self, data: bytes) -> None:
         between = self._between
         super().data_received(data)
-        kept = self._parsed
         whole = between and self._between and data.startswith(b"GET ")  # no empty line before GET
         small = len(data) <= FREE_BYTES  # ``_plain`` is kept, and not charged to the budget
         if whole and small and self._is_plain and self._begun == 1:
             # exactly one request, from its first byte to its last
-            self._plain, self._kept = data.partition(b"\r\n")[2], kept
+            self._plain, self._kept = data.partition(b"\r\n")[2], self._parsed
 
     def on_message_begin(self) -> None:
         self._laned = self._is_plain = False

@@ -58,7 +58,7 @@ _COMMA = re.compile(r",(?!\s*Entertainment, and Culture)(?!\s*and Culture)")
 
 
 class Malformed(ValueError):
-    """The record is not a row. The text is the reason, for the user who has to mend the file."""
+    """The record is not a row. The text is the reason, for the user to mend the file."""
 
 
 class Catalogue:

@@ -111,7 +111,7 @@ def test_a_body_has_one_spelling_a_field_and_no_branches(name: str) -> None:
 
 
 def test_a_body_of_all_properties_is_taken_and_null_for_each_that_may_be() -> None:
-    """A generated model writes every property, and null for those that nobody has set."""
+    """A generated model writes every property, and null for each property that is not set."""
     nullable = {
         key: None for key, one in SCHEMAS["Draft"]["properties"].items() if "null" in one["type"]
     }

@@ -371,7 +371,7 @@ class NearMachine(RuleBasedStateMachine):
 
     @rule()
     def get_all(self) -> None:
-        """What has expired is gone with that; the bytes are those of the rest."""
+        """A get removes an expired entry; the bytes are those of the remaining entries."""
         found = [hit for key in self.kept if (hit := self.near.get(key)) is not None]
         assert self.near.bytes == sum(entry.cost_bytes for entry in found)
         assert len(self.near) == len(found)

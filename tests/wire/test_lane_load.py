@@ -1,4 +1,4 @@
-"""Rows that no cache has, loaded by the lane: errors, the end, and what comes meanwhile."""
+"""Rows that no cache has, loaded by the lane: errors, ends, and requests that arrive meanwhile."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from config import Config
 from db.embedded import EmbeddedStore
 from db.video import Row
 from errors import Late, NotFound, Unavailable
+from middleware.timing import RequestMetrics
 from service import create_app
 from tests.http.samples import draft
 from tests.http.wire import request
@@ -306,3 +307,22 @@ async def test_a_row_that_came_near_meanwhile_is_not_loaded(
         response, _ = await lane.load(world.path, [], now_s, [], lambda: False)
         assert b"detail=near" in response
         assert world.store.asked == asked
+
+
+async def test_the_last_answer_of_a_connection_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a row that came near meanwhile, whose head could not say that it is the last."""
+    async with loading(tmp_path, monkeypatch) as world:
+        lane: Lane = world.app.state.lane
+        lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
+        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        layers: list[str] = []
+        monkeypatch.setattr(
+            RequestMetrics, "observe", lambda metrics, *seen: layers.append(seen[-1])
+        )
+        now_s = asyncio.get_running_loop().time()
+        response, is_last = await lane.load(world.path, [], now_s, [], lambda: True)
+        assert b"connection: close" in response
+        assert is_last
+        assert layers == ["store"]
