@@ -53,8 +53,7 @@ class StrictProtocol(TurnsProtocol):
         self._has_body = False
         self._method = ""
         self._host = b""
-        # by the loop's clock: the end of the time to arrive, and the last answer
-        self._due_s = self._answered_s = 0.0
+        self._due_s = 0.0  # the end of the time to arrive, by the loop's clock
         self._arrival: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
@@ -253,23 +252,6 @@ class StrictProtocol(TurnsProtocol):
         if self._arrival is None:
             self._arrival = self.loop.call_at(self._due_s, self._look)
 
-    def answered(self) -> None:
-        self._answered_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._arm(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle for ``timeout_keep_alive`` seconds, or wait on.
-
-        An answer does not move the timer, because that costs more than this look at the clock.
-        """
-        self.timeout_keep_alive_task = None
-        left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0 or self.is_busy():
-            self._arm(max(left_s, 1.0))
-        else:
-            super().timeout_keep_alive_handler()
-
     def is_busy(self) -> bool:
         """Return whether a request has no answer yet, or has not arrived completely."""
         return not (self._between and self._is_idle())
@@ -286,11 +268,6 @@ class StrictProtocol(TurnsProtocol):
             super().end()
         else:  # the rest of the request will never arrive
             self.send_400_response("")
-
-    def _arm(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
 
     def _look(self) -> None:
         """Close the connection, or refuse its request, if the time to arrive is over."""

@@ -1,4 +1,4 @@
-"""Pipelining: the requests of a connection are answered in turn, and later ones stay unparsed.
+"""Pipelining and keep-alive: requests are answered in turn, and an idle connection is closed.
 
 uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
 size. It resumes reading with each answer, so a client that sends and does not read can take a
@@ -55,6 +55,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self._ended = False  # the client has finished sending
         self._refused = False  # later bytes are dropped
         self._lingering: asyncio.TimerHandle | None = None
+        self._answered_s = 0.0  # the last answer, by the loop's clock
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -124,7 +125,26 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def answered(self) -> None:
         """Note that an answer was sent and the connection stays open."""
-        raise NotImplementedError
+        self._answered_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._arm(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was idle for ``timeout_keep_alive`` seconds, or wait on.
+
+        An answer does not move the timer, because that costs more than this look at the clock.
+        """
+        self.timeout_keep_alive_task = None
+        left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0 or self.is_busy():
+            self._arm(max(left_s, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _arm(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
 
     def on_response_complete(self) -> None:
         """Start the next request, then parse the bytes behind it. The parent's method is replaced,
