@@ -37,7 +37,7 @@ from cache.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config, ConfigError
-from db.limit import Limit
+from db.cassandra.limit import Limit
 from db.open import open_store
 from db.store import VideoStore
 from middleware.admission import admission

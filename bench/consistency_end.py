@@ -14,7 +14,7 @@ from bench.consistency_readers import ABSENT
 from bench.consistency_world import World
 from bench.consistency_writers import Course, position_of
 from config import Config
-from db.cassandra_store import CassandraStore
+from db.cassandra.store import CassandraStore
 from errors import Late, NotFound, Unavailable
 
 UP_S = 60.0

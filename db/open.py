@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config import Config
-from db.limit import Limit
+from db.cassandra.limit import Limit
 from db.store import CatalogueStore
 
 
@@ -14,7 +14,7 @@ def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     The stores are imported here, because acsylla is a compiled driver that only Cassandra needs.
     """
     if config.cassandra_host:
-        from db.cassandra_store import CassandraStore
+        from db.cassandra.store import CassandraStore
 
         return CassandraStore(config, limit)
     from db.embedded import EmbeddedStore

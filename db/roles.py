@@ -24,8 +24,8 @@ from typing import Any
 from acsylla import errors as driver
 
 from config import Config, ConfigError
-from db import schema
-from db.cassandra import Cassandra
+from db.cassandra import schema
+from db.cassandra.client import Cassandra
 from settings import lookup
 
 UP_S = 600.0

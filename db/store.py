@@ -1,4 +1,4 @@
-"""The interface of a store of rows; ``db/cassandra_store.py`` and ``db/embedded.py`` implement it.
+"""The interface of a store of rows; ``db/cassandra/store.py`` and ``db/embedded.py`` implement it.
 
 One contract suite tests both: callers see the same, including the order of every genre's list.
 Methods raise NotFound if there is no row, Unavailable if the store is away (at once if that is

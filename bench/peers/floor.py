@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config import Config
-from db.cassandra_store import READ
+from db.cassandra.store import READ
 
 
 class State(TypedDict):

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.servers import CassandraNode
 from config import Config
-from db.cassandra import Cassandra
-from db.cassandra_store import CassandraStore
+from db.cassandra.client import Cassandra
+from db.cassandra.store import CassandraStore
 from errors import Late, Unavailable
 from tests.db.samples import eventually
 

@@ -20,7 +20,7 @@ import orjson
 
 from bench.servers import CassandraNode, ServerError
 from config import Config
-from db.cassandra_store import CassandraStore
+from db.cassandra.store import CassandraStore
 from db.catalog.generator import Generator
 from db.version import Expected, new_id
 from db.video import Changes

@@ -16,9 +16,9 @@ from acsylla import errors as driver
 
 from bench.servers import CassandraNode
 from config import ConfigError
-from db.cassandra import Cassandra
-from db.cassandra_errors import MEANINGS, translate
-from db.cassandra_store import CassandraStore
+from db.cassandra.client import Cassandra
+from db.cassandra.errors import MEANINGS, translate
+from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound, Unavailable

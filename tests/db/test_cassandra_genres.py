@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bench.servers import CassandraNode
-from db import cassandra_genres
-from db.cassandra_genres import ADD, NAMES_AMONG, REMOVE
-from db.cassandra_store import CassandraStore
+from db.cassandra import genres as cassandra_genres
+from db.cassandra.genres import ADD, NAMES_AMONG, REMOVE
+from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import Late

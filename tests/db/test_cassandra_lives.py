@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bench.servers import CassandraNode
-from db import cassandra_writes
-from db.cassandra_lines import Life, Lines
-from db.cassandra_loader import FINISH, Loads
-from db.cassandra_store import CassandraStore
-from db.cassandra_writes import CREATE, END
+from db.cassandra import writes as cassandra_writes
+from db.cassandra.lines import Life, Lines
+from db.cassandra.loader import FINISH, Loads
+from db.cassandra.store import CassandraStore
+from db.cassandra.writes import CREATE, END
 from db.store import Stored
 from db.version import Expected, new_id
 from db.video import Changes

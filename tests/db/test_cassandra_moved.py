@@ -12,7 +12,7 @@ from bench.cassandra_node import CassandraNode, Ports
 from bench.processes import free_ports
 from config import Config
 from db import roles
-from db.cassandra_store import CassandraStore
+from db.cassandra.store import CassandraStore
 from db.version import new_id
 from tests.db.cassandra_world import is_up, opened
 from tests.db.samples import draft, eventually

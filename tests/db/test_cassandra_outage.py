@@ -13,9 +13,9 @@ import pytest
 
 from bench.servers import CassandraNode
 from config import Config
-from db.cassandra import Cassandra
-from db.cassandra_store import CassandraStore
-from db.cassandra_writes import CREATE, DELETE, UPDATE
+from db.cassandra.client import Cassandra
+from db.cassandra.store import CassandraStore
+from db.cassandra.writes import CREATE, DELETE, UPDATE
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import Late, NotFound, OutcomeUnknown, ServiceError, Unavailable

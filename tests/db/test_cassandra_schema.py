@@ -9,9 +9,9 @@ import pytest
 
 from bench.servers import CassandraNode
 from config import Config, ConfigError
-from db import cassandra_session
-from db.cassandra import Cassandra
-from db.cassandra_store import CassandraStore
+from db.cassandra import session as cassandra_session
+from db.cassandra.client import Cassandra
+from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from errors import NotFound, ServiceError, Unavailable
 from tests.db.cassandra_world import config_of, is_up, opened

@@ -16,8 +16,8 @@ import pytest
 from bench.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
 from bench.certificates import Authority
 from bench.servers import CassandraNode
-from db.cassandra import Cassandra
-from db.cassandra_store import CassandraStore
+from db.cassandra.client import Cassandra
+from db.cassandra.store import CassandraStore
 from db.version import new_id
 from errors import Unavailable
 from tests.db.cassandra_world import ask_until_answered, config_of, opened

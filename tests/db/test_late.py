@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from db import cassandra_lines
 from db.background import Background
-from db.cassandra_lines import DROP, PUT, Life, Lines
-from db.cassandra_writes import FIND, UPDATE, Found, Writes
+from db.cassandra import lines as cassandra_lines
+from db.cassandra.lines import DROP, PUT, Life, Lines
+from db.cassandra.writes import FIND, UPDATE, Found, Writes
 from db.store import Stored
 from db.version import make_version, new_id, next_version
 from db.video import build

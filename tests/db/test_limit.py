@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from db import limit as rules
-from db.limit import INITIAL, MINIMUM, WINDOW_READS, WINDOW_S, Limit
+from db.cassandra import limit as rules
+from db.cassandra.limit import INITIAL, MINIMUM, WINDOW_READS, WINDOW_S, Limit
 from errors import Shed
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bench.servers import CassandraNode, cassandra_ring
-from db.cassandra_store import CassandraStore
+from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from errors import NotFound, Unavailable
 from tests.db.cassandra_world import ask_until_answered, is_up, opened

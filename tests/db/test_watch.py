@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from config import Config, ConfigError
-from db import cassandra_session
-from db.cassandra import Cassandra
-from db.cassandra_errors import GONE
-from db.cassandra_session import NOTE, PROBE
-from db.limit import Limit
+from db.cassandra import session as cassandra_session
+from db.cassandra.client import Cassandra
+from db.cassandra.errors import GONE
+from db.cassandra.limit import Limit
+from db.cassandra.session import NOTE, PROBE
 from errors import Unavailable
 from tests.db.samples import eventually
 

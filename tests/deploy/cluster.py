@@ -14,7 +14,7 @@ from tests.deploy.site import CATALOGUE_ROWS, Site
 ASK = """
 import asyncio, json, os
 from config import Config
-from db.cassandra import Cassandra
+from db.cassandra.client import Cassandra
 async def ask():
     session = await Cassandra(Config.from_env(os.environ), ()).visit()
     peers = len(list((await session.query("SELECT peer FROM system.peers")).all()))

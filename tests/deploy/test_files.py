@@ -16,7 +16,7 @@ import pytest
 
 from bench.targets import ROOT
 from config import Config
-from db.cassandra_writes import SETTLE_S
+from db.cassandra.writes import SETTLE_S
 from tests.deploy.load import Seen, read
 from tests.http.service import running
 

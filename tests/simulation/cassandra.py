@@ -14,7 +14,7 @@ from typing import Any
 
 from acsylla import errors as driver
 
-from db import schema
+from db.cassandra import schema
 from tests.simulation.cql import UNSET, Plan
 from tests.simulation.database import Cells, Database, Key, clustering_of, partition_of
 from tests.simulation.driver import Prepared, Result, Row, Statement
@@ -58,7 +58,7 @@ class Cassandra:
         return Prepared(cql)
 
     async def query(self, cql: str) -> Result:
-        """What ``db.schema`` asks the system tables."""
+        """What ``db.cassandra.schema`` asks the system tables."""
         if "system.peers" in cql:
             return Result()
         if "system_schema.columns" in cql:

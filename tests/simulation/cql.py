@@ -1,8 +1,8 @@
 """A small interpreter for the CQL that the service prepares, with a timestamp for every cell.
 
-It reads ``db/schema.cql`` for the tables, and the prepared texts themselves for what to do; so a
-statement that the product adds is understood as long as it keeps to these forms. Reconciliation is
-Cassandra's: the latest timestamp wins, and at the same timestamp a deletion wins.
+It reads ``db/cassandra/schema.cql`` for the tables, and the prepared texts themselves for what to
+do; so a statement that the product adds is understood as long as it keeps to these forms.
+Reconciliation is Cassandra's: the latest timestamp wins, and at the same timestamp a deletion wins.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Table:
 
 @lru_cache(1)
 def schema() -> dict[str, Table]:
-    """The tables of ``db/schema.cql``."""
-    text = Path("db/schema.cql").read_text()
+    """The tables of ``db/cassandra/schema.cql``."""
+    text = Path("db/cassandra/schema.cql").read_text()
     text = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     return {name: _table(name, body, rest) for name, body, rest in _TABLE.findall(text)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.mutation import mutant
 
-WRITES, LINES, VERSION = "db/cassandra_writes.py", "db/cassandra_lines.py", "db/version.py"
+WRITES, LINES, VERSION = "db/cassandra/writes.py", "db/cassandra/lines.py", "db/version.py"
 
 MUTANTS = (
     mutant(
@@ -90,7 +90,7 @@ MUTANTS = (
         "earlier lives forgotten",
         "a new life of a row drops the lines of its earlier lives",
         (
-            "db/cassandra_store.py",
+            "db/cassandra/store.py",
             "over = (life for life in earlier if life.created != stored.created)",
             "over = ()",
         ),

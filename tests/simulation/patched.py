@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import cache.redis
-import db.cassandra_genres
-import db.cassandra_session
-import db.cassandra_writes
+import db.cassandra.genres
+import db.cassandra.schema
+import db.cassandra.session
+import db.cassandra.writes
 import db.catalog.repair
-import db.schema
 import db.version
 from cache.redis_metrics import RedisMetrics
 from tests.simulation.plan import Plan
@@ -53,13 +53,15 @@ class Patched:
 
         self._set(db.version, "os", _Secrets(self._time))
         self._set(
-            db.cassandra_session, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra
+            db.cassandra.session, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra
         )
         self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
-        self._set(db.cassandra_genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
+        self._set(db.cassandra.genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
         # longer than the simulated nodes are frozen; else many a schedule takes half a minute
-        self._set(db.cassandra_writes, "SETTLE_S", 5.0)
-        self._set(db.schema, "columns", lru_cache(db.schema.columns))  # reads a file
+        self._set(db.cassandra.writes, "SETTLE_S", 5.0)
+        self._set(
+            db.cassandra.schema, "columns", lru_cache(db.cassandra.schema.columns)
+        )  # reads a file
         metrics = RedisMetrics(None)
         self._set(cache.redis, "RedisMetrics", lambda registry: metrics)
         return self

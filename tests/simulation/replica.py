@@ -15,10 +15,10 @@ from cache.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config
-from db.cassandra_store import CassandraStore
+from db.cassandra.limit import Limit
+from db.cassandra.store import CassandraStore
 from db.catalog.patience import Patience
 from db.catalog.repair import Repair
-from db.limit import Limit
 from tests.simulation.loop import ProcessLoop
 from tests.simulation.plan import Plan
 from tests.simulation.sentinel import HOSTS, PORT

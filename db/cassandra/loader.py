@@ -23,10 +23,10 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from db.cassandra import Cassandra
-from db.cassandra_lines import Life, Lines
-from db.cassandra_session import UNSET
-from db.cassandra_writes import CREATE, values_of
+from db.cassandra.client import Cassandra
+from db.cassandra.lines import Life, Lines
+from db.cassandra.session import UNSET
+from db.cassandra.writes import CREATE, values_of
 from db.store import Stored
 from db.version import version_us
 

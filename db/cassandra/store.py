@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import orjson
 
 from config import Config
-from db import cassandra_genres, cassandra_lines, cassandra_loader, cassandra_writes
-from db.cassandra import Cassandra
-from db.cassandra_loader import Loads
-from db.cassandra_session import NOTE
-from db.cassandra_writes import NAMES, SCAN, Writes, parse
-from db.limit import Limit
+from db.cassandra import genres, lines, loader, writes
+from db.cassandra.client import Cassandra
+from db.cassandra.limit import Limit
+from db.cassandra.loader import Loads
+from db.cassandra.session import NOTE
+from db.cassandra.writes import NAMES, SCAN, Writes, parse
 from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
 from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
@@ -36,8 +36,8 @@ ENTRIES = (
 )
 STATEMENTS = (
     *(READ, FIRST, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
-    *(*cassandra_writes.STATEMENTS, *cassandra_lines.STATEMENTS),
-    *(*cassandra_genres.STATEMENTS, *cassandra_loader.STATEMENTS),
+    *(*writes.STATEMENTS, *lines.STATEMENTS),
+    *(*genres.STATEMENTS, *loader.STATEMENTS),
 )
 
 T = TypeVar("T")

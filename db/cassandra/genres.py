@@ -22,7 +22,7 @@ import logging
 from collections.abc import Collection
 
 from db.background import Background
-from db.cassandra import Cassandra
+from db.cassandra.client import Cassandra
 from errors import ServiceError
 
 logger = logging.getLogger("content")

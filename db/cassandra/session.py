@@ -15,9 +15,9 @@ from typing import Any
 import acsylla
 
 from config import Config, ConfigError
-from db import schema
-from db.cassandra_cluster import DDL_TIMEOUT_S, keyspace_name, make_cluster
-from db.cassandra_errors import AGAIN, AWAY_MESSAGE, GONE, translate
+from db.cassandra import schema
+from db.cassandra.cluster import DDL_TIMEOUT_S, keyspace_name, make_cluster
+from db.cassandra.errors import AGAIN, AWAY_MESSAGE, GONE, translate
 from db.health import Health
 from db.store import IDENTITY, State
 from db.version import next_version

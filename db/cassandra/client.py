@@ -14,10 +14,10 @@ from typing import Any
 import acsylla
 
 from config import Config
-from db.cassandra_cluster import DDL_TIMEOUT_S
-from db.cassandra_errors import AWAY_MESSAGE, translate
-from db.cassandra_session import LEAST_S, Session
-from db.limit import Limit
+from db.cassandra.cluster import DDL_TIMEOUT_S
+from db.cassandra.errors import AWAY_MESSAGE, translate
+from db.cassandra.limit import Limit
+from db.cassandra.session import LEAST_S, Session
 from errors import Late, Shed, Unavailable
 from priority import urgent
 

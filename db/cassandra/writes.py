@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from db.background import Background
-from db.cassandra import Cassandra
-from db.cassandra_lines import Life, Lines
-from db.cassandra_session import UNSET
+from db.cassandra.client import Cassandra
+from db.cassandra.lines import Life, Lines
+from db.cassandra.session import UNSET
 from db.fields import COLUMNS
 from db.store import Stored
 from db.video import Row, shape

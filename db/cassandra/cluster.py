@@ -8,7 +8,7 @@ import acsylla
 from acsylla.errors import CassErrorServerSyntaxError
 
 from config import Config
-from db import schema
+from db.cassandra import schema
 
 CONNECT_TIMEOUT_S = 3.0
 DDL_TIMEOUT_S = 20.0
