@@ -18,8 +18,8 @@ from typing import Any
 
 import uvicorn
 
-from bench.servers import CassandraNode, RedisServer, settings_of
-from bench.targets import ROOT
+from bench.lab.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.targets import ROOT
 from config import Config
 from service import create_app
 from wire.protocol import Protocol

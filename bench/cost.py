@@ -23,9 +23,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.lab.targets import ROOT, Empty, Floor, HttpServer, Koa, Nginx, Service, installed
 from bench.stack import load_catalogue
-from bench.targets import ROOT, Empty, Floor, HttpServer, Koa, Nginx, Service, installed
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 64

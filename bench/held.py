@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 import uvloop
 
 import server
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.hostile import resident_bytes
 from bench.drills.traffic import reading, warm
 from bench.drills.world import ask, seconds_until
-from bench.load import offered, paced
+from bench.load.loops import offered, paced
 
 LIMIT_BYTES = (512 - 64) * 2**20
 SPARE = 50

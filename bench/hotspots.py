@@ -21,14 +21,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import server
-from bench.activity import Behaviour
+from bench.lab.processes import interruptible
+from bench.lab.spawn import ServerError
+from bench.lab.targets import installed
 from bench.ladder.__main__ import FULL, inputs, warm
 from bench.ladder.measure import Load, fill, open_loop
 from bench.ladder.peak import GENERATORS
 from bench.ladder.rungs import TOP, Base, rungs
-from bench.processes import interruptible
-from bench.spawn import ServerError
-from bench.targets import installed
+from bench.load.activity import Behaviour
 
 WARM_S = 8.0
 LOOKS_S = 200

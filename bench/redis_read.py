@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Lease

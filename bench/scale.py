@@ -25,15 +25,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.drills.hostile import resident_bytes
+from bench.lab.processes import Server, interruptible
+from bench.lab.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.spawn import ServerError, spawn
+from bench.lab.targets import ROOT, Service
 from bench.ladder.__main__ import RESULTS, WRITES
 from bench.ladder.ids import write_ids
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, open_loop
 from bench.ladder.rungs import BARE, CORES, NEAR, Standing
-from bench.processes import Server, interruptible
-from bench.servers import CassandraNode, RedisServer, settings_of
-from bench.spawn import ServerError, spawn
-from bench.targets import ROOT, Service
 
 SHAPES = {"Zipf 0.9": 0.9, "uniform": 0.0}
 NEAR_BYTES = (1 << 20, 4 << 20, 16 << 20, 64 << 20)

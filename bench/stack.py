@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.processes import Server, exchange, interruptible, is_free
-from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
-from bench.spawn import spawn
+from bench.lab.processes import Server, exchange, interruptible, is_free
+from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.lab.spawn import spawn
 from config import Config, ConfigError
 
 log = logging.getLogger("bench")

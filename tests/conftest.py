@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import server
-from bench.servers import CassandraNode, RedisServer
+from bench.lab.servers import CassandraNode, RedisServer
 
 server.allow_connections()  # a thousand clients are one process here
 

@@ -14,7 +14,11 @@ import pytest
 
 from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, sources
 
-PAGES = [ROOT / "README.md", ROOT / "bench" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "bench").rglob("README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 DESIGN = ROOT / "docs" / "design.md"
 SUFFIXES = ("py", "md", "yml", "json", "sh", "lua", "txt", "cql", "cfg", "conf", "svg", "html")
 HASHED = {".yml", ".sh", ".lua", ".cql", ".cfg", ".conf"}

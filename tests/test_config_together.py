@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.certificates import Authority
+from bench.lab.certificates import Authority
 from config import Config, ConfigError
 
 SECRET = "s3cr3t-value"

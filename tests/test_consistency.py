@@ -1,4 +1,4 @@
-"""The consistency check (``bench/consistency.py``) in short, and that it can convict."""
+"""The consistency check (``bench/consistency/check.py``) in short, and that it can convict."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.consistency import Report, run_on
-from bench.consistency_chaos import Window, blame
-from bench.consistency_judge import History, Judge
-from bench.consistency_readers import ABSENT, Doubt, Readings, layer_of
-from bench.consistency_world import FAULTS, Options
-from bench.consistency_writers import REST_S, Write
-from bench.servers import CassandraNode, RedisServer
+from bench.consistency.chaos import Window, blame
+from bench.consistency.check import Report, run_on
+from bench.consistency.judge import History, Judge
+from bench.consistency.readers import ABSENT, Doubt, Readings, layer_of
+from bench.consistency.world import FAULTS, Options
+from bench.consistency.writers import REST_S, Write
+from bench.lab.servers import CassandraNode, RedisServer
 from db.version import make_version
 
 LOAD_S = 20.0

@@ -1,13 +1,13 @@
-"""The consistency check (``bench/consistency.py``) over a failover of Redis, in short."""
+"""The consistency check (``bench/consistency/check.py``) over a failover of Redis, in short."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.consistency import run_on
-from bench.consistency_world import Options
-from bench.sentinel import watched
-from bench.servers import CassandraNode
+from bench.consistency.check import run_on
+from bench.consistency.world import Options
+from bench.lab.sentinel import watched
+from bench.lab.servers import CassandraNode
 
 LOAD_S = 40.0  # 20 s until the failover, 15 s until the old master is a replica and writes go on
 

@@ -1,4 +1,4 @@
-"""The random run of writers (``bench/lives.py``) in short, and that it can find faults."""
+"""The random run of writers (``bench/consistency/lives.py``) in short; it can find faults."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.lives import Options, look, run_cassandra, run_embedded
-from bench.servers import CassandraNode
+from bench.consistency.lives import Options, look, run_cassandra, run_embedded
+from bench.lab.servers import CassandraNode
 from config import Config
 from db.embedded import EmbeddedStore, position
 from db.version import new_id

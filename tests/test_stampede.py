@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from bench.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from config import Config
 from db.cassandra.client import Cassandra
 from errors import Unavailable

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import server
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 from bench.stack import ROOT
 from config import ConfigError
 from tests.http.service import RunningService

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import orjson
 
-from bench.consistency_client import Client
-from bench.consistency_world import Replica
+from bench.consistency.client import Client
+from bench.consistency.world import Replica
 
 ROW = {"title": "A title", "genres": ["Drama"], "isMovie": True, "description": "x" * 5_000}
 NO_LIMIT = resource.RLIM_INFINITY

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import RedisServer, settings_of
+from bench.lab.servers import RedisServer, settings_of
 from tests.http.samples import post
 from tests.http.service import RunningService, running
 from tests.http.wire import one_answer, request

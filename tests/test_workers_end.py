@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import server
-from bench.processes import free_ports, is_free
+from bench.lab.processes import free_ports, is_free
 from bench.stack import ROOT
 from config import ConfigError
 from tests.http.service import RunningService, running

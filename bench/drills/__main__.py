@@ -17,8 +17,8 @@ from contextlib import ExitStack
 
 import server
 from bench.drills.world import Drill, Finding, Options, Stand, made
-from bench.processes import interruptible
-from bench.spawn import ServerError
+from bench.lab.processes import interruptible
+from bench.lab.spawn import ServerError
 
 NAMES = (
     *("redis", "sentinel", "cassandra", "node", "cold", "overload"),

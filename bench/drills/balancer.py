@@ -11,14 +11,14 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from bench.balancer import Balancer
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.traffic import reading, warm, zipf
 from bench.drills.world import World, ids_of, said, seconds_until
-from bench.load import offered, paced
-from bench.proxy import Proxy
-from bench.spawn import ServerError
-from bench.targets import ROOT, installed
+from bench.lab.balancer import Balancer
+from bench.lab.proxy import Proxy
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT, installed
+from bench.load.loops import offered, paced
 
 CONNECTIONS, GIVE_UP_S = 3_000, 8
 STORE_BYTES_S = 400_000

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.traffic import mixed, reading, warm
 from bench.drills.world import World, ids_of, is_ready, said, seconds_until
-from bench.load import Request, Result, offered, paced
+from bench.load.loops import Request, Result, offered, paced
 
 CACHED, CACHED_SHARE = 900, 0.9
 KNOWN_S = 3.0

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from bench.drills.traffic import reading, warm, zipf
 from bench.drills.world import World, ask, ids_of
-from bench.load import Request, Result, offered, paced
-from bench.processes import Server, exchange
+from bench.lab.processes import Server, exchange
+from bench.load.loops import Request, Result, offered, paced
 
 DEADLINE_S = 1.0
 BACK_S, LEVEL = 10.0, 0.9

@@ -10,8 +10,8 @@ from pathlib import Path
 from bench.drills.hostility import Crowd, hostile
 from bench.drills.traffic import reading, warm, zipf
 from bench.drills.world import World, ids_of
-from bench.load import Result, Tally, offered, paced
-from bench.processes import Server
+from bench.lab.processes import Server
+from bench.load.loops import Result, Tally, offered, paced
 
 ROUNDS = 2
 GROWTH_BYTES = 20_000_000

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from bench.drills.traffic import mixed, reading, writing
 from bench.drills.world import World, ids_of
-from bench.load import Request, closed, offered, paced
-from bench.load_result import Tally
-from bench.processes import Server
-from bench.servers import cassandra_ring, settings_of
+from bench.lab.processes import Server
+from bench.lab.servers import cassandra_ring, settings_of
+from bench.load.loops import Request, closed, offered, paced
+from bench.load.result import Tally
 from bench.stack import load_catalogue
 
 IN_FLIGHT_S = 1.0

@@ -11,12 +11,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.traffic import mixed, reading
 from bench.drills.world import World, ids_of
-from bench.load import OpenLoop, Request, Result, closed, paced
-from bench.load_result import Tally
-from bench.proxy import Proxy
+from bench.lab.proxy import Proxy
+from bench.load.loops import OpenLoop, Request, Result, closed, paced
+from bench.load.result import Tally
 
 TIMES = 4
 HOVERS = 0.8

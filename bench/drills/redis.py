@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.traffic import reading, zipf
 from bench.drills.world import Told, World, ask, ids_of, is_ready, said, seconds_until
-from bench.load import Result, Schedule, offered, paced
-from bench.processes import Server
-from bench.proxy import Proxy
+from bench.lab.processes import Server
+from bench.lab.proxy import Proxy
+from bench.load.loops import Result, Schedule, offered, paced
 from config import Config
 
 ROWS = 2_000

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from bench.cost import IDS, LOAD_CORE, SERVER_CORE, fetch, wrk_command
 from bench.drills.world import World
-from bench.spawn import ServerError
+from bench.lab.spawn import ServerError
+from bench.lab.targets import HAProxy, HttpServer, Service, installed
 from bench.stack import load_catalogue
-from bench.targets import HAProxy, HttpServer, Service, installed
 
 LONGEST_S = 600  # it is interrupted before
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.traffic import reading, zipf
 from bench.drills.world import World, ask, said, seconds_until
-from bench.load import offered, paced
-from bench.proxy import Proxy
-from bench.sentinel import NAME, REDIS_ARGS, Sentinel, settings_of, wait_until, watched
-from bench.sentinel import ask as ask_redis
-from bench.servers import RedisServer
+from bench.lab.proxy import Proxy
+from bench.lab.sentinel import NAME, REDIS_ARGS, Sentinel, settings_of, wait_until, watched
+from bench.lab.sentinel import ask as ask_redis
+from bench.lab.servers import RedisServer
+from bench.load.loops import offered, paced
 
 ROWS, RATE_S = 50, 100
 DRAFT = {"title": "old", "genres": ["Documentaries"], "isMovie": True}

@@ -14,14 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 from bench.drills.hostile import resident_bytes, told
 from bench.drills.hostility import Crowd, hostile
 from bench.drills.traffic import mixed, reading, warm, writing, zipf
 from bench.drills.world import World, ids_of, is_ready, seconds_until
-from bench.load import Request, Result, offered, paced
-from bench.load_result import Tally
-from bench.processes import Server
+from bench.lab.processes import Server
+from bench.load.loops import Request, Result, offered, paced
+from bench.load.result import Tally
 
 CROWD = Crowd(lorises=100, stalled=20, long_heads=1, many_headers=1)
 WRITES, WRITTEN = 0.02, 300

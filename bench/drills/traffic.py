@@ -8,9 +8,9 @@ from itertools import accumulate
 
 import orjson
 
-from bench.load import Answer, Expect, Request, closed, paced
-from bench.load_wire import value_of
-from bench.processes import Server
+from bench.lab.processes import Server
+from bench.load.loops import Answer, Expect, Request, closed, paced
+from bench.load.wire import value_of
 
 WARMING = 8  # requests at a time
 DRAWS = 1_000

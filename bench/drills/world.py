@@ -15,10 +15,10 @@ from urllib.parse import urljoin
 
 import orjson
 
-from bench.consistency_world import Replica
-from bench.processes import Server
-from bench.servers import CassandraNode, RedisServer, settings_of
-from bench.spawn import ServerError
+from bench.consistency.world import Replica
+from bench.lab.processes import Server
+from bench.lab.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.spawn import ServerError
 from bench.stack import load_catalogue
 
 HEAD = "\n| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"

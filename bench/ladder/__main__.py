@@ -24,7 +24,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import server
-from bench.activity import Behaviour
+from bench.lab.processes import interruptible
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT, installed
 from bench.ladder.ids import write_ids, write_sample
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, fill, limit, open_loop
@@ -32,11 +34,9 @@ from bench.ladder.others import calmest
 from bench.ladder.peak import GENERATORS, WARM_S, peak
 from bench.ladder.prices import ASSUMED, priced
 from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
-from bench.processes import interruptible
+from bench.load.activity import Behaviour
 from bench.report import write_report
 from bench.report.table import table
-from bench.spawn import ServerError
-from bench.targets import ROOT, installed
 
 RESULTS = ROOT / "bench" / "results"
 MAY_FAIL = 0.01

@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urljoin
 
-from bench.activity import Activity, Behaviour
-from bench.load import Request
+from bench.load.activity import Activity, Behaviour
+from bench.load.loops import Request
 
 PAGE = 10_000
 REPLAYED = 20_000

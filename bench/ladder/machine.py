@@ -9,10 +9,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.jars import VERSION
-from bench.servers import redis_program
-from bench.spawn import ServerError
-from bench.targets import installed
+from bench.lab.jars import VERSION
+from bench.lab.servers import redis_program
+from bench.lab.spawn import ServerError
+from bench.lab.targets import installed
 
 PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "acsylla", "hiredis", "orjson")
 PROGRAMS = {"wrk": "-v", "nginx": "-v", "haproxy": "-v", "node": "--version"}

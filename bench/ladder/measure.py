@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 from hdrh.histogram import HdrHistogram
 
-from bench.activity import Behaviour
-from bench.generator import DEADLINE_S, LATE_SHARE
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT, cpu_s_of, installed
 from bench.ladder.ids import sample
 from bench.ladder.rungs import CORES, Standing
-from bench.load import Request, closed
-from bench.load_result import DIGITS, LONGEST_US
-from bench.spawn import ServerError
-from bench.targets import ROOT, cpu_s_of, installed
+from bench.load.__main__ import DEADLINE_S, LATE_SHARE
+from bench.load.activity import Behaviour
+from bench.load.loops import Request, closed
+from bench.load.result import DIGITS, LONGEST_US
 
 CONNECTIONS = 64
 FILLERS = 16
@@ -77,7 +77,7 @@ def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, 
 
 def _generator(stands: Standing, ids: Path, load: Load, part: int) -> subprocess.Popen[str]:
     entry = stands.entry
-    command = [sys.executable, "-m", "bench.generator", entry.host, str(entry.port), str(ids)]
+    command = [sys.executable, "-m", "bench.load", entry.host, str(entry.port), str(ids)]
     command += ["--rate", str(load.rate_s / load.processes), "--seconds", str(load.seconds)]
     command += ["--warm", str(load.warm_s), "--seed", str(load.seed), "--part", str(part)]
     command += ["--writes", str(load.write_share), "--zipf", str(load.zipf)]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Server
-from bench.targets import TICKS_PER_S, cpu_s_of
+from bench.lab.processes import Server
+from bench.lab.targets import TICKS_PER_S, cpu_s_of
 
 CALM_CORES = 0.15
 """Below this a machine counts as quiet; what a desktop does by itself is less."""

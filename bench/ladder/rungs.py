@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.processes import Server
-from bench.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.processes import Server
+from bench.lab.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.targets import HAProxy, HttpServer, Koa, Nginx, Service
 from bench.stack import load_catalogue
-from bench.targets import HAProxy, HttpServer, Koa, Nginx, Service
 
 CORES = f"0-{(os.cpu_count() or 1) - 1}"
 BARE = {"NEAR_BYTES": "0", "FAST_LANE": "0"}

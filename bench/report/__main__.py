@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
+from bench.lab.targets import ROOT
 from bench.report import write_report
 from bench.report.table import table
-from bench.targets import ROOT
 
 
 def main(folder: Path) -> None:

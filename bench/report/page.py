@@ -185,7 +185,7 @@ def _about(result: dict[str, Any]) -> str:
         ", ".join(f"{escape(name)} {escape(str(value))}" for name, value in part.items())
         for part in (result["machine"], result["versions"], result["behaviour"])
     ]
-    names = ("Machine", "Versions", "Visitors (bench/activity.py)")
+    names = ("Machine", "Versions", "Visitors (bench/load/activity.py)")
     told = "".join(
         f"<p class=soft><b>{name}</b>: {words}</p>"
         for name, words in zip(names, lists, strict=True)

@@ -1,5 +1,5 @@
 -- Visitors: of 100 requests 10 for the home page, 86 hovers and 4 clicks, on 5,000 titles by Zipf
--- (0.9), as bench/activity.py has them: wrk -t1 -c64 -d10s --latency -s bench/wrk/mixed.lua URL
+-- (0.9), as bench/load/activity.py has them: wrk -t1 -c64 -d10s --latency -s bench/wrk/mixed.lua URL
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local uuids = dofile(here .. "uuids.lua")

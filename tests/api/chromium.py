@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bench.spawn import spawn
+from bench.lab.spawn import spawn
 
 BOUND_S = 20.0
 FLAGS = (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 from bench.stack import Service
 from tests.api import chromium
 

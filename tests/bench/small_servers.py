@@ -9,7 +9,7 @@ from itertools import repeat
 
 import orjson
 
-from bench.load import OpenLoop, Request, Result, paced
+from bench.load.loops import OpenLoop, Request, Result, paced
 
 Serve = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 """Answers a request for a path."""

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from bench.activity import Activity, Behaviour, visit
-from bench.load import Answer, Request
+from bench.load.activity import Activity, Behaviour, visit
+from bench.load.loops import Answer, Request
 
 IDS = [f"{number:036d}" for number in range(500)]
 STILL = Behaviour(release_every_s=0, write_share=0)

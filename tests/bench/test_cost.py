@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.cost import Cost, Way, table, wrk
-from bench.spawn import ServerError
-from bench.targets import Empty
+from bench.lab.spawn import ServerError
+from bench.lab.targets import Empty
 
 RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
 

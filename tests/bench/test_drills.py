@@ -14,9 +14,9 @@ import pytest
 from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
 from bench.drills.world import Finding, Options, Stand, World, made
-from bench.load import Result
-from bench.load_result import Line, Outcome, Tally
-from bench.spawn import ServerError
+from bench.lab.spawn import ServerError
+from bench.load.loops import Result
+from bench.load.result import Line, Outcome, Tally
 
 SHORT = Options(is_short=True)
 
@@ -103,7 +103,7 @@ def test_a_program_that_is_missing_is_a_reason_to_skip(
     name: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(world.folder))
-    monkeypatch.setattr("bench.targets.shutil.which", lambda _program, path: None)
+    monkeypatch.setattr("bench.lab.targets.shutil.which", lambda _program, path: None)
     drills.drill_of(name)(world)
     (finding,) = world.findings
     assert finding.holds is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import held
-from bench.consistency_world import Replica
+from bench.consistency.world import Replica
 
 
 def test_a_few_connections_are_held_and_told(

@@ -29,7 +29,7 @@ def test_help_is_printed_and_nothing_is_started(
     def started(*_: object, **__: object) -> None:
         raise AssertionError("it starts something")
 
-    monkeypatch.setattr("bench.processes.spawn", started)
+    monkeypatch.setattr("bench.lab.processes.spawn", started)
     monkeypatch.setattr(sys, "argv", [str(path), "--help"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(path), run_name="__main__")

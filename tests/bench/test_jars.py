@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import jars
-from bench.spawn import ServerError
+from bench.lab import jars
+from bench.lab.spawn import ServerError
 
 
 def test_folder_of_jars_is_filled_again_after_a_failure(tmp_path: Path) -> None:

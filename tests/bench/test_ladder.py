@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from bench.generator import seen
+from bench.lab.spawn import ServerError
+from bench.lab.targets import Service
 from bench.ladder import __main__ as ladder
 from bench.ladder import measure, peak
 from bench.ladder.others import beside, calmest
 from bench.ladder.prices import priced
 from bench.ladder.rungs import Standing, rungs
-from bench.load import Result
-from bench.load_result import Line, Outcome
-from bench.spawn import ServerError
-from bench.targets import Service
+from bench.load.__main__ import seen
+from bench.load.loops import Result
+from bench.load.result import Line, Outcome
 from tests.bench.reports import figures_of, leaves
 
 WRK = """Running 1s test @ http://127.0.0.1:1/

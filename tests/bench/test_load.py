@@ -10,9 +10,9 @@ from itertools import repeat
 import pytest
 
 from bench.drills.traffic import reading
-from bench.load import ClosedLoop, OpenLoop, Request, Result, offered, paced
-from bench.load_wire import Answer
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
+from bench.load.loops import ClosedLoop, OpenLoop, Request, Result, offered, paced
+from bench.load.wire import Answer
 from tests.bench.small_servers import ID, PATH, always, answer, ask, row, serving
 
 OTHER = "22222222-2222-4222-8222-222222222222"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.processes import exchange, free_ports
-from bench.proxy import Proxy
-from bench.servers import RedisServer
+from bench.lab.processes import exchange, free_ports
+from bench.lab.proxy import Proxy
+from bench.lab.servers import RedisServer
 
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
 BOUND_S = 5.0

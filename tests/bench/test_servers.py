@@ -1,4 +1,4 @@
-"""The servers of `bench.servers`: real ones, since what is claimed is what the system does."""
+"""The servers of `bench.lab.servers`: real ones, since what is claimed is what the system does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import spawn
-from bench.processes import exchange
-from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.lab import spawn
+from bench.lab.processes import exchange
+from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 20.0
@@ -141,8 +141,8 @@ def test_temporary_folder_is_gone_with_its_server() -> None:
 
 PARENT = """
 import signal
-from bench.processes import interruptible
-from bench.servers import RedisServer
+from bench.lab.processes import interruptible
+from bench.lab.servers import RedisServer
 with interruptible(), RedisServer() as server:
     print(server.pid, server.folder, flush=True)
     signal.pause()

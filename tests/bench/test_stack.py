@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import exchange
-from bench.servers import ServerError
+from bench.lab.processes import exchange
+from bench.lab.servers import ServerError
 from bench.stack import run, with_demo, with_servers
 
 

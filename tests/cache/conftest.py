@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.link import Place
 from cache.redis import RedisRows

@@ -15,8 +15,8 @@ from typing import Any, Self
 import hiredis
 import pytest
 
-from bench.proxy import Proxy
-from bench.servers import RedisServer
+from bench.lab.proxy import Proxy
+from bench.lab.servers import RedisServer
 from cache.connection import Lost
 from cache.entry import Entry
 from cache.leases import Lease

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import orjson
 
-from bench.proxy import Proxy
-from bench.servers import RedisServer
+from bench.lab.proxy import Proxy
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.keys import genre_key, row_key
 from cache.near import Near

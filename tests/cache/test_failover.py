@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from bench.sentinel import NAME, Watched, watched
-from bench.servers import RedisServer
+from bench.lab.sentinel import NAME, Watched, watched
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Lease

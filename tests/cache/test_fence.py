@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.keys import genre_key, row_key
 from db.version import Expected
 from db.video import Changes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache import fence
 from cache.keys import genre_key, row_key
 from db.video import Changes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from db.version import new_id

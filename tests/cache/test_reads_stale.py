@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.proxy import Proxy
-from bench.servers import RedisServer
+from bench.lab.proxy import Proxy
+from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import genre_key, row_key
 from cache.reads import Answer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.batch import KEYS_MAX
 from cache.entry import Entry
 from cache.leases import Intent

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 import uvloop
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.connection import Connection
 from cache.entry import Entry

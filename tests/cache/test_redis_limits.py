@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hiredis import ReplyError
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.redis import RedisRows
 from errors import Unavailable

@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from bench.processes import free_ports
-from bench.servers import RedisServer
+from bench.lab.processes import free_ports
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Intent

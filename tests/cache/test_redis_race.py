@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.near import Near

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.redis import RedisRows
 from errors import Unavailable

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.proxy import Proxy
-from bench.servers import RedisServer
+from bench.lab.proxy import Proxy
+from bench.lab.servers import RedisServer
 from cache import handshake
 from cache.connection import Connection
 from cache.entry import Entry

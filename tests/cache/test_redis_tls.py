@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.certificates import Authority
-from bench.processes import free_ports
-from bench.servers import RedisServer, redis_program
+from bench.lab.certificates import Authority
+from bench.lab.processes import free_ports
+from bench.lab.servers import RedisServer, redis_program
 from cache.address import Address
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import filled, until

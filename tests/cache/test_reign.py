@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hiredis import ReplyError
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache import handshake
 from cache.address import Address
 from cache.connection import Connection

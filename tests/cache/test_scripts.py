@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hiredis import ReplyError
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.address import Address
 from cache.connection import Connection
 from cache.scripts import FENCED, FILL, GRANTED, HELD, INTEND, LEASE, SETTLE, Script

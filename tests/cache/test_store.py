@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache.keys import genre_key, row_key
 from cache.leases import Lease
 from cache.reads import NEGATIVE_TTL_S

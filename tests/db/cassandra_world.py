@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from config import Config
 from db.cassandra.client import Cassandra
 from db.cassandra.store import CassandraStore

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from bench.servers import CassandraNode, ServerError
+from bench.lab.servers import CassandraNode, ServerError
 from config import Config
 from db.cassandra.store import CassandraStore
 from db.catalog.generator import Generator

@@ -14,7 +14,7 @@ import acsylla
 import pytest
 from acsylla import errors as driver
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from config import ConfigError
 from db.cassandra.client import Cassandra
 from db.cassandra.errors import MEANINGS, translate

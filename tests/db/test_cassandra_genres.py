@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from db.cassandra import genres as cassandra_genres
 from db.cassandra.genres import ADD, NAMES_AMONG, REMOVE
 from db.cassandra.store import CassandraStore

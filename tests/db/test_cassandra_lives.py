@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from db.cassandra import writes as cassandra_writes
 from db.cassandra.lines import Life, Lines
 from db.cassandra.loader import FINISH, Loads

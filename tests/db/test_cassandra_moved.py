@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cassandra_node import CassandraNode, Ports
-from bench.processes import free_ports
+from bench.lab.cassandra_node import CassandraNode, Ports
+from bench.lab.processes import free_ports
 from config import Config
 from db import roles
 from db.cassandra.store import CassandraStore

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from config import Config
 from db.cassandra.client import Cassandra
 from db.cassandra.store import CassandraStore

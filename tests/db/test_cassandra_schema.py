@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.servers import CassandraNode
+from bench.lab.servers import CassandraNode
 from config import Config, ConfigError
 from db.cassandra import session as cassandra_session
 from db.cassandra.client import Cassandra

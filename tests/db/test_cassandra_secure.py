@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bench.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
-from bench.certificates import Authority
-from bench.servers import CassandraNode
+from bench.lab.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
+from bench.lab.certificates import Authority
+from bench.lab.servers import CassandraNode
 from db.cassandra.client import Cassandra
 from db.cassandra.store import CassandraStore
 from db.version import new_id

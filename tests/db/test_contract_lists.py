@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.store_lines import Line, lines
+from bench.lab.store_lines import Line, lines
 from config import Config
 from db.store import GENRE_LIST, CatalogueStore
 from db.version import Expected, make_version, new_id

@@ -7,7 +7,7 @@ import uuid
 import orjson
 import pytest
 
-from bench.store_lines import lines
+from bench.lab.store_lines import lines
 from config import Config
 from db.open import open_store
 from db.store import CatalogueStore, Stored, Written

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.store_lines import created_at
+from bench.lab.store_lines import created_at
 from db import embedded_file
 from db.embedded import EmbeddedStore, position
 from db.embedded_file import FileConnection

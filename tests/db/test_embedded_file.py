@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bench.store_lines import lines
+from bench.lab.store_lines import lines
 from config import Config, ConfigError
 from db.embedded import EmbeddedStore
 from db.embedded_file import SCHEMA_VERSION, use_wal

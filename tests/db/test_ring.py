@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import CassandraNode, cassandra_ring
+from bench.lab.servers import CassandraNode, cassandra_ring
 from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from errors import NotFound, Unavailable

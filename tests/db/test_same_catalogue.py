@@ -14,9 +14,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench.servers import CassandraNode, settings_of
+from bench.lab.servers import CassandraNode, settings_of
+from bench.lab.store_lines import lines
 from bench.stack import CATALOGUE, ROOT
-from bench.store_lines import lines
 from config import Config
 from db.open import open_store
 from db.store import CatalogueStore, Entry, RepairableStore

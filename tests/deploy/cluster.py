@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
-from bench.spawn import ServerError
+from bench.lab.spawn import ServerError
 from tests.deploy.drills import Drill, Row, ids_of
 from tests.deploy.engine import until
 from tests.deploy.site import CATALOGUE_ROWS, Site

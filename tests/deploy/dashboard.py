@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bench.lab.targets import ROOT
 from bench.report.charts import legend_of
 from bench.report.svg import SERIES, WIDTH, classes, curve, rule, text, variables
-from bench.targets import ROOT
 from tests.deploy.site import Site
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"

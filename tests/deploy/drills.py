@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from bench.spawn import ServerError
-from bench.targets import ROOT
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT
 from tests.deploy import dashboard, images
 from tests.deploy.engine import until
 from tests.deploy.load import loaded

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from bench.processes import Server
-from bench.spawn import ServerError
-from bench.targets import installed
+from bench.lab.processes import Server
+from bench.lab.spawn import ServerError
+from bench.lab.targets import installed
 
 GATEWAY = "docker_gwbridge"
 VOLUMES = [f"content_{each}" for each in ("cassandra", "cassandra2", "cassandra3", "prometheus")]

@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.cassandra_node import LOGBACK, CassandraNode, Ports
-from bench.jars import cassandra_jars
-from bench.targets import ROOT, installed
+from bench.lab.cassandra_node import LOGBACK, CassandraNode, Ports
+from bench.lab.jars import cassandra_jars
+from bench.lab.targets import ROOT, installed
 from tests.deploy.engine import Engine
 
 log = logging.getLogger("deploy")

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.processes import free_ports
-from bench.spawn import ServerError
-from bench.targets import ROOT
+from bench.lab.processes import free_ports
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT
 from tests.deploy.engine import Engine, until
 
 STACK = "content"

@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.balancer import SHIPPED, Balancer, Stats
-from bench.processes import free_ports
-from bench.spawn import ServerError
-from bench.targets import installed
+from bench.lab.balancer import SHIPPED, Balancer, Stats
+from bench.lab.processes import free_ports
+from bench.lab.spawn import ServerError
+from bench.lab.targets import installed
 
 BOUND_S = 10.0
 SOON = {"timeout server 8s": "timeout server 500ms", "timeout check 3s": "timeout check 500ms"}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.spawn import ServerError
-from bench.targets import ROOT, installed
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT, installed
 from tests.deploy import cluster, drills, images
 from tests.deploy.engine import Engine, until
 from tests.deploy.site import STACK, Site

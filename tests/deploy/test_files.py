@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.targets import ROOT
+from bench.lab.targets import ROOT
 from config import Config
 from db.cassandra.writes import SETTLE_S
 from tests.deploy.load import Seen, read

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import Server, free_ports
-from bench.sentinel import ask
-from bench.spawn import ServerError
-from bench.targets import ROOT, installed
+from bench.lab.processes import Server, free_ports
+from bench.lab.sentinel import ask
+from bench.lab.spawn import ServerError
+from bench.lab.targets import ROOT, installed
 
 SCRIPT = str(ROOT / "deploy" / "redis-node.sh")
 PASSWORD, ADMIN = "of-letters.and_digits~7", "another"

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import httpx
 import pytest
 
-from bench.servers import Server, settings_of
+from bench.lab.servers import Server, settings_of
 from tests.http.service import RunningService, keyspace, running
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 from bench.stack import Service
 
 CLIENT_TIMEOUT_S = 20.0

@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 import pytest
 
-from bench.servers import RedisServer
+from bench.lab.servers import RedisServer
 from cache import scripts
 from tests.simulation.redis_server import Peer, Redis
 from tests.simulation.simulator import Simulator

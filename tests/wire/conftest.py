@@ -8,7 +8,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from bench.servers import RedisServer, settings_of
+from bench.lab.servers import RedisServer, settings_of
 from middleware.cache_lookup import STATUS
 from tests.http.samples import post
 from tests.wire.twins import Twins, twins

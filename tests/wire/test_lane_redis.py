@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.servers import RedisServer, settings_of
+from bench.lab.servers import RedisServer, settings_of
 from tests.cache.redis_world import calls, command
 from tests.http.samples import post
 from tests.http.service import RunningService, running

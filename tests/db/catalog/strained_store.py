@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
-from bench.store_lines import Line, lines
+from bench.lab.store_lines import Line, lines
 from config import Config
 from db.catalog.patience import Patience
 from db.embedded import EmbeddedStore

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 from config import Config
 from db.catalog import __main__ as catalog
 from db.catalog import commands

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import CassandraNode, settings_of
+from bench.lab.servers import CassandraNode, settings_of
 from tests.db.catalog.command_line import Catalog, Ran
 from tests.db.catalog.test_catalog import HEADER, line
 from tests.http.service import keyspace

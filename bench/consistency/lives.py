@@ -1,8 +1,9 @@
 """A random run of writers on a few rows; in the end every list has to agree with the rows.
 
-`python -m bench.lives --seconds 60 --seed 1` runs on Cassandra and on the embedded store. Writers
-create, change, delete and create again the same rows, an importer loads a changing file, replies
-of Cassandra are lost, and services are stopped in order or killed. Then comes a rest. After it:
+`python -m bench.consistency.lives --seconds 60 --seed 1` runs on Cassandra and on the embedded
+store. Writers create, change, delete and create again the same rows, an importer loads a changing
+file, replies of Cassandra are lost, and services are stopped in order or killed. Then comes a rest.
+After it:
 
 - each row has one line in each of its genres, with its own ``created``, and there is no other line;
 - the list of genres has exactly the genres that have lines;
@@ -27,14 +28,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.consistency_world import Replica
-from bench.lives_writers import Course, Outcome, run_course
-from bench.lost_replies import LostReplies
-from bench.processes import interruptible
-from bench.servers import CassandraNode, settings_of
-from bench.spawn import spawn
+from bench.consistency.lives_writers import Course, Outcome, run_course
+from bench.consistency.world import Replica
+from bench.lab.lost_replies import LostReplies
+from bench.lab.processes import interruptible
+from bench.lab.servers import CassandraNode, settings_of
+from bench.lab.spawn import spawn
+from bench.lab.store_lines import lines
 from bench.stack import ROOT
-from bench.store_lines import lines
 from config import Config
 from db.open import open_store
 from errors import Late, Unavailable
@@ -178,7 +179,7 @@ def run_cassandra(node: CassandraNode, options: Options) -> Report:
 
 def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="lives: %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m bench.lives", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.consistency.lives", description=__doc__)
     parser.add_argument("--seconds", type=float, default=Options.seconds)
     parser.add_argument("--seed", type=int, default=uuid.uuid4().int % 1_000_000)
     parser.add_argument("--no-kills", dest="kills", action="store_false")

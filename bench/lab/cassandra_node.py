@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench.jars import cassandra_jars
-from bench.processes import Server, exchange, free_ports
+from bench.lab.jars import cassandra_jars
+from bench.lab.processes import Server, exchange, free_ports
 
 RING_HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 SIMPLE_SNITCH_DATACENTER = "datacenter1"

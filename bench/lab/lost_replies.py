@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 
 HEADER_BYTES = 9
 PREPARE, EXECUTE, RESULT = 9, 10, 8

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 
 import uvloop
 
-from bench.load_loop import CONNECTIONS, GIVE_UP_S, SWEEP_S, Loop
-from bench.load_result import Result, Tally
-from bench.load_wire import Answer, Asked, Connection, Expect, Request
+from bench.load.loop import CONNECTIONS, GIVE_UP_S, SWEEP_S, Loop
+from bench.load.result import Result, Tally
+from bench.load.wire import Answer, Asked, Connection, Expect, Request
 
 __all__ = [
     "Answer",

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.spawn import Child, ServerError, claimed, spawn
+from bench.lab.spawn import Child, ServerError, claimed, spawn
 
 log = logging.getLogger("bench")
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from bench.processes import free_ports
+from bench.lab.processes import free_ports
 
 CHUNK_BYTES, NARROW_CHUNK_BYTES = 65_536, 2_048
 CHUNKS_MAX = 256

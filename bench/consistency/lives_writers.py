@@ -16,8 +16,8 @@ from time import monotonic
 
 import orjson
 
-from bench.consistency_client import NO_ANSWER, Client
-from bench.consistency_world import Replica
+from bench.consistency.client import NO_ANSWER, Client
+from bench.consistency.world import Replica
 from bench.stack import ROOT
 
 WRITERS, KEYS, SHOWS = 4, 4, 3

@@ -4,7 +4,7 @@
 answers as they can get against what the writers know to be acknowledged, while Redis drops its
 clients, evicts intents, hangs and forgets its scripts, and replicas stand still for moments, or are
 stopped in order and started again while their writes are slow. The promise is in
-``consistency_judge.py``; any breach of it makes the status 1. `--faults kill stop` causes these
+``judge.py``; any breach of it makes the status 1. `--faults kill stop` causes these
 alone; `--calm` causes none, and so shows how late the near caches are by themselves.
 `--restart-redis` also restarts Redis half-way. `--reads 10000000` repeats rounds of `--seconds`
 until so many reads are checked.
@@ -17,7 +17,6 @@ import asyncio
 import logging
 import multiprocessing
 import re
-import sys
 import time
 import uuid
 from collections import Counter
@@ -32,16 +31,16 @@ from typing import Any
 
 import orjson
 
-from bench.consistency_chaos import STOP_SETTINGS, Chaos, Window, blame
-from bench.consistency_end import check_end, rows_in_store
-from bench.consistency_judge import Judge, Verdict, percentile
-from bench.consistency_readers import Readings, run_readers
-from bench.consistency_world import FAULTS, Options, Replica, World
-from bench.consistency_writers import Course, Write, id_of, run_writers
-from bench.processes import Server, interruptible
-from bench.proxy import Proxy
-from bench.sentinel import Watched
-from bench.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.consistency.chaos import STOP_SETTINGS, Chaos, Window, blame
+from bench.consistency.end import check_end, rows_in_store
+from bench.consistency.judge import Judge, Verdict, percentile
+from bench.consistency.readers import Readings, run_readers
+from bench.consistency.world import FAULTS, Options, Replica, World
+from bench.consistency.writers import Course, Write, id_of, run_writers
+from bench.lab.processes import Server, interruptible
+from bench.lab.proxy import Proxy
+from bench.lab.sentinel import Watched
+from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 from config import Config
 
 REPLICAS = 2
@@ -216,7 +215,3 @@ def main(arguments: Sequence[str]) -> int:
             reads -= report.checked
         return 0 if is_right else 1
     return 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

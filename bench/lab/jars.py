@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from bench.spawn import ServerError
+from bench.lab.spawn import ServerError
 
 log = logging.getLogger("bench")
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import orjson
 
-from bench.load_wire import Answer, Expect, Request
+from bench.load.wire import Answer, Expect, Request
 
 HOVER, CLICK = b"Priority: u=5\r\n", b"Priority: u=1\r\n"
 POST_SHARE = 0.1  # of writes: a site changes what it has more often than it gets something new

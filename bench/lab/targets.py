@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.processes import Server, exchange, free_ports
-from bench.spawn import ServerError
+from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.spawn import ServerError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 Cores = int | str

@@ -2,7 +2,7 @@
 
 What most answers have in common is cheap to see: a known tag, the body that came with it before,
 and a state no older than the newest that was acknowledged when the request was sent. The others
-are *doubts*, kept with their times and judged when everything is known (``consistency_judge.py``).
+are *doubts*, kept with their times and judged when everything is known (``judge.py``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 import orjson
 import uvloop
 
-from bench.consistency_writers import Course, position_of
+from bench.consistency.writers import Course, position_of
 from db.version import etag
 from middleware.cache_lookup import STATUS
 

@@ -15,8 +15,8 @@ from typing import Protocol
 
 import hiredis
 
-from bench.processes import Server, exchange, free_ports
-from bench.servers import RedisServer, ServerError, redis_program
+from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.servers import RedisServer, ServerError, redis_program
 
 NAME = "content"
 DOWN_AFTER_MS = 3_000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import Server, exchange, free_ports
-from bench.proxy import Proxy
+from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.proxy import Proxy
 from bench.stack import Service
 
 FAULTS = ("freeze", "evict", "kill", "hang", "flush", "stop")
@@ -17,7 +17,7 @@ FAULTS = ("freeze", "evict", "kill", "hang", "flush", "stop")
 @dataclass(frozen=True)
 class Options:
     """``pause_s``: the average time that a writer waits between two writes. ``faults``: the faults
-    of ``consistency_chaos.py`` that occur."""
+    of ``chaos.py`` that occur."""
 
     seconds: float = 60.0
     readers: int = 2

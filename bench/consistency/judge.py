@@ -19,9 +19,9 @@ from typing import Any
 
 import orjson
 
-from bench.consistency_client import NO_ANSWER
-from bench.consistency_readers import ABSENT, Doubt, Readings
-from bench.consistency_writers import REST_S, Write, position_of
+from bench.consistency.client import NO_ANSWER
+from bench.consistency.readers import ABSENT, Doubt, Readings
+from bench.consistency.writers import REST_S, Write, position_of
 
 EXAMPLES = 8
 PUSHED_S = 1.0

@@ -13,8 +13,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bench.processes import Server, exchange, free_ports
-from bench.targets import ROOT, installed
+from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.targets import ROOT, installed
 
 SHIPPED = ROOT / "deploy" / "haproxy.cfg"
 MAXCONN = 8_000

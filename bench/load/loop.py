@@ -11,8 +11,8 @@ from math import nan
 
 import uvloop
 
-from bench.load_result import Line, Outcome, Result
-from bench.load_wire import Answer, Asked, Connection, Request, value_of
+from bench.load.result import Line, Outcome, Result
+from bench.load.wire import Answer, Asked, Connection, Request, value_of
 
 CONNECTIONS = 256
 GIVE_UP_S = 10.0

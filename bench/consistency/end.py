@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from bench.consistency_judge import Judge, state_of
-from bench.consistency_readers import ABSENT
-from bench.consistency_world import World
-from bench.consistency_writers import Course, position_of
+from bench.consistency.judge import Judge, state_of
+from bench.consistency.readers import ABSENT
+from bench.consistency.world import World
+from bench.consistency.writers import Course, position_of
 from config import Config
 from db.cassandra.store import CassandraStore
 from errors import Late, NotFound, Unavailable

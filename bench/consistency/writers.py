@@ -22,7 +22,7 @@ from typing import NamedTuple
 import orjson
 import uvloop
 
-from bench.consistency_client import NO_ANSWER, Answer, Client
+from bench.consistency.client import NO_ANSWER, Answer, Client
 from db.version import new_id, version_us
 
 DELETED, REWRITTEN, REGENRED = 0.07, 0.07, 0.12

@@ -2,8 +2,8 @@
 
 Everything comes from PyPI and Maven Central and runs without root, on free loopback ports, in
 temporary folders or given ones; what was started is stopped by process id, also when we are
-interrupted (`processes.py`). `python -m bench.servers` starts one of each, prints the settings that
-name them for the service, and stops both at Ctrl-C.
+interrupted (`processes.py`). `python -m bench.lab.servers` starts one of each, prints the settings
+that name them for the service, and stops both at Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.cassandra_node import CassandraNode, Ports, cassandra_ring
-from bench.processes import Server, exchange, free_ports, interruptible
-from bench.spawn import ServerError
+from bench.lab.cassandra_node import CassandraNode, Ports, cassandra_ring
+from bench.lab.processes import Server, exchange, free_ports, interruptible
+from bench.lab.spawn import ServerError
 
 __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "cassandra_ring"]
 
@@ -63,7 +63,7 @@ def settings_of(cassandra: Server | None = None, redis: Server | None = None) ->
 
 
 def main(arguments: Sequence[str]) -> int:
-    argparse.ArgumentParser(prog="python -m bench.servers", description=__doc__).parse_args(
+    argparse.ArgumentParser(prog="python -m bench.lab.servers", description=__doc__).parse_args(
         arguments
     )
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.consistency_world import Options, Replica, World
-from bench.consistency_writers import Write
-from bench.processes import Server
+from bench.consistency.world import Options, Replica, World
+from bench.consistency.writers import Write
+from bench.lab.processes import Server
 
 EVERY_S = {"freeze": 0.3, "evict": 0.5, "kill": 2.0, "hang": 4.5, "flush": 7.0, "stop": 12.0}
 FROZEN_S = 0.02, 0.06  # longer than a whole write takes, and than the deadline of a read of Redis

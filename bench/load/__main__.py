@@ -1,6 +1,6 @@
 """One generator process of the activity: asks, counts, and says what it saw in lines of JSON.
 
-    python -m bench.generator HOST PORT IDS --rate 400 --seconds 10 [--warm 2] [--seed 1]
+    python -m bench.load HOST PORT IDS --rate 400 --seconds 10 [--warm 2] [--seed 1]
 
 IDS is a file of ids. A line a second while it goes on, ``{"now": ...}``, and at the end
 ``{"seen": ...}``, which counts what was due after the warm-up. It is a process of its own so that
@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.activity import Activity, Behaviour
-from bench.load import Result, offered
-from bench.load_result import Tally
+from bench.load.activity import Activity, Behaviour
+from bench.load.loops import Result, offered
+from bench.load.result import Tally
 
 DEADLINE_S = 0.2
 """An answer later than this is no goodput: the original's goal."""
