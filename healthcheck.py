@@ -19,7 +19,7 @@ ANY = {"": ("127.0.0.1",), "0.0.0.0": ("127.0.0.1",), "::": ("127.0.0.1", "::1")
 
 
 def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
-    """Return a setting, as ``settings.lookup`` does, but stripped. Raise OSError without a file."""
+    """Return a setting, as ``config.lookup`` does, but stripped. Raise OSError without a file."""
     path = environ.get(f"{variable}_FILE")
     if path is None:
         return environ.get(variable, default).strip()

@@ -184,16 +184,19 @@ def _limit(config: Config, registry: CollectorRegistry) -> Limit:
 def _near_bytes(config: Config) -> int:
     """Return NEAR_BYTES. Return 0 for several workers without Redis, because such workers cannot
     report their writes to each other."""
-    return 0 if config.workers > 1 and config.redis is None else config.near_bytes
+    return 0 if config.workers > 1 and not config.has_redis else config.near_bytes
 
 
 def _redis(
     config: Config, near: Near, store: VideoStore, registry: CollectorRegistry
 ) -> RedisRows | None:
     """Return the client of Redis, whose values and invalidations go to ``near``."""
-    if config.redis is None:
+    if not config.has_redis:
         return None
-    address = Address.from_url(config.redis, config.redis_ca)
+    if config.redis_host:
+        address = Address(config.redis_host, config.redis_port)
+    else:  # without a URL, sentinels find the host
+        address = Address.from_url(config.redis_url or "redis://", config.redis_ca)
     place: Place = address
     if config.redis_sentinels:
         master, password = config.redis_sentinel_master, config.redis_sentinel_password

@@ -17,12 +17,12 @@ import ipaddress
 from config import Config
 from errors import Forbidden, Unauthorized
 from middleware.onion import Context
-from settings import DEFAULT_PORTS
 
 ANOTHER_SITE = (
     "Another site may not write through a browser: set WRITE_TOKEN and send it, "
     "or list the origin in CORS_ORIGINS"
 )
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 ANOTHER_NAME = "Without a WRITE_TOKEN, writes on loopback have to be for localhost or an address"
 
 

@@ -32,7 +32,7 @@ class Address:
 
     @classmethod
     def from_url(cls, url: str, ca: str | None = None) -> Self:
-        """Return the address in ``url``, which ``settings.url_of_redis`` has accepted."""
+        """Return the address in ``url``, which ``config.url_of_redis`` has accepted."""
         parts = urlsplit(url)
         is_unix = parts.scheme == "unix"
         db = parts.query.removeprefix("db=") or ("" if is_unix else parts.path.strip("/"))

@@ -23,10 +23,9 @@ from typing import Any
 
 from acsylla import errors as driver
 
-from config import Config, ConfigError
+from config import Config, ConfigError, lookup
 from db.cassandra import schema
 from db.cassandra.client import Cassandra
-from settings import lookup
 
 UP_S = 600.0
 RETRY_S = 2.0

@@ -15,9 +15,16 @@ SECRET = "s3cr3t-value"
 def test_sentinels_are_hosts_with_or_without_a_port() -> None:
     config = Config.from_env({"REDIS_SENTINELS": "a, b:1,[::1]:2,[::2]"})
     assert config.redis_sentinels == (("a", 26_379), ("b", 1), ("::1", 2), ("::2", 26_379))
-    assert config.redis == "redis://"
     config = Config.from_env({"REDIS_SENTINELS": "a", "REDIS_URL": "rediss://:pw@/2"})
-    assert config.redis == "rediss://:pw@/2"
+    assert config.redis_url == "rediss://:pw@/2"
+
+
+@pytest.mark.parametrize(
+    "environ", [{"REDIS_HOST": "a"}, {"REDIS_URL": "redis://a"}, {"REDIS_SENTINELS": "a"}]
+)
+def test_a_redis_is_named_in_three_ways(environ: dict[str, str]) -> None:
+    assert Config.from_env(environ).has_redis
+    assert not Config.from_env({"REDIS_PORT": "1"}).has_redis
 
 
 @pytest.mark.parametrize(

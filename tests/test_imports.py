@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "etags", "config", "settings", "priority"}
+GROUND = {"errors", "etags", "config", "priority"}
 MAY_IMPORT = {
     "errors": set[str](),
     "etags": set[str](),
     "priority": set[str](),
     "healthcheck": set[str](),
-    "settings": set[str](),
-    "config": {"settings"},
+    "config": set[str](),
     "db": GROUND,
     "cache": {*GROUND, "db"},
     "middleware": {*GROUND, "cache"},

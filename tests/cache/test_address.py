@@ -26,7 +26,7 @@ from config import Config
     ],
 )
 def test_a_url_says_where_and_who(url: str, address: Address) -> None:
-    assert Config.from_env({"REDIS_URL": url}).redis == url
+    assert Config.from_env({"REDIS_URL": url}).redis_url == url
     assert Address.from_url(url) == address
 
 
