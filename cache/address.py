@@ -1,19 +1,34 @@
-"""The address of a Redis server with its credentials, parsed from ``REDIS_URL``."""
+"""The address of a Redis server with its credentials. redis-py parses it and opens connections."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
-from urllib.parse import unquote, urlsplit
+from typing import Any, Self
 
-from cache.connection import Connection
+from redis.asyncio.connection import (
+    AbstractConnection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.asyncio.connection import Connection as TcpConnection
+from redis.exceptions import RedisError
 
-PORT = 6379
+from cache.connection import Connection, Lost
+
+
+class TlsConnection(SSLConnection):
+    """A connection with TLS, whose certificate is verified for ``name`` at any address of it."""
+
+    name = ""
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        return {**super()._connection_arguments(), "server_hostname": self.name}
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class Address:
     ``ca`` is the path of a PEM file, whose CA certificates replace those of this machine."""
 
     host: str = "localhost"
-    port: int = PORT
+    port: int = 6379
     db: int = 0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -33,19 +48,9 @@ class Address:
     @classmethod
     def from_url(cls, url: str, ca: str | None = None) -> Self:
         """Return the address in ``url``, which ``config.url_of_redis`` has accepted."""
-        parts = urlsplit(url)
-        is_unix = parts.scheme == "unix"
-        db = parts.query.removeprefix("db=") or ("" if is_unix else parts.path.strip("/"))
-        return cls(
-            parts.hostname or "localhost",
-            parts.port or PORT,
-            int(db or 0),
-            unquote(parts.username) if parts.username else None,
-            unquote(parts.password) if parts.password else None,
-            parts.scheme == "rediss",
-            unquote(parts.path) if is_unix else None,
-            ca,
-        )
+        parts: dict[str, Any] = {**parse_url(url)}
+        tls = parts.pop("connection_class", None) is SSLConnection
+        return cls(**parts, tls=tls, ca=ca)
 
     def __str__(self) -> str:
         """Return host and port, or the path of the socket, without credentials."""
@@ -59,9 +64,9 @@ class Address:
         """Return at once, because without sentinels only the connection itself shows a change."""
 
     @cached_property
-    def _context(self) -> ssl.SSLContext | None:
+    def _context(self) -> ssl.SSLContext:
         """Return the TLS context. It is made once, because reading certificates blocks the loop."""
-        return ssl.create_default_context(cafile=self.ca) if self.tls else None
+        return ssl.create_default_context(cafile=self.ca)
 
     async def addresses(self) -> list[list[str]]:
         """Return the addresses of ``host``: a list for each family (IPv4, IPv6), the preferred
@@ -74,22 +79,55 @@ class Address:
             families.setdefault(family, []).append(str(place[0]))
         return list(families.values())
 
-    async def connect(
-        self, factory: Callable[[], Connection], address: str | None = None
-    ) -> Connection:
-        """Connect to ``host``, or to ``address``, which is one of the addresses of ``host``. Raise
-        OSError, also for an error of TLS."""
-        loop = asyncio.get_running_loop()
+    async def open(self, protocol: int, address: str | None = None) -> AbstractConnection:
+        """Return a connection of redis-py, authenticated and in RESP version ``protocol``, to
+        ``host`` or to ``address``, one of the addresses of ``host``. Raise Lost. The deadline is
+        the caller's."""
+        options: dict[str, Any] = {
+            "db": self.db,
+            "username": self.username,
+            "password": self.password,
+            "protocol": protocol,
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
+            "driver_info": None,
+        }
+        host = address or self.host
+        opened: AbstractConnection
         if self.path is not None:
-            return (await loop.create_unix_connection(factory, self.path))[1]
-        name = self.host if self.tls else None
-        made = await loop.create_connection(
-            factory, address or self.host, self.port, ssl=self._context, server_hostname=name
-        )
-        return made[1]
+            opened = UnixDomainSocketConnection(path=self.path, **options)
+        elif self.tls:
+            opened = TlsConnection(host=host, port=self.port, **options)
+            opened.name = self.host
+            # a context of redis-py would also trust the CAs of this machine
+            opened.ssl_context.context = self._context
+        else:
+            opened = TcpConnection(host=host, port=self.port, **options)
+        try:
+            await opened.connect()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            raise Lost(text_of(error)) from None
+        return opened
 
-    def credentials(self) -> tuple[str, ...]:
-        """Return the arguments that authenticate this client in HELLO."""
-        if self.password is None:
-            return ()
-        return ("AUTH", self.username or "default", self.password)
+    async def connect(self, connection: Connection) -> None:
+        """Open ``connection``, authenticated and in RESP3. Raise Lost.
+
+        redis-py has no public way to give a socket away, so its writer is taken from it. Nothing is
+        unread then, because redis-py has asked for nothing else.
+        """
+        opened = await self.open(3)
+        is_unread, writer = await opened.can_read(), opened._writer
+        assert writer is not None
+        opened._reader = opened._writer = None  # else redis-py would close the socket
+        writer.transport.set_protocol(connection)
+        connection.opened(writer)
+        if is_unread or writer.is_closing():
+            connection.abort("the server closed the connection")
+
+
+def text_of(error: RedisError) -> str:
+    """Return the text of an error, without the arguments of the command and so the password."""
+    text = str(error).partition(", with args")[0]
+    if "unknown command" in text and "HELLO" in text:
+        text += ": Redis 6 or later is needed"
+    return " ".join(filter(None, (error.status_code, text))) or type(error).__name__

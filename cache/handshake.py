@@ -1,4 +1,4 @@
-"""The handshake on a new connection: credentials, the server's role, and the names of its keys.
+"""The handshake on a new connection: the server's role, and the names of its keys.
 
 The names contain the *reign*: the time in which one Redis master serves under one replication ID.
 The run_id of its process alone would not do:
@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 
 from hiredis import ReplyError
 
-from cache.address import Address
 from cache.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
@@ -71,21 +70,19 @@ def code_of(error: ReplyError) -> str:
     return str(error).partition(" ")[0]
 
 
-async def greet(connection: Connection, address: Address, identity: str) -> Session:
-    """Do the handshake, within the caller's time. Raise Refused, or Lost if the connection ends."""
-    check_role(await _hello(connection, address))
-    if address.db:
-        await _required(connection, "SELECT", address.db)
-    named, labelled, server, replication, save, appendonly, least = await asyncio.gather(
+async def greet(connection: Connection, identity: str) -> Session:
+    """Do the handshake on an authenticated connection, within the caller's time. Raise Refused, or
+    Lost if the connection ends."""
+    hello, _named, server, replication, save, appendonly, least = await asyncio.gather(
+        _required(connection, "HELLO", 3),
         _optional(connection, "CLIENT", "SETNAME", "content"),
-        _optional(connection, "CLIENT", "SETINFO", "LIB-NAME", "content"),
         _optional(connection, "INFO", "server"),
         _optional(connection, "INFO", "replication"),
         _optional(connection, "CONFIG", "GET", "save"),
         _optional(connection, "CONFIG", "GET", "appendonly"),
         _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
-    del named, labelled  # shown by CLIENT LIST, and unknown to older servers
+    check_role(hello)
     session = Session("", UNKNOWN_RUN, tracking=False)
     _note_run(session, server, replication)
     _note_persistence(session, save, appendonly)
@@ -106,17 +103,6 @@ def check_role(hello: Reply) -> None:
         raise Refused("it is a replica")
     if about.get(b"mode") == b"cluster":
         raise Refused("it is a Redis Cluster, which is not supported")
-
-
-async def _hello(connection: Connection, address: Address) -> Reply:
-    try:
-        return await connection.call("HELLO", 3, *address.credentials())
-    except ReplyError as error:
-        # an old server repeats the arguments, and so the password, in its error
-        unknown = "unknown command" in str(error)
-        raise Refused(
-            "HELLO is unknown: Redis 6 or later is needed" if unknown else str(error)
-        ) from None
 
 
 async def _required(connection: Connection, *command: str | int) -> Reply:

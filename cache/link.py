@@ -137,8 +137,8 @@ class Link:
         ]
         try:
             async with asyncio.timeout(self._handshake_s):
-                await address.connect(lambda: connection)
-                session = await greet(connection, address, identity)
+                await address.connect(connection)
+                session = await greet(connection, identity)
             self._went_up(connection, session)
             with Watch(connection, session, self._hang_s):
                 raise Lost(await ended)

@@ -18,12 +18,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from hiredis import ReplyError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
 
 from cache.address import Address
-from cache.connection import Connection, Lost
+from cache.connection import Lost
 
 ASK_S = 0.5
 """Time to resolve names and to get answers. All sentinels are asked at the same time."""
@@ -147,22 +148,26 @@ class Sentinels:
 
     async def _ask(self, sentinel: Address, address: str, deadline: float) -> Vote:
         vote = Vote(f"no answer in {ASK_S} s")
-        connection = Connection(lambda push: None, lambda why: None)
         try:
             async with asyncio.timeout_at(deadline):
-                await sentinel.connect(lambda: connection, address)
-                if sentinel.password is not None:
-                    await connection.call("AUTH", sentinel.password)
-                reply = await connection.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
-                if reply is None:
-                    return Vote(f"knows no master named {self._master}")
-                vote = Vote((reply[0].decode(), int(reply[1])))
-                about = await connection.call("SENTINEL", "MASTER", self._master)
+                opened = await sentinel.open(2, address)
+                try:
+                    reply = await _asked(opened, "GET-MASTER-ADDR-BY-NAME", self._master)
+                    if reply is None:
+                        return Vote(f"knows no master named {self._master}")
+                    vote = Vote((reply[0].decode(), int(reply[1])))
+                    about = await _asked(opened, "MASTER", self._master)
+                finally:
+                    await opened.disconnect(nowait=True)
+            about = about or []  # no longer known
             others = dict(zip(about[::2], about[1::2], strict=False)).get(b"num-other-sentinels", 0)
             return vote._replace(known=1 + int(others))
         except TimeoutError:
             return vote
-        except (OSError, Lost, ReplyError) as error:
-            return vote if vote.is_cast else Vote(str(error) or type(error).__name__)
-        finally:
-            connection.abort("asked")
+        except (Lost, RedisError) as error:
+            return vote if vote.is_cast else Vote(str(error))
+
+
+async def _asked(opened: AbstractConnection, *command: str) -> Any:
+    await opened.send_command("SENTINEL", *command)
+    return await opened.read_response()

@@ -34,11 +34,6 @@ def test_the_password_is_not_in_the_repr() -> None:
     assert "secret" not in repr(Address.from_url("redis://:secret@cache"))
 
 
-def test_a_password_alone_is_that_of_the_default_user() -> None:
-    assert Address(password="pw").credentials() == ("AUTH", "default", "pw")
-    assert Address().credentials() == ()
-
-
 @pytest.mark.parametrize(
     ("url", "where"),
     [

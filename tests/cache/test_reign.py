@@ -35,7 +35,7 @@ async def test_a_script_of_a_write_does_nothing_in_another_reign(
     redis: RedisServer, script: Script, args: tuple[str | int, ...]
 ) -> None:
     connection = Connection(lambda push: None, lambda why: None)
-    await Address.from_url(url_of(redis)).connect(lambda: connection)
+    await Address.from_url(url_of(redis)).connect(connection)
 
     async def run(replid: str) -> object:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()

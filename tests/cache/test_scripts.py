@@ -55,7 +55,7 @@ class World:
 @pytest.fixture
 async def world(redis: RedisServer) -> AsyncIterator[World]:
     connection = Connection(lambda push: None, lambda why: None)
-    await Address.from_url(url_of(redis)).connect(lambda: connection)
+    await Address.from_url(url_of(redis)).connect(connection)
     yield World(connection, redis)
     connection.abort("done")
 

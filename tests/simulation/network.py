@@ -80,6 +80,7 @@ class Link(asyncio.Transport):
     def __init__(
         self, network: Network, loop: ProcessLoop, protocol: Any, server: Redis | Sentinel
     ) -> None:
+        super().__init__()
         self.network, self.loop, self.protocol, self.server = network, loop, protocol, server
         self.is_closed = self._is_mute = False
         self.is_deaf = False  # whether the server has heard its last command
@@ -93,6 +94,9 @@ class Link(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return self.is_closed
 
@@ -101,6 +105,9 @@ class Link(asyncio.Transport):
             return
         self._up_at_s = self._when_s(self._up_at_s)
         self.network.simulator.at(self._up_at_s, self._to_server, bytes(data))
+
+    def writelines(self, parts: Any) -> None:
+        self.write(b"".join(parts))
 
     def abort(self) -> None:
         """The process ends it; what it wrote before may still arrive."""
@@ -112,7 +119,10 @@ class Link(asyncio.Transport):
             if not self.is_deaf:
                 self.is_deaf = self.network.simulator.random.random() < 0.5
             if not self.loop.dead:
-                self.loop.call_soon(self.protocol.connection_lost, None)
+                self.loop.call_soon(self._closed)
+
+    def _closed(self) -> None:
+        self.protocol.connection_lost(None)
 
     def _when_s(self, earliest_s: float) -> float:
         """When something sent now arrives: in order, and not while the network is silent."""
