@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -27,7 +26,6 @@ from errors import Invalid, NotFound
 _SWITCH_S = 0.0001
 NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
 _FIND = "SELECT body, created, request_hash FROM video WHERE id = ?"
-_SCAN = "SELECT body, created, request_hash FROM video WHERE id > ? ORDER BY id LIMIT 500"
 _ARRAY = "SELECT json_group_array(id) FROM ({})"
 _LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
 _IDS = _ARRAY.format("SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?")
@@ -130,16 +128,6 @@ class EmbeddedStore:
     async def load(self, rows: Sequence[Stored]) -> None:
         await self._writer.write(lambda c: _add(c, rows))
 
-    async def find(self, video_id: str) -> Stored | None:
-        return self._reader.read_now(lambda c: _find(c, video_id))
-
-    async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
-        place = after or ""
-        while page := await self._scanner.read(partial(_page, after=place)):
-            for stored in page:
-                yield stored
-            place = page[-1].row["id"]
-
 
 def _there(found: T | None) -> T:
     if not found:
@@ -162,11 +150,6 @@ def _array(connection: Connection, sql: str, *values: object) -> list[str]:
 def _find(connection: Connection, video_id: str) -> Stored | None:
     found = connection.execute(_FIND, (video_id,)).fetchone()
     return found and Stored(orjson.loads(found[0]), found[1], found[2])
-
-
-def _page(connection: Connection, after: str) -> list[Stored]:
-    found = connection.execute(_SCAN, (after,)).fetchall()
-    return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
 
 
 def _create(

@@ -36,30 +36,21 @@ _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
 # ``video`` keeps its rowid. Rows have some 700 bytes, so a tree clustered by id would hold six to a
 # page, be twice as deep, and read every row for a page of ids. The index of the key alone answers
 # ``ids`` and ``random_id``. ``deleted`` keeps an import from bringing a row back.
-_STATEMENTS = {
-    0: (
-        """CREATE TABLE video (
-             id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
-        "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
-        """CREATE TABLE entry (
-             genre TEXT, position BLOB, id TEXT,
-             PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
-        "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-        f"PRAGMA application_id = {_APPLICATION_ID}",
-    ),
-    2: (  # had the version of each line, and remembered dropped lines
-        "DROP TABLE dropped",
-        "ALTER TABLE entry DROP COLUMN version",
-        "ALTER TABLE entry DROP COLUMN version_us",
-    ),
-    SCHEMA_VERSION: (),
-}
-"""The statements that bring a file of a SCHEMA_VERSION to the newest one. 0: a new file."""
+_TABLES = (
+    """CREATE TABLE video (
+         id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
+    "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
+    """CREATE TABLE entry (
+         genre TEXT, position BLOB, id TEXT, PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the tables if they are absent. Raise ConfigError if the file is not ours."""
-    _version(connection)  # before any change
+    _is_new(connection)  # before any change
     use_wal(connection)
     # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
     connection.execute("PRAGMA synchronous = FULL")
@@ -67,25 +58,23 @@ def _prepare(connection: sqlite3.Connection) -> None:
     transact(connection, _make_tables)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """Return the SCHEMA_VERSION of the file, or 0 for a new file. Raise ConfigError if another
-    program or release made it."""
+def _is_new(connection: sqlite3.Connection) -> bool:
+    """Return whether the file has no tables. Raise ConfigError if another program or release made
+    them."""
     # tables first: their transaction made the numbers too, so the numbers are not older
     is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if is_new:
-        return 0
-    if application != _APPLICATION_ID:
+    if not is_new and application != _APPLICATION_ID:
         raise ConfigError("EMBEDDED_PATH is the database of another program")
     if version > SCHEMA_VERSION:
         raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
-    if version not in _STATEMENTS:
+    if not is_new and version < SCHEMA_VERSION:
         raise ConfigError(
             "EMBEDDED_PATH was written by an older release of this service, and is not"
             " converted: delete the file and import the catalogue again"
         )
-    return int(version)
+    return is_new
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
@@ -108,11 +97,11 @@ def use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    # the version is read again, because another process may have been faster
-    for statement in _STATEMENTS[_version(connection)]:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (IDENTITY, str(uuid.uuid4())))
+    if _is_new(connection):  # asked again, because another process may have been faster
+        for statement in _TABLES:
+            connection.execute(statement)
+        note = IDENTITY, str(uuid.uuid4())
+        connection.execute("INSERT INTO about VALUES (?, ?)", note)
 
 
 def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:

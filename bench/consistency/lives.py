@@ -34,7 +34,7 @@ from bench.lab.lost_replies import LostReplies
 from bench.lab.processes import interruptible
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.spawn import spawn
-from bench.lab.store_lines import lines
+from bench.lab.store_lines import lines, rows_of
 from bench.stack import ROOT
 from config import Config
 from db.open import open_store
@@ -104,7 +104,7 @@ async def look(config: Config) -> State:
         async with asyncio.timeout(UP_S):
             while True:
                 try:
-                    rows = [each async for each in store.scan()]
+                    rows = await rows_of(store, config)
                     listed = Counter(await lines(store, config))
                     names = Counter(await store.genres())
                     break

@@ -1,16 +1,27 @@
-"""The lines of all genre lists, read from the store itself, for checks of the lists."""
+"""All rows and the lines of all genre lists, read from the store itself, for checks."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
 
+import orjson
+
 from config import Config
 from db.embedded import NEWEST_FIRST
-from db.store import CatalogueStore, RepairableStore
+from db.store import CatalogueStore, RepairableStore, Stored
 
 Line = tuple[str, str, str]
 """A line's genre, the time of its row's creation, and the id of its row."""
+
+
+async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
+    """Return every row of the ``store`` of ``config``, in the order of ids."""
+    if isinstance(store, RepairableStore):
+        return [stored async for stored in store.scan()]
+    with closing(sqlite3.connect(config.embedded_path)) as connection:
+        found = connection.execute("SELECT body, created, request_hash FROM video ORDER BY id")
+        return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
 
 
 async def lines(store: CatalogueStore, config: Config) -> list[Line]:

@@ -186,11 +186,11 @@ class CassandraStore:
             async for found in self._cassandra.scan(ENTRIES, place):
                 yield Entry(*found.as_tuple())
 
-    async def put_entry(self, entry: Entry) -> None:
-        await self._lines.put([entry])
+    async def put_entries(self, entries: Collection[Entry]) -> None:
+        await self._lines.put(entries)
 
-    async def drop_entry(self, entry: Entry) -> None:
-        await self._lines.drop([entry])
+    async def drop_entries(self, entries: Collection[Entry]) -> None:
+        await self._lines.drop(entries)
 
     async def check_genres(self, genres: Collection[str]) -> None:
         await asyncio.gather(*map(self._lines.names.check, genres))

@@ -24,8 +24,8 @@ from typing import NoReturn
 
 from config import ConfigError
 from db.catalog import reading
-from db.catalog.commands import Failed, run
-from db.catalog.files import TextFile, Unreadable
+from db.catalog.commands import Command
+from db.catalog.running import Interrupt
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,29 +52,28 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog="python -m db.catalog", description=__doc__, formatter_class=plain)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    text = reading.__doc__
-    fill = commands.add_parser(
-        "import", help="add the rows of a file", epilog=text, formatter_class=plain
-    )
+
+    text = "add the rows of a file"
+    fill = commands.add_parser("import", help=text, epilog=reading.__doc__, formatter_class=plain)
     fill.add_argument("file", metavar="FILE", help='a catalogue, or "-"')
-    fill.add_argument(
-        "--catalogue",
-        type=name,
-        metavar="NAME",
-        help="default: the file's name without its endings",
-    )
+    text = "default: the file's name without its endings"
+    fill.add_argument("--catalogue", type=name, metavar="NAME", help=text)
     text = "begin in an empty store only, and go on with an import that was not finished"
     fill.add_argument("--if-empty", action="store_true", help=text)
+
     invent = commands.add_parser("generate", help="add invented rows, the same rows every time")
     invent.add_argument("rows", type=whole_number, metavar="ROWS", help="how many, like 5000000")
     invent.add_argument("--seed", type=whole_number, metavar="N", default=1, help="default: 1")
     text = "default: generated"
     invent.add_argument("--catalogue", type=name, metavar="NAME", default="generated", help=text)
+
     mend = commands.add_parser("repair", help="make the genre lists agree with the rows")
     text = "go on behind this id, as a stopped run says"
     mend.add_argument("--after", type=uuid.UUID, metavar="ID", help=text)
+
     text = "after a backup was restored, and before the service starts: let cached rows end"
     commands.add_parser("renew", help=text)
+
     args = parser.parse_args(arguments)
     if args.command == "import" and not args.catalogue:
         try:
@@ -84,16 +83,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return args
 
 
+async def run(args: argparse.Namespace, file: reading.TextFile | None) -> int:
+    with Interrupt() as interrupt:
+        return await Command(args, file, interrupt).run()
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     try:
         # before the event loop, because opening a pipe waits for its writer
-        file = TextFile(args.file) if args.command == "import" else None
+        file = reading.TextFile(args.file) if args.command == "import" else None
         return asyncio.run(run(args, file))
     except KeyboardInterrupt:
         print("stopped at once", file=sys.stderr)
         return 130
-    except (ConfigError, Failed, Unreadable) as error:
+    except (ConfigError, reading.Unreadable) as error:
         print(f"python -m db.catalog: {error}", file=sys.stderr)
         return 1
 

@@ -4,175 +4,192 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
 from datetime import UTC, datetime
-from functools import partial
+from itertools import islice
 
 from config import Config
-from db.catalog.files import TextFile
 from db.catalog.formats import Catalogue
 from db.catalog.generator import Generator
-from db.catalog.loading import Loader
-from db.catalog.patience import Interrupt, Patience
-from db.catalog.progress import Progress
-from db.catalog.reading import Bad, Item, rows
-from db.catalog.repair import Repair, Stopped
+from db.catalog.reading import Bad, Item, TextFile, rows
+from db.catalog.repair import Repair
+from db.catalog.running import Interrupt, Patience, Progress
 from db.open import open_store
-from db.store import RepairableStore
-from errors import Late, Unavailable
+from db.store import CatalogueStore, RepairableStore, Stored
+from errors import Late, ServiceError, Unavailable
 
-UP_S = 120.0
 LEAST_DEADLINE_S = 10.0
 """Deadline of a request to the store, because no user waits and a late batch is sent again."""
-SHOWN = 20
 BEGUN, FINISHED = "begun", "finished"
 """The notes that an import leaves in the store, before its first row and after its last one."""
+BATCH_ROWS = 200
+"""A store writes the rows of a batch at once; the next batch waits, to be read and written."""
+SHOWN = 20
+"""How many malformed records are named; the others are only counted."""
 
 
-class Failed(Exception):
-    """The command could not be done, for the reason in the text. The exit status is 1."""
-
-
-async def run(args: argparse.Namespace, file: TextFile | None) -> int:
-    """Run ``args.command``, close ``file`` and return the exit status.
-
-    Raise Failed, Unreadable and ConfigError. A failure after a signal is explained by the signal.
-    """
-    again = "" if args.command == "repair" else "; the same command goes on from here"
-    status = 0
-    with Interrupt() as interrupt, closing(file) if file else nullcontext():
-        try:
-            status = await _Command(args, file, interrupt).run()
-        except (Failed, Stopped, Unavailable, Late) as error:
-            if not interrupt.signal:
-                raise Failed(f"{error}{again}") from error
-    if interrupt.signal:
-        print(f"stopped{again}", file=sys.stderr)
-        return 128 + interrupt.signal
-    return status
-
-
-class _Command:
-    """One run of a command."""
+class Command:
+    """One run of a command. ``file`` is what ``import`` reads."""
 
     def __init__(self, args: argparse.Namespace, file: TextFile | None, interrupt: Interrupt):
+        """Raise ConfigError."""
         self._args, self._file, self._interrupt = args, file, interrupt
-        self._patience = Patience(interrupt.stop)
-        total = file.total_bytes if file else getattr(args, "rows", None)
-        unit = "records" if args.command == "repair" else "rows"
-        self._out = Progress(sys.stderr, total, unit)
-
-    async def run(self) -> int:
+        self._patience = Patience(interrupt.stop, on_wait=self._waits)
+        self._told = ""
+        self._again = "the same command goes on from here"
+        if file:
+            self._out = Progress(sys.stderr, file.total_bytes, file.position)
+        else:
+            unit = "records" if args.command == "repair" else "rows"
+            self._out = Progress(sys.stderr, getattr(args, "rows", 0), unit=unit)
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
-        await self._store.open()
+
+    async def run(self) -> int:
+        """Run, and return the exit status. Raise ConfigError and Unreadable."""
         try:
-            await self._up()
-            return await self._do()
+            await self._store.open()
+            status = await self._do()
+        except (Unavailable, Late) as error:
+            status = 1
+            if not self._interrupt.signal:
+                self._out.say(f"python -m db.catalog: the store is away: {self._reason(error)}")
         finally:
             self._out.close()
             await self._store.close()
+        if self._interrupt.signal:
+            status = 128 + self._interrupt.signal
+        if status not in (0, 2):
+            self._out.say(f"stopped; {self._again}")
+        return status
 
-    async def _up(self) -> None:
-        """Wait until the store is up. Raise Failed after UP_S."""
-        told = ""
-        for tenths in itertools.count():
-            state, reason = self._store.state()
-            if state == "up":
-                return
-            if tenths > 10 * UP_S or await self._patience.sleep(0.1):
-                raise Failed(f"the store is not up: {reason}")
-            if tenths > 10 and reason != told:
-                told = reason
-                self._out.say(f"waiting for the store: {reason}")
+    def _waits(self, error: ServiceError) -> None:
+        reason = self._reason(error)
+        if reason != self._told:
+            self._told = reason
+            self._out.say(f"waiting for the store: {reason}")
+
+    def _reason(self, error: ServiceError) -> str:
+        return self._store.state()[1] or str(error)
 
     async def _do(self) -> int:
         args = self._args
-        if args.command == "repair":
-            return await self._repair()
+        if args.command == "import":
+            return await self._import()
+        if args.command == "generate":
+            return await self._load(Generator(args.seed, args.catalogue).rows(args.rows))
         if args.command == "renew":
             await self._patience(self._store.renew_identity)
             print("the store has another identity: start the service now")
-            return 0
-        if self._file is None:
-            return await self._load(Generator(args.seed, args.catalogue).rows(args.rows))
-        catalogue = Catalogue(args.catalogue, datetime.now(UTC).date())
-        return await self._import(rows(self._file, catalogue))
+        elif isinstance(self._store, RepairableStore):
+            await self._repair(self._store)
+        else:
+            print("nothing to repair: the store writes a row and its lists in one transaction")
+        return 0
 
-    async def _import(self, items: Iterator[Item]) -> int:
+    async def _import(self) -> int:
         """Import a file. With ``--if-empty``, begin in an empty store only, and go on with an
         earlier run of the same catalogue that was not finished."""
-        if self._args.if_empty and (why := await self._why_not()):
+        assert self._file is not None
+        name = f"import of {self._args.catalogue}"
+        if self._args.if_empty and (why := await self._why_not(name)):
             print(f"{why}: nothing imported")
             return 0
-        await self._note(BEGUN)
-        status = await self._load(items)
+        await self._patience(self._store.set_note, name, BEGUN)
+        catalogue = Catalogue(self._args.catalogue, datetime.now(UTC).date())
+        status = await self._load(rows(self._file, catalogue))
         if not self._interrupt.signal:
-            await self._note(FINISHED)
+            await self._patience(self._store.set_note, name, FINISHED)
         return status
 
-    async def _why_not(self) -> str:
+    async def _why_not(self, name: str) -> str:
         """Return why ``--if-empty`` has nothing to do; an empty text if there is work.
 
-        Two imports may run at once. An import writes its note before its rows, and here the rows
-        are read before the note: rows without a note are then not of this catalogue.
+        Two imports may run at once. An import writes its note ``name`` before its rows, and here
+        the rows are read before the note: rows without a note are then not of this catalogue.
         """
-        has_rows = bool(await self._patience(partial(self._store.ids, None, 1)))
-        note = await self._patience(partial(self._store.note, self._note_name))
+        has_rows = bool(await self._patience(self._store.ids, None, 1))
+        note = await self._patience(self._store.note, name)
         if note == FINISHED:
             return "this catalogue was imported before"
         if has_rows and note is None:
             return "the store has rows already, and none of this catalogue"
         return ""
 
-    @property
-    def _note_name(self) -> str:
-        return f"import of {self._args.catalogue}"
-
-    async def _note(self, value: str) -> None:
-        await self._patience(partial(self._store.set_note, self._note_name, value))
-
     async def _load(self, items: Iterator[Item]) -> int:
-        def show() -> None:
-            self._out.update(loader.done, self._file.position() if self._file else loader.done)
-
-        def report(bad: Bad) -> None:
-            if loader.malformed <= SHOWN:
-                self._out.say(f"line {bad.line}: {bad.reason}")
-
-        loader = Loader(self._store, self._patience, report, show)
+        loader = Loader(self._store, self._patience, self._out)
         try:
             await loader.run(self._interrupt.guard(items))
         finally:
             self._out.close()
-            if loader.malformed > SHOWN:
-                self._out.say(f"... and {loader.malformed - SHOWN:,} more malformed lines")
-            counts = f"added {loader.added:,}, already there {loader.there:,}"
-            print(f"{counts}, malformed {loader.malformed:,}", flush=True)
+            loader.sum_up()
         return 2 if loader.malformed else 0
 
-    async def _repair(self) -> int:
-        if not isinstance(self._store, RepairableStore):
-            print("nothing to repair: the store writes a row and its lists in one transaction")
-            return 0
-
-        def show() -> None:
-            self._out.update(repair.seen, repair.seen)
-
-        repair = Repair(self._store, self._patience, show)
+    async def _repair(self, store: RepairableStore) -> None:
+        repair = Repair(store, self._patience, self._out)
         try:
             await repair.run(self._args.after and str(self._args.after))
-        except (Stopped, Unavailable, Late):
-            after = f" --after {repair.after}" if repair.after else ""
-            self._out.say(f"to go on: python -m db.catalog repair{after}")
-            raise
         finally:
             self._out.close()
+            after = f" --after {repair.after}" if repair.after else ""
+            self._again = f"python -m db.catalog repair{after} goes on from here"
             read = f"read {repair.rows:,} rows and {repair.lines:,} lines of lists"
             print(f"{read}; wrote {repair.put:,}, dropped {repair.dropped:,}", flush=True)
-        return 0
+
+
+@dataclasses.dataclass
+class Loader:
+    """Loads rows into a store, batch by batch, and names the malformed records.
+
+    Memory holds one batch. A run may be stopped at any point and repeated, because rows that are
+    there are passed over.
+
+    ``added``, ``there`` and ``malformed`` count the items so far. Of two rows with one id the
+    first is added.
+    """
+
+    store: CatalogueStore
+    patience: Patience
+    out: Progress
+    added: int = 0
+    there: int = 0
+    malformed: int = 0
+
+    async def run(self, items: Iterator[Item]) -> None:
+        """Load until the end, or until ``stop`` of the patience is set. Raise errors of ``items``
+        and, beyond patience, of the store."""
+        while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
+            await self._load(self._rows(drawn))
+            self.out.update(self.added + self.there + self.malformed)
+
+    def _rows(self, drawn: list[Item]) -> dict[str, Stored]:
+        """Return the rows by id, and count the other items."""
+        batch: dict[str, Stored] = {}
+        for item in drawn:
+            if isinstance(item, Bad):
+                self.malformed += 1
+                if self.malformed <= SHOWN:
+                    self.out.say(f"line {item.line}: {item.reason}")
+            elif batch.setdefault(item.row["id"], item) is not item:
+                self.there += 1
+        return batch
+
+    async def _load(self, batch: dict[str, Stored]) -> None:
+        """Load the rows that the store does not know. The store is asked once, before the first
+        load: a load that is repeated after a lost answer then counts its rows as added."""
+        known = await self.patience(self.store.known, batch.keys())
+        new = [stored for video_id, stored in batch.items() if video_id not in known]
+        if new:
+            await self.patience(self.store.load, new)
+        self.there += len(known)
+        self.added += len(new)
+
+    def sum_up(self) -> None:
+        """Print the counts."""
+        if self.malformed > SHOWN:
+            self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
+        counts = f"added {self.added:,}, already there {self.there:,}"
+        print(f"{counts}, malformed {self.malformed:,}", flush=True)

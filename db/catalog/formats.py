@@ -12,7 +12,7 @@ import hashlib
 import html
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ COLUMNS = (
     *("show_id", "type", "title", "director", "cast", "country", "date_added"),
     *("release_year", "rating", "duration", "listed_in", "description"),
 )
+_LISTS = ("cast", "country", "listed_in")
 DAY_US = 86_400_000_000
 EPOCH = date(1970, 1, 1)
 EARLIEST = date(1583, 1, 1)
@@ -42,19 +43,24 @@ _SPOKEN_AS = {
 }
 _MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
 _MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
-_TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z| ?[+-][0-9]{2}:?[0-9]{2})?"
+_LENGTH = re.compile(r"([0-9]{1,7}) min|([0-9]{1,7}) Seasons?", re.ASCII | re.IGNORECASE)
 _DATE = re.compile(
-    rf"(?P<iso>[1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME})?"
-    r"|(?P<month>[A-Za-z]{3,9})\.? (?P<day>[0-9]{1,2}), (?P<year>[1-9][0-9]{3})"
+    r"([1-9][0-9]{3}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.Z +-]+)?"
+    r"|([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([1-9][0-9]{3})"
 )
-_YEAR = re.compile(r"([1-9][0-9]{3})(?:\.0)?")  # pandas writes 2020.0 when a year is missing
+_A_DATE = "a date, like 2021-09-25 or September 25, 2021"
+_PATTERNS = {
+    "type": (re.compile(r"(movie)|tv show", re.ASCII | re.IGNORECASE), "Movie or TV Show"),
+    # pandas writes 2020.0 when a year is missing
+    "release_year": (re.compile(r"([1-9][0-9]{3})(?:\.0)?"), "a year, like 2021"),
+    "duration": (_LENGTH, "like 90 min or 2 Seasons"),
+    "date_added": (_DATE, _A_DATE),
+}
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
-_TYPE = re.compile(r"(movie)|tv show", re.ASCII | re.IGNORECASE)
-_LENGTH = re.compile(r"([0-9]{1,7}) (?:(min)|Seasons?)", re.ASCII | re.IGNORECASE)
 # only with a semicolon, because HTML also reads "&not" in "Love &notes", a possible title
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # Amazon has a genre with commas in its name, "Arts, Entertainment, and Culture"
-_COMMA = re.compile(r",(?!\s*Entertainment, and Culture)(?!\s*and Culture)")
+_COMMA = re.compile(r",(?!\s*(?:Entertainment, )?and Culture)")
 
 
 class Malformed(ValueError):
@@ -70,8 +76,7 @@ class Catalogue:
 
     def __init__(self, name: str, today: date):
         self._namespace = uuid.uuid5(_NAMESPACE, name)
-        self._latest = today - timedelta(days=1)
-        self._tomorrow_us = ((today - EPOCH).days + 1) * DAY_US
+        self._today = today
 
     def id_of(self, key: str) -> str:
         """Return the row's id, so that ``s1`` of one catalogue is not ``s1`` of another."""
@@ -80,14 +85,14 @@ class Catalogue:
     def dated(self, video_id: str, day: date) -> str:
         """Return the timeuuid of a row that was added on ``day``. Its moment within the day
         follows from its id, so that the order of a day's rows is fixed."""
-        day = max(EARLIEST, min(day, self._latest))
+        day = max(EARLIEST, min(day, self._today - timedelta(days=1)))
         digest = hashlib.blake2b(video_id.encode(), digest_size=16).digest()
         within_us = int.from_bytes(digest[:8], "big") % DAY_US
         return make_version((day - EPOCH).days * DAY_US + within_us, digest[8:])
 
     def is_past(self, version: str) -> bool:
         """Return whether ``version`` was made by today's end at the latest."""
-        return version_us(version) < self._tomorrow_us
+        return version_us(version) // DAY_US <= (self._today - EPOCH).days
 
 
 def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
@@ -100,26 +105,26 @@ def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
         raise Malformed("is not a JSON object")
     if "listed_in" in record or "type" in record:
         return from_columns(record, catalogue)
-    return from_row(record, catalogue)
+    return _from_row(record, catalogue)
 
 
-def from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
+def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     """Return the row of a record that the API served, or of a POST body with or without ``id`` or
     ``show_id``.
 
     A record with neither is named by its content. A served row keeps its version. Raise Malformed.
     """
-    values = dict(record)
-    given_id, show_id = values.pop("id", None), values.pop("show_id", None)
-    version = values.pop("lastupdated", None)
-    if given_id is not None:
-        video_id = parse_id(given_id) if isinstance(given_id, str) else None
-        if video_id is None:
-            raise Malformed("id has to be a UUID")
-    else:
+    ours = ("id", "show_id", "lastupdated")
+    values = {key: value for key, value in record.items() if key not in ours}
+    if record.get("id") is None:
         content = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
-        video_id = catalogue.id_of(_text({"show_id": show_id}, "show_id") or content)
+        video_id = catalogue.id_of(_text(record, "show_id") or content)
+    elif (given := parse_id(str(record["id"]))) is not None:
+        video_id = given
+    else:
+        raise Malformed("id has to be a UUID")
     draft = _checked(values, {})
+    version = record.get("lastupdated")
     created = parse_version(version)
     if version is None:
         created = catalogue.dated(video_id, _new_year(draft["releasedate"]))
@@ -135,25 +140,27 @@ def from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     show_id = _text(record, "show_id")
     if show_id is None:
         raise Malformed("show_id is missing")
-    year = _year(_text(record, "release_year"))
-    length, rating = _text(record, "duration"), _text(record, "rating")
-    if rating and _LENGTH.fullmatch(rating):  # Netflix's file has some in the wrong column
-        length, rating = length or rating, None
-    duration_s, seasons = _length(length)
+    texts = {column: _text(record, column) for column in COLUMNS if column not in _LISTS}
+    if texts["rating"] and _LENGTH.fullmatch(texts["rating"]):
+        # Netflix's file has some in the wrong column
+        texts |= {"duration": texts["duration"] or texts["rating"], "rating": None}
+    (movie,) = _groups("type", texts["type"] or "none")
+    (year,) = _groups("release_year", texts["release_year"])
+    minutes, seasons = _groups("duration", texts["duration"])
     body = {
-        "title": _text(record, "title"),
-        "description": _text(record, "description"),
+        "title": texts["title"],
+        "description": texts["description"],
         "genres": _list(record, "listed_in"),
         "cast": _list(record, "cast"),
-        "director": _text(record, "director"),
-        "duration": duration_s,
-        "rating": rating,
+        "director": texts["director"],
+        "duration": minutes and 60 * int(minutes),
+        "rating": texts["rating"],
         "releasedate": year,
-        "ismovie": _is_movie(_text(record, "type")),
+        "ismovie": movie is not None,
         "regions": _list(record, "country"),
-        "seasons": seasons,
+        "seasons": seasons and int(seasons),
     }
-    added = _date(_text(record, "date_added")) or _new_year(year)
+    added = _date(texts["date_added"]) or _new_year(year)
     video_id = catalogue.id_of(show_id)
     created = catalogue.dated(video_id, added)
     return Stored(build(video_id, created, _checked(body, _SPOKEN_AS)), created)
@@ -178,9 +185,7 @@ def _flat(column: str, value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    if "&" in text:
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    return text.strip()
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text).strip()
 
 
 def _text(record: Mapping[str, Any], column: str) -> str | None:
@@ -198,45 +203,25 @@ def _list(record: Mapping[str, Any], column: str) -> list[str]:
     return [clean for element in elements if (clean := _clean(element))]
 
 
-def _found(pattern: re.Pattern[str], text: str | None, reason: str) -> re.Match[str] | None:
-    """Return the match of the whole ``text``; None for no text. Raise Malformed."""
+def _groups(column: str, text: str | None) -> Sequence[str | None]:
+    """Return the groups of the column's pattern in ``text``, all None for no text. Raise Malformed
+    if ``text`` is something else."""
+    pattern, like = _PATTERNS[column]
     if text is None:
-        return None
+        return [None] * pattern.groups
     if found := pattern.fullmatch(text):
-        return found
-    raise Malformed(reason)
-
-
-def _is_movie(text: str | None) -> bool:
-    found = _found(_TYPE, text or "", "type has to be Movie or TV Show")
-    return bool(found and found[1])
-
-
-def _year(text: str | None) -> str | None:
-    found = _found(_YEAR, text, "release_year has to be a year, like 2021")
-    return found and found[1]
-
-
-def _length(text: str | None) -> tuple[int | None, int | None]:
-    """Return seconds, for a text in minutes, and seasons."""
-    found = _found(_LENGTH, text, "duration has to be like 90 min or 2 Seasons")
-    if found is None:
-        return None, None
-    number = int(found[1])
-    return (number * 60, None) if found[2] else (None, number)
+        return found.groups()
+    raise Malformed(f"{column} has to be {like}")
 
 
 def _date(text: str | None) -> date | None:
-    reason = "date_added has to be a date, like 2021-09-25 or September 25, 2021"
-    found = _found(_DATE, text, reason)
-    if found is None:
-        return None
+    iso, month, day, year = _groups("date_added", text)
     try:
-        if found["iso"]:
-            return date.fromisoformat(found["iso"])
-        return date(int(found["year"]), _MONTHS[found["month"].lower()], int(found["day"]))
+        if month and day and year:
+            return date(int(year), _MONTHS[month.lower()], int(day))
+        return date.fromisoformat(iso) if iso else None
     except (KeyError, ValueError):  # no such month, or no such day in it
-        raise Malformed(reason) from None
+        raise Malformed(f"date_added has to be {_A_DATE}") from None
 
 
 def _new_year(released: str | None) -> date:

@@ -25,8 +25,11 @@ alone: importing a file again adds its new rows and changes nothing.
 from __future__ import annotations
 
 import csv
+import gzip
 import os
 import re
+import sys
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,12 +37,65 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from db.catalog.files import STDIN, TextFile, Unreadable
 from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
 from db.store import Stored
 
+LINE_MAX_BYTES = 1_048_576
+STDIN = "-"
+_GZIP = b"\x1f"  # the first of two bytes, because a pipe may hand over a single byte at first
+_NO_TEXT = "is not UTF-8: convert it (iconv -f WINDOWS-1252 -t UTF-8), or unpack an archive first"
+_NO_LINES = "has to have one JSON object a line: jq -c '.[]' makes that of an array"
 _SUFFIXES = re.compile(r"(\.csv|\.jsonl|\.ndjson)?(\.gz)?\Z")
 _DESCRIPTORS = ("/dev/", "/proc/")
+
+
+class Unreadable(Exception):
+    """The file is absent, damaged, not text or no catalogue. The text tells the user which."""
+
+
+class TextFile:
+    """An open file; the path ``-`` is standard input. Raises Unreadable if it cannot be opened.
+
+    ``total_bytes`` is its size, or 0 for a pipe and a device.
+    """
+
+    def __init__(self, path: str):
+        is_stdin = path == STDIN
+        self.name = "standard input" if is_stdin else path
+        try:
+            source = sys.stdin.fileno() if is_stdin else path
+            self._file = open(source, "rb", closefd=not is_stdin)  # noqa: SIM115 - close()
+        except (OSError, ValueError) as error:  # ValueError: a closed standard input, a NUL
+            raise Unreadable(f"{self.name}: {getattr(error, 'strerror', error)}") from None
+        self.total_bytes = os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        self._file.close()
+
+    def position(self) -> int:
+        """Return how many of ``total_bytes`` were read, before decompression; 0 if that is 0."""
+        return self._file.raw.tell() if self.total_bytes else 0
+
+    def lines(self) -> Iterator[str]:
+        """Yield each line with its end, without a byte order mark. Raise Unreadable."""
+        number = 0
+        try:
+            for number, line in enumerate(self._bytes(), 1):
+                if len(line) == LINE_MAX_BYTES:
+                    reason = f"is longer than {LINE_MAX_BYTES:,} bytes; JSON {_NO_LINES}"
+                    raise Unreadable(f"{self.name}, line {number}: {reason}")
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise Unreadable(f"{self.name}, line {number}: {_NO_TEXT}") from None
+        except (EOFError, OSError, zlib.error) as error:  # gzip's own errors have no strerror
+            damaged = f"the compressed data are damaged or cut off ({error})"
+            reason = getattr(error, "strerror", None) or damaged
+            raise Unreadable(f"{self.name}, after line {number}: {reason}") from None
+
+    def _bytes(self) -> Iterator[bytes]:
+        is_gzip = self._file.peek(1).startswith(_GZIP)
+        plain = gzip.GzipFile(fileobj=self._file) if is_gzip else self._file
+        return iter(partial(plain.readline, LINE_MAX_BYTES), b"")
 
 
 class Bad(NamedTuple):
@@ -68,8 +124,8 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
     catalogue, and where it is damaged."""
     lines = file.lines()
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
-    if not first:
-        raise Unreadable(f"{file.name}: is empty")
+    if why := _why_no_catalogue(first.strip()):
+        raise Unreadable(f"{file.name}: {why}")
     suffix = Path(file.name.removesuffix(".gz")).suffix
     is_json = suffix in (".jsonl", ".ndjson") or (suffix != ".csv" and first.lstrip()[0] == "{")
     lines = chain([first], lines)
@@ -78,6 +134,20 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
             yield make(catalogue)
         except Malformed as reason:
             yield Bad(line, str(reason))
+
+
+def _why_no_catalogue(line: str) -> str:
+    """Return why a file with this first line is no catalogue; an empty text if it may be one.
+
+    Only the line is looked at, because a pipe may not have more yet.
+    """
+    if not line:
+        return "is empty"
+    if "\0" in line:  # UTF-16, or an archive
+        return _NO_TEXT
+    if line.startswith("<"):
+        return "is HTML or XML, perhaps a web page that was saved in place of the file"
+    return _NO_LINES if line == "{" or line.startswith("[") else ""
 
 
 def _json(lines: Iterator[str], number: int) -> _Records:

@@ -71,7 +71,7 @@ def line(genre: str) -> list[Entry]:
 async def test_a_line_may_name_a_row_that_is_not_there(repairable: RepairableStore) -> None:
     genre = genre_name()
     entry = line(genre)[0]
-    await repairable.put_entry(entry)
+    await repairable.put_entries([entry])
     assert await repairable.genre(genre) == [entry.video_id]
     assert await lines_of(repairable, genre) == [entry]
     with pytest.raises(NotFound):
@@ -82,24 +82,24 @@ async def test_a_line_keeps_its_newest_version(repairable: RepairableStore) -> N
     genre = genre_name()
     older, middle, newer = line(genre)
     for entry in (middle, older):
-        await repairable.put_entry(entry)
+        await repairable.put_entries([entry])
     assert await lines_of(repairable, genre) == [middle]
-    await repairable.put_entry(newer)
+    await repairable.put_entries([newer])
     assert await lines_of(repairable, genre) == [newer]
 
 
 async def test_a_drop_takes_what_is_not_newer(repairable: RepairableStore) -> None:
     genre = genre_name()
     older, middle, newer = line(genre)
-    await repairable.put_entry(middle)
-    await repairable.drop_entry(older)
+    await repairable.put_entries([middle])
+    await repairable.drop_entries([older])
     assert await lines_of(repairable, genre) == [middle]
-    await repairable.drop_entry(middle)
+    await repairable.drop_entries([middle])
     assert await lines_of(repairable, genre) == []
-    await repairable.put_entry(middle)
-    await repairable.put_entry(older)
+    await repairable.put_entries([middle])
+    await repairable.put_entries([older])
     assert await lines_of(repairable, genre) == []
-    await repairable.put_entry(newer)
+    await repairable.put_entries([newer])
     assert await lines_of(repairable, genre) == [newer]
 
 
@@ -109,6 +109,6 @@ async def test_a_late_older_line_does_not_undo_an_update(repairable: RepairableS
     row = await repairable.create(new_id(), draft(old), None)
     created = row["lastupdated"]
     await repairable.update(row["id"], Changes({"genres": [new]}), ANY)
-    await repairable.put_entry(Entry(old, created, row["id"], created))
-    await repairable.drop_entry(Entry(new, created, row["id"], created))
+    await repairable.put_entries([Entry(old, created, row["id"], created)])
+    await repairable.drop_entries([Entry(new, created, row["id"], created)])
     assert (await listed(repairable, old), await listed(repairable, new)) == ([], [row["id"]])

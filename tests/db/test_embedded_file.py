@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import os
 import resource
 import signal
@@ -17,15 +16,14 @@ from typing import Any
 
 import pytest
 
-from bench.lab.store_lines import lines
+from bench.lab.store_lines import lines, rows_of
 from config import Config, ConfigError
 from db.embedded import EmbeddedStore
 from db.embedded_file import SCHEMA_VERSION, use_wal
-from db.store import Stored
 from db.version import Expected, new_id
 from db.video import Changes
-from errors import NotFound, Unavailable
-from tests.db.samples import draft, genre_name, listed, loaded, long_ago
+from errors import Unavailable
+from tests.db.samples import draft, genre_name, listed
 
 ROOT = Path(__file__).parents[2]
 OPENER = """
@@ -43,7 +41,6 @@ asyncio.run(main())
 WRITER = """
 import asyncio, sys
 from db.embedded import EmbeddedStore
-from db.store import Stored
 from db.version import Expected, new_id
 from db.video import Changes, parse_draft
 async def main():
@@ -196,81 +193,16 @@ async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         await EmbeddedStore(str(path)).open()
 
 
-async def test_a_file_of_an_older_release_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_of_an_older_release_is_refused(tmp_path: Path, version: int) -> None:
     path = tmp_path / "content.sqlite3"
     async with opened(path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {version}")
     with pytest.raises(ConfigError, match=r"older release.*delete the file and import") as refused:
         await EmbeddedStore(str(path)).open()
     assert "\n" not in str(refused.value)
-
-
-def file_of_format_2(folder: Path) -> Path:
-    """A file with the versions of lines, made by the last release that wrote them. One row was
-    moved from Dramas to Moved, one was deleted, one was added, and one has always been as it is."""
-    path = folder / "content.sqlite3"
-    path.write_bytes(gzip.decompress((ROOT / "tests/db/format_2.sqlite3.gz").read_bytes()))
-    return path
-
-
-MOVED, GONE = "d24ab704-b6c4-4c15-848c-a0036f9849db", "1e96a1bd-afe6-449c-bd0c-df1cac8d8853"
-STAYS, ADDED = "ab5c09b9-4032-4739-8cca-b33d01167164", "6c0759b1-b009-5fa8-b5b3-2f81ceab42b2"
-
-
-async def test_a_file_of_the_format_before_is_converted(tmp_path: Path) -> None:
-    path = file_of_format_2(tmp_path)
-    async with opened(path) as one, opened(path) as store:
-        assert await one.identity() == "db11add7-0c3a-407e-ae88-ad85f3559231"
-        assert await store.identity() == await one.identity()
-        assert await store.note("import of titles") == "finished"
-        rows = [stored async for stored in store.scan()]
-        assert [stored.row["id"] for stored in rows] == [ADDED, STAYS, MOVED]
-        assert await store.genres() == ["Dramas", "Kids", "Moved"]
-        assert await store.genre("Dramas") == [ADDED, STAYS]
-        assert await store.genre("Kids") == [STAYS, MOVED]
-        assert await store.genre("Moved") == [MOVED]
-        assert sorted(await lines(store, config_of(path))) == sorted(
-            (genre, stored.created, stored.row["id"])
-            for stored in rows
-            for genre in stored.row["genres"]
-        )
-
-
-async def test_a_converted_file_takes_every_write(tmp_path: Path) -> None:
-    path = file_of_format_2(tmp_path)
-    async with opened(path) as store:
-        assert (await store.create(ADDED, draft(), "hash"))["title"] == "Made"
-        again = loaded(long_ago(), "Dramas")
-        await store.load([Stored({**again.row, "id": GONE}, again.created)])
-        with pytest.raises(NotFound):
-            await store.video(GONE)
-        await store.update(MOVED, Changes({"genres": ["Dramas"]}), Expected())
-        await store.delete(STAYS, Expected())
-    async with opened(path) as store:
-        assert await store.genres() == ["Dramas"]
-        assert await store.genre("Dramas") == [ADDED, MOVED]
-
-
-def shape(path: Path) -> tuple[int, list[Any]]:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        names = [
-            name
-            for (name,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-            )
-        ]
-        columns = [connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names]
-    return version, [*zip(names, columns, strict=True)]
-
-
-async def test_a_converted_file_has_the_tables_of_a_new_file(tmp_path: Path) -> None:
-    path, new = file_of_format_2(tmp_path), tmp_path / "new.sqlite3"
-    async with opened(path), opened(new):
-        pass
-    assert shape(path) == shape(new)
 
 
 async def test_a_full_disk_refuses_writes_and_goes_on_reading(tmp_path: Path) -> None:
@@ -298,7 +230,7 @@ async def test_a_killed_writer_leaves_whole_writes(tmp_path: Path) -> None:
         assert process.stdout
         acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
     async with opened(path) as store:
-        rows = [stored.row async for stored in store.scan()]
+        rows = [stored.row for stored in await rows_of(store, config_of(path))]
         assert acknowledged <= {row["id"] for row in rows}
         found = sorted((line[0], line[2]) for line in await lines(store, config_of(path)))
         assert found == sorted((genre, row["id"]) for row in rows for genre in row["genres"])

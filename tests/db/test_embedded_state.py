@@ -97,14 +97,8 @@ def noise(path: Path, at: int, size: int) -> None:
         file.write(os.urandom(size))
 
 
-async def scan(store: EmbeddedStore, video_id: str) -> None:
-    assert [stored async for stored in store.scan()] == []
-
-
 ASKED: dict[str, Callable[[EmbeddedStore, str], Awaitable[object]]] = {
     "video": lambda store, video_id: store.video(video_id),
-    "find": lambda store, video_id: store.find(video_id),
-    "scan": scan,
     "update": lambda store, video_id: store.update(video_id, Changes({"title": "x"}), Expected()),
     "delete": lambda store, video_id: store.delete(video_id, Expected()),
     "create": lambda store, video_id: store.create(video_id, draft(), "hash"),

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from bench.lab.servers import CassandraNode, settings_of
-from bench.lab.store_lines import lines
+from bench.lab.store_lines import lines, rows_of
 from bench.stack import CATALOGUE, ROOT
 from config import Config
 from db.open import open_store
@@ -67,7 +67,7 @@ async def test_both_stores_say_the_same_of_every_title(
         for genre in genres:
             assert await theirs.genre(genre) == await ours.genre(genre)
 
-        rows = {stored.row["id"]: stored async for stored in ours.scan()}
+        rows = {each.row["id"]: each for each in await rows_of(ours, Config.from_env(embedded))}
         assert len(rows) == TITLES
         ids = iter(rows)
         while some := list(islice(ids, AT_ONCE)):
@@ -76,13 +76,13 @@ async def test_both_stores_say_the_same_of_every_title(
                 assert orjson.dumps(row) == orjson.dumps(rows[row["id"]].row)
             one = await ours.video(some[0])
             assert orjson.dumps(one) == orjson.dumps(rows[some[0]].row)
+        assert isinstance(theirs, RepairableStore)
         assert {stored.row["id"]: stored async for stored in theirs.scan()} == rows
         entries = sorted(
             Entry(genre, stored.created, video_id, stored.row["lastupdated"])
             for video_id, stored in rows.items()
             for genre in stored.row["genres"]
         )
-        assert isinstance(theirs, RepairableStore)
         assert sorted([entry async for entry in theirs.entries()]) == entries
         own = await lines(ours, Config.from_env(embedded))
         assert sorted(own) == [entry[:3] for entry in entries]

@@ -14,7 +14,6 @@ import db.cassandra.genres
 import db.cassandra.schema
 import db.cassandra.session
 import db.cassandra.writes
-import db.catalog.repair
 import db.version
 from cache.redis_metrics import RedisMetrics
 from tests.simulation.plan import Plan
@@ -55,7 +54,6 @@ class Patched:
         self._set(
             db.cassandra.session, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra
         )
-        self._set(db.catalog.repair, "GROUPS", 64)  # megabytes of sums, for a few rows
         self._set(db.cassandra.genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
         # longer than the simulated nodes are frozen; else many a schedule takes half a minute
         self._set(db.cassandra.writes, "SETTLE_S", 5.0)

@@ -4,6 +4,7 @@ does it, on a loop with virtual time."""
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,8 +18,8 @@ from cache.tracking import Tracking
 from config import Config
 from db.cassandra.limit import Limit
 from db.cassandra.store import CassandraStore
-from db.catalog.patience import Patience
 from db.catalog.repair import Repair
+from db.catalog.running import Patience, Progress
 from tests.simulation.loop import ProcessLoop
 from tests.simulation.plan import Plan
 from tests.simulation.sentinel import HOSTS, PORT
@@ -105,7 +106,8 @@ class Replica:
         """Run ``python -m db.catalog repair`` in this process."""
 
         def begin() -> None:
-            work = Repair(self.store, Patience(asyncio.Event()), lambda: None, settle_s=0.0)
+            out = Progress(io.StringIO(), 0)
+            work = Repair(self.store, Patience(asyncio.Event()), out, settle_s=0.0)
             task = self.loop.create_task(work.run())
             self._tasks.append(task)
             task.add_done_callback(ended)

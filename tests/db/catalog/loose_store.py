@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from db.embedded import EmbeddedStore, position
 from db.store import GENRE_LIST, Entry, Stored, Written
 from db.version import Expected, next_version, version_us
 from db.video import Changes, Row, genres_left
 from errors import NotFound
+
+_ROWS = "SELECT body, created, request_hash FROM video"
 
 
 class Lines:
@@ -70,6 +76,18 @@ class LooseStore(EmbeddedStore):
             if row["id"] not in known:
                 self._relist(created, row["lastupdated"], Written(None, row))
 
+    async def find(self, video_id: str) -> Stored | None:
+        with closing(sqlite3.connect(self._path)) as connection:
+            found = connection.execute(f"{_ROWS} WHERE id = ?", (video_id,)).fetchone()
+        return found and Stored(orjson.loads(found[0]), *found[1:])
+
+    async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            found = connection.execute(f"{_ROWS} WHERE id > ? ORDER BY id", (after or "",))
+            rows = [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
+        for stored in rows:
+            yield stored
+
     def _relist(self, created: str, version: str, written: Written) -> None:
         row = written.after or written.before
         assert row is not None
@@ -96,13 +114,15 @@ class LooseStore(EmbeddedStore):
         for entry in self.lines:
             yield entry
 
-    async def put_entry(self, entry: Entry) -> None:
-        self.writes.append(entry)
-        self.lines.put(entry)
+    async def put_entries(self, entries: Collection[Entry]) -> None:
+        self.writes.extend(entries)
+        for entry in entries:
+            self.lines.put(entry)
 
-    async def drop_entry(self, entry: Entry) -> None:
-        self.writes.append(entry)
-        self.lines.drop(entry)
+    async def drop_entries(self, entries: Collection[Entry]) -> None:
+        self.writes.extend(entries)
+        for entry in entries:
+            self.lines.drop(entry)
 
     async def check_genres(self, genres: Collection[str]) -> None:
         """Do nothing, because ``genres`` reads the lines themselves."""

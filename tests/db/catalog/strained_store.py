@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
-from bench.lab.store_lines import Line, lines
+from bench.lab.store_lines import Line, lines, rows_of
 from config import Config
-from db.catalog.patience import Patience
+from db.catalog.running import Patience
 from db.embedded import EmbeddedStore
 from db.store import Stored
 from errors import Unavailable
@@ -50,7 +50,7 @@ def patience(attempts: int = 9) -> Patience:
 async def contents(store: StrainedStore) -> tuple[list[Stored], list[Line]]:
     """Everything that a store holds."""
     config = Config(embedded_path=str(store.path))
-    return [row async for row in store.scan()], sorted(await lines(store, config))
+    return await rows_of(store, config), sorted(await lines(store, config))
 
 
 async def strained(path: Path) -> AsyncIterator[StrainedStore]:

@@ -8,6 +8,7 @@ import pty
 import signal
 import sqlite3
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from config import Config
 from db.catalog import __main__ as catalog
 from db.catalog import commands
 from db.catalog.formats import COLUMNS
+from db.catalog.running import Patience
 from db.embedded import EmbeddedStore
 from db.store import State
+from errors import Unavailable
 from tests.db.catalog.command_line import Catalog, Ran
 
 DEMONSTRATION = "data/netflix_titles.csv.gz"
@@ -116,15 +119,27 @@ class Asleep(EmbeddedStore):
     def state(self) -> tuple[State, str]:
         return "starting", "connecting"
 
+    async def known(self, ids: Collection[str]) -> set[str]:
+        raise Unavailable
+
+
+class Hasty(Patience):
+    async def sleep(self, seconds: float) -> bool:
+        return False
+
 
 def test_a_store_that_does_not_come_up_is_waited_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(commands, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
-    monkeypatch.setattr(commands, "UP_S", 0.3)
+    monkeypatch.setattr(commands, "Patience", Hasty)
     before = signal.getsignal(signal.SIGINT)
     assert catalog.main(["generate", "10"]) == 1
-    assert "the store is not up: connecting" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        "waiting for the store: connecting",
+        "python -m db.catalog: the store is away: connecting",
+        "stopped; the same command goes on from here",
+    ]
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from db.catalog.files import Unreadable
+from db.catalog.commands import BATCH_ROWS, SHOWN, Loader
 from db.catalog.generator import Generator
-from db.catalog.loading import BATCH_ROWS, Loader
-from db.catalog.patience import Patience
-from db.catalog.reading import Bad, Item
+from db.catalog.reading import Bad, Item, Unreadable
+from db.catalog.running import Patience, Progress
 from db.store import CatalogueStore
 from errors import Unavailable
 from tests.db.catalog.strained_store import NullStore, StrainedStore, contents, patience, strained
@@ -28,7 +28,7 @@ async def store(tmp_path: Path) -> AsyncIterator[StrainedStore]:
 
 
 def loader(store: CatalogueStore, waits: Patience | None = None) -> Loader:
-    return Loader(store, waits or patience(), lambda bad: None, lambda: None)
+    return Loader(store, waits or patience(), Progress(io.StringIO(), 0))
 
 
 async def load(store: CatalogueStore, items: Iterator[Item]) -> tuple[int, int, int]:
@@ -89,12 +89,12 @@ async def test_an_outage_that_stays_ends_the_run_and_a_later_one_goes_on(
 
 
 async def test_malformed_records_are_told_and_counted(store: StrainedStore) -> None:
-    told: list[Bad] = []
-    ours = Loader(store, patience(), told.append, lambda: None)
+    out = io.StringIO()
+    ours = Loader(store, patience(), Progress(out, 0))
     wrong = [Bad(number, "no row") for number in range(BATCH_ROWS * 3)]
     await ours.run(iter([*wrong, *GENERATOR.rows(5)]))
-    assert told == wrong
-    assert (ours.added, ours.malformed, ours.done) == (5, len(wrong), len(wrong) + 5)
+    assert out.getvalue() == "".join(f"line {number}: no row\n" for number in range(SHOWN))
+    assert (ours.added, ours.malformed) == (5, len(wrong))
 
 
 async def test_of_two_rows_with_one_id_the_first_is_added(store: StrainedStore) -> None:
@@ -116,7 +116,8 @@ async def test_a_file_that_ends_in_damage_keeps_what_came_before(store: Strained
 
 async def test_progress_reaches_the_end(store: StrainedStore) -> None:
     seen: list[int] = []
-    ours = Loader(store, patience(), lambda bad: None, lambda: seen.append(ours.done))
+    ours = loader(store)
+    ours.out.update = seen.append  # type: ignore[method-assign, assignment] # what a user is shown
     await ours.run(GENERATOR.rows(ROWS))
     assert seen == sorted(seen)
     assert seen[-1] == ROWS

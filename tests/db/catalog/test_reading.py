@@ -14,9 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.catalog.files import LINE_MAX_BYTES, TextFile, Unreadable
 from db.catalog.formats import COLUMNS, Catalogue
-from db.catalog.reading import Bad, Item, catalogue_name, rows
+from db.catalog.reading import (
+    LINE_MAX_BYTES,
+    Bad,
+    Item,
+    TextFile,
+    Unreadable,
+    catalogue_name,
+    rows,
+)
 from db.store import Stored
 
 CATALOGUE = Catalogue("test", date(2026, 3, 1))

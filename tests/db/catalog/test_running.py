@@ -1,4 +1,4 @@
-"""What a user sees while a command runs."""
+"""How a command waits out outages, and what a user sees while it runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import io
 
 import pytest
 
-from db.catalog.patience import Patience
-from db.catalog.progress import Progress
-from errors import Conflict, Late, Unavailable
+from db.catalog.running import Patience, Progress
+from errors import Conflict, Late, ServiceError, Unavailable
 
 
 class Terminal(io.StringIO):
@@ -19,10 +18,10 @@ class Terminal(io.StringIO):
 
 def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
     out, now = io.StringIO(), 100.0
-    progress = Progress(out, 40_000, clock=lambda: now)
+    progress = Progress(out, 40_000, lambda: 2_000 * second, clock=lambda: now)
     for second in range(12):
         now = 100.0 + second
-        progress.update(1_000 * second, 2_000 * second)
+        progress.update(1_000 * second)
     progress.close()
     assert out.getvalue().splitlines() == [
         "5,000 rows, 1,000/s, 25 %, 15 s left",
@@ -32,17 +31,17 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
 
 def test_without_a_total_nothing_is_said_about_what_is_left() -> None:
     out, now = io.StringIO(), 0.0
-    progress = Progress(out, None, "records", clock=lambda: now)
+    progress = Progress(out, 0, unit="records", clock=lambda: now)
     now = 10.0
-    progress.update(5_000, 77)
+    progress.update(5_000)
     assert out.getvalue() == "5,000 records, 500/s\n"
 
 
 def test_on_a_terminal_it_is_one_line_with_rate_and_remaining_time() -> None:
     out, now = Terminal(), 0.0
-    progress = Progress(out, 1_000, clock=lambda: now)
+    progress = Progress(out, 1_000, lambda: 500, clock=lambda: now)
     now = 2.0
-    progress.update(100, 500)
+    progress.update(100)
     progress.say("line 7: is not a row")
     progress.close()
     shown = "\r\x1b[K100 rows, 50/s, 50 %, 2 s left"
@@ -68,8 +67,9 @@ async def test_patience_tries_again_after_an_outage_and_not_after_a_mistake() ->
     assert len(failures) == 2
 
 
-async def test_patience_lasts_half_a_minute() -> None:
+async def test_patience_lasts_two_minutes_and_tells_of_its_longer_pauses() -> None:
     pauses: list[float] = []
+    told: list[ServiceError] = []
 
     class Hasty(Patience):
         async def sleep(self, seconds: float) -> bool:
@@ -80,8 +80,9 @@ async def test_patience_lasts_half_a_minute() -> None:
         raise Unavailable
 
     with pytest.raises(Unavailable):
-        await Hasty(asyncio.Event())(call)
-    assert pauses == [0.25, 0.5, 1, 2, 4, 8, 8, 8]
+        await Hasty(asyncio.Event(), on_wait=told.append)(call)
+    assert pauses == [0.25, 0.5, 1, 2, 4, *[8] * 14]
+    assert len(told) == len(pauses) - 2
 
 
 async def test_patience_ends_when_it_is_time_to_stop() -> None:

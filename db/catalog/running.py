@@ -1,0 +1,160 @@
+"""How a command runs: it waits out outages of the store, ends at a signal, shows its progress.
+
+A terminal's progress is a line that changes in place and ends in no line end. So every text for the
+same terminal has to pass ``Progress.say``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any, TextIO, TypeVar
+
+from errors import Late, ServiceError, Unavailable
+
+T = TypeVar("T")
+
+PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, *[8.0] * 14)
+"""Two minutes in all, in which a cold Cassandra comes up."""
+TOLD_S = 1.0
+"""A pause of this length or longer is told to the user."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+EVERY_S = 5.0
+TERMINAL_EVERY_S = 0.1
+
+
+def _ignore(error: ServiceError) -> None:
+    """Tell nobody."""
+
+
+class Patience:
+    """Repeats a call after Unavailable and Late, with ``pauses_s`` in between.
+
+    The call has to be idempotent. ``stop`` ends a pause, and the failure is then raised.
+    ``on_wait`` is told the failure before each longer pause.
+    """
+
+    def __init__(
+        self,
+        stop: asyncio.Event,
+        pauses_s: Sequence[float] = PAUSES_S,
+        on_wait: Callable[[ServiceError], None] = _ignore,
+    ) -> None:
+        self.stop = stop
+        self._pauses_s = pauses_s
+        self._on_wait = on_wait
+
+    async def __call__(self, call: Callable[..., Awaitable[T]], *values: Any) -> T:
+        for pause_s in self._pauses_s:
+            try:
+                return await call(*values)
+            except (Unavailable, Late) as error:
+                if pause_s >= TOLD_S:
+                    self._on_wait(error)
+                if await self.sleep(pause_s):
+                    raise
+        return await call(*values)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep until ``stop`` is set at the latest; return whether it is set."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        return self.stop.is_set()
+
+
+class Interrupt:
+    """A context in which the first SIGINT or SIGTERM sets ``stop``, so that a command finishes
+    its batch and reports how far it got. The second ends the program at once.
+
+    ``signal`` is the number of the last signal, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.signal = 0
+        self._loop = asyncio.get_running_loop()
+        self._is_reading = False
+
+    def __enter__(self) -> Interrupt:
+        self._before = [signal.signal(number, self._heard) for number in SIGNALS]
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for number, handler in zip(SIGNALS, self._before, strict=True):
+            signal.signal(number, handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        is_second, self.signal = self.signal != 0, number
+        if is_second or self._is_reading:
+            raise KeyboardInterrupt
+        self._loop.call_soon_threadsafe(self.stop.set)  # wakes a loop that sleeps
+
+    def guard(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield ``items`` until a signal comes while the next item is read, because a standard
+        input that is silent blocks the event loop."""
+        try:
+            while True:
+                self._is_reading = True
+                item = next(items, None)
+                self._is_reading = False
+                if item is None:
+                    return
+                yield item
+        except KeyboardInterrupt:
+            self.stop.set()
+        finally:
+            self._is_reading = False
+
+
+class Progress:
+    """Shows how many ``unit`` are done, the rate and, if ``total`` is not 0, the time left.
+
+    ``position`` returns how much of ``total`` is done, if ``total`` is in another unit, such as
+    bytes of a file.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        total: int,
+        position: Callable[[], int] | None = None,
+        unit: str = "rows",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._out, self._unit, self._clock = out, unit, clock
+        self._total, self._position = total, position
+        self._begun = self._shown = clock()
+        self._is_terminal = out.isatty()
+        self._line = ""
+
+    def update(self, done: int) -> None:
+        """Take the number of ``unit`` that are done, and show it when due."""
+        now = self._clock()
+        elapsed_s = max(now - self._begun, 0.001)
+        self._line = f"{done:,} {self._unit}, {done / elapsed_s:,.0f}/s"
+        position = self._position() if self._position else done
+        if self._total and position:
+            left_s = elapsed_s * max(self._total - position, 0) / position
+            self._line += f", {100 * position // self._total} %, {left_s:,.0f} s left"
+        if now - self._shown >= (TERMINAL_EVERY_S if self._is_terminal else EVERY_S):
+            self._shown = now
+            self._write(self._line, "" if self._is_terminal else "\n")
+
+    def say(self, text: str) -> None:
+        """Write a line of text, above the progress."""
+        self._write(text, "\n")
+
+    def close(self) -> None:
+        """Leave the last figures on a terminal."""
+        if self._is_terminal and self._line:
+            self._write(self._line, "\n")
+            self._line = ""
+
+    def _write(self, text: str, end: str) -> None:
+        erase = "\r\x1b[K" if self._is_terminal else ""
+        self._out.write(f"{erase}{text}{end}")
+        self._out.flush()
