@@ -28,12 +28,12 @@ from api.handlers import Content
 from api.home import Home
 from api.probes import Probes
 from api.resource import Resource, routes
-from cache.address import Address
-from cache.link import Place
 from cache.near import Near
 from cache.near_metrics import NearMetrics
-from cache.redis import RedisRows
-from cache.sentinel import Sentinels
+from cache.redis.address import Address
+from cache.redis.link import Place
+from cache.redis.rows import RedisRows
+from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config, ConfigError

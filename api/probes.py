@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from db.store import VideoStore
 from middleware.drain import Drain
 from middleware.onion import Context

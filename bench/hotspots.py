@@ -37,7 +37,7 @@ PLACES: Sequence[tuple[str, Sequence[str]]] = (
     ("the kernel: write, with the receiving end's part", ("write (libc", "writev (libc")),
     ("the kernel: read, and waiting for more", ("read (libc", "recv (libc", "epoll_pwait (libc")),
     ("the onion: writes, and what is neither near nor in Redis", ("run_asgi (uvicorn",)),
-    ("reads of Redis, by the lane", ("cache/batch.py", "cache/connection.py", "_told (wire")),
+    ("reads of Redis, by the lane", ("cache/redis/", "_told (wire")),
     ("home pages, by the lane", ("Home.near (api",)),
     ("near hits, by the lane", ("Lane.near (wire", "_hit (wire")),
     ("parsing, where the lane has not seen the bytes before", ("StrictProtocol.feed",)),

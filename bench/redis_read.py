@@ -15,10 +15,10 @@ import uvloop
 from redis.asyncio import Redis
 
 from bench.lab.servers import RedisServer
-from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Lease
-from cache.redis import RedisRows
+from cache.redis.address import Address
+from cache.redis.rows import RedisRows
 
 CONCURRENT, READS, KEYS = 64, 200_000, 1_000
 BODY = b'{"status":"success","data":' + b"x" * 600 + b"}"

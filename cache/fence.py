@@ -30,7 +30,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cache.leases import Intent
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from db.background import Background
 from errors import OutcomeUnknown, ServiceError, Unavailable
 

@@ -1,4 +1,4 @@
-"""Rights that Redis grants to a reader and to a writer. ``scripts.py`` has the rules."""
+"""Rights that Redis grants to a reader and to a writer, by ``cache/redis/scripts.py``."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from cache.entry import Entry
 from cache.keys import is_list, route_of
 from cache.leases import Lease
 from cache.near import Near
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, LIST_TTL_S, may_answer
 from errors import NotFound, Shed

@@ -19,7 +19,7 @@ from cache.genres import Genres
 from cache.keys import genre_key, row_key
 from cache.near import Near
 from cache.reads import Answer, Reads
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from db.store import VideoStore, Written
 from db.version import Expected, etag
 from db.video import Changes, Row, genres_left

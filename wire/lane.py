@@ -34,7 +34,7 @@ from middleware.timing import RequestMetrics
 
 if TYPE_CHECKING:
     from cache.near import Near
-    from cache.redis import RedisRows
+    from cache.redis.rows import RedisRows
 
 OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.lab.servers import RedisServer
-from cache.address import Address
-from cache.link import Place
-from cache.redis import RedisRows
+from cache.redis.address import Address
+from cache.redis.link import Place
+from cache.redis.rows import RedisRows
 from tests.cache.redis_world import command, until, url_of
 
 OpenRows = Callable[..., Awaitable[RedisRows]]

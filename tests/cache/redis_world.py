@@ -17,10 +17,10 @@ import pytest
 
 from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
-from cache.connection import Lost
 from cache.entry import Entry
 from cache.leases import Lease
-from cache.redis import RedisRows
+from cache.redis.connection import Lost
+from cache.redis.rows import RedisRows
 
 BOUND_S = 10.0
 OK = b"+OK\r\n"

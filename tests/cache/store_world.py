@@ -14,11 +14,11 @@ import orjson
 
 from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
-from cache.address import Address
 from cache.keys import genre_key, row_key
 from cache.near import Near
 from cache.reads import Answer
-from cache.redis import RedisRows
+from cache.redis.address import Address
+from cache.redis.rows import RedisRows
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from db.embedded import EmbeddedStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache.address import Address
+from cache.redis.address import Address
 from config import Config
 
 

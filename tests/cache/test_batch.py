@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from cache.batch import Batches
-from cache.connection import Connection, Reply
 from cache.entry import Entry
+from cache.redis.batch import Batches
+from cache.redis.connection import Connection, Reply
 from tests.cache.redis_world import entry, until
 from tests.cache.test_connection import WireTap
 

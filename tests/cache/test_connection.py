@@ -9,7 +9,7 @@ from typing import Any
 import hiredis
 import pytest
 
-from cache.connection import UNSENT_MAX_BYTES, Connection, Lost
+from cache.redis.connection import UNSENT_MAX_BYTES, Connection, Lost
 from tests.cache.redis_world import until
 
 

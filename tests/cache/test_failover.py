@@ -12,11 +12,11 @@ import pytest
 
 from bench.lab.sentinel import NAME, Watched, watched
 from bench.lab.servers import RedisServer
-from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Lease
-from cache.redis import RedisRows
-from cache.sentinel import Sentinels
+from cache.redis.address import Address
+from cache.redis.rows import RedisRows
+from cache.redis.sentinel import Sentinels
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import Recorder, command, entry, filled, until, warnings
@@ -213,7 +213,7 @@ async def test_an_old_connection_fences_no_names_that_nobody_reads(
 ) -> None:
     """The replication ID may change under a connection. A write through it is made on the next
     connection, under the names that later connections read."""
-    monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
     early = await open_rows(place(world))
     command(world.master(), "CONFIG", "SET", "repl-backlog-ttl", "1")
     try:

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bench.lab.servers import RedisServer
-from cache.batch import KEYS_MAX
 from cache.entry import Entry
 from cache.leases import Intent
-from cache.redis import RedisRows
+from cache.redis.batch import KEYS_MAX
+from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (

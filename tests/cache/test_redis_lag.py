@@ -15,12 +15,12 @@ import pytest
 import uvloop
 
 from bench.lab.servers import RedisServer
-from cache.address import Address
-from cache.connection import Connection
 from cache.entry import Entry
-from cache.handshake import Session
-from cache.link import Watch
-from cache.redis import RedisRows
+from cache.redis.address import Address
+from cache.redis.connection import Connection
+from cache.redis.handshake import Session
+from cache.redis.link import Watch
+from cache.redis.rows import RedisRows
 from tests.cache.redis_world import filled, until, url_of
 
 HALT_S = 0.3

@@ -12,7 +12,7 @@ from hiredis import ReplyError
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
@@ -228,7 +228,7 @@ async def test_the_least_that_is_needed_is_enough(
 async def test_reconnecting_leaks_no_socket(
     open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cache.link.BACKOFF_MAX_S", 0.001)
+    monkeypatch.setattr("cache.redis.link.BACKOFF_MAX_S", 0.001)
     rows = await open_rows(redis)
     before = len(os.listdir("/proc/self/fd"))
     for number in range(50):

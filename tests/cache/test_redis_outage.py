@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer
-from cache.address import Address
 from cache.entry import Entry
 from cache.leases import Intent
-from cache.redis import RedisRows
+from cache.redis.address import Address
+from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (

@@ -12,7 +12,7 @@ from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.near import Near
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from cache.tracking import Tracking
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import command, entry, fill

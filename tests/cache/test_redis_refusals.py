@@ -8,7 +8,7 @@ import pytest
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.redis import RedisRows
+from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
@@ -26,7 +26,7 @@ from tests.cache.redis_world import (
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cache.link.BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr("cache.redis.link.BACKOFF_MAX_S", 0.05)
 
 
 ERRORS = [

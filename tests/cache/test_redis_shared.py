@@ -11,12 +11,12 @@ import pytest
 
 from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
-from cache import handshake
-from cache.connection import Connection
 from cache.entry import Entry
 from cache.leases import Lease
 from cache.near import Near
-from cache.redis import RedisRows
+from cache.redis import handshake
+from cache.redis.connection import Connection
+from cache.redis.rows import RedisRows
 from cache.tracking import Tracking
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
@@ -206,7 +206,7 @@ async def test_a_store_that_is_made_anew_has_other_keys(
     open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the service runs: the store says so, and nobody restarts anything."""
-    monkeypatch.setattr("cache.link.STORE_S", 0.05)
+    monkeypatch.setattr("cache.redis.link.STORE_S", 0.05)
     name = uuid.uuid4().hex
 
     async def identity() -> str:

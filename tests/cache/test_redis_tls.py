@@ -14,7 +14,7 @@ import pytest
 from bench.lab.certificates import Authority
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer, redis_program
-from cache.address import Address
+from cache.redis.address import Address
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import filled, until
 

@@ -12,11 +12,11 @@ import pytest
 from hiredis import ReplyError
 
 from bench.lab.servers import RedisServer
-from cache import handshake
-from cache.address import Address
-from cache.connection import Connection
-from cache.redis import RedisRows
-from cache.scripts import INTEND, SETTLE, Script
+from cache.redis import handshake
+from cache.redis.address import Address
+from cache.redis.connection import Connection
+from cache.redis.rows import RedisRows
+from cache.redis.scripts import INTEND, SETTLE, Script
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import FakeRedis, Recorder, command, entry, filled, until, url_of
 
@@ -90,7 +90,7 @@ def lone() -> Iterator[RedisServer]:
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """No heartbeat comes to the aid of a connection."""
-    monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
 
 
 @pytest.mark.usefixtures("deaf")
@@ -126,12 +126,12 @@ async def test_a_reign_that_began_within_the_handshake_is_noticed(
     open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write of it may have set its marker before this connection tracked markers."""
-    monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
     there = [replication_id(redis)]
 
     def note(session: handshake.Session, server: object, replication: object) -> None:
         monkeypatch.undo()
-        monkeypatch.setattr("cache.link.HEARTBEAT_S", 3_600.0)
+        monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
         session.run, session.replication_id = "before", OTHER
 
     monkeypatch.setattr(handshake, "_note_run", note)

@@ -10,9 +10,9 @@ import pytest
 from hiredis import ReplyError
 
 from bench.lab.servers import RedisServer
-from cache.address import Address
-from cache.connection import Connection
-from cache.scripts import FENCED, FILL, GRANTED, HELD, INTEND, LEASE, SETTLE, Script
+from cache.redis.address import Address
+from cache.redis.connection import Connection
+from cache.redis.scripts import FENCED, FILL, GRANTED, HELD, INTEND, LEASE, SETTLE, Script
 from tests.cache.redis_world import calls, command, url_of
 
 LEASE_MS, INTENT_MS, TTL_MS = 2_000, 10_000, 60_000

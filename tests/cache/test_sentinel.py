@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from cache import sentinel
-from cache.address import Address
-from cache.sentinel import NoMaster, Sentinels
+from cache.redis import sentinel
+from cache.redis.address import Address
+from cache.redis.sentinel import NoMaster, Sentinels
 from tests.cache.redis_world import OK, FakeRedis
 
 A, B = ("10.0.0.1", 6379), ("10.0.0.2", 6380)

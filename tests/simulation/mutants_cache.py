@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.simulation.mutation import mutant
 
-FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/scripts.py", "cache/redis.py"
+FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/redis/scripts.py", "cache/redis/rows.py"
 READS, NEAR, TRACKING = "cache/reads.py", "cache/near.py", "cache/tracking.py"
-HANDSHAKE = "cache/handshake.py"
+HANDSHAKE = "cache/redis/handshake.py"
 
 MUTANTS = (
     mutant(
@@ -151,7 +151,7 @@ MUTANTS = (
         "replies after pushes",
         "a value is put near before a later invalidation of it is seen",
         (
-            "cache/connection.py",
+            "cache/redis/connection.py",
             "                self._pending.popleft()[1](reply)\n",
             "                self._loop.call_soon(self._pending.popleft()[1], reply)\n",
         ),
@@ -233,13 +233,13 @@ MUTANTS = (
     mutant(
         "any sentinel will do",
         "a master is believed if most sentinels name it",
-        ("cache/sentinel.py", "2 * count > number", "count > 0"),
+        ("cache/redis/sentinel.py", "2 * count > number", "count > 0"),
     ),
     mutant(
         "sentinels not asked again",
         "a master that most sentinels have not confirmed for seconds is left",
         (
-            "cache/sentinel.py",
+            "cache/redis/sentinel.py",
             "loop.time() - self._confirmed_at > UNCONFIRMED_S",
             "loop.time() - self._confirmed_at > 1e9",
         ),

@@ -9,13 +9,13 @@ import time
 from functools import lru_cache
 from typing import Any
 
-import cache.redis
+import cache.redis.rows
 import db.cassandra.genres
 import db.cassandra.schema
 import db.cassandra.session
 import db.cassandra.writes
 import db.version
-from cache.redis_metrics import RedisMetrics
+from cache.redis.metrics import RedisMetrics
 from tests.simulation.plan import Plan
 from tests.simulation.simulator import SimulatedTime
 from tests.simulation.world import Outcome, World
@@ -61,7 +61,7 @@ class Patched:
             db.cassandra.schema, "columns", lru_cache(db.cassandra.schema.columns)
         )  # reads a file
         metrics = RedisMetrics(None)
-        self._set(cache.redis, "RedisMetrics", lambda registry: metrics)
+        self._set(cache.redis.rows, "RedisMetrics", lambda registry: metrics)
         return self
 
     def _set(self, module: Any, name: str, value: Any) -> None:

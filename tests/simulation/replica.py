@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from cache.address import Address
 from cache.near import Near
-from cache.redis import RedisRows
-from cache.sentinel import Sentinels
+from cache.redis.address import Address
+from cache.redis.rows import RedisRows
+from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from cache.tracking import Tracking
 from config import Config

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from cache import scripts
+from cache.redis import scripts
 from tests.simulation.redis_data import Args, RedisError, Status
 
 UNSAID = frozenset((b"HELLO", b"INFO", b"CONFIG", b"CLIENT"))
@@ -42,7 +42,7 @@ def sha_of(text: bytes) -> bytes:
 
 @cache
 def title_of(sha: bytes) -> str:
-    """The constant of ``cache.scripts`` that holds the script of this digest."""
+    """The constant of ``cache.redis.scripts`` that holds the script of this digest."""
     for name, value in vars(scripts).items():
         if isinstance(value, scripts.Script) and value.sha.encode() == sha:
             return name

@@ -12,7 +12,7 @@ import hiredis
 import pytest
 
 from bench.lab.servers import RedisServer
-from cache import scripts
+from cache.redis import scripts
 from tests.simulation.redis_server import Peer, Redis
 from tests.simulation.simulator import Simulator
 

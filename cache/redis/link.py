@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from hiredis import ReplyError
 
-from cache.address import Address
-from cache.connection import Connection, Lost, Reply
-from cache.handshake import Refused, Session, check_reign, check_role, greet
 from cache.lag import once_read
+from cache.redis.address import Address
+from cache.redis.connection import Connection, Lost, Reply
+from cache.redis.handshake import Refused, Session, check_reign, check_role, greet
 from errors import ServiceError
 
 logger = logging.getLogger("content")

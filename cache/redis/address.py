@@ -19,7 +19,7 @@ from redis.asyncio.connection import (
 from redis.asyncio.connection import Connection as TcpConnection
 from redis.exceptions import RedisError
 
-from cache.connection import Connection, Lost
+from cache.redis.connection import Connection, Lost
 
 
 class TlsConnection(SSLConnection):

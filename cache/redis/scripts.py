@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from hiredis import ReplyError
 
-from cache.connection import Argument, Connection, Lost, OnReply, Reply
+from cache.redis.connection import Argument, Connection, Lost, OnReply, Reply
 
 GRANTED, HELD, FENCED = 1, 0, 2
 """Replies of LEASE without a value: fill; another reader fills; a write is under way."""

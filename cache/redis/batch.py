@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from cache.connection import Connection, Reply
 from cache.entry import Entry
 from cache.lag import once_read
+from cache.redis.connection import Connection, Reply
 
 KEYS_MAX = 256
 """Keys in one MGET at most, because Redis runs no other command meanwhile."""

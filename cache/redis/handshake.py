@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from hiredis import ReplyError
 
-from cache.connection import Connection, Reply
+from cache.redis.connection import Connection, Reply
 
 UNKNOWN_RUN = "any-run"
 """In place of the run_id of a server that refuses INFO."""

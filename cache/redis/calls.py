@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from hiredis import ReplyError
 
-from cache.connection import Argument, Reply
-from cache.handshake import OUTAGES, code_of
 from cache.lag import once_read
-from cache.link import Link
-from cache.redis_metrics import RedisMetrics
-from cache.scripts import Script
+from cache.redis.connection import Argument, Reply
+from cache.redis.handshake import OUTAGES, code_of
+from cache.redis.link import Link
+from cache.redis.metrics import RedisMetrics
+from cache.redis.scripts import Script
 
 logger = logging.getLogger("content")
 

@@ -16,15 +16,15 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from cache.batch import Batches
-from cache.calls import Calls
-from cache.connection import Argument, Reply
 from cache.entry import Entry
-from cache.handshake import Session
 from cache.leases import Intent, Lease
-from cache.link import Identity, Link, Place
-from cache.redis_metrics import RedisMetrics
-from cache.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE, Script
+from cache.redis.batch import Batches
+from cache.redis.calls import Calls
+from cache.redis.connection import Argument, Reply
+from cache.redis.handshake import Session
+from cache.redis.link import Identity, Link, Place
+from cache.redis.metrics import RedisMetrics
+from cache.redis.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE, Script
 from errors import Unavailable
 
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"

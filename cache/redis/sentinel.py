@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from cache.address import Address
-from cache.connection import Lost
+from cache.redis.address import Address
+from cache.redis.connection import Lost
 
 ASK_S = 0.5
 """Time to resolve names and to get answers. All sentinels are asked at the same time."""
