@@ -178,7 +178,8 @@ class Config:
     cassandra_host: tuple[str, ...] = setting((), each(host_name))
     cassandra_port: int = setting(9042, port_number)
     cassandra_dc: str | None = setting(None, filled)
-    cassandra_keyspace: str = setting("content", identifier)
+    # in lower case, as CQL makes every name without quotes
+    cassandra_keyspace: str = setting("content", lambda text: identifier(text).lower())
     cassandra_replication: int | None = setting(None, Number(1, 9))
     cassandra_username: str | None = setting(None, filled)
     cassandra_password: str | None = setting(None, filled, secret=True)

@@ -23,9 +23,19 @@ SAY_S = 60.0
 """The least time between two warnings about the same sort."""
 
 
+class Sort:
+    """The last requests of one sort. ``reason`` is empty unless they fail."""
+
+    was_late = False
+    reason = ""
+    failed_s = said_s = float("-inf")
+    is_said = False
+
+
 class Health:
-    """The state of the store ``name`` and, if it is not up, the reason. ``late`` counts late probes
-    in a row. ``refused`` and ``worked`` may be called from any thread."""
+    """The state of the store ``name`` and, if it is not up, the reason. ``refused`` and ``worked``
+    may be called from any thread. ``worked`` may be left out if nothing is ``late`` (the number of
+    late probes in a row), and its sort is not among ``sorts``."""
 
     def __init__(
         self,
@@ -34,34 +44,28 @@ class Health:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.late = 0
+        self.sorts: dict[str, Sort] = {}
+        self.is_down = False
+        """Whether the store was up and is not, so that a request would wait in vain."""
         self._name, self._clock = name, clock
         self._turned: tuple[State, str] = ("starting", reason)
-        self._late_sorts: set[str] = set()
-        self._failing: dict[str, str] = {}
-        self._failed_s: dict[str, float] = {}
-        self._said_s: dict[str, float] = {}
-        self._to_end: set[str] = set()
 
     @property
     def state(self) -> tuple[State, str]:
-        if self._turned[0] == "up" and self._failing:
-            return "degraded", "; ".join(f"{k} fail: {v}" for k, v in self._failing.copy().items())
+        reasons = (f"{name} fail: {sort.reason}" for name, sort in self._failing())
+        if self._turned[0] == "up" and (reason := "; ".join(reasons)):
+            return "degraded", reason
         return self._turned
 
-    @property
-    def is_down(self) -> bool:
-        """Return whether the store was up and is not, so that a request would wait in vain."""
-        return self._turned[0] == "down"
+    def _failing(self) -> list[tuple[str, Sort]]:
+        return [(name, sort) for name, sort in self.sorts.copy().items() if sort.reason]
 
     def answered(self) -> None:
         """Note an answered probe. After an outage forget the sorts, which may work again."""
         self.late = 0
-        if self._turned[0] != "up":
-            self._failing.clear()
-        now = self._clock()
-        for sort in list(self._failing):
-            if now - self._failed_s[sort] > FORGET_S:
-                self._failing.pop(sort, None)
+        for _, sort in self._failing():
+            if self._turned[0] != "up" or self._clock() - sort.failed_s > FORGET_S:
+                sort.reason = ""
         self.turn("up", "")
 
     def failed(self, error: Exception) -> None:
@@ -70,45 +74,37 @@ class Health:
         if self.late > 1:
             self.turn("down", reason_of(error))
 
-    def is_failing(self, sort: str) -> bool:
-        return sort in self._failing
+    def is_failing(self, name: str) -> bool:
+        return name in self.sorts and bool(self.sorts[name].reason)
 
-    def worked(self, sort: str) -> None:
-        """Note that a request of ``sort`` has succeeded."""
+    def worked(self, name: str) -> None:
+        """Note that a request of the sort ``name`` has succeeded."""
         self.late = 0
-        self._late_sorts.discard(sort)
-        self._failing.pop(sort, None)
-        if sort in self._to_end:
-            self._to_end.discard(sort)
-            logger.info("%s: %s work again", self._name, sort)
+        if sort := self.sorts.get(name):
+            sort.was_late, sort.reason = False, ""
+            if sort.is_said:
+                sort.is_said = False
+                logger.info("%s: %s work again", self._name, name)
 
-    def refused(self, sort: str, error: BaseException, *, late: bool = False) -> None:
-        """Note that a request of ``sort`` has failed with the driver's ``error``."""
-        if late and sort not in self._late_sorts:
-            self._late_sorts.add(sort)
+    def refused(self, name: str, error: BaseException, *, late: bool = False) -> None:
+        """Note that a request of the sort ``name`` has failed with the driver's ``error``."""
+        sort = self.sorts.setdefault(name, Sort())
+        if late and not sort.was_late:
+            sort.was_late = True
             return
-        self._failed_s[sort] = self._clock()
-        if sort not in self._failing:
-            self._failing[sort] = reason_of(error)
-            self._say(sort)
+        now = sort.failed_s = self._clock()
+        if not sort.reason:
+            sort.reason = reason_of(error)
+            if now - sort.said_s >= SAY_S:
+                sort.said_s, sort.is_said = now, True
+                logger.warning("%s: %s fail: %s", self._name, name, sort.reason)
 
     def turn(self, state: State, reason: str) -> None:
         if (state, reason) != self._turned:
-            logger.log(
-                logging.INFO if state == "up" else logging.WARNING,
-                "%s is %s%s",
-                self._name,
-                state,
-                reason and f": {reason}",
-            )
+            level = logging.INFO if state == "up" else logging.WARNING
+            logger.log(level, "%s is %s%s", self._name, state, reason and f": {reason}")
         self._turned = (state, reason)
-
-    def _say(self, sort: str) -> None:
-        now = self._clock()
-        if now - self._said_s.get(sort, -SAY_S) >= SAY_S:
-            self._said_s[sort] = now
-            self._to_end.add(sort)
-            logger.warning("%s: %s fail: %s", self._name, sort, self._failing[sort])
+        self.is_down = state == "down"
 
 
 def reason_of(error: BaseException) -> str:

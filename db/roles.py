@@ -25,7 +25,7 @@ from acsylla import errors as driver
 
 from config import Config, ConfigError, lookup
 from db.cassandra import schema
-from db.cassandra.client import Cassandra
+from db.cassandra.session import make_cluster
 
 UP_S = 600.0
 RETRY_S = 2.0
@@ -42,7 +42,7 @@ async def visiting(config: Config, username: str, password: str) -> AsyncIterato
     """Yield a session, or None if Cassandra refuses the login. Raise NotYet if it is away."""
     as_user = dataclasses.replace(config, cassandra_username=username, cassandra_password=password)
     try:
-        session = await Cassandra(as_user, ()).visit()
+        session = await make_cluster(as_user, None).create_session()
     except driver.CassErrorServerBadCredentials:
         yield None
         return
@@ -78,7 +78,7 @@ async def ensure(config: Config, admin_password: str) -> str:
 async def _may_write(session: Any, config: Config) -> bool:
     """Return whether the role of ``session`` has its rights in the keyspace. Cassandra revokes them
     when the keyspace is dropped, and another CASSANDRA_KEYSPACE never had them."""
-    keyspace, role = schema.quoted(config), f'"{config.cassandra_username}"'
+    keyspace, role = config.cassandra_keyspace, f'"{config.cassandra_username}"'
     try:
         found = await session.query(f"LIST ALL PERMISSIONS ON KEYSPACE {keyspace} OF {role}")
     except driver.CassErrorServerInvalidQuery:  # there is no such keyspace
@@ -97,18 +97,16 @@ async def _make(session: Any, config: Config) -> None:
     await session.query(f"{verb} ROLE {role} WITH LOGIN = true AND PASSWORD = {secret}")
     await schema.make_keyspace(session, config, await schema.local_datacenter(session, config))
     for permission in PERMISSIONS:
-        await session.query(f"GRANT {permission} ON KEYSPACE {schema.quoted(config)} TO {role}")
+        await session.query(f"GRANT {permission} ON KEYSPACE {config.cassandra_keyspace} TO {role}")
 
 
 async def _spread(session: Any, replication: int | None) -> None:
     """Keep logins on three nodes of a ring, because the loss of a single copy locks everybody out.
     Set ``replication`` before the ring is complete, so that joining nodes receive the logins."""
-    local = (await session.query("SELECT data_center FROM system.local")).first()
-    peers = (await session.query("SELECT data_center FROM system.peers")).all()
-    name = local.column_value("data_center")
-    nodes = 1 + sum(peer.column_value("data_center") == name for peer in peers)
-    if copies := replication or (schema.RING if nodes >= schema.RING else 0):
-        options = f"{{'class': 'NetworkTopologyStrategy', {_quoted(name)}: {copies}}}"
+    local = (await schema.nodes(session))[0].datacenter
+    is_ring = await schema.is_ring(session, local)
+    if copies := replication or (schema.RING if is_ring else 0):
+        options = f"{{'class': 'NetworkTopologyStrategy', {_quoted(local)}: {copies}}}"
         await session.query(f"ALTER KEYSPACE system_auth WITH replication = {options}")
 
 

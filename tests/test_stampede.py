@@ -16,7 +16,7 @@ import pytest
 
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from config import Config
-from db.cassandra.client import Cassandra
+from db.cassandra.session import Cassandra
 from errors import Unavailable
 from tests.http.samples import post
 from tests.http.service import RunningService, keyspace, running

@@ -22,7 +22,7 @@ import logging
 from collections.abc import Collection
 
 from db.background import Background
-from db.cassandra.client import Cassandra
+from db.cassandra.session import Cassandra
 from errors import ServiceError
 
 logger = logging.getLogger("content")
@@ -55,13 +55,13 @@ class GenreNames:
         self._to_look_at: set[str] = set()
 
     async def all(self) -> list[str]:
-        result = await self._cassandra.execute(NAMES_OF_GENRES, read=True)
+        result = await self._cassandra.execute(NAMES_OF_GENRES)
         return sorted(row.column_value_by_index(0) for row in result.all())
 
     async def appeared(self, genres: Collection[str]) -> None:
         """Insert the missing names of ``genres``. Raise the store's errors."""
         if genres:
-            result = await self._cassandra.execute(NAMES_AMONG, (list(genres),), read=True)
+            result = await self._cassandra.execute(NAMES_AMONG, (list(genres),))
             there = {row.column_value_by_index(0) for row in result.all()}
             missing = list(set(genres) - there)
             for start in range(0, len(missing), AT_ONCE):
@@ -104,5 +104,5 @@ class GenreNames:
             await self._cassandra.execute(ADD, (genre,))
 
     async def _has_lines(self, genre: str) -> bool:
-        found = await self._cassandra.execute(ANY_LINE, (genre,), read=True)
+        found = await self._cassandra.execute(ANY_LINE, (genre,))
         return found.first() is not None

@@ -76,7 +76,7 @@ class Limit:
     async def enter(self, is_urgent: bool) -> None:
         """Wait for a turn, which ``leave`` has to end. Raise Shed if it does not come in time."""
         if self.in_flight < int(self.limit):
-            self._admit()
+            self.in_flight += 1
             return
         queue, patience_s = (
             (self._clicks, CLICK_WAIT_S) if is_urgent else (self._hovers, HOVER_WAIT_S)
@@ -98,29 +98,23 @@ class Limit:
             raise
 
     def leave(self, seconds: float | None) -> None:
-        """End a turn. The store took ``seconds``; None: it was not asked, or gave no answer."""
+        """End a turn, and give free turns to waiting requests, clicks first. The store took
+        ``seconds``; None: it was not asked, or gave no answer."""
+        if self.in_flight > self._most:
+            self._most = self.in_flight
         self.in_flight -= 1
         if seconds is not None:
             self._sum_s += seconds
             self._reads += 1
             if self._reads >= WINDOW_READS and self._clock() - self._began >= WINDOW_S:
                 self._adapt(self._sum_s / self._reads)
-        self._call_in()  # last, so that waiting requests get the turns that a new limit adds
-
-    def _admit(self) -> None:
-        self.in_flight += 1
-        if self.in_flight > self._most:
-            self._most = self.in_flight
-
-    def _call_in(self) -> None:
-        """Give free turns to waiting requests, clicks first."""
-        while self.in_flight < int(self.limit) and (self._clicks or self._hovers):
-            queue = self._clicks or self._hovers
+        # after a new limit, so that waiting requests get the turns that the limit adds
+        while (queue := self._clicks or self._hovers) and self.in_flight < int(self.limit):
             stands = self._clock() - queue[0][0] > STANDING_S
             _, turn = queue.pop() if stands else queue.popleft()
             if not turn.done():
                 turn.set_result(None)
-                self._admit()
+                self.in_flight += 1
 
     def _adapt(self, short_s: float) -> None:
         """End a window of samples, whose mean is ``short_s``, and move the limit."""

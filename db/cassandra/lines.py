@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
 from db.background import Background
-from db.cassandra.client import Cassandra
 from db.cassandra.genres import GenreNames
+from db.cassandra.session import Cassandra
 from db.store import Entry
 from db.version import version_ahead, version_us
 from errors import ServiceError

@@ -23,9 +23,9 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from db.cassandra.client import Cassandra
 from db.cassandra.lines import Life, Lines
-from db.cassandra.session import UNSET
+from db.cassandra.session import Cassandra
+from db.cassandra.statements import UNSET
 from db.cassandra.writes import CREATE, values_of
 from db.store import Stored
 from db.version import version_us
@@ -85,9 +85,7 @@ class Loads:
         """Return rows of ``cql``, read for IDS ids at a time, which costs less than one by one."""
         every = list(ids)
         parts = [every[start : start + IDS] for start in range(0, len(every), IDS)]
-        found = await asyncio.gather(
-            *(self._cassandra.execute(cql, (part,), read=True) for part in parts)
-        )
+        found = await asyncio.gather(*(self._cassandra.execute(cql, (part,)) for part in parts))
         return [row.as_tuple() for result in found for row in result.all()]
 
 

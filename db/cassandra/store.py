@@ -13,10 +13,9 @@ import orjson
 
 from config import Config
 from db.cassandra import genres, lines, loader, writes
-from db.cassandra.client import Cassandra
 from db.cassandra.limit import Limit
 from db.cassandra.loader import Loads
-from db.cassandra.session import NOTE
+from db.cassandra.session import NOTE, Cassandra
 from db.cassandra.writes import NAMES, SCAN, Writes, parse
 from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
 from db.version import Expected, next_version
@@ -69,13 +68,13 @@ class CassandraStore:
         await self._cassandra.close()
 
     def state(self) -> tuple[State, str]:
-        return self._cassandra.state()
+        return self._cassandra.health.state
 
     async def identity(self) -> str:
         return self._cassandra.identity
 
     async def video(self, video_id: str) -> Row:
-        result = await self._cassandra.execute(READ, (video_id,), in_turn=True)
+        result = await self._cassandra.read(READ, (video_id,))
         found = result.first()
         if found is None:
             raise NotFound()
@@ -103,7 +102,7 @@ class CassandraStore:
         return await (self._ids(FIRST, limit) if after is None else self._ids(NEXT, after, limit))
 
     async def _ids(self, cql: str, *values: Any) -> list[str]:
-        result = await self._cassandra.execute(cql, values, in_turn=True)
+        result = await self._cassandra.read(cql, values)
         return [row.column_value_by_index(0) for row in result.all()]
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
@@ -155,7 +154,7 @@ class CassandraStore:
         raise Conflict()
 
     async def note(self, name: str) -> str | None:
-        found = (await self._cassandra.execute(NOTE, (name,), read=True)).first()
+        found = (await self._cassandra.execute(NOTE, (name,))).first()
         return None if found is None else str(found.column_value_by_index(0))
 
     async def set_note(self, name: str, value: str) -> None:

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from db.background import Background
-from db.cassandra.client import Cassandra
 from db.cassandra.lines import Life, Lines
-from db.cassandra.session import UNSET
+from db.cassandra.session import Cassandra
+from db.cassandra.statements import UNSET
 from db.fields import COLUMNS
 from db.store import Stored
 from db.video import Row, shape
@@ -97,14 +97,14 @@ class Writes:
 
     async def find(self, video_id: str) -> Found | None:
         """Return the row behind every transaction under way, or None if there is no row."""
-        result = await self._cassandra.execute(FIND, (video_id,), read=True, serial=True)
+        result = await self._cassandra.execute(FIND, (video_id,), serial=True)
         found = result.first()
         return None if found is None else parse(found.column_value_by_index(0))
 
     async def earlier(self, video_id: str) -> list[Life]:
         """Return the lives whose deletion was recorded. A life is over unless a row that is found
         or made after this read has its ``created``."""
-        result = await self._cassandra.execute(LIVES, (video_id,), read=True)
+        result = await self._cassandra.execute(LIVES, (video_id,))
         lives = (
             (row.column_value_by_index(0), row.column_value_by_index(1)) for row in result.all()
         )

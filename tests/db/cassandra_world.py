@@ -10,7 +10,6 @@ from typing import Any
 
 from bench.lab.servers import CassandraNode
 from config import Config
-from db.cassandra.client import Cassandra
 from db.cassandra.store import CassandraStore
 from errors import Late, Unavailable
 from tests.db.samples import eventually
@@ -25,7 +24,7 @@ def config_of(node: CassandraNode, keyspace: str = "", **settings: Any) -> Confi
     )
 
 
-async def is_up(store: CassandraStore | Cassandra) -> bool:
+async def is_up(store: CassandraStore) -> bool:
     return store.state()[0] == "up"
 
 

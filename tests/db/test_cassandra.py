@@ -16,12 +16,12 @@ from acsylla import errors as driver
 
 from bench.lab.servers import CassandraNode
 from config import ConfigError
-from db.cassandra.client import Cassandra
-from db.cassandra.errors import MEANINGS, translate
+from db.cassandra.session import Cassandra, make_cluster
+from db.cassandra.statements import AWAY, LATE, translate
 from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
-from errors import NotFound, Unavailable
+from errors import Late, NotFound, Unavailable
 from tests.db.cassandra_world import ask_until_answered, config_of, is_up, opened
 from tests.db.samples import draft, eventually
 
@@ -59,7 +59,7 @@ def driver_errors() -> dict[str, type[BaseException]]:
 
 def test_every_error_of_the_driver_has_one_meaning() -> None:
     known = driver_errors()
-    mapped = {name for name, each in known.items() if each in MEANINGS}
+    mapped = {name for name, each in known.items() if issubclass(each, (*AWAY, *LATE))}
     assert len(known) > 60
     assert mapped | OURS == set(known)
     assert mapped & OURS == set()
@@ -73,7 +73,7 @@ def test_errors_are_translated_without_the_drivers_words() -> None:
         if name in OURS:
             assert ours is error
         else:
-            assert type(ours) is MEANINGS[each]
+            assert type(ours) is (Late if issubclass(each, LATE) else Unavailable)
             assert "secret" not in str(ours)
     assert isinstance(translate(RuntimeError("closed")), Unavailable)
     other = KeyError()
@@ -108,7 +108,7 @@ async def test_six_stores_at_once_make_one_schema(cassandra_node: CassandraNode)
     asked = Cassandra(config, [tables])
     await asked.open()
     try:
-        await eventually(lambda: is_up(asked), 60)
+        await eventually(lambda: answers(asked), 60)
         result = await asked.execute(tables, [config.cassandra_keyspace])
         found = {row.column_value("table_name"): row.column_value("id") for row in result.all()}
     finally:
@@ -120,6 +120,10 @@ async def test_six_stores_at_once_make_one_schema(cassandra_node: CassandraNode)
     }
     assert cassandra_node.log_path
     assert "ID mismatch" not in cassandra_node.log_path.read_text(errors="replace")
+
+
+async def answers(cassandra: Cassandra) -> bool:
+    return cassandra.health.state[0] == "up"
 
 
 @pytest.mark.timeout(300)
@@ -153,7 +157,7 @@ async def test_a_table_that_is_gone_degrades_until_it_is_back(
     config = config_of(cassandra_node)
     async with opened(config) as store:
         row = await store.create(new_id(), draft("a"), None)
-        session = await store._cassandra.visit()
+        session = await make_cluster(config, None).create_session()
         drop = f"DROP TABLE {config.cassandra_keyspace}.video_by_genre"
         await session.execute(acsylla.create_statement(drop, timeout=30))
         await session.close()

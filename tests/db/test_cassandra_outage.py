@@ -13,7 +13,7 @@ import pytest
 
 from bench.lab.servers import CassandraNode
 from config import Config
-from db.cassandra.client import Cassandra
+from db.cassandra.session import Cassandra
 from db.cassandra.store import CassandraStore
 from db.cassandra.writes import CREATE, DELETE, UPDATE
 from db.version import Expected, new_id

@@ -16,7 +16,7 @@ import pytest
 from bench.lab.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
 from bench.lab.certificates import Authority
 from bench.lab.servers import CassandraNode
-from db.cassandra.client import Cassandra
+from db.cassandra.session import Cassandra, make_cluster
 from db.cassandra.store import CassandraStore
 from db.version import new_id
 from errors import Unavailable
@@ -164,7 +164,7 @@ async def test_writes_that_are_not_permitted_degrade_until_they_are(
     keyspace = admin.cassandra_keyspace
     async with opened(admin) as first:
         video_id = (await first.create(new_id(), draft(), None))["id"]
-        session = await first._cassandra.visit()
+        session = await make_cluster(admin, None).create_session()
 
         async def told(cql: str) -> None:
             await session.query(cql)

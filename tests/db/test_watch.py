@@ -9,10 +9,8 @@ import pytest
 
 from config import Config, ConfigError
 from db.cassandra import session as cassandra_session
-from db.cassandra.client import Cassandra
-from db.cassandra.errors import GONE
 from db.cassandra.limit import Limit
-from db.cassandra.session import NOTE, PROBE
+from db.cassandra.session import GONE, NOTE, PROBE, Cassandra
 from errors import Unavailable
 from tests.db.samples import eventually
 
@@ -22,6 +20,9 @@ class Unforeseen(Exception):
 
 
 class Statement:
+    def __init__(self, cql: str) -> None:
+        self.cql = cql
+
     def set_timeout(self, seconds: float) -> None: ...
 
     def set_is_idempotent(self, value: bool) -> None: ...
@@ -30,8 +31,11 @@ class Statement:
 
 
 class Prepared:
+    def __init__(self, cql: str) -> None:
+        self._cql = cql
+
     def bind(self) -> Statement:
-        return Statement()
+        return Statement(self._cql)
 
 
 class Result:
@@ -46,12 +50,13 @@ class Result:
 
 
 class Session:
-    """Answers nothing, or fails."""
+    """Answers nothing, or fails, at every statement or at some."""
 
     failure: Exception | None = None
+    failing: tuple[str, ...] = (PROBE, NOTE)
 
-    async def execute(self, statement: Any) -> Result:
-        if self.failure is not None:
+    async def execute(self, statement: Statement) -> Result:
+        if self.failure is not None and statement.cql in self.failing:
             raise self.failure
         return Result()
 
@@ -60,9 +65,9 @@ class Session:
 
 async def test_who_stands_in_line_when_it_goes_away_is_refused_at_once() -> None:
     there: Any = Cassandra(Config(), (), Limit(1))
-    there._session, there._prepared = Session(), {PROBE: Prepared()}
+    there._session, there._prepared = Session(), {PROBE: Prepared(PROBE)}
     await there.limit.enter(is_urgent=True)
-    waiting = asyncio.create_task(there.execute(PROBE, in_turn=True))
+    waiting = asyncio.create_task(there.read(PROBE))
     await asyncio.sleep(0)
     there.health.failed(Unavailable())
     there.limit.leave(None)
@@ -80,12 +85,12 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
 
     async def connect() -> None:
         there._session = session
-        there._prepared = {PROBE: Prepared(), NOTE: Prepared()}
+        there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
 
     monkeypatch.setattr(there, "_connect", connect)
 
     async def turned(state: str) -> bool:
-        return bool(there.state()[0] == state)
+        return bool(there.health.state[0] == state)
 
     await there.open()
     for failure in (
@@ -96,7 +101,7 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
         session.failure = failure
         await eventually(lambda: turned("down" if session.failure else "up"))
         await asyncio.sleep(0.15)  # a probe or more
-    assert there.state() == ("down", "Unforeseen")
+    assert there.health.state == ("down", "Unforeseen")
     session.failure = None
     await eventually(lambda: turned("up"))
     await there.close()
@@ -106,23 +111,26 @@ async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cassandra_session, "WATCH_S", 0.01)
+    monkeypatch.setattr(cassandra_session, "RENEW_S", 0.5)
     there: Any = Cassandra(Config(), ())
-    there._prepared, there._session = {PROBE: Prepared()}, Session()
+    there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
+    there._session = session = Session()
+    session.failure, session.failing = GONE[0]("no such table"), (NOTE,)
     renewals = 0
-
-    async def identify() -> None:
-        raise GONE[0]("no such table")
 
     async def connect() -> None:
         nonlocal renewals
         renewals += 1
         raise ConfigError("may not make a keyspace")
 
-    monkeypatch.setattr(there, "_identify", identify)
     monkeypatch.setattr(there, "_connect", connect)
     watching = asyncio.create_task(there._watch())
-    await asyncio.sleep(0.3)
-    assert there.state()[0] == "degraded"
+
+    async def is_renewed() -> bool:
+        return renewals > 0
+
+    await eventually(is_renewed)
+    assert there.health.state[0] == "degraded"
     assert not there.health.is_down
     assert renewals == 1
     there._closing.set()

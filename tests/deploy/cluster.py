@@ -14,9 +14,9 @@ from tests.deploy.site import CATALOGUE_ROWS, Site
 ASK = """
 import asyncio, json, os
 from config import Config
-from db.cassandra.client import Cassandra
+from db.cassandra.session import make_cluster
 async def ask():
-    session = await Cassandra(Config.from_env(os.environ), ()).visit()
+    session = await make_cluster(Config.from_env(os.environ), None).create_session()
     peers = len(list((await session.query("SELECT peer FROM system.peers")).all()))
     copies = {}
     for name in ("content", "system_auth"):

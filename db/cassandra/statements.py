@@ -1,0 +1,200 @@
+"""Prepared statements, executed within their deadlines, and the meanings of the driver's errors.
+
+Requests fail at once while Cassandra is known to be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import acsylla
+from acsylla import errors as driver
+
+from config import Config
+from db.cassandra.limit import Limit
+from db.health import Health
+from errors import Late, Shed, Unavailable
+from priority import urgent
+
+PAGE = 500
+SCAN_TIMEOUT_S = 20.0
+SAMPLE_ROWS = 100  # the time of a larger result says little about the store
+AGAIN_S = 0.03
+LEAST_S = 0.002  # the driver counts whole milliseconds, and 0 means no limit
+FIRST_TRY = 0.6
+"""In a ring, a read is sent again, likely to another node, after this share of its deadline."""
+UNSET: Any = object()
+"""Bound to a column, leaves the column unchanged. None would write a tombstone."""
+
+AWAY_MESSAGE = "The store is away; try again"
+AWAY = (
+    driver.CassErrorLibHostResolution,
+    driver.CassErrorLibNoHostsAvailable,
+    driver.CassErrorLibRequestQueueFull,
+    driver.CassErrorLibUnableToClose,
+    driver.CassErrorLibUnableToConnect,
+    driver.CassErrorLibUnableToDetermineProtocol,
+    driver.CassErrorLibUnableToSetKeyspace,
+    driver.CassErrorLibNoStreams,
+    driver.CassErrorServerBadCredentials,
+    driver.CassErrorServerInvalidQuery,
+    driver.CassErrorServerIsBootstrapping,
+    driver.CassErrorServerOverloaded,
+    driver.CassErrorServerTruncateError,
+    driver.CassErrorServerUnauthorized,
+    driver.CassErrorServerUnavailable,
+    driver.CassErrorServerUnprepared,
+    driver.CassErrorSourceSsl,
+    driver.CassExceptionConnectionError,
+)
+"""The request was not done: no node could be reached, or the node refused. A prepared statement is
+invalid once its table is gone."""
+LATE = (
+    driver.CassErrorLibRequestTimedOut,
+    driver.CassErrorLibWriteError,
+    driver.CassErrorServerReadFailure,
+    driver.CassErrorServerReadTimeout,
+    driver.CassErrorServerServerError,
+    driver.CassErrorServerWriteFailure,
+    driver.CassErrorServerWriteTimeout,
+)
+"""The request was sent and may have been done, so the outcome of a write is unknown."""
+AGAIN = (
+    driver.CassErrorLibRequestTimedOut,
+    driver.CassErrorLibWriteError,
+    driver.CassErrorServerReadFailure,
+)
+"""Reads are repeated after these errors, which the driver does not do. A connection broke under the
+request, or nodes disagreed on the columns while a table was altered. The driver's speculative
+executions are no help. If no other host is left, the request never ends, even by its timeout."""
+
+
+class Statements:
+    """Executes prepared statements on the session, if there is one. ``limit`` bounds the concurrent
+    reads of requests."""
+
+    def __init__(self, config: Config, limit: Limit | None) -> None:
+        self._config = config
+        self._session: acsylla.Session | None = None
+        self._prepared: dict[str, acsylla.PreparedStatement] = {}
+        self._is_ring = False
+        self._closing = asyncio.Event()
+        self.limit = limit or Limit(config.store_reads_max)
+        self.health = Health()
+
+    async def read(self, cql: str, values: Sequence[Any] = ()) -> Any:
+        """Execute a read for a request in its turn at ``limit``, and return the driver's result.
+        Raise Unavailable, Late or Shed."""
+        if self.health.is_down:
+            raise Unavailable(AWAY_MESSAGE)
+        asked = time.monotonic()
+        await self.limit.enter(urgent.get())
+        began, took_s = time.monotonic(), None
+        left_s = min(self._config.store_deadline_s, asked + self._config.read_deadline_s - began)
+        try:
+            if self.health.is_down:  # since the read began to wait
+                raise Unavailable(AWAY_MESSAGE)
+            if left_s < LEAST_S:
+                raise Shed(urgent.get())
+            result = await self._run(cql, values, left_s)
+            if result.count() <= SAMPLE_ROWS:
+                took_s = time.monotonic() - began
+            return result
+        except Late:
+            took_s = left_s
+            raise
+        finally:
+            self.limit.leave(took_s)
+
+    async def execute(self, cql: str, values: Sequence[Any] = (), *, serial: bool = False) -> Any:
+        """Execute a statement, and return the driver's result. A value may be UNSET. ``serial``: a
+        read behind all transactions under way. Raise Unavailable or Late."""
+        if self.health.is_down:
+            raise Unavailable(AWAY_MESSAGE)  # the driver's own error may take a deadline to come
+        return await self._run(cql, values, self._config.store_deadline_s, serial=serial)
+
+    async def _run(
+        self, cql: str, values: Sequence[Any], left_s: float, *, serial: bool = False
+    ) -> Any:
+        """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
+        session, prepared = self._session, self._prepared.get(cql)
+        if session is None or prepared is None:
+            raise Unavailable(AWAY_MESSAGE)
+        statement: Any = prepared.bind()
+        for index, value in enumerate(values):
+            if value is not UNSET:
+                statement.bind(index, value)
+        if serial:  # a read that finishes or discards the Paxos rounds before it
+            statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
+        sort, is_read = _sort(cql, serial)
+        statement.set_is_idempotent(is_read)
+        end = time.monotonic() + left_s
+        share = FIRST_TRY if is_read and self._is_ring else 1.0
+        while True:
+            # always, because a bound statement inherits the timeout of its preparation
+            statement.set_timeout(left_s * share)
+            try:
+                result = await session.execute(statement)
+                break
+            except Exception as error:
+                left_s, share = end - time.monotonic() - AGAIN_S, 1.0
+                if not is_read or left_s < LEAST_S or not isinstance(error, AGAIN):
+                    raise self._refused(sort, error) from error
+            await asyncio.sleep(AGAIN_S)
+        if self.health.late or sort in self.health.sorts:
+            self.health.worked(sort)
+        return result
+
+    def _refused(self, sort: str, error: Exception) -> Exception:
+        """Tell ``health`` how a statement of ``sort`` has failed, and return our error."""
+        raised = translate(error)
+        if not self._closing.is_set():
+            self.health.refused(sort, error, late=isinstance(raised, Late))
+        return raised
+
+    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
+        """Yield the rows of an unbounded read, fetched PAGE rows at a time."""
+        if self._session is None:
+            raise Unavailable(AWAY_MESSAGE)
+        statement: Any = self._prepared[cql].bind(page_size=PAGE)
+        statement.bind_list(list(values))
+        statement.set_is_idempotent(True)
+        statement.set_timeout(SCAN_TIMEOUT_S)
+        more = True
+        while more:
+            try:
+                result = await self._session.execute(statement)
+            except Exception as error:
+                raise translate(error) from error
+            for row in result.all():
+                yield row
+            more = result.has_more_pages()
+            if more:
+                statement.set_page_state(result.page_state())
+
+
+def translate(error: Exception) -> Exception:
+    """Return our error for the driver's ``error``, whose text is for the log, not for callers.
+    Errors without an outside cause are mistakes of ours, and are returned unchanged: a plain 500.
+    """
+    if isinstance(error, LATE):
+        return Late("The store did not answer in time")
+    if isinstance(error, AWAY) or type(error) is RuntimeError:  # a closed session raises this
+        return Unavailable(AWAY_MESSAGE)
+    return error
+
+
+@functools.cache
+def _sort(cql: str, serial: bool) -> tuple[str, bool]:
+    """Return the sort of a statement for ``Health``, and whether the statement is a read. A serial
+    read is the first half of a write. If it fails, the write fails; if it works, the write may
+    still fail. So it is a sort by itself."""
+    table, is_read = re.findall(r"(?:FROM|INTO|UPDATE) (\w+)", cql)[0], cql.startswith("SELECT")
+    if serial:
+        return f"reads before writes to {table}", True
+    return (f"reads of {table}" if is_read else f"writes to {table}"), is_read
