@@ -19,15 +19,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from config import Config, ConfigError
+from metrics import FOLDER
 from wire.protocol import Protocol
 from wire.strict import StrictProtocol
 
@@ -35,9 +34,7 @@ logger = logging.getLogger("content")
 
 FILES = 65_536
 OTHER_FILES = 100  # open in a process beside the connections of clients, with room to spare
-NOT_STARTED = 3  # uvicorn's own status for a failed start
-ANOTHER_S = 1.1  # a worker counts a signal sooner than AGAIN_S of middleware/drain.py as the same
-_PREFIX = "content-"
+ANOTHER_S = 1.1  # a worker counts a signal sooner than AGAIN_S of drain.py as the same
 GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace; uvicorn has none
 
 
@@ -53,11 +50,9 @@ def allow_connections(wanted: int = FILES) -> int:
     """Raise the limit on open files to ``wanted``, or as far as allowed, and return the limit. Each
     connection is a file, and a shell's soft limit of 1,024 is soon used up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(soft, wanted)
+    allowed = max(soft, min(wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def within_files(config: Config) -> Config:
@@ -67,14 +62,13 @@ def within_files(config: Config) -> Config:
     fit = max(1, files - OTHER_FILES)
     if fit >= config.connections_max:
         return config
-    if multiprocessing.parent_process() is None:  # once, not by each worker
-        asked = config.connections_max
-        logger.warning("CONNECTIONS_MAX is %d and not %d: raise ulimit -n (open files)", fit, asked)
+    asked = config.connections_max
+    logger.warning("CONNECTIONS_MAX is %d and not %d: raise ulimit -n (open files)", fit, asked)
     return dataclasses.replace(config, connections_max=fit)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return a bound socket for each address of ``host``. Raise ConfigError.
+    """Return a listening socket for each address of ``host``. Raise ConfigError.
 
     Skip an address that this machine lacks if another address is bound, because "localhost" is
     often ::1, too, on a machine without IPv6.
@@ -85,36 +79,18 @@ def listen(host: str, port: int) -> list[socket.socket]:
         raise ConfigError("HOST is a name without an address") from None
     sockets = []
     for family, _, _, _, address in dict.fromkeys(found):
+        is_dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
         try:
-            sockets.append(_bound(family, address))
+            sockets.append(socket.create_server(address, family=family, dualstack_ipv6=is_dual))
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                raise ConfigError(f"PORT {port} of {address[0]}: {error.strerror}") from None
+                why = os.strerror(error.errno or 0)  # without the address, which the text has
+                raise ConfigError(f"PORT {port} of {address[0]}: {why}") from None
+        else:
+            logger.info("listening on %s, port %d", *sockets[-1].getsockname()[:2])
     if not sockets:
         raise ConfigError("HOST has an address that this machine does not have")
     return sockets
-
-
-def _bound(family: int, address: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    bound.set_inheritable(True)
-    logger.info("listening on %s, port %d", *bound.getsockname()[:2])
-    return bound
-
-
-class Server(uvicorn.Server):
-    """A server whose orderly end after SIGTERM has status 0, where uvicorn's own is 143."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        if sig == signal.SIGTERM:
-            self._captured_signals.remove(sig)  # uvicorn raises what is left at the end
 
 
 class Workers(Multiprocess):
@@ -139,76 +115,54 @@ class Workers(Multiprocess):
 
 
 def end_with_parent() -> None:
-    """End this worker in order once its parent has ended in any way. No other process would end it,
-    and it would keep the port from the next start."""
+    """End this worker in order once its parent has ended in any way. No other process would end it
+    and remove the shared folder, and it would keep the port from the next start."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
         if parent is not None:
             parent.join()
+            shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
             os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 @contextmanager
-def shared_folder(variable: str) -> Iterator[None]:
-    """Make a folder for the workers' metrics. ``variable`` names it to workers of the block."""
-    _remove_abandoned()
+def shared_folder() -> Iterator[None]:
+    """Make a folder for the workers' metrics, which the environment names within the block."""
     try:
-        folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        folder = tempfile.TemporaryDirectory(prefix="content-")
     except OSError as error:
         raise ConfigError(f"WORKERS above 1 need a folder in TMPDIR: {error.strerror}") from None
     with folder as path:
         claim = os.open(path, os.O_RDONLY)
         fcntl.flock(claim, fcntl.LOCK_SH)  # keeps systemd-tmpfiles from removing it, however old
-        os.environ[variable] = path
-        try:
-            yield
-        finally:
-            os.close(claim)
+        os.environ[FOLDER] = path
+        yield
+        os.close(claim)
 
 
-def _remove_abandoned() -> None:
-    """Remove the shared folders of services that were killed. A living service and its workers
-    hold a lock on their folder. A folder without a seat stays, as it may not be locked yet."""
-    for seat in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/0.seat"):
-        with suppress(OSError):  # another user's, in use, or removed by another start
-            claim = os.open(seat.parent, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                if os.fstat(claim).st_uid == os.geteuid():
-                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(seat.parent)
-            finally:
-                os.close(claim)
-
-
-def serve(
-    config: Config, create_app: Callable[[], ASGIApp], worker: str, folder_variable: str
-) -> None:
-    """Run the service until it is told to stop: the app of ``create_app``, or several workers, each
-    with the app of the factory ``worker`` ("module:name")."""
+def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
+    """Run the service until it is told to stop, in one process or in several workers. Each makes
+    its own app; ``create_app`` has to be picklable for workers."""
     sockets = listen(config.host, config.port)
-    app = create_app()  # for workers, too, so that an error is reported once, here
-    if config.workers > 1:
-        with shared_folder(folder_variable):
-            workers = Workers(_uvicorn(config, worker), sockets)
-            workers.run()
-        is_up = all(process.exitcode != NOT_STARTED for process in workers.processes)
-    else:
-        one = Server(_uvicorn(config, app))
+    if config.workers == 1:
         with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order
-            one.run(sockets)
-        is_up = one.started
-    if not is_up:
-        sys.exit(NOT_STARTED)
+            uvicorn.Server(_uvicorn(config, create_app)).run(sockets)
+        return
+    with shared_folder():
+        workers = Workers(_uvicorn(config, create_app), sockets)
+        workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        sys.exit(STARTUP_FAILURE)
 
 
-def _uvicorn(config: Config, app: ASGIApp | str) -> uvicorn.Config:
-    """Return uvicorn's settings for ``app``, or for a factory of that name."""
+def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Config:
+    """Return uvicorn's settings."""
     return uvicorn.Config(
-        app,
-        factory=isinstance(app, str),
+        create_app,
+        factory=True,
         workers=config.workers,
         loop="uvloop",
         http=Protocol if config.fast_lane else StrictProtocol,

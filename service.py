@@ -16,9 +16,10 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 import server
@@ -40,14 +41,14 @@ from config import Config, ConfigError
 from db.cassandra.limit import Limit
 from db.open import open_store
 from db.store import VideoStore
+from drain import Drain
+from metrics import Publisher, share
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
 from middleware.deadline import deadline
-from middleware.drain import Drain
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion, compose
-from middleware.shared import FOLDER, Publisher, Shared
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire, WireMetrics
@@ -98,10 +99,10 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
 
 
 def create_app(
-    config: Config | None = None, store: VideoStore | None = None, shared: Shared | None = None
+    config: Config | None = None, store: VideoStore | None = None, shared: Collector | None = None
 ) -> Starlette:
     """Return the ASGI application, configured by ``config`` or else by the environment. Its metrics
-    are its own, or ``shared`` with other workers."""
+    are its own, or those of ``shared`` for several workers."""
     config = config or Config.from_env(os.environ)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
@@ -144,16 +145,11 @@ def create_app(
     return app
 
 
-def create_worker() -> Starlette:
+def create_worker(config: Config) -> Starlette:
     """Return the application of one of several workers, each of them a process of uvicorn."""
-    try:
-        config = server.within_files(Config.from_env(os.environ))
-        _log(config)
-        server.end_with_parent()
-        return create_app(config, shared=Shared(Path(os.environ[FOLDER])))
-    except ConfigError as error:  # new since the parent looked, such as a missing file
-        print(f"content: {error}", file=sys.stderr)
-        sys.exit(server.NOT_STARTED)  # after any other status uvicorn would restart it for ever
+    _log(config)
+    server.end_with_parent()
+    return create_app(config, shared=share())
 
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
@@ -242,7 +238,7 @@ def main() -> None:
             logger.warning("WRITE_TOKEN is not set and CORS_ORIGINS is *: any web page may write")
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
-        server.serve(config, lambda: create_app(config), "service:create_worker", FOLDER)
+        server.serve(config, partial(create_worker if config.workers > 1 else create_app, config))
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)
         sys.exit(2)

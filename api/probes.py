@@ -7,9 +7,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from cache.redis.rows import RedisRows
 from db.store import VideoStore
-from middleware.drain import Drain
+from drain import Drain
+from metrics import Publisher
 from middleware.onion import Context
-from middleware.shared import Publisher
 
 
 class Probes:

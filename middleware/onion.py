@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from drain import Drain
 from errors import BadRequest, TooLarge
-from middleware.drain import Drain
 
 UNMATCHED = "unmatched"
 JSON = b"application/json"

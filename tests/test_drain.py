@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from middleware.drain import AGAIN_S
+from drain import AGAIN_S
 from tests.http.service import RunningService, running
 from tests.http.wire import everything, one_answer
 

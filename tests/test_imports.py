@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "etags", "config", "priority"}
+GROUND = {"config", "drain", "errors", "etags", "metrics", "priority"}
 MAY_IMPORT = {
+    "drain": set[str](),
     "errors": set[str](),
     "etags": set[str](),
     "priority": set[str](),
     "healthcheck": set[str](),
     "config": set[str](),
+    "metrics": set[str](),
     "db": GROUND,
     "cache": {*GROUND, "db"},
     "middleware": {*GROUND, "cache"},

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 import server
 from bench.lab.processes import free_ports, is_free
@@ -71,42 +72,36 @@ def test_a_wrong_setting_is_one_line_and_status_2(
     assert not list(folders.iterdir())
 
 
-def test_a_setting_that_goes_wrong_later_ends_the_service_and_no_worker_is_tried_again(
-    tmp_path: Path,
-) -> None:
+def test_a_worker_that_replaces_another_has_the_settings_of_the_start(tmp_path: Path) -> None:
     setting = tmp_path / "max_age"
     setting.write_text("0\n")
     with running({"WORKERS": "2", "MAX_AGE_S_FILE": str(setting)}, tmp_path) as service:
         await_all(service)
         setting.unlink()
+        victim = workers(service)[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in workers(service))
+        await_all(service)
+
+
+def test_a_store_that_goes_wrong_later_ends_the_service_and_no_worker_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    with running({"WORKERS": "2"}, tmp_path) as service:
+        await_all(service)
+        (tmp_path / "content.sqlite3").unlink()
+        (tmp_path / "content.sqlite3").mkdir()
         os.kill(workers(service)[0], signal.SIGKILL)
-        assert service.wait() == server.NOT_STARTED
-        assert service.log().count("content: MAX_AGE_S_FILE cannot be read") == 1
-        assert "Traceback" not in service.log()
+        assert service.wait() == STARTUP_FAILURE
+        assert service.log().count("Application startup failed") == 1
 
 
 def test_no_room_for_what_workers_share_is_a_wrong_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
-    with pytest.raises(ConfigError, match="TMPDIR"), server.shared_folder("SHARED"):
+    with pytest.raises(ConfigError, match="TMPDIR"), server.shared_folder():
         pass
-
-
-def test_building_the_application_leaves_nothing_behind(tmp_path: Path) -> None:
-    """It is built by the parent, to find out whether it can be."""
-    code = "; ".join(
-        [
-            "import os, gc, threading, service",
-            "before = os.listdir('/proc/self/fd')",
-            "service.create_app()",
-            "gc.collect()",
-            "assert os.listdir('/proc/self/fd') == before",
-            "assert len(os.listdir('/proc/self/task')) == 1, threading.enumerate()",
-        ]
-    )
-    settings = {"CASSANDRA_HOST": "127.0.0.1", "REDIS_HOST": "127.0.0.1", "WORKERS": "2"}
-    subprocess.run([sys.executable, "-c", code], env=settings, cwd=ROOT, check=True)
 
 
 @pytest.fixture
@@ -204,34 +199,14 @@ def test_after_a_drain_no_connection_is_taken(service: RunningService) -> None:
 
 
 @pytest.mark.parametrize("service", [0], indirect=True)
-def test_the_next_start_removes_the_folder_of_a_parent_that_was_killed(
-    service: RunningService, folders: Path, tmp_path: Path
-) -> None:
-    (left,) = folders.iterdir()
-    team = workers(service)
-    os.kill(service.pid, signal.SIGKILL)
-    service.wait()
-    until(lambda: not any(map(command_line, team)))
-    stranger = folders / "content-stranger"
-    stranger.mkdir()
-    (tmp_path / "second").mkdir()
-    with running({"WORKERS": "2", "DRAIN_S": "0", "TMPDIR": str(folders)}, tmp_path) as second:
-        await_all(second)
-        assert not left.exists()
-        (ours,) = set(folders.iterdir()) - {stranger}
-        with running({"WORKERS": "2", "TMPDIR": str(folders)}, tmp_path / "second") as third:
-            await_all(third)
-            assert ours.exists()  # in use
-
-
-@pytest.mark.parametrize("service", [0], indirect=True)
-def test_workers_do_not_outlive_their_parent(service: RunningService) -> None:
+def test_workers_do_not_outlive_their_parent(service: RunningService, folders: Path) -> None:
     team = workers(service)
     os.kill(service.pid, signal.SIGKILL)
     service.wait()
     try:
         until(lambda: not any(map(command_line, team)))
         assert is_free(service.host, service.port)
+        assert not list(folders.iterdir())
     finally:
         for worker in filter(command_line, team):
             os.kill(worker, signal.SIGKILL)

@@ -25,10 +25,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from cache.entry import Entry
 from cache.keys import HOME, ROW, ROW_ROUTE, is_row
+from drain import Drain
 from etags import names
 from middleware.cache_lookup import STATUS
 from middleware.deadline import ARRIVED
-from middleware.drain import Drain
 from middleware.onion import JSON, Context, Handler
 from middleware.timing import RequestMetrics
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from api.probes import Probes
-from middleware.drain import Drain
-from middleware.shared import Publisher
+from drain import Drain
+from metrics import Publisher
 from tests.middleware.asgi import context
 
 

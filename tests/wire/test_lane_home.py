@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from cache.near import Near
 from config import Config
-from middleware.drain import Drain
+from drain import Drain
 from middleware.onion import Context
 from middleware.timing import RequestMetrics
 from service import create_app

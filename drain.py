@@ -11,10 +11,8 @@ import asyncio
 import logging
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 logger = logging.getLogger("content")
 
@@ -26,12 +24,9 @@ stopped, a worker gets one directly, and one from its parent, which looks every 
 class Drain:
     """``active`` is True from the first SIGTERM on. The server gets it ``seconds`` later."""
 
-    def __init__(self, seconds: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
         self.active = False
         self._seconds = seconds
-        self._now = now
-        self._told_at = 0.0
-        self._is_over = False
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -43,27 +38,26 @@ class Drain:
         if not callable(server) or not is_main or self._seconds <= 0:
             yield  # no drain is wanted, or uvicorn does not run this app in a main thread
             return
+        may_end_at = 0.0
 
-        def begin() -> None:
-            logger.info("drain begins: not ready, and answering for %g s more", self._seconds)
-            loop.call_later(self._seconds, end)
+        def told() -> None:
+            nonlocal may_end_at
+            if not self.active:
+                self.active, may_end_at = True, loop.time() + AGAIN_S
+                logger.info("drain begins: not ready, and answering for %g s more", self._seconds)
+                loop.call_later(self._seconds, end)
+            elif loop.time() >= may_end_at:
+                end()
 
         def end() -> None:
-            if self._is_over:
-                return
-            self._is_over = True
-            logger.info("drain is over: no new connections from now on")
-            server(signal.SIGTERM, None)
+            if loop.remove_signal_handler(signal.SIGTERM):  # else the drain has ended before
+                logger.info("drain is over: no new connections from now on")
+                signal.signal(signal.SIGTERM, server)
+                server(signal.SIGTERM, None)
 
-        def told(number: int, frame: FrameType | None) -> None:
-            if not self.active:
-                self.active, self._told_at = True, self._now()
-                loop.call_soon_threadsafe(begin)  # no log here: a signal may interrupt logging
-            elif self._now() - self._told_at >= AGAIN_S:
-                loop.call_soon_threadsafe(end)
-
-        signal.signal(signal.SIGTERM, told)
+        loop.add_signal_handler(signal.SIGTERM, told)
         try:
             yield
         finally:
+            loop.remove_signal_handler(signal.SIGTERM)
             signal.signal(signal.SIGTERM, server)
