@@ -1,137 +1,171 @@
 """What a request costs: CPU microseconds per request of each way to answer one, in one run.
 
-`python -m bench.cost [--rounds N] [--seconds S]`. Every way is measured in every round, one after
-another, with wrk on another core, so that a noisy moment of the machine meets all of them; the
-figure is the median over rounds of the process's own CPU time over the answers it gave. Ratios to
-the empty apps are what to compare between machines. An answer that is not 200 fails the run.
+`python -m bench.cost [--rounds N] [--seconds S] [--only TEXT ...]`. Every way is measured in every
+round, one after another, with wrk on another core, so that a noisy moment of the machine meets all
+of them; the figure is the median over rounds of the process's own CPU time over the answers it
+gave. Ratios to the empty apps are what to compare between machines. An answer that is not 200 fails
+the run. `--only` measures the ways whose name has one of the texts, and the empty apps. What needs
+a program that is missing is left out, and said.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import urllib.request
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
+from bench.lab.asking import ask, ids_of
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
-from bench.lab.targets import ROOT, Empty, Floor, HttpServer, Koa, Nginx, Service, installed
-from bench.stack import load_catalogue
+from bench.lab.targets import ROOT, HttpServer, Service, installed, load_catalogue
+from bench.peers.servers import Koa, Nginx, Python
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 64
-IDS = 1_000
+IDS, MANY = 1_000, 2_000
+RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
 
 
 class Way(NamedTuple):
-    """One way to answer: ``ids`` different rows asked for in turn, as ``server`` is set up."""
+    """One way to answer: ``ids`` different rows are asked for, in turn or at random."""
 
     name: str
     server: HttpServer
     ids: int
+    order: str = "turn"
 
 
 class Cost(NamedTuple):
+    """What one round has measured."""
+
     cpu_us: float
     requests_per_s: float
 
 
-def wrk_command(url: str, seconds: int, ids: Path, count: int) -> list[str]:
-    """Keep-alive load on the load's core: the first ``count`` rows of the file ``ids`` in turn."""
+def wrk_command(
+    url: str, seconds: int, ids: Path, *more: str, count: int = IDS, order: str = "turn"
+) -> list[str]:
+    """Return the command of a keep-alive load for the first ``count`` rows of the file ``ids``."""
     return [
-        *(installed("taskset"), "-c", str(LOAD_CORE)),
-        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
-        *("-s", str(ROOT / "bench" / "wrk" / "ids.lua"), url, "--", str(ids), str(count)),
+        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *more),
+        *("-s", str(ROOT / "bench" / "wrk" / "ids.lua"), url, "--", str(ids), str(count), order),
     ]
 
 
 def wrk(way: Way, ids: Path, seconds: int) -> Cost:
-    """Loads for so long and sees what it cost."""
+    """Load one way for ``seconds``; raises ServerError if an answer is not 200."""
     before = way.server.cpu_s()
-    result = subprocess.run(
-        wrk_command(way.server.url, seconds, ids, way.ids),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = wrk_command(way.server.url, seconds, ids, count=way.ids, order=way.order)
+    pinned = [installed("taskset"), "-c", str(LOAD_CORE), *command]
+    text = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
     used = way.server.cpu_s() - before
-    text = result.stdout
     if "Non-2xx" in text or "Socket errors" in text:
         raise ServerError(f"{way.name} failed under load:\n{text}")
-    found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", text)
-    assert found is not None, text
-    requests = int(found[1])
+    requests = re.search(r"(\d+) requests in", text)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    return Cost(used / requests * 1e6, float(rate[1]) if rate else 0.0)
+    assert requests is not None, text
+    assert rate is not None, text
+    return Cost(used / int(requests[1]) * 1e6, float(rate[1]))
 
 
-def fetch(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return json.load(response)
-
-
-def prepare(service: Service, koa_redis: RedisServer, folder: Path) -> Path:
-    """Loads the catalogue, writes the file of ids, and puts the same bodies where Koa reads."""
-    ids = fetch(f"{service.url}/uuids?limit={IDS}")["data"]
-    path = folder / "ids"
-    path.write_text("\n".join(ids) + "\n")
-    with socket.create_connection((koa_redis.host, koa_redis.port)) as redis:
+def put_bodies(service: Service, redis: RedisServer, ids: Sequence[str]) -> None:
+    """Put the bodies of our rows where the peer of Redis hits reads them."""
+    with socket.create_connection((redis.host, redis.port)) as connection:
         for video_id in ids:
-            with urllib.request.urlopen(f"{service.url}/content/{video_id}") as response:
-                body = response.read()
+            body = ask(service, f"/content/{video_id}").body
             key = f"koa:{video_id}".encode()
-            redis.sendall(b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n" % (len(key), key))
-            redis.sendall(b"$%d\r\n%b\r\n" % (len(body), body))
-            assert redis.recv(64) == b"+OK\r\n"
-    return path
+            connection.sendall(b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n" % (len(key), key))
+            connection.sendall(b"$%d\r\n%b\r\n" % (len(body), body))
+            assert connection.recv(64) == b"+OK\r\n"
 
 
-def ways(settings: dict[str, str], running: ExitStack, redis: RedisServer) -> list[Way]:
-    """Starts every server; what this machine lacks is said and left out."""
+class Ways:
+    """Every way to answer, on servers that are started when they are asked for."""
 
-    def service(name: str, **more: str) -> Service:
-        return Service(name, SERVER_CORE, {**settings, **more})
+    def __init__(self, running: ExitStack, only: Sequence[str]) -> None:
+        self._running, self._only = running, only
+        self.found: list[Way] = []
+        self.redis = running.enter_context(RedisServer())
+        self.cassandra = running.enter_context(CassandraNode())
+        self.settings = dict(settings_of(self.cassandra, self.redis))
+        load_catalogue(self.settings)
+        self.fast = self.service("near")
+        self.started(self.fast)
+        self.ids = ids_of(self.fast, MANY)
 
-    bare = {name: value for name, value in settings.items() if not name.startswith("REDIS")}
-    # a database of its own, where nothing that another service filled is found
-    own = f"redis://{redis.host}:{redis.port}/1"
-    uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0", "REDIS_URL": own}
-    fast = service("near, fast lane")
-    found = [
-        Way("empty raw ASGI app", Empty("raw", SERVER_CORE), 1),
-        Way("empty Starlette route", Empty("route", SERVER_CORE), 1),
-        Way("near hit, fast lane", fast, 1),
-        Way("near hit, fast lane, 1,000 rows", fast, IDS),
-        Way("near hit, onion", service("near, onion", FAST_LANE="0"), 1),
-        Way("Redis hit", service("redis", NEAR_BYTES="0"), IDS),
-        Way("Cassandra, lease and fill", Service("store", SERVER_CORE, {**bare, **uncached}), IDS),
-        Way("Cassandra alone", Service("bare", SERVER_CORE, {**bare, "NEAR_BYTES": "0"}), IDS),
-    ]
-    for server in {id(way.server): way.server for way in found}.values():
-        running.enter_context(server)
-    for name, make, ids in (
-        ("nginx proxy_cache hit", lambda: Nginx(SERVER_CORE, fast.url), 1),
-        ("Koa + ioredis, Redis hit", lambda: Koa(SERVER_CORE, redis.port), IDS),
-    ):
+    def service(self, name: str, **more: str) -> Service:
+        """Return our service with further settings; an empty one takes a setting away."""
+        settings = {key: value for key, value in {**self.settings, **more}.items() if value}
+        return Service(settings, name=name, core=SERVER_CORE)
+
+    def started(self, server: HttpServer) -> HttpServer:
+        """Start a server, unless it runs already, for the time of the run."""
+        return server if server.running else self._running.enter_context(server)
+
+    def add(
+        self, name: str, make: Callable[[], HttpServer], ids: int = 1, order: str = "turn"
+    ) -> None:
+        """Add a way; if a program is missing, say that the way is left out."""
+        is_floor = name in (RAW, ROUTE)
+        if self._only and not is_floor and not any(text in name for text in self._only):
+            return
         try:
-            found.append(Way(name, running.enter_context(make()), ids))
+            self.found.append(Way(name, self.started(make()), ids, order))
         except ServerError as error:
             print(f"left out: {name}: {error}")
-    return found
+
+    def add_all(self) -> None:
+        """Add the floors, our layers and the peers."""
+        fast, redis, node = self.fast, self.redis, self.cassandra
+        random = f"{MANY:,} rows at random"
+        # a database of its own, where nothing that another service filled is found
+        own = {
+            "REDIS_HOST": "",
+            "REDIS_PORT": "",
+            "REDIS_URL": f"redis://{redis.host}:{redis.port}/1",
+        }
+        uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0", **own}
+        alone = {"NEAR_BYTES": "0", "REDIS_HOST": "", "REDIS_PORT": ""}
+        nginx = Nginx(fast.url, SERVER_CORE)
+        self.add(RAW, lambda: Python("raw", SERVER_CORE))
+        self.add(ROUTE, lambda: Python("route", SERVER_CORE))
+        self.add("near hit, fast lane", lambda: fast)
+        self.add(f"near hit, fast lane, {IDS:,} rows", lambda: fast, IDS)
+        self.add(f"near hit, fast lane, {random}", lambda: fast, MANY, "random")
+        self.add("near hit, onion", lambda: self.service("onion", FAST_LANE="0"))
+        self.add("Redis hit", lambda: self.service("redis", NEAR_BYTES="0"), IDS)
+        self.add("Cassandra, lease and fill", lambda: self.service("store", **uncached), IDS)
+        self.add("Cassandra alone", lambda: self.service("bare", **alone), IDS)
+        self.add("nginx proxy_cache hit", lambda: nginx)
+        self.add(f"nginx proxy_cache hit, {random}", lambda: nginx, MANY, "random")
+        self.add("Koa + ioredis, Redis hit", self._koa_hits, IDS)
+        self.add(
+            "the Koa original's shape, uncached",
+            lambda: Koa("uncached", redis.port, node.port, SERVER_CORE),
+            MANY,
+        )
+        self.add(
+            "empty route and the driver",
+            lambda: Python("driver", SERVER_CORE, self.settings, self.ids[0]),
+            IDS,
+        )
+
+    def _koa_hits(self) -> Koa:
+        put_bodies(self.fast, self.redis, self.ids[:IDS])
+        return Koa("hits", self.redis.port, core=SERVER_CORE)
 
 
 def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str, list[Cost]]:
+    """Measure every way in every round, after a round that warms up."""
     costs: dict[str, list[Cost]] = {way.name: [] for way in found}
-    for number in range(-1, rounds):  # the first round warms up what is warmed up by use
+    for number in range(-1, rounds):
         for way in found:
             cost = wrk(way, ids, seconds)
             if number >= 0:
@@ -141,8 +175,8 @@ def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str,
 
 
 def table(costs: dict[str, list[Cost]]) -> str:
-    """Medians, and ratios taken within each round before their median."""
-    raw, route = costs["empty raw ASGI app"], costs["empty Starlette route"]
+    """Return medians, and ratios taken within each round before their median, in Markdown."""
+    raw, route = costs[RAW], costs[ROUTE]
 
     def ratio(those: list[Cost], floor: list[Cost]) -> float:
         return statistics.median(a.cpu_us / b.cpu_us for a, b in zip(those, floor, strict=True))
@@ -162,22 +196,23 @@ def table(costs: dict[str, list[Cost]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", default=(), metavar="TEXT")
     options = parser.parse_args()
-    for program in ("wrk", "taskset"):
-        if shutil.which(program) is None:
-            raise SystemExit(f"{program} is not installed")
+    try:
+        for program in ("wrk", "taskset"):
+            installed(program)
+    except ServerError as missing:
+        raise SystemExit(str(missing)) from None
     with ExitStack() as running, tempfile.TemporaryDirectory() as folder:
-        redis = running.enter_context(RedisServer())
-        settings = dict(settings_of(running.enter_context(CassandraNode()), redis))
-        load_catalogue({**os.environ, **settings})
-        found = ways(settings, running, redis)
-        ids = prepare(cast(Service, found[2].server), redis, Path(folder))
-        floor = Floor(SERVER_CORE, settings, ids.read_text().split()[0])
-        found.append(Way("empty route and the driver", running.enter_context(floor), IDS))
-        print(table(measure(found, ids, options.rounds, options.seconds)))
+        ways = Ways(running, options.only)
+        ids = Path(folder) / "ids"
+        ids.write_text("\n".join(ways.ids) + "\n")
+        ways.add_all()
+        print(table(measure(ways.found, ids, options.rounds, options.seconds)))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,9 @@ from tempfile import TemporaryDirectory
 import uvloop
 
 import server
-from bench.consistency.world import Replica
-from bench.drills.hostile import resident_bytes
 from bench.drills.traffic import reading, warm
-from bench.drills.world import ask, seconds_until
+from bench.lab.asking import ask, seconds_until
+from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 
 LIMIT_BYTES = (512 - 64) * 2**20
@@ -102,7 +101,7 @@ def _stall(host: str, port: int, sent: bytes, number: int, pipe: Pipe) -> None:
 
 
 @contextmanager
-def stalled(service: Replica, sent: bytes, number: int, counts: Counter[str]) -> Iterator[None]:
+def stalled(service: Service, sent: bytes, number: int, counts: Counter[str]) -> Iterator[None]:
     """A block in which so many connections have sent ``sent`` and stall."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -122,22 +121,22 @@ def stalled(service: Replica, sent: bytes, number: int, counts: Counter[str]) ->
         process.kill()
 
 
-def peak_bytes(service: Replica) -> int:
+def peak_bytes(service: Service) -> int:
     """The most memory that the service ever had."""
     status = Path(f"/proc/{service.pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def settled_bytes(service: Replica) -> int:
+def settled_bytes(service: Service) -> int:
     """The memory of the service once it has read what there is: it has grown by nothing."""
-    before, now = 0, resident_bytes(service)
+    before, now = 0, service.resident_bytes()
     while now - before > GROWTH_BYTES:
         time.sleep(HOLD_S)
-        before, now = now, resident_bytes(service)
+        before, now = now, service.resident_bytes()
     return now
 
 
-def connections(service: Replica) -> int:
+def connections(service: Service) -> int:
     (line,) = (
         line
         for line in str(ask(service, "/metrics").data).splitlines()
@@ -146,12 +145,12 @@ def connections(service: Replica) -> int:
     return int(float(line.split()[1]))
 
 
-def run(service: Replica, number: int) -> bool:
+def run(service: Service, number: int) -> bool:
     """Whether all held."""
     draft = {"title": "held", "genres": ["Held"], "isMovie": True}
     row = reading(ask(service, "/content", "POST", draft).data["id"])
     warm(service, [row])
-    before, holds = resident_bytes(service), True
+    before, holds = service.resident_bytes(), True
     print(f"before: {before / 2**20:.0f} MiB")
     requests = iter(lambda: row, None)
     for name, sent in STALLS.items():
@@ -161,7 +160,7 @@ def run(service: Replica, number: int) -> bool:
                 held = settled_bytes(service)
             gone_s = seconds_until(lambda: connections(service) < SPARE)
         tally, most = result.tally(), peak_bytes(service)
-        after = resident_bytes(service)
+        after = service.resident_bytes()
         holds = holds and most < LIMIT_BYTES and not tally.failed and gone_s is not None
         print(
             f"{name}: {dict(counts)}; {held / 2**20:.0f} MiB held, {most / 2**20:.0f} MiB at most,"
@@ -182,7 +181,7 @@ def main() -> int:
             "CONNECTIONS_MAX": str(number),
             "ARRIVAL_S": "120",
         }
-        with Replica(settings, Path(folder)) as service:
+        with Service(settings, Path(folder)) as service:
             holds = run(service, number - SPARE)
     print("held" if holds else "did not hold")
     return 0 if holds else 1

@@ -15,25 +15,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.drills.hostile import resident_bytes
+from bench.lab.asking import ids_of
 from bench.lab.processes import Server, interruptible
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
-from bench.lab.spawn import ServerError, spawn
-from bench.lab.targets import ROOT, Service
+from bench.lab.targets import Service, catalogue
 from bench.ladder.__main__ import RESULTS, WRITES
-from bench.ladder.ids import write_ids
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, open_loop
-from bench.ladder.rungs import BARE, CORES, NEAR, Standing
+from bench.ladder.rungs import BARE, NEAR, Standing
 
 SHAPES = {"Zipf 0.9": 0.9, "uniform": 0.0}
 NEAR_BYTES = (1 << 20, 4 << 20, 16 << 20, 64 << 20)
@@ -47,16 +43,7 @@ PARTS = ("sizes", "curve", "layers")
 CURVE_WARM_S = 20.0  # some 70,000 rows asked for
 JVM_S = 60.0  # then it has compiled what it runs
 WARM_S = 8.0  # NEAR_TTL_S is 5: from then on as much is forgotten as is filled
-
-
-def generate(settings: Mapping[str, str], rows: int) -> float:
-    """Puts so many rows there; the seconds it took."""
-    began_s = time.monotonic()
-    command = [sys.executable, "-m", "db.catalog", "generate", str(rows)]
-    loader = spawn(command, {**os.environ, **settings}, folder=ROOT)
-    if status := loader.wait():
-        raise ServerError(f"the catalogue could not be generated: status {status}")
-    return time.monotonic() - began_s
+KEPT = ("rate_s", "requests", "failed", "wrong", "late", "cpu_us", "layers", "latency_ms")
 
 
 class Site:
@@ -65,74 +52,64 @@ class Site:
     def __init__(self, store: str, rows: int, folder: Path, running: ExitStack) -> None:
         self.store, self.rows = store, rows
         self._ids = folder / f"ids-{store}-{rows}"
-        self.servers: dict[str, list[Server]] = {}
-        if store == "embedded":
-            self._settings = {"EMBEDDED_PATH": str(folder / f"{rows}.sqlite3")}
-        else:
+        self._stores: dict[str, list[Server]] = {}
+        self._settings = {"EMBEDDED_PATH": str(folder / f"{rows}.sqlite3")}
+        if store != "embedded":
             cassandra = running.enter_context(CassandraNode())
             redis = running.enter_context(RedisServer())
-            self.servers = {"cassandra": [cassandra], "redis": [redis]}
+            self._stores = {"cassandra": [cassandra], "redis": [redis]}
             self._settings = dict(settings_of(cassandra, redis))
-        self.load_s = generate(self._settings, rows)
+        catalogue(self._settings, "generate", str(rows))
 
     def seen(
         self, load: Load, more: Mapping[str, str], label: str, *, without_redis: bool = False
     ) -> dict[str, Any]:
-        """A new service under that load: its figures, and the memory of all processes."""
-        settings = {**self._settings, **more, "DRAIN_S": "0"}
+        """Load a new service; return its figures, and the memory of all processes in MB."""
+        settings = {**self._settings, **more}
         if without_redis:  # unset, as an empty one is refused
             settings = {name: each for name, each in settings.items() if name[:5] != "REDIS"}
-        with Service("service", CORES, settings) as service:
+        with Service(settings) as service:
             if not self._ids.exists():
-                write_ids(service.url, self._ids)
-            stands = Standing(service, {"service": [service], **self.servers})
+                self._ids.write_text("\n".join(ids_of(service)) + "\n")
+            stands = Standing(service, {"service": [service], **self._stores})
             seen = open_loop(stands, self._ids, load, label)
             memory = {
-                role: sum(resident_bytes(each) for each in servers) / 1e6
+                role: round(sum(each.resident_bytes() for each in servers) / 1e6, 1)
                 for role, servers in stands.roles.items()
             }
-        return {
-            "store": self.store,
-            "rows": self.rows,
-            **{name: seen[name] for name in ("rate_s", "requests", "failed", "wrong", "late")},
-            **{name: seen[name] for name in ("cpu_us", "layers", "latency_ms")},
-            "memory_mb": {role: round(each, 1) for role, each in memory.items()},
-        }
+        kept = {name: seen[name] for name in KEPT}
+        return {"store": self.store, "rows": self.rows, **kept, "memory_mb": memory}
 
 
-def sizes(site: Site, load: Load) -> list[dict[str, Any]]:
-    """The site's size under each shape."""
-    found = []
+def sizes(site: Site, load: Load) -> Iterator[dict[str, Any]]:
+    """Yield the site's figures under each shape."""
     for shape, zipf in SHAPES.items():
         seen = site.seen(load._replace(zipf=zipf), {}, f"{site.store} {site.rows:,} {shape}")
-        found.append({"shape": shape, "load_s": site.load_s, **seen})
-    return found
+        yield {"shape": shape, **seen}
 
 
-def curve(site: Site, load: Load) -> list[dict[str, Any]]:
-    """By the size of the near cache."""
-    found = []
+def curve(site: Site, load: Load) -> Iterator[dict[str, Any]]:
+    """Yield the site's figures by the size of the near cache."""
     load = load._replace(rate_s=load.rate_s * 10, warm_s=CURVE_WARM_S)
     for shape, zipf in SHAPES.items():
         for near_bytes in NEAR_BYTES:
             more = {"NEAR_BYTES": str(near_bytes), "NEAR_TTL_S": "3600"}
             label = f"{near_bytes >> 20} MiB near, {shape}"
             seen = site.seen(load._replace(zipf=zipf), more, label)
-            found.append({"shape": shape, "near_bytes": near_bytes, **seen})
-    return found
+            yield {"shape": shape, "near_bytes": near_bytes, **seen}
 
 
-def layers(site: Site, load: Load) -> list[dict[str, Any]]:
-    """By what is before the store."""
-    found = []
+def layers(site: Site, load: Load) -> Iterator[dict[str, Any]]:
+    """Yield the site's figures by the layers before the store."""
     for name, settings in LAYERS.items():
-        seen = site.seen(load, settings, name, without_redis=name == "Cassandra")
-        found.append({"layer": name, **seen})
-    return found
+        yield {
+            "layer": name,
+            **site.seen(load, settings, name, without_redis=name == "Cassandra"),
+        }
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """All of it in Markdown."""
+    """Return all figures in Markdown."""
     lines = ["| store | rows | shape | CPU us/request | MB | near | store |", "|---" * 7 + "|"]
     for each in result.get("sizes", ()):
         cpu, memory = sum(each["cpu_us"].values()), each["memory_mb"]["service"]
@@ -152,29 +129,28 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def run(
-    stores: Sequence[str], rows: Sequence[int], parts: Sequence[str], load: Load, folder: Path
-) -> dict[str, Any]:
-    """Every size of every store; the curve and the layers at the largest."""
-    result: dict[str, Any] = {part: [] for part in parts}
-    for store in stores:
-        for count in rows:
-            with ExitStack() as running:
-                site = Site(store, count, folder, running)
-                if store != "embedded":
-                    writes = load._replace(seconds=JVM_S, write_share=WRITES)
-                    site.seen(writes, BARE, "for the JVM to get warm", without_redis=True)
-                if "sizes" in parts:
-                    result["sizes"] += sizes(site, load)
-                if count == max(rows) and store == stores[0] and "curve" in parts:
-                    result["curve"] = curve(site, load)
-                if count == max(rows) and store != "embedded" and "layers" in parts:
-                    result["layers"] = layers(site, load)
+def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure every size of every store; the curve and the layers at the largest size."""
+    load, largest = Load(asked.rate, WARM_S, asked.seconds), max(asked.rows)
+    result: dict[str, Any] = {part: [] for part in asked.parts}
+    for store, rows in ((store, rows) for store in asked.stores for rows in asked.rows):
+        is_embedded, is_first = store == "embedded", store == asked.stores[0]
+        with ExitStack() as running:
+            site = Site(store, rows, folder, running)
+            if not is_embedded:
+                writes = load._replace(seconds=JVM_S, write_share=WRITES)
+                site.seen(writes, BARE, "for the JVM to get warm", without_redis=True)
+            if "sizes" in asked.parts:
+                result["sizes"] += sizes(site, load)
+            if rows == largest and is_first and "curve" in asked.parts:
+                result["curve"] += curve(site, load)
+            if rows == largest and not is_embedded and "layers" in asked.parts:
+                result["layers"] += layers(site, load)
     return result
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status."""
+def main() -> int:
+    """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[5_000, 50_000, 500_000])
     parser.add_argument("--stores", nargs="+", default=["embedded", "Cassandra"])
@@ -182,10 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rate", type=float, default=400.0)
     parser.add_argument("--results", type=Path, default=RESULTS / "scale.json")
-    asked = parser.parse_args(arguments)
-    load = Load(asked.rate, WARM_S, asked.seconds)
+    asked = parser.parse_args()
     with interruptible(), TemporaryDirectory(prefix="scale-") as folder:
-        result = run(asked.stores, asked.rows, asked.parts, load, Path(folder))
+        result = run(asked, Path(folder))
         result |= {"machine": machine(), "versions": versions(), "seconds": asked.seconds}
         if asked.results.exists() and set(asked.parts) != set(PARTS):
             result = json.loads(asked.results.read_text()) | result

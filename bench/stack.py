@@ -15,42 +15,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.lab.processes import Server, exchange, interruptible, is_free
+from bench.lab.processes import interruptible, is_free
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
-from bench.lab.spawn import spawn
+from bench.lab.targets import Service, load_catalogue
 from config import Config, ConfigError
 
 log = logging.getLogger("bench")
-
-ROOT = Path(__file__).resolve().parent.parent
-CATALOGUE = "data/netflix_titles.csv.gz"
-READY = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-class Service(Server):
-    """`service.py` as a child, its output on this terminal; it answers when it is ready."""
-
-    name = "service"
-
-    def __init__(self, settings: Mapping[str, str], folder: Path | None = None) -> None:
-        config = Config.from_env(settings)
-        super().__init__(config.host, config.port, folder, logged=False)
-        self._settings = {"DRAIN_S": "0", **settings}  # no balancer has to notice its end
-
-    def command(self) -> list[str]:
-        return [sys.executable, str(ROOT / "service.py")]
-
-    def environment(self) -> Mapping[str, str]:
-        return self._settings
-
-    def answers(self) -> bool:
-        return exchange(self.host, self.port, READY).startswith(b"HTTP/1.1 200 ")
 
 
 def with_servers(
     environ: Mapping[str, str], running: ExitStack, folder: Path | None = None
 ) -> dict[str, str]:
-    """`environ` and what it lacks of Cassandra and Redis, started for as long as `running`."""
+    """Return `environ` with the Cassandra and the Redis that it lacks, started in `running`."""
     redis = cassandra = None
     if not _names_any(environ, "REDIS_HOST", "REDIS_URL", "REDIS_SENTINELS"):
         redis = running.enter_context(RedisServer(folder and folder / "redis"))
@@ -68,32 +44,21 @@ def _names_any(environ: Mapping[str, str], *variables: str) -> bool:
 
 
 def with_demo(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the page to look at, unless it says itself whether it wants that."""
+    """Return `environ` with the demo page switched on, unless it has a setting of the page."""
     return {**environ} if "DEMO_FILE" in environ else {"DEMO": "1", **environ}
 
 
-def load_catalogue(settings: Mapping[str, str]) -> None:
-    """Import the demonstration catalogue where there is none; raises ServerError when it fails."""
-    log.info("loading the catalogue, unless it is there ...")
-    arguments = ["-m", "db.catalog", "import", CATALOGUE, "--if-empty"]
-    importer = spawn([sys.executable, *arguments], settings, folder=ROOT)
-    try:
-        if status := importer.wait():
-            raise ServerError(f"the catalogue could not be loaded: status {status}")
-    finally:
-        importer.terminate()
-        importer.wait()
-
-
 def run(environ: Mapping[str, str], folder: Path | None) -> int:
-    """Everything up, until the service ends; its exit status."""
+    """Start everything, wait for the end of the service, and return its exit status."""
     config = Config.from_env(environ)
     if config.port == 0 or not is_free(config.host, config.port):
         raise ServerError(f"cannot listen on {config.host}:{config.port}; set PORT to a free one")
     with ExitStack() as running:
         settings = with_servers(environ, running, folder)
+        log.info("loading the catalogue, unless it is there ...")
         load_catalogue(settings)
-        service = running.enter_context(Service(with_demo(settings)))
+        own = Service(with_demo(settings), is_public=True, logged=False)
+        service = running.enter_context(own)
         log.info("ready: http://%s:%d (Ctrl-C stops everything)", service.host, service.port)
         return service.wait()
 

@@ -32,7 +32,7 @@ DRIVERS = {
     "acsylla": {
         "db/cassandra/",
         "db/roles.py",
-        "bench/peers/floor.py",
+        "bench/peers/floors.py",
         "tests/db/test_cassandra.py",
         "tests/simulation/",
     },

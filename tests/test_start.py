@@ -14,7 +14,7 @@ import pytest
 
 import server
 from bench.lab.processes import free_ports
-from bench.stack import ROOT
+from bench.lab.targets import ROOT
 from config import ConfigError
 from tests.http.service import RunningService
 from tests.http.wire import one_answer, request

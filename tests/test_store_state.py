@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from bench.consistency.client import Client
-from bench.consistency.world import Replica
+from bench.lab.targets import Service
 
 ROW = {"title": "A title", "genres": ["Drama"], "isMovie": True, "description": "x" * 5_000}
 NO_LIMIT = resource.RLIM_INFINITY
@@ -16,7 +16,7 @@ NO_LIMIT = resource.RLIM_INFINITY
 
 async def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: Path) -> None:
     settings = {"EMBEDDED_PATH": str(tmp_path / "content.sqlite3")}
-    with Replica(settings, tmp_path) as replica:
+    with Service(settings, tmp_path) as replica:
         client = Client(replica.port)
 
         async def post() -> int:

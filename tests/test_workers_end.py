@@ -17,7 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 import server
 from bench.lab.processes import free_ports, is_free
-from bench.stack import ROOT
+from bench.lab.targets import ROOT
 from config import ConfigError
 from tests.http.service import RunningService, running
 from tests.http.wire import one_answer, request

@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.consistency.world import Options, Replica, World
+from bench.consistency.world import Options, World
 from bench.consistency.writers import Write
 from bench.lab.processes import Server
+from bench.lab.targets import Service
 
 EVERY_S = {"freeze": 0.3, "evict": 0.5, "kill": 2.0, "hang": 4.5, "flush": 7.0, "stop": 12.0}
 FROZEN_S = 0.02, 0.06  # longer than a whole write takes, and than the deadline of a read of Redis
@@ -56,7 +57,7 @@ class Chaos:
         if options.restart_redis:
             self._due[self.restart] = now + options.seconds / 2
         self._stopper = threading.Thread()
-        self._stopping: Replica | None = None
+        self._stopping: Service | None = None
 
     @property
     def done(self) -> Counter[str]:

@@ -35,12 +35,13 @@ from bench.consistency.chaos import STOP_SETTINGS, Chaos, Window, blame
 from bench.consistency.end import check_end, rows_in_store
 from bench.consistency.judge import Judge, Verdict, percentile
 from bench.consistency.readers import Readings, run_readers
-from bench.consistency.world import FAULTS, Options, Replica, World
+from bench.consistency.world import FAULTS, Options, World
 from bench.consistency.writers import Course, Write, id_of, run_writers
 from bench.lab.processes import Server, interruptible
 from bench.lab.proxy import Proxy
 from bench.lab.sentinel import Watched
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
+from bench.lab.targets import Service
 from config import Config
 
 REPLICAS = 2
@@ -184,7 +185,7 @@ def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Repo
         ]
         replicas = [
             running.enter_context(
-                Replica({**settings, "CASSANDRA_PORT": str(proxy.port)}, folder / f"replica{n}")
+                Service({**settings, "CASSANDRA_PORT": str(proxy.port)}, folder / f"replica{n}")
             )
             for n, proxy in enumerate(proxies)
         ]

@@ -13,6 +13,7 @@ from bench.consistency.judge import Judge, state_of
 from bench.consistency.readers import ABSENT
 from bench.consistency.world import World
 from bench.consistency.writers import Course, position_of
+from bench.lab.asking import ask
 from config import Config
 from db.cassandra.store import CassandraStore
 from errors import Late, NotFound, Unavailable
@@ -49,8 +50,8 @@ def check_end(
     for key, row in enumerate(rows):
         position = position_of(row["lastupdated"]) if row else ABSENT
         judge.final(key, -1, position, now_s)
-        for replica in range(len(world.replicas)):
-            status, body = world.get(replica, f"/content/{course.ids[key]}")
+        for replica, server in enumerate(world.replicas):
+            status, _, body = ask(server, f"/content/{course.ids[key]}")
             if status == 200:
                 judge.state(key, state_of(body), body)
             judge.final(key, replica, state_of(body) if status == 200 else ABSENT, now_s)
@@ -58,8 +59,8 @@ def check_end(
                 judge.at_rest("end differs", key, f"at replica {replica}: {body!r}, stored {row}")
     for genre in course.genres:
         expected = {row["id"] for row in rows if row and genre in row["genres"]}
-        for replica in range(len(world.replicas)):
-            status, body = world.get(replica, f"/content/genre/{genre.replace(' ', '%20')}")
+        for server in world.replicas:
+            status, _, body = ask(server, f"/content/genre/{genre.replace(' ', '%20')}")
             listed = orjson.loads(body)["data"][genre] if status == 200 else []
             if sorted(listed) != sorted(expected):
                 judge.verdict.convict("genre list", f"{genre}: {listed}, expected {expected}")

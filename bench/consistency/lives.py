@@ -29,13 +29,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.consistency.lives_writers import Course, Outcome, run_course
-from bench.consistency.world import Replica
 from bench.lab.lost_replies import LostReplies
 from bench.lab.processes import interruptible
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.spawn import spawn
 from bench.lab.store_lines import lines, rows_of
-from bench.stack import ROOT
+from bench.lab.targets import ROOT, Service
 from config import Config
 from db.open import open_store
 from errors import Late, Unavailable
@@ -131,7 +130,7 @@ def run(
     with TemporaryDirectory(prefix="lives-") as name, ExitStack() as running:
         folder, config = Path(name), Config.from_env(settings)
         replicas = [
-            running.enter_context(Replica(each, folder / f"replica{n}"))
+            running.enter_context(Service(each, folder / f"replica{n}"))
             for n, each in enumerate(writers)
         ]
         course = Course(

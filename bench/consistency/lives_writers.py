@@ -17,8 +17,7 @@ from time import monotonic
 import orjson
 
 from bench.consistency.client import NO_ANSWER, Client
-from bench.consistency.world import Replica
-from bench.stack import ROOT
+from bench.lab.targets import ROOT, Service
 
 WRITERS, KEYS, SHOWS = 4, 4, 3
 PAUSE_S = 0.02
@@ -119,7 +118,7 @@ class Writer:
             await asyncio.sleep(AGAIN_S)
 
 
-async def run_course(course: Course, replicas: Sequence[Replica]) -> Outcome:
+async def run_course(course: Course, replicas: Sequence[Service]) -> Outcome:
     """Everything at once, for the seconds of ``course``; then all replicas run."""
     outcome, ports = Outcome(), [each.port for each in replicas]
     writers = (Writer(course, number, ports, outcome).run() for number in range(WRITERS))
@@ -155,7 +154,7 @@ async def _import(course: Course, outcome: Outcome) -> None:
         await asyncio.sleep(IMPORT_S)
 
 
-async def _end(course: Course, replicas: Sequence[Replica], outcome: Outcome) -> None:
+async def _end(course: Course, replicas: Sequence[Service], outcome: Outcome) -> None:
     """End one replica after the other, in order or by a kill, and start it again."""
     draws = random.Random(f"{course.seed} ends")
     until = monotonic() + course.seconds

@@ -11,19 +11,20 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from bench.consistency.world import Replica
+from bench.cost import wrk_command
 from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World, ids_of, said, seconds_until
+from bench.drills.world import World, said
+from bench.lab.asking import ids_of, seconds_until
 from bench.lab.balancer import Balancer
 from bench.lab.proxy import Proxy
-from bench.lab.spawn import ServerError
-from bench.lab.targets import ROOT, installed
+from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 
 CONNECTIONS, GIVE_UP_S = 3_000, 8
 STORE_BYTES_S = 400_000
 """Some 500 rows a second, so that hovers are shed."""
 ROWS, RATE_S = 500, 100
+HOVER = ("-H", "Priority: u=5")
 OUT_S = 2.0
 """A replica is out this long after the first sign of its end, plus half a second for what else this
 machine does."""
@@ -31,18 +32,14 @@ TOLERANCE_S = 0.5
 
 
 def run(world: World) -> None:
-    try:
-        for program in ("haproxy", "wrk"):
-            installed(program)
-    except ServerError as missing:
-        world.judge("overload", "no replica goes out", f"SKIPPED: {missing}", None)
+    if not world.has("overload", "no replica goes out", "haproxy", "wrk"):
         return
     proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))
     settings = {"CASSANDRA_HOST": proxy.host, "CASSANDRA_PORT": str(proxy.port)}
     settings |= {"NEAR_BYTES": "0", "DRAIN_S": f"{world.options.drain_s:g}"}
     replicas = [world.service(**settings) for _ in range(3)]
     balancer = world.running.enter_context(Balancer(replicas))
-    assert seconds_until(lambda: _all_up(balancer)) is not None
+    assert seconds_until(balancer.all_up) is not None
     ids = ids_of(balancer)[:ROWS]
     warm(balancer, map(reading, ids))
     proxy.narrow(STORE_BYTES_S)
@@ -53,19 +50,13 @@ def run(world: World) -> None:
     _end(world, balancer, ids, "a replica killed -9", "web2", killed, killed.kill)
 
 
-def _all_up(balancer: Balancer) -> bool:
-    return all(each.status == "UP" for each in balancer.stats().values())
-
-
 def _overload(world: World, balancer: Balancer, ids: list[str]) -> None:
     seconds = 4 if world.is_short else 15
     file = world.folder / "ids"
     file.write_text("\n".join(ids) + "\n")
-    command = [
-        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"--timeout={GIVE_UP_S}s"),
-        *("-H", "Priority: u=5", "-s", str(ROOT / "bench" / "wrk" / "ids.lua")),
-        *(balancer.url, "--", str(file)),
-    ]
+    command = wrk_command(
+        balancer.url, seconds, file, f"-c{CONNECTIONS}", f"--timeout={GIVE_UP_S}s", *HOVER
+    )
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     requests = re.search(r"(\d+) requests in", done.stdout)
     stats = balancer.stats()
@@ -87,7 +78,7 @@ def _end(
     ids: list[str],
     what: str,
     name: str,
-    replica: Replica,
+    replica: Service,
     ends: Callable[[], object],
 ) -> None:
     reads = zipf([reading(each) for each in ids])
@@ -98,7 +89,7 @@ def _end(
         replica.wait()
         time.sleep(1)
         replica.start()
-        back_s = seconds_until(lambda: _all_up(balancer))
+        back_s = seconds_until(balancer.all_up)
         time.sleep(1)
     tally = result.tally()
     world.judge(

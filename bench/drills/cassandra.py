@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bench.consistency.world import Replica
 from bench.drills.traffic import mixed, reading, warm
-from bench.drills.world import World, ids_of, is_ready, said, seconds_until
-from bench.load.loops import Request, Result, offered, paced
+from bench.drills.world import World, said
+from bench.lab.asking import ids_of, is_ready, seconds_until
+from bench.lab.targets import Service
+from bench.load.loops import offered, paced
+from bench.load.result import Result
+from bench.load.wire import Request
 
 CACHED, CACHED_SHARE = 900, 0.9
 KNOWN_S = 3.0
@@ -69,7 +72,7 @@ def _in_turn(requests: list[Request]) -> Iterator[Request]:
 
 def _outage(
     world: World,
-    service: Replica,
+    service: Service,
     away_s: float,
     what: str,
     breaks: Callable[[], object],

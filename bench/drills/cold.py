@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterable, Iterator
 
 from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World, ask, ids_of
+from bench.drills.world import World
+from bench.lab.asking import ask, ids_of
 from bench.lab.processes import Server, exchange
-from bench.load.loops import Request, Result, offered, paced
+from bench.load.loops import offered, paced
+from bench.load.result import Result
+from bench.load.wire import Request
 
 DEADLINE_S = 1.0
 BACK_S, LEVEL = 10.0, 0.9

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from bench.drills.hostility import Crowd, hostile
 from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World, ids_of
+from bench.drills.world import World
+from bench.lab.asking import ids_of
 from bench.lab.processes import Server
-from bench.load.loops import Result, Tally, offered, paced
+from bench.load.loops import offered, paced
+from bench.load.result import Result, Tally
 
 ROUNDS = 2
 GROWTH_BYTES = 20_000_000
@@ -31,7 +33,7 @@ def _watch(server: Server, seconds: float) -> int:
     """The most memory it has in the meantime."""
     end_s, most = time.monotonic() + seconds, 0
     while time.monotonic() < end_s:
-        most = max(most, resident_bytes(server))
+        most = max(most, server.resident_bytes())
         time.sleep(SAMPLE_S)
     return most
 
@@ -45,7 +47,7 @@ def run(world: World) -> None:
     phases: list[tuple[bool, float, float]] = []
     with offered(service.host, service.port, paced(zipf(rows), rate_s)) as result:
         time.sleep(1)
-        before, most = resident_bytes(service), 0
+        before, most = service.resident_bytes(), 0
         for _ in range(ROUNDS):
             began_s = time.monotonic()
             most = max(most, _watch(service, seconds))

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 
 from bench.drills.traffic import mixed, reading, writing
-from bench.drills.world import World, ids_of
+from bench.drills.world import World
+from bench.lab.asking import ids_of
 from bench.lab.processes import Server
 from bench.lab.servers import cassandra_ring, settings_of
-from bench.load.loops import Request, closed, offered, paced
+from bench.lab.targets import load_catalogue
+from bench.load.loops import closed, offered, paced
 from bench.load.result import Tally
-from bench.stack import load_catalogue
+from bench.load.wire import Request
 
 IN_FLIGHT_S = 1.0
 WARM_S, MEASURE_S, CLIENTS = 20.0, 3.0, 4

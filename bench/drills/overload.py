@@ -11,12 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from bench.consistency.world import Replica
 from bench.drills.traffic import mixed, reading
-from bench.drills.world import World, ids_of
+from bench.drills.world import World
+from bench.lab.asking import ids_of
 from bench.lab.proxy import Proxy
-from bench.load.loops import OpenLoop, Request, Result, closed, paced
-from bench.load.result import Tally
+from bench.lab.targets import Service
+from bench.load.loops import OpenLoop, closed, paced
+from bench.load.result import Result, Tally
+from bench.load.wire import Request
 
 TIMES = 4
 HOVERS = 0.8
@@ -77,7 +79,7 @@ def _judge_generator(world: World, what: str, result: Result) -> None:
     )
 
 
-def _capacity(service: Replica, ids: list[str], seconds: float) -> float:
+def _capacity(service: Service, ids: list[str], seconds: float) -> float:
     """Right answers a second when no more is asked for than is answered; a warm-up before it."""
     requests = _endless(ids, "click")
     for _ in range(2):
@@ -92,7 +94,7 @@ def _endless(ids: list[str], kind: str) -> Iterator[Request]:
         yield from random.sample(requests, len(requests))
 
 
-def _offer(service: Replica, ids: list[str], rate_s: float, seconds: float) -> Result:
+def _offer(service: Service, ids: list[str], rate_s: float, seconds: float) -> Result:
     requests = mixed((HOVERS, _endless(ids, "hover")), (1 - HOVERS, _endless(ids, "click")))
     load = OpenLoop(
         service.host,

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench.consistency.world import Replica
 from bench.drills.traffic import reading, zipf
-from bench.drills.world import Told, World, ask, ids_of, is_ready, said, seconds_until
+from bench.drills.world import World, said
+from bench.lab.asking import Told, ask, ids_of, is_ready, seconds_until
 from bench.lab.processes import Server
 from bench.lab.proxy import Proxy
-from bench.load.loops import Result, Schedule, offered, paced
+from bench.lab.targets import Service
+from bench.load.loops import Schedule, offered, paced
+from bench.load.result import Result
 from config import Config
 
 ROWS = 2_000
@@ -79,7 +81,7 @@ def _serves_all(details: dict[str, int]) -> bool:
 
 
 def _outage(
-    service: Replica,
+    service: Service,
     video_id: str,
     away_s: float,
     what: str,

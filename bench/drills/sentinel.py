@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bench.consistency.world import Replica
 from bench.drills.traffic import reading, zipf
-from bench.drills.world import World, ask, said, seconds_until
+from bench.drills.world import World, said
+from bench.lab.asking import ask, seconds_until
 from bench.lab.proxy import Proxy
 from bench.lab.sentinel import NAME, REDIS_ARGS, Sentinel, settings_of, wait_until, watched
 from bench.lab.sentinel import ask as ask_redis
 from bench.lab.servers import RedisServer
+from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 
 ROWS, RATE_S = 50, 100
@@ -42,7 +43,7 @@ def run(world: World) -> None:
         _cut_off(world, split)
 
 
-def _services(world: World, name: str, *settings: dict[str, str]) -> list[Replica]:
+def _services(world: World, name: str, *settings: dict[str, str]) -> list[Service]:
     """Replicas on one new embedded store; every row comes from Redis or from there."""
     path = str(world.folder / f"{name}.sqlite3")
     return [
@@ -51,15 +52,15 @@ def _services(world: World, name: str, *settings: dict[str, str]) -> list[Replic
     ]
 
 
-def _posted(service: Replica, count: int) -> list[str]:
+def _posted(service: Service, count: int) -> list[str]:
     return [str(ask(service, "/content", "POST", DRAFT).data["id"]) for _ in range(count)]
 
 
-def _write(service: Replica, video_id: str) -> bool:
+def _write(service: Service, video_id: str) -> bool:
     return ask(service, f"/content/{video_id}", "PATCH", {"title": "new"}).status == 200
 
 
-def _is_old(service: Replica, video_id: str) -> bool:
+def _is_old(service: Service, video_id: str) -> bool:
     """Whether the row is served as it was; raises AssertionError when it is not served."""
     told = ask(service, f"/content/{video_id}")
     assert told.status == 200, told

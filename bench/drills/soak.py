@@ -14,14 +14,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.consistency.world import Replica
-from bench.drills.hostile import resident_bytes, told
+from bench.drills.hostile import told
 from bench.drills.hostility import Crowd, hostile
 from bench.drills.traffic import mixed, reading, warm, writing, zipf
-from bench.drills.world import World, ids_of, is_ready, seconds_until
+from bench.drills.world import World
+from bench.lab.asking import ids_of, is_ready, seconds_until
 from bench.lab.processes import Server
-from bench.load.loops import Request, Result, offered, paced
-from bench.load.result import Tally
+from bench.lab.targets import Service
+from bench.load.loops import offered, paced
+from bench.load.result import Result, Tally
+from bench.load.wire import Request
 
 CROWD = Crowd(lorises=100, stalled=20, long_heads=1, many_headers=1)
 WRITES, WRITTEN = 0.02, 300
@@ -44,7 +46,7 @@ class Size(tuple[int, int]):
 
 
 def size_of(service: Server) -> Size:
-    return Size((resident_bytes(service), len(os.listdir(f"/proc/{service.pid}/fd"))))
+    return Size((service.resident_bytes(), len(os.listdir(f"/proc/{service.pid}/fd"))))
 
 
 def run(world: World) -> None:
@@ -79,7 +81,7 @@ def _writes(ids: list[str]) -> Iterator[Request]:
 
 
 def _break_everything(
-    world: World, service: Replica, redis: Server, round_s: float, done: Counter[str]
+    world: World, service: Service, redis: Server, round_s: float, done: Counter[str]
 ) -> None:
     """One round. Each third of it has its outage, and some time after it."""
     third_s = round_s / 3

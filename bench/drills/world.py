@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from typing import NamedTuple
 
-import orjson
-
-from bench.consistency.world import Replica
 from bench.lab.processes import Server
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from bench.lab.spawn import ServerError
-from bench.stack import load_catalogue
+from bench.lab.targets import Service, installed, load_catalogue
 
 HEAD = "\n| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"
-PAGE = 5_000
-POLL_S = 0.02
-IDS_S = 60.0
-STATE_S = 20.0
-"""As long as a state of ``/readyz`` is waited for. What is judged is that it comes at all."""
 
 
 class Finding(NamedTuple):
@@ -66,7 +55,7 @@ class Stand:
         return node
 
     def mended(self) -> None:
-        """Whatever a drill that failed has left broken."""
+        """Mend what a failed drill has left broken."""
         if "cassandra" in vars(self):
             if self.cassandra.running:
                 self.cassandra.resume()
@@ -104,11 +93,21 @@ class World:
 
     def service(
         self, cassandra: Server | None = None, redis: Server | None = None, /, **settings: str
-    ) -> Replica:
+    ) -> Service:
         """A new one on these servers, ready."""
         folder = self.folder / f"service{len(list(self.folder.iterdir()))}"
-        started = Replica({**settings_of(cassandra, redis), **settings}, folder)
+        started = Service({**settings_of(cassandra, redis), **settings}, folder)
         return self.running.enter_context(started)
+
+    def has(self, broken: str, bar: str, *programs: str) -> bool:
+        """Return whether this machine has the programs; if not, a row says what is skipped."""
+        try:
+            for program in programs:
+                installed(program)
+        except ServerError as missing:
+            self.judge(broken, bar, f"SKIPPED: {missing}", None)
+            return False
+        return True
 
     def judge(self, broken: str, bar: str, seen: str, holds: bool | None) -> None:
         """One more row, shown at once: a drill takes a while."""
@@ -128,62 +127,6 @@ def made(name: str, options: Options, stand: Stand) -> Iterator[World]:
 
 
 Drill = Callable[[World], None]
-
-
-class Told(NamedTuple):
-    status: int
-    headers: http.client.HTTPMessage
-    data: Any
-
-
-def ask(
-    service: Server, path: str, method: str = "GET", body: Any = None, timeout_s: float = 10.0
-) -> Told:
-    """One request on a connection of its own; ``data`` is what its envelope has, or the text."""
-    connection = http.client.HTTPConnection(service.host, service.port, timeout=timeout_s)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
-    try:
-        connection.request(method, path, orjson.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        content = response.read()
-    finally:
-        connection.close()
-    if response.headers.get("content-type") == "application/json":
-        return Told(response.status, response.headers, orjson.loads(content).get("data"))
-    return Told(response.status, response.headers, content.decode())
-
-
-def ids_of(service: Server) -> list[str]:
-    """All of the catalogue's; a store that has just been filled may be too busy at first."""
-    found: list[str] = []
-    path, deadline_s = f"/uuids?limit={PAGE}", time.monotonic() + IDS_S
-    while path:
-        told = ask(service, path)
-        if told.status == 200:
-            found += told.data
-            following = told.headers.get("link", "").partition("<")[2].partition(">")[0]
-            path = urljoin(path, following) if following else ""
-        elif time.monotonic() > deadline_s:
-            raise ServerError(f"the catalogue's ids cannot be read: {told.status}")
-        else:
-            time.sleep(1)
-    return found
-
-
-def seconds_until(holds: Callable[[], bool], bound_s: float = STATE_S) -> float | None:
-    """How long it took; None when it did not come."""
-    began = time.monotonic()
-    while not holds():
-        if time.monotonic() - began > bound_s:
-            return None
-        time.sleep(POLL_S)
-    return time.monotonic() - began
-
-
-def is_ready(service: Server, state: str) -> bool:
-    """Whether ``/readyz`` says 200 and ``state``."""
-    told = ask(service, "/readyz")
-    return told.status == 200 and told.data["state"] == state
 
 
 def said(seconds: float | None) -> str:

@@ -14,15 +14,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from bench.lab.processes import Server, exchange, free_ports
-from bench.lab.targets import ROOT, installed
+from bench.lab.targets import ROOT, HttpServer, installed
 
 SHIPPED = ROOT / "deploy" / "haproxy.cfg"
 MAXCONN = 8_000
+NO_RETRIES = {"retries 3": "retries 0", "retry-on conn-failure empty-response": "retry-on none"}
+"""Changes by which every request that a replica loses is seen."""
 STATS_S = 5.0
 
 
 class Stats(NamedTuple):
-    """What HAProxy has counted for a replica, or for all (`BACKEND`)."""
+    """The counts of HAProxy for a replica, or for all of them (`BACKEND`)."""
 
     status: str
     checks_down: int
@@ -30,28 +32,24 @@ class Stats(NamedTuple):
     """Answers 5xx, of the replica and of the balancer alike."""
 
 
-class Balancer(Server):
-    """HAProxy over `replicas`, each as host and port."""
+class Balancer(HttpServer):
+    """HAProxy over `replicas`, each as host and port.
 
-    name = "haproxy"
+    ``changes`` has further texts of the file, each with its replacement.
+    """
 
     def __init__(
         self, replicas: Iterable[Server | tuple[str, int]], changes: Mapping[str, str] | None = None
     ) -> None:
-        """``changes``: further texts of the file, each with its replacement."""
-        self._front, self._metrics = free_ports(2)
-        super().__init__("127.0.0.1", self._front, None)
+        super().__init__("haproxy", "/")
+        (self._metrics,) = free_ports(1)
         self._replicas = [
             (each.host, each.port) if isinstance(each, Server) else each for each in replicas
         ]
         self._changes = changes or {}
         self._socket = self.folder / "stats.sock"
 
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
-
-    def command(self) -> list[str]:
+    def program(self) -> list[str]:
         path = self.folder / "haproxy.cfg"
         path.write_text(self._text(SHIPPED.read_text()))
         return [installed("haproxy"), "-db", "-f", str(path)]
@@ -60,12 +58,16 @@ class Balancer(Server):
         return {**os.environ, "MAXCONN": str(MAXCONN)}
 
     def answers(self) -> bool:
-        """Whether it listens; there may be no replica."""
+        """Return whether it listens; there may be no replica."""
         request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         return exchange(self.host, self.port, request).startswith(b"HTTP/1.1 ")
 
+    def all_up(self) -> bool:
+        """Return whether it finds every replica ready."""
+        return all(each.status == "UP" for each in self.stats().values())
+
     def stats(self) -> Mapping[str, Stats]:
-        """By the name of a replica, `web1` and so on, and `BACKEND`."""
+        """Return its counts by the name of a replica, `web1` and so on, and of `BACKEND`."""
         lines = self._asked("show stat").removeprefix("# ").splitlines()
         return {
             line["svname"]: Stats(line["status"], int(line["chkdown"]), int(line["hrsp_5xx"]))
@@ -74,7 +76,7 @@ class Balancer(Server):
         }
 
     def own_failures(self) -> int:
-        """Answers 5xx that no replica gave."""
+        """Return the number of answers 5xx that no replica gave."""
         stats = dict(self.stats())
         return stats.pop("BACKEND").failed - sum(each.failed for each in stats.values())
 
@@ -96,7 +98,7 @@ class Balancer(Server):
         for pattern, ours in (
             (r"log stdout format raw local0", rf"\g<0>\n    stats socket {self._socket}"),
             (r"(?s)resolvers docker.*?(?=frontend site)", ""),
-            (r"bind :8080", f"bind {self.host}:{self._front}"),
+            (r"bind :8080", f"bind {self.host}:{self.port}"),
             (r"bind :8405", f"bind {self.host}:{self._metrics}"),
             (r" *server-template .*", servers),
             *((re.escape(old), new) for old, new in self._changes.items()),

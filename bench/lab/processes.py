@@ -23,8 +23,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
+
+import psutil
 
 from bench.lab.spawn import Child, ServerError, claimed, spawn
 
@@ -196,13 +197,18 @@ class Server(ABC):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def resident_bytes(self) -> int:
+        """Return the memory that its own process has now."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that it and its children have used so far."""
+        process = psutil.Process(self.pid)
+        times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
     def _started(self) -> Child:
         if self._process is None:

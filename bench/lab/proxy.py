@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 from bench.lab.processes import free_ports
@@ -26,10 +25,14 @@ CHUNKS_MAX = 256
 SWITCH_S = 5.0
 UNBOUNDED = float("inf")
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class Proxy:
-    """Forwards to ``host:port`` from a loop and a thread of its own; switches at once, for
-    connections that are open as well."""
+    """A proxy of ``host:port``, with a loop and a thread of its own.
+
+    It switches at once, for connections that are open as well.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.host = "127.0.0.1"
@@ -53,12 +56,7 @@ class Proxy:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.refuse()
         self._end()
 
@@ -68,23 +66,22 @@ class Proxy:
         self._loop.close()
 
     def open(self) -> None:
-        """As if it were not there; also the end of whatever was switched on before."""
+        """Forward at once; every other switch is off."""
         self._back_bytes_s = UNBOUNDED
         self.delay(0.0, 0.0)
 
     def delay(self, there_s: float, back_s: float) -> None:
-        """Everything that arrives from now on takes so long to the server, and back from it."""
+        """Delay everything that arrives from now on, on its way to the server, and back."""
         self._delays_s = there_s, back_s
         self._switch(self._listen())
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def narrow(self, back_bytes_s: float) -> None:
-        """All answers together get so many bytes a second: a server that can do so much and no
-        more, whatever the machine can."""
+        """Give all answers together so many bytes a second, as a server of that capacity."""
         self._back_bytes_s = back_bytes_s
 
     def stall(self) -> None:
-        """Accept connections, and forward nothing; what came meanwhile follows afterwards."""
+        """Accept connections, and forward nothing until another switch; nothing is lost."""
         self._switch(self._listen())
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
@@ -120,20 +117,17 @@ class Proxy:
         task.add_done_callback(self._open.discard)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, to the end of either side."""
+        """Forward one connection, to the end of either side."""
         transports = [writer.transport]
         try:
-            upstream, server = await asyncio.open_connection(*self._upstream)
-            transports.append(server.transport)
-            both = [
-                asyncio.create_task(self._pump(reader, server, 0)),
-                asyncio.create_task(self._pump(upstream, writer, 1)),
-            ]
+            upstream = await asyncio.open_connection(*self._upstream)
+            transports.append(upstream[1].transport)
+            both = [asyncio.create_task(way) for way in self._ways((reader, writer), upstream)]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for pump in both:
-                    pump.cancel()
+                for way in both:
+                    way.cancel()
                 await asyncio.gather(*both, return_exceptions=True)
         except (OSError, asyncio.CancelledError):
             for transport in transports:
@@ -141,6 +135,10 @@ class Proxy:
         finally:
             for transport in transports:
                 transport.close()  # what was written to it still goes out
+
+    def _ways(self, client: Streams, server: Streams) -> list[Coroutine[Any, Any, None]]:
+        """Return what forwards to the server, and back."""
+        return [self._pump(client[0], server[1], 0), self._pump(server[0], client[1], 1)]
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int

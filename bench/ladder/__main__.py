@@ -27,16 +27,12 @@ import server
 from bench.lab.processes import interruptible
 from bench.lab.spawn import ServerError
 from bench.lab.targets import ROOT, installed
-from bench.ladder.ids import write_ids, write_sample
-from bench.ladder.machine import machine, versions
+from bench.ladder.machine import calmest, machine, versions
 from bench.ladder.measure import Load, fill, limit, open_loop
-from bench.ladder.others import calmest
 from bench.ladder.peak import GENERATORS, WARM_S, peak
-from bench.ladder.prices import ASSUMED, priced
 from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
 from bench.load.activity import Behaviour
-from bench.report import write_report
-from bench.report.table import table
+from bench.report import table, write_report
 
 RESULTS = ROOT / "bench" / "results"
 MAY_FAIL = 0.01
@@ -44,10 +40,12 @@ WRITES = 0.4  # of the requests that warm the JVM
 
 
 class Plan(NamedTuple):
-    """Seconds and rates of a run. ``jvm_s``: a JVM reads at half its cost after some 60,000 reads,
-    and compiles on a core of its own through the first thousands of writes; all rungs would pay for
-    that. ``tries``: at most so often, while others keep the machine busy. ``skipped``: rungs that
-    tell nothing that others do not."""
+    """Seconds and rates of a run.
+
+    ``jvm_s`` warms the JVM, which reads at half its cost after some 60,000 reads, and compiles on a
+    core of its own through the first thousands of writes. ``tries`` bounds the repetitions while
+    others keep the machine busy. ``skipped`` rungs tell nothing that others do not.
+    """
 
     rate_s: float
     warm_s: float
@@ -66,28 +64,27 @@ QUICK = Plan(300, 2, 3, 2, 3, (6_000,), 3, 1, ("1 replica", "2 replicas"))
 
 
 def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
-    """One rung, from its start to its end."""
+    """Measure one rung, from its start to its end."""
     with ExitStack() as running:
         stands = rung.build(base, running)
-        ids, requests = inputs(rung, stands, base)
+        ids, requests = base.inputs(stands)
         if "cassandra" in stands.roles and not base.is_warm:
             warm(stands, ids, requests, plan)
             base.is_warm = True
         is_first = "redis" in stands.roles and not (base.is_full or rung.is_peer)
-        if rung.fills or is_first:
+        if rung.is_peer or is_first:
             fill(stands, ids)
             base.is_full |= is_first
         share = Behaviour.write_share if rung.writes else 0.0
         load = Load(plan.rate_s, plan.warm_s, plan.open_s, seed=seed, write_share=share)
         scheduled = partial(open_loop, stands, ids, load, rung.name)
         most = partial(limit, stands, requests, ids, plan.limit_s)
-        bearers = stands.bearers
         found: dict[str, Any] = {
             "name": rung.name,
             "note": rung.note,
             "is_peer": rung.is_peer,
-            "open": calmest(bearers, scheduled, plan.tries),
-            "limit": calmest(bearers, most, plan.tries),
+            "open": calmest(stands.bearers, scheduled, plan.tries),
+            "limit": calmest(stands.bearers, most, plan.tries),
         }
         rate_s, by = found["limit"]["requests_s"], found["limit"]["by"]
         print(f"  {rung.name}: {rate_s:,.0f} requests/s at most, by {by}")
@@ -101,25 +98,15 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
 
 
 def warm(stands: Standing, ids: Path, requests: Path, plan: Plan) -> None:
-    """Lets the JVM read and write as often as one that has been up for an hour."""
+    """Let the JVM read and write as often as a JVM that has been up for an hour."""
     print(f"  twice {plan.jvm_s} s for the JVM to get warm", flush=True)
     limit(stands, requests, ids, plan.jvm_s)
     writes = Load(plan.rate_s, 0, plan.jvm_s, write_share=WRITES)
     open_loop(stands, ids, writes, "writes")
 
 
-def inputs(rung: Rung, stands: Standing, base: Base) -> tuple[Path, Path]:
-    """Files of the ids and of the reads for wrk. Both stores have the same catalogue, so that the
-    first rung's serve them all."""
-    ids, requests = base.folder / "ids", base.folder / "requests"
-    if not ids.exists():
-        write_ids(stands.entry.url, ids)
-        write_sample(ids, requests)
-    return ids, requests
-
-
 def run(plan: Plan, only: Sequence[str], seed: int) -> dict[str, Any]:
-    """Everything that this machine can do, and what it cannot."""
+    """Measure every rung that this machine can stand on; the others are left out, and said."""
     found: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     try:
@@ -139,15 +126,16 @@ def run(plan: Plan, only: Sequence[str], seed: int) -> dict[str, Any]:
                 print(f"  left out: {error}", flush=True)
     return {
         "behaviour": asdict(Behaviour(rate_s=plan.rate_s, seed=seed)),
-        "assumed": ASSUMED,
-        "rungs": [priced(rung) for rung in found],
+        "rungs": found,
         "left_out": left_out,
     }
 
 
 def failures(result: dict[str, Any]) -> list[str]:
-    """Rungs that gave a wrong answer, or failed at a rate that each should bear. At the limit some
-    may be refused: that is no goodput, and is counted."""
+    """Return the rungs that gave a wrong answer, or failed at a rate that each should bear.
+
+    At the limit some requests may be refused: that is no goodput, and is counted.
+    """
     found = []
     for rung in result["rungs"]:
         seen, most = rung["open"], rung["limit"]
@@ -159,7 +147,7 @@ def failures(result: dict[str, Any]) -> list[str]:
 
 
 def replaced(before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """An earlier run with the rungs of this one in place of its own; says which."""
+    """Return an earlier run with the rungs of this one in place of its own, and their dates."""
     new = {rung["name"]: rung for rung in result["rungs"]}
     rungs = [new.get(rung["name"], rung) for rung in before["rungs"]]
     again = {**before.get("again", {}), **dict.fromkeys(new, result["made"])}
@@ -167,7 +155,7 @@ def replaced(before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status."""
+    """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="in under three minutes")
     parser.add_argument("--rate", type=float, help="requests/s that every rung is offered")

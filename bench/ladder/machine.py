@@ -1,4 +1,7 @@
-"""What a figure was measured on."""
+"""What a figure was measured on, and how much of the machine others used meanwhile.
+
+A figure of a busy machine says more about its other work than about the service, and says so.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,43 @@ import os
 import platform
 import re
 import subprocess
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from bench.lab.jars import VERSION
+from bench.lab.processes import Server
 from bench.lab.servers import redis_program
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
 
 PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "acsylla", "hiredis", "orjson")
 PROGRAMS = {"wrk": "-v", "nginx": "-v", "haproxy": "-v", "node": "--version"}
+CALM_CORES = 0.15
+"""Below this a machine counts as quiet; what a desktop does by itself is less."""
+IDLE = ("idle", "iowait", "guest", "guest_nice")
 
 
 def machine() -> dict[str, object]:
-    """Processor, cores, memory in GB, kernel, and how busy it was in the last minute: others'
-    work included, and ours."""
-    said = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = re.search(r"model name\s*: (.+)", said)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return processor, cores, memory, kernel, and the load of the last minute, ours included."""
+    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return {
-        "processor": model[1] if model else platform.processor() or platform.machine(),
+        "processor": found[1] if found else platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
-        "memory_gb": round(memory / 1e9, 1),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
         "load_at_the_end": round(os.getloadavg()[0], 1),
     }
 
 
 def versions() -> dict[str, str]:
-    """Of everything that took part and is there."""
+    """Return the version of everything that took part and is there."""
     found = {"Python": platform.python_version(), "Cassandra": VERSION}
     found["Redis"] = _first_number([redis_program(), "--version"])
-    for package in PACKAGES:
-        found[package] = importlib.metadata.version(package)
+    found |= {package: importlib.metadata.version(package) for package in PACKAGES}
     for program, option in PROGRAMS.items():
         try:
             found[program] = _first_number([installed(program), option])
@@ -51,3 +59,37 @@ def _first_number(command: list[str]) -> str:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     number = re.search(r"\d+(\.\d+)+", ran.stdout + ran.stderr)
     return number[0] if number else "?"
+
+
+def beside(servers: Iterable[Server], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``measure`` finds, and ``others_cores``: the cores that other work kept busy."""
+    servers = list(servers)
+    began_s, others_s = time.monotonic(), _others_s(servers)
+    found = measure()
+    cores = (_others_s(servers) - others_s) / (time.monotonic() - began_s)
+    return {**found, "others_cores": round(max(0.0, cores), 2)}
+
+
+def _others_s(servers: Iterable[Server]) -> float:
+    """Return the CPU seconds of all processes but the servers, us, and our ended children."""
+    busy = sum(s for name, s in psutil.cpu_times()._asdict().items() if name not in IDLE)
+    used = os.times()
+    ours = used.user + used.system + used.children_user + used.children_system
+    return float(busy - ours - sum(each.cpu_s() for each in servers))
+
+
+def calmest(
+    servers: list[Server], measure: Callable[[], dict[str, Any]], tries: int
+) -> dict[str, Any]:
+    """Measure until the machine was quiet meanwhile, at most ``tries`` times.
+
+    The try beside the least other work counts, whatever it found.
+    """
+    found: list[dict[str, Any]] = []
+    while len(found) < tries:
+        found.append(beside(servers, measure))
+        others = found[-1]["others_cores"]
+        if others <= CALM_CORES:
+            break
+        print(f"  other work kept {others:.2f} of {os.cpu_count()} cores busy", flush=True)
+    return min(found, key=lambda each: float(each["others_cores"]))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,18 +20,17 @@ from typing import Any, NamedTuple
 from hdrh.histogram import HdrHistogram
 
 from bench.lab.spawn import ServerError
-from bench.lab.targets import ROOT, cpu_s_of, installed
-from bench.ladder.ids import sample
-from bench.ladder.rungs import CORES, Standing
+from bench.lab.targets import ROOT, installed
+from bench.ladder.rungs import Standing
 from bench.load.__main__ import DEADLINE_S, LATE_SHARE
-from bench.load.activity import Behaviour
-from bench.load.loops import Request, closed
+from bench.load.activity import Behaviour, reads
+from bench.load.loops import closed
 from bench.load.result import DIGITS, LONGEST_US
+from bench.load.wire import Request
 
 CONNECTIONS = 64
 FILLERS = 16
 PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
-CURVE = (0, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99)
 CACHES = ("near", "redis", "nginx-HIT")
 COUNTED = ("requests", "good", "failed", "wrong", "late")
 
@@ -49,18 +48,15 @@ class Load(NamedTuple):
 
 
 def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, Any]:
-    """The activity at that rate; progress is printed once a second."""
+    """Offer the activity at its rate, and return what was seen; progress is printed each second."""
     before = _used(stands)
     children = [_generator(stands, ids, load, part) for part in range(load.processes)]
     try:
-        lines = [iter(child.stdout or ()) for child in children]
-        seen = _followed(lines, label)
+        seen = _followed([iter(child.stdout or ()) for child in children], label)
     finally:
         for child in children:
             child.kill()
-            child.wait()
-            if child.stdout:
-                child.stdout.close()
+            child.communicate()
     whole_s = load.warm_s + load.seconds
     summary = summed(seen, load.seconds)
     answers = summary["requests"] * whole_s / load.seconds  # about: those of the warm-up as well
@@ -85,7 +81,7 @@ def _generator(stands: Standing, ids: Path, load: Load, part: int) -> subprocess
 
 
 def _followed(children: Sequence[Iterator[str]], label: str) -> list[dict[str, Any]]:
-    """What the generators saw; their lines come once a second, about at once."""
+    """Return what the generators saw; their lines come once a second, about at once."""
     while True:
         lines = [next(each, None) for each in children]
         if None in lines:
@@ -93,71 +89,44 @@ def _followed(children: Sequence[Iterator[str]], label: str) -> list[dict[str, A
         said = [json.loads(line or "") for line in lines]
         if all("seen" in each for each in said):
             return [each["seen"] for each in said]
-        print(f"  {label}: {progress(said)}", flush=True)
-
-
-def progress(said: Sequence[dict[str, Any]]) -> str:
-    """A second of all generators, in a line; percentiles are those of the worst."""
-    layers, errors = Counter[str](), Counter[str]()
-    for each in said:
-        layers.update(each["layers"])
-        errors.update(each["errors"])
-    answered = sum(layers.values()) or 1
-    parts = [
-        f"offered {sum(each['offered'] for each in said):,}/s",
-        f"answered {sum(each['achieved'] for each in said):,}",
-        f"p50 {max(each['p50_ms'] for each in said):.1f}",
-        f"p99 {max(each['p99_ms'] for each in said):.1f} ms",
-        " ".join(f"{name} {times / answered:.0%}" for name, times in layers.most_common()),
-        "errors: " + (", ".join(f"{times} {name}" for name, times in errors.items()) or "0"),
-    ]
-    return ", ".join(part for part in parts if part)
+        print(f"  {label}: answered {sum(each['answered'] for each in said):,}/s", flush=True)
 
 
 def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Of several generators one, with its percentiles in milliseconds."""
-    latency_us = _added(each["latency_us"] for each in seen)
+    """Return the sum of several generators, with percentiles in milliseconds."""
+    latency_us = HdrHistogram(1, LONGEST_US, DIGITS)
+    for each in seen:
+        latency_us.decode_and_add(each["latency_us"].encode())
     counts = {name: sum(each[name] for each in seen) for name in COUNTED}
-    layers = sum((Counter(each["layers"]) for each in seen), Counter[str]())
-    rows = sum(layers.values()) or 1
-    windows = zip(*(each["timeline_us"] for each in seen), strict=True)
+    layers, errors = (
+        sum((Counter(each[name]) for each in seen), Counter[str]()) for name in ("layers", "errors")
+    )
+    rows = layers.total() or 1
     return {
         **counts,
         "goodput_s": counts["good"] / seconds,
         "deadline_ms": DEADLINE_S * 1000,
         "worst_slip_ms": max(each["worst_slip_s"] for each in seen) * 1000,
         "generator_was_the_limit": counts["late"] > LATE_SHARE * counts["requests"],
-        "errors": dict(sum((Counter(each["errors"]) for each in seen), Counter[str]())),
-        "statuses": dict(sum((Counter(each["statuses"]) for each in seen), Counter[str]())),
-        "kinds": dict(sum((Counter(each["kinds"]) for each in seen), Counter[str]())),
+        "errors": dict(errors),
         "layers": {name: times / rows for name, times in layers.most_common()},
         "cached": sum(layers[name] for name in CACHES) / rows,
-        "latency_ms": {str(percent): _ms(latency_us, percent) for percent in PERCENTS},
-        "curve_ms": [[percent, _ms(latency_us, percent)] for percent in CURVE],
-        "timeline_ms": [
-            [_ms(histogram, 50), _ms(histogram, 99)] for histogram in map(_added, windows)
-        ],
+        "latency_ms": {
+            str(each): round(float(latency_us.get_value_at_percentile(each)) / 1000, 3)
+            for each in PERCENTS
+        },
     }
 
 
-def _added(encoded: Iterable[str]) -> HdrHistogram:
-    whole = HdrHistogram(1, LONGEST_US, DIGITS)
-    for each in encoded:
-        whole.decode_and_add(each.encode())
-    return whole
-
-
-def _ms(latency_us: HdrHistogram, percent: float) -> float:
-    return round(float(latency_us.get_value_at_percentile(percent)) / 1000, 3)
-
-
 def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str, Any]:
-    """As many of the activity's reads as are answered, by wrk, else by our own closed loop, which
-    is slower than what it asks and says so. Statuses are checked here; bodies are by the open
-    loop."""
+    """Ask for as many of the activity's reads as are answered, by wrk or our own closed loop.
+
+    The own loop is slower than what it asks, and the result says which it was. Statuses are checked
+    here; bodies are by the open loop.
+    """
     before = _used(stands)
     try:
-        counted = _wrk(stands.entry.url, requests, seconds)
+        counted = _wrk(stands, requests, seconds)
     except ServerError:
         counted = _closed(stands, ids, seconds)
     rate_s = counted["requests"] / counted.pop("seconds")
@@ -173,24 +142,27 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
 
 
 def fill(stands: Standing, ids: Path) -> None:
-    """Asks for every row once, so that the caches have what they have on a site that has been up
-    for an hour. The near cache forgets within seconds, by design."""
+    """Ask for every row once, so that the caches are as full as on a site after an hour.
+
+    The near cache forgets within seconds, by design.
+    """
     requests = (Request(f"/content/{each}") for each in ids.read_text().split())
     entry = stands.entry
     tally = closed(entry.host, entry.port, requests, float("inf"), FILLERS).tally()
     print(f"  filled with {tally.total:,} rows", flush=True)
 
 
-def _wrk(url: str, requests: Path, seconds: int) -> dict[str, Any]:
+def _wrk(stands: Standing, requests: Path, seconds: int) -> dict[str, Any]:
     script = str(ROOT / "bench" / "wrk" / "replay.lua")
-    command = [installed("taskset"), "-c", CORES, installed("wrk"), "-t1", f"-c{CONNECTIONS}"]
-    command += [f"-d{seconds}s", "--latency", "-s", script, url, "--", str(requests)]
+    url = f"http://{stands.entry.host}:{stands.entry.port}"
+    command = [installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    command += ["-s", script, url, "--", str(requests)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return {"by": "wrk", **read_wrk(ran.stdout)}
 
 
 def read_wrk(text: str) -> dict[str, Any]:
-    """What wrk says; a connection's failures are failed requests as well."""
+    """Return what wrk says; failures of connections are failed requests as well."""
     found = re.search(r"(\d+) requests in ([\d.]+)(ms|m|s)", text)
     assert found is not None, text
     unit_s = {"ms": 0.001, "s": 1.0, "m": 60.0}[found[3]]
@@ -203,16 +175,20 @@ def read_wrk(text: str) -> dict[str, Any]:
 
 def _closed(stands: Standing, ids: Path, seconds: int) -> dict[str, Any]:
     began_s, entry = time.monotonic(), stands.entry
-    reads = cycle(sample(ids))
-    tally = closed(entry.host, entry.port, reads, seconds, CONNECTIONS).tally()
+    requests = cycle(reads(ids.read_text().split()))
+    tally = closed(entry.host, entry.port, requests, seconds, CONNECTIONS).tally()
     taken_s = time.monotonic() - began_s
-    counted = {"requests": tally.total, "seconds": taken_s, "failed": tally.failed}
-    return {"by": "our closed loop", **counted}
+    return {
+        "by": "our closed loop",
+        "requests": tally.total,
+        "seconds": taken_s,
+        "failed": tally.failed,
+    }
 
 
 def _used(stands: Standing) -> dict[str, float]:
-    """CPU seconds so far by role."""
-    return {role: sum(map(cpu_s_of, servers)) for role, servers in stands.roles.items()}
+    """Return the CPU seconds so far by role."""
+    return {role: sum(each.cpu_s() for each in servers) for role, servers in stands.roles.items()}
 
 
 def _per_request(

@@ -1,4 +1,4 @@
-"""One generator process of the activity: asks, counts, and says what it saw in lines of JSON.
+"""One generator process of the activity: it asks, counts, and prints lines of JSON.
 
     python -m bench.load HOST PORT IDS --rate 400 --seconds 10 [--warm 2] [--seed 1]
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import itertools
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.load.activity import Activity, Behaviour
-from bench.load.loops import Result, offered
-from bench.load.result import Tally
+from bench.load.loops import offered
+from bench.load.result import Result, Tally
 
 DEADLINE_S = 0.2
 """An answer later than this is no goodput: the original's goal."""
@@ -31,15 +31,14 @@ READS = frozenset(("hover", "click"))
 
 
 def seen(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
-    """All of it as JSON has it. ``layers`` are those of rows; latencies are HDR histograms, which
-    can be added up."""
-    tally, layers, kinds = Tally(), Counter[str](), Counter[str]()
-    timeline = [Tally() for _ in range(max(1, round(seconds)))]
+    """Return the sum of the requests due within ``seconds``, for JSON.
+
+    ``layers`` counts the right answers for rows by the layer that had the row. The latencies are an
+    HDR histogram, which can be added to others.
+    """
+    tally, layers = Tally(), Counter[str]()
     for line in result.lines(None, since_s, since_s + seconds):
         tally.add(line, DEADLINE_S)
-        second = min(int(line.due_s - since_s), len(timeline) - 1)
-        timeline[second].add(line, DEADLINE_S)
-        kinds[line.outcome.kind] += 1
         if line.outcome.kind in READS and line.outcome.is_good:
             layers[line.outcome.detail or "none"] += 1
     return {
@@ -49,46 +48,32 @@ def seen(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
         "wrong": tally.wrong,
         "late": tally.late,
         "worst_slip_s": round(tally.worst_slip_s, 4),
-        "statuses": {str(status): times for status, times in tally.statuses.items()},
         "errors": dict(tally.errors),
         "layers": dict(layers),
-        "kinds": dict(kinds),
         "latency_us": tally.latency_us.encode().decode(),
-        "timeline_us": [each.latency_us.encode().decode() for each in timeline],
     }
 
 
 def tell(**line: Any) -> None:
+    """Print a line of JSON."""
     print(json.dumps(line), flush=True)
 
 
 def run(host: str, port: int, activity: Activity, warm_s: float, seconds: float) -> None:
+    """Offer the activity for ``warm_s`` and then ``seconds``, and print what was seen."""
     whole_s = warm_s + seconds
     # drawn before it begins: to draw costs a third of what it costs to ask
     requests = list(activity.schedule(whole_s))
-    due = Counter(int(due_s) for due_s, _ in requests)
     gc.collect()
     gc.freeze()
     gc.disable()  # what is made here lives to the end, and to look through it all takes too long
-    began_cpu_s = time.process_time()
+    began_cpu_s, answered = time.process_time(), 0
     with offered(host, port, requests) as result:
-        at, end_s = 0, result.began_s + whole_s
-        for second in itertools.count():
-            until_s = min(result.began_s + second + 1, end_s)
+        for second in range(1, math.ceil(whole_s) + 1):
+            until_s = result.began_s + min(second, whole_s)
             time.sleep(max(0.0, until_s - time.monotonic()))
-            now = result.recent(at)
-            at += now.total
-            tell(
-                now=second + 1,
-                offered=due[second],
-                achieved=now.total,
-                p50_ms=round(now.p50_s * 1000, 2),
-                p99_ms=round(now.p99_s * 1000, 2),
-                errors=dict(now.errors),
-                layers={name: times for name, times in now.details.items() if name},
-            )
-            if until_s >= end_s:
-                break
+            answered, before = len(result), answered
+            tell(now=second, answered=answered - before)
     cpu_s = time.process_time() - began_cpu_s
     tell(seen={**seen(result, result.began_s + warm_s, seconds), "generator_cpu_s": cpu_s})
 

@@ -22,9 +22,10 @@ from typing import NamedTuple
 
 import orjson
 
-from bench.load.wire import Answer, Expect, Request
+from bench.load.wire import Answer, Expect, Request, value_of
 
 HOVER, CLICK = b"Priority: u=5\r\n", b"Priority: u=1\r\n"
+REPLAYED = 20_000
 POST_SHARE = 0.1  # of writes: a site changes what it has more often than it gets something new
 
 
@@ -174,7 +175,7 @@ class Activity:
         return self._rng.choices(self._ranked, cum_weights=self._weights)[0]
 
     def _request(self, kind: str, visitor: Visitor | None) -> Request | None:
-        """None: a release, which is a change of what will be asked for."""
+        """Return the request of a step; None for a release, which changes later requests."""
         if kind == "release":
             self._release()
             return None
@@ -187,7 +188,7 @@ class Activity:
         key = kind, visitor.title
         if key not in self._made:
             headers = CLICK if kind == "click" else HOVER
-            path, expect = f"/content/{visitor.title}", _is_row(visitor.title)
+            path, expect = f"/content/{visitor.title}", is_row(visitor.title)
             self._made[key] = Request(path, headers, kind, expect)
         return self._made[key]
 
@@ -199,7 +200,7 @@ class Activity:
             return Request("/content", key.encode(), "write", _is_new, "POST", orjson.dumps(body))
         title, body = self._title(), {"duration": self._rng.randrange(60, 14_400)}
         changed = orjson.dumps(body)
-        return Request(f"/content/{title}", b"", "write", _is_row(title), "PATCH", changed)
+        return Request(f"/content/{title}", b"", "write", is_row(title), "PATCH", changed)
 
 
 def _arrivals(behaviour: Behaviour) -> dict[str, float]:
@@ -213,9 +214,18 @@ def _arrivals(behaviour: Behaviour) -> dict[str, float]:
     return {kind: rate_s for kind, rate_s in found.items() if rate_s}
 
 
-def _is_row(video_id: str) -> Expect:
-    """That row from its first byte to its last; compared and not parsed, which would cost more than
-    the request does. What failed has to say so."""
+def reads(ids: Sequence[str]) -> list[Request]:
+    """Return REPLAYED reads of the activity, in order."""
+    behaviour = Behaviour(write_share=0)
+    schedule = Activity(ids, behaviour).schedule(REPLAYED / behaviour.rate_s)
+    return [request for _, request in schedule]
+
+
+def is_row(video_id: str) -> Expect:
+    """Return a check that an answer is that row, whole, or says that it failed.
+
+    Bodies are compared and not parsed, which would cost more than the request does.
+    """
     begin = b'{"status":"success","data":{"id":"%b"' % video_id.encode()
 
     def expect(answer: Answer) -> bool:
@@ -227,7 +237,8 @@ def _is_row(video_id: str) -> Expect:
 
 
 def _has_failed(answer: Answer) -> bool:
-    return answer.status >= 400 and answer.body.startswith(b'{"status":"failed"')
+    asks_again = answer.status != 503 or value_of(answer.head, b"retry-after: ").isdigit()
+    return asks_again and answer.status >= 400 and answer.body.startswith(b'{"status":"failed"')
 
 
 def _is_new(answer: Answer) -> bool:
@@ -237,7 +248,6 @@ def _is_new(answer: Answer) -> bool:
 
 
 def _is_home(answer: Answer) -> bool:
-    """At least one genre with ids in it."""
     if answer.status != 200:
         return _has_failed(answer)
     return b'{"homePage":[{"' in answer.body and answer.body.endswith(b'"]}]}}')

@@ -1,4 +1,4 @@
-"""What an open and a closed load share: connections, and what became of each request."""
+"""What an open and a closed load share: connections, and the outcome of each request."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ ERRORS = {
 
 
 class Loop:
-    """Connections are opened when they are needed, up to ``connections``; beyond, requests wait,
-    and the wait counts. What has no answer ``give_up_s`` after it was due is given up."""
+    """The connections of a load, and the outcome of each of its requests.
+
+    Connections are opened when they are needed, up to ``connections``; further requests wait, and
+    the wait counts. A request without an answer ``give_up_s`` after it was due is given up.
+    """
 
     def __init__(
         self, host: str, port: int, *, connections: int = CONNECTIONS, give_up_s: float = GIVE_UP_S
@@ -39,18 +42,13 @@ class Loop:
         self._all: set[Connection] = set()
         self._waiting: deque[Asked] = deque()
         self._opening: set[asyncio.Task[None]] = set()
-        self._stopping = False
-
-    def stop(self) -> None:
-        """From any thread: ask for nothing more, and wait for what was asked."""
-        self._stopping = True
 
     def to_end(self) -> Result:
-        """Runs it here and now, for callers without a loop."""
+        """Run the load here and now, for callers without an event loop."""
         return uvloop.run(self.run())
 
     async def run(self) -> Result:
-        """To the end of the load, answers included."""
+        """Run the load to the last answer."""
         self.result.began_s = time.monotonic()
         sweeping = asyncio.create_task(self._sweep())
         try:
@@ -58,8 +56,7 @@ class Loop:
             while self._waiting or any(each.asked for each in self._all):  # noqa: ASYNC110 - bounded
                 await asyncio.sleep(0.01)
         finally:
-            sweeping.cancel()
-            for task in self._opening:
+            for task in (sweeping, *self._opening):
                 task.cancel()
             for connection in self._all.copy():
                 connection.transport.abort()
@@ -70,6 +67,7 @@ class Loop:
         raise NotImplementedError
 
     def leave(self, asked: Asked) -> None:
+        """Send a request, now or as soon as a connection is free."""
         while self._free:
             connection = self._free.pop()  # the latest: the others may be let go
             if not connection.transport.is_closing():
@@ -95,6 +93,7 @@ class Loop:
                 self._note(self._waiting.popleft(), 0, error=name)
 
     async def _sweep(self) -> None:
+        """Give up the requests that are too old, again and again."""
         while True:
             await asyncio.sleep(SWEEP_S)
             limit = time.monotonic() - self._give_up_s
@@ -106,6 +105,7 @@ class Loop:
             self._open()
 
     def idle(self, connection: Connection) -> None:
+        """Use a connection that is new, or has its answer."""
         self._all.add(connection)
         if self._waiting:
             connection.send(self._waiting.popleft())
@@ -113,6 +113,7 @@ class Loop:
             self._free.append(connection)
 
     def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
+        """Note the end of a connection, and of the request that was on it."""
         self._all.discard(connection)
         if connection in self._free:
             self._free.remove(connection)
@@ -121,6 +122,7 @@ class Loop:
         self._open()
 
     def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None:
+        """Note an answer, with the layer and the time that its headers say."""
         status, head, _ = answer
         detail = value_of(head, b"cache-status: ").rpartition(b"detail=")[2]
         if b"collapsed" in head:
@@ -147,6 +149,10 @@ class Loop:
         outcome = Outcome(asked.request.kind, status, detail, is_wrong, error)
         latency_s = time.monotonic() - asked.due_s
         self.result.add(Line(asked.due_s, latency_s, served_s, asked.slip_s, outcome))
+        self._ended()
+
+    def _ended(self) -> None:
+        """Hear of the end of a request."""
 
 
 def _is_expected(request: Request, answer: Answer) -> bool:

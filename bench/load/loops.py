@@ -16,27 +16,12 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-
-import uvloop
+from contextlib import contextmanager, suppress
+from math import inf
 
 from bench.load.loop import CONNECTIONS, GIVE_UP_S, SWEEP_S, Loop
-from bench.load.result import Result, Tally
-from bench.load.wire import Answer, Asked, Connection, Expect, Request
-
-__all__ = [
-    "Answer",
-    "ClosedLoop",
-    "Expect",
-    "OpenLoop",
-    "Request",
-    "Result",
-    "Schedule",
-    "Tally",
-    "closed",
-    "offered",
-    "paced",
-]
+from bench.load.result import Result
+from bench.load.wire import Asked, Request
 
 Schedule = Iterable[tuple[float, Request]]
 
@@ -45,13 +30,9 @@ BATCH = 64
 
 
 def paced(
-    requests: Iterable[Request],
-    rate_s: float,
-    seconds: float = float("inf"),
-    *,
-    poisson: bool = True,
+    requests: Iterable[Request], rate_s: float, seconds: float = inf, *, poisson: bool = True
 ) -> Iterator[tuple[float, Request]]:
-    """``rate_s`` requests a second for so long: as independent users send them, or evenly."""
+    """Yield ``rate_s`` requests a second, as independent users send them, or evenly."""
     due_s = 0.0
     for request in requests:
         due_s += random.expovariate(rate_s) if poisson else 1 / rate_s
@@ -61,7 +42,7 @@ def paced(
 
 
 class OpenLoop(Loop):
-    """Sends what the schedule says when it says so."""
+    """A load that sends what ``schedule`` says when it says so."""
 
     def __init__(
         self,
@@ -74,6 +55,11 @@ class OpenLoop(Loop):
     ) -> None:
         super().__init__(host, port, connections=connections, give_up_s=give_up_s)
         self._schedule = schedule
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Send nothing more, and wait for the answers; may be called from any thread."""
+        self._stopping = True
 
     async def _ask(self) -> None:
         began_s, sent = self.result.began_s, 0
@@ -92,44 +78,33 @@ class OpenLoop(Loop):
 
 
 class ClosedLoop(Loop):
-    """As many requests at a time as there are connections, each sent when the one before it was
-    answered. It finds what a server can do, and says nothing of how long its users wait."""
+    """A load of as many requests at a time as there are connections, for ``seconds`` at most.
+
+    It finds what a server can do, and says nothing of how long its users wait.
+    """
 
     def __init__(
         self, host: str, port: int, requests: Iterator[Request], seconds: float, connections: int
     ) -> None:
         super().__init__(host, port, connections=connections)
         self._requests, self._seconds = requests, seconds
+        self._slots = asyncio.Semaphore(connections)
 
     async def _ask(self) -> None:
-        for _, request in zip(range(self._connections), self._requests, strict=False):
-            self.leave(Asked(request, time.monotonic(), 0.0))
-        end_s = time.monotonic() + self._seconds  # in naps, as ``stop`` comes from another thread
-        while not self._stopping and (left_s := end_s - time.monotonic()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(left_s, SWEEP_S))
-        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if self._seconds == inf else self._seconds):
+                for request in self._requests:
+                    await self._slots.acquire()
+                    self.leave(Asked(request, time.monotonic(), 0.0))
 
-    def idle(self, connection: Connection) -> None:
-        if not self._waiting:
-            self._ask_one()
-        super().idle(connection)
-
-    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
-        self._ask_one()  # on another connection, or there would be fewer and fewer
-        super().lost(connection, asked, error)
-
-    def _ask_one(self) -> None:
-        request = None if self._stopping else next(self._requests, None)
-        if request is None:
-            self._stopping = True
-        else:
-            self._waiting.append(Asked(request, time.monotonic(), 0.0))
+    def _ended(self) -> None:
+        self._slots.release()
 
 
 def closed(
     host: str, port: int, requests: Iterator[Request], seconds: float, connections: int
 ) -> Result:
-    """A closed load, to its end."""
+    """Run a closed load to its end."""
     return ClosedLoop(host, port, requests, seconds, connections).to_end()
 
 
@@ -142,13 +117,13 @@ def offered(
     connections: int = CONNECTIONS,
     give_up_s: float = GIVE_UP_S,
 ) -> Iterator[Result]:
-    """A block under load, from a thread of its own; the load ends with the block at the latest."""
+    """Keep a block under load, from a thread; the load ends with the block at the latest."""
     load = OpenLoop(host, port, schedule, connections=connections, give_up_s=give_up_s)
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
-            uvloop.run(load.run())
+            load.to_end()
         except BaseException as error:  # noqa: BLE001 - it belongs to the block's thread
             raised.append(error)
 

@@ -1,13 +1,12 @@
-"""What a load has seen: one line a request in plain columns, summed up when somebody asks.
+"""The result of a load: one line a request, summed up when somebody asks.
 
-Columns cost some 20 bytes and half a microsecond a request, and every question can still be asked
-afterwards: of one kind of request, of the seconds after a kill, against another deadline.
+So every question can still be asked afterwards: of one kind of request, of the seconds after a
+kill, against another deadline.
 """
 
 from __future__ import annotations
 
 import time
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,6 +67,7 @@ class Tally:
     latency_us: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, LONGEST_US, DIGITS))
 
     def add(self, line: Line, deadline_s: float = FOREVER) -> None:
+        """Add a line; its answer is good if it is right and came within ``deadline_s``."""
         outcome = line.outcome
         self.total += 1
         self.good += outcome.is_good and line.latency_s <= deadline_s
@@ -85,11 +85,11 @@ class Tally:
             self.latency_us.record_value(latency_us)
 
     def percentile_s(self, percent: float) -> float:
-        """0 when nothing was counted."""
+        """Return a percentile of the latencies; 0 if nothing was counted."""
         return float(self.latency_us.get_value_at_percentile(percent)) / MICROSECONDS
 
     def __str__(self) -> str:
-        """All of it that is not zero, in a line."""
+        """Return everything that is not zero, in a line."""
         parts = [f"{self.total:,} requests: {_counts(self.statuses) or 'no answer'}"]
         parts += [_counts(self.details)] if any(self.details) else []
         parts += [f"{self.wrong:,} wrong"] if self.wrong else []
@@ -108,51 +108,28 @@ def _counts(counts: Counter[int] | Counter[str]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.most_common() if name != "")
 
 
-class Recent(NamedTuple):
-    """The lines from one number to the end, in short: cheap enough to look while a load goes on."""
-
-    total: int
-    good: int
-    p50_s: float
-    p99_s: float
-    details: Counter[str]
-    errors: Counter[str]
-
-
 class Result:
-    """Every request of a load in the order of its end. May be read while the load goes on."""
+    """The requests of a load in the order of their ends; it may be read while the load goes on."""
 
     def __init__(self) -> None:
         self.began_s = time.monotonic()
-        self._due_s, self._latency_s = array("d"), array("f")
-        self._served_s, self._slip_s = array("f"), array("f")
-        self._number = array("H")
-        self._outcomes: list[Outcome] = []
-        self._numbers: dict[Outcome, int] = {}
+        self._lines: list[Line] = []
 
     def __len__(self) -> int:
-        return len(self._number)
+        return len(self._lines)
 
     def add(self, line: Line) -> None:
-        number = self._numbers.get(line.outcome)
-        if number is None:
-            number = self._numbers[line.outcome] = len(self._outcomes)
-            self._outcomes.append(line.outcome)
-        self._due_s.append(line.due_s)
-        self._latency_s.append(line.latency_s)
-        self._served_s.append(line.served_s)
-        self._slip_s.append(line.slip_s)
-        self._number.append(number)  # last: ``__len__`` counts whole lines
+        """Add the next line."""
+        self._lines.append(line)
 
     def lines(
         self, kind: str | None = None, since_s: float = -FOREVER, until_s: float = FOREVER
     ) -> Iterator[Line]:
-        """Those of a kind, all kinds without one, that were due between two moments."""
+        """Yield the lines of a kind, or of all kinds, that were due between two moments."""
         for at in range(len(self)):
-            outcome = self._outcomes[self._number[at]]
-            if since_s <= self._due_s[at] < until_s and kind in (None, outcome.kind):
-                times = self._latency_s[at], self._served_s[at], self._slip_s[at]
-                yield Line(self._due_s[at], *times, outcome)
+            line = self._lines[at]
+            if since_s <= line.due_s < until_s and kind in (None, line.outcome.kind):
+                yield line
 
     def tally(
         self,
@@ -162,34 +139,19 @@ class Result:
         *,
         deadline_s: float = FOREVER,
     ) -> Tally:
+        """Return the sum of the lines of a kind that were due between two moments."""
         tally = Tally()
         for line in self.lines(kind, since_s, until_s):
             tally.add(line, deadline_s)
         return tally
 
     def goodput(self, kind: str | None, deadline_s: float, width_s: float = 1.0) -> Counter[int]:
-        """Good answers within the deadline by the window, counted from the load's begin, in which
-        they were due; a window without any has no entry."""
+        """Return the good answers within the deadline by the window in which they were due.
+
+        Windows are counted from the load's begin; a window without any has no entry.
+        """
         windows: Counter[int] = Counter()
         for line in self.lines(kind):
             if line.outcome.is_good and line.latency_s <= deadline_s:
                 windows[int((line.due_s - self.began_s) / width_s)] += 1
         return windows
-
-    def recent(self, since: int) -> Recent:
-        """What ended after the first ``since`` requests. All of it is done by loops in C: a second
-        of 14,000 requests holds the load up for 2 ms, where ``tally`` would for 60."""
-        latencies = sorted(self._latency_s[since : len(self)])
-        numbers = Counter(self._number[since : since + len(latencies)])
-        counts = [(self._outcomes[number], times) for number, times in numbers.items()]
-        details, errors = Counter[str](), Counter[str]()
-        for outcome, times in counts:
-            details[outcome.detail] += times
-            if not outcome.is_good:
-                wrong = "wrong" if outcome.is_wrong else str(outcome.status)
-                errors[outcome.error or wrong] += times
-        good = sum(times for outcome, times in counts if outcome.is_good)
-        p50_s, p99_s = (
-            latencies[int(share * len(latencies))] if latencies else 0.0 for share in (0.5, 0.99)
-        )
-        return Recent(len(latencies), good, p50_s, p99_s, details, errors)

@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 
 from bench.lab.targets import ROOT
-from bench.report import write_report
-from bench.report.table import table
+from bench.report import table, write_report
 
 
 def main(folder: Path) -> None:

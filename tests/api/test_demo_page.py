@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bench.lab.processes import free_ports
-from bench.stack import Service
+from bench.lab.targets import Service
 from tests.api import chromium
 
 pytestmark = pytest.mark.skipif(chromium.program() is None, reason="there is no Chromium")

@@ -9,7 +9,9 @@ from itertools import repeat
 
 import orjson
 
-from bench.load.loops import OpenLoop, Request, Result, paced
+from bench.load.loops import OpenLoop, paced
+from bench.load.result import Result
+from bench.load.wire import Request
 
 Serve = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 """Answers a request for a path."""

@@ -10,10 +10,11 @@ from itertools import pairwise
 
 import pytest
 
-from bench.load.activity import Activity, Behaviour, visit
-from bench.load.loops import Answer, Request
+from bench.load.activity import Activity, Behaviour, is_row, visit
+from bench.load.wire import Answer, Request
 
 IDS = [f"{number:036d}" for number in range(500)]
+AGAIN = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n"
 STILL = Behaviour(release_every_s=0, write_share=0)
 Drawn = list[tuple[float, Request]]
 
@@ -147,4 +148,5 @@ def test_only_the_right_answer_is_expected() -> None:
     ]
     for request, status, body, is_right in cases:
         assert request.expect is not None
-        assert request.expect(Answer(status, b"", body)) is is_right, body
+        assert request.expect(Answer(status, AGAIN, body)) is is_right, body
+    assert not is_row("x")(Answer(503, b"", cases[4][2]))  # it does not say when to come again

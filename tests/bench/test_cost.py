@@ -9,7 +9,7 @@ import pytest
 
 from bench.cost import Cost, Way, table, wrk
 from bench.lab.spawn import ServerError
-from bench.lab.targets import Empty
+from bench.peers.servers import Python
 
 RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
 
@@ -30,7 +30,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 def test_a_run_counts_and_an_error_fails_it(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     ids.write_text("x\n")
-    with Empty("raw", 0) as raw, Empty("route", 0) as route:
+    with Python("raw", 0) as raw, Python("route", 0) as route:
         cost = wrk(Way(RAW, raw, 1), ids, 1)
         assert cost.cpu_us > 0
         assert cost.requests_per_s > 0

@@ -15,8 +15,7 @@ from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
 from bench.drills.world import Finding, Options, Stand, World, made
 from bench.lab.spawn import ServerError
-from bench.load.loops import Result
-from bench.load.result import Line, Outcome, Tally
+from bench.load.result import Line, Outcome, Result, Tally
 
 SHORT = Options(is_short=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import held
-from bench.consistency.world import Replica
+from bench.lab.targets import Service
 
 
 def test_a_few_connections_are_held_and_told(
@@ -20,7 +20,7 @@ def test_a_few_connections_are_held_and_told(
         "CONNECTIONS_MAX": str(number + held.SPARE),
         "ARRIVAL_S": "120",
     }
-    with Replica(settings, tmp_path) as service:
+    with Service(settings, tmp_path) as service:
         assert held.run(service, number)
     _, small, bodies, heads = capsys.readouterr().out.splitlines()
     for line in (small, bodies, heads):

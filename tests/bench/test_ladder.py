@@ -18,12 +18,10 @@ from bench.lab.spawn import ServerError
 from bench.lab.targets import Service
 from bench.ladder import __main__ as ladder
 from bench.ladder import measure, peak
-from bench.ladder.others import beside, calmest
-from bench.ladder.prices import priced
+from bench.ladder.machine import beside, calmest
 from bench.ladder.rungs import Standing, rungs
 from bench.load.__main__ import seen
-from bench.load.loops import Result
-from bench.load.result import Line, Outcome
+from bench.load.result import Line, Outcome, Result
 from tests.bench.reports import figures_of, leaves
 
 WRK = """Running 1s test @ http://127.0.0.1:1/
@@ -54,7 +52,6 @@ def test_only_right_answers_in_time_are_goodput() -> None:
     assert (found["requests"], found["good"], found["failed"], found["wrong"]) == (8, 2, 4, 2)
     assert found["goodput_s"] == 1.0
     assert found["layers"] == {"near": 1.0}
-    assert [round(p99) for _, p99 in found["timeline_ms"]] == [300, 1]
     assert found["latency_ms"]["100"] == pytest.approx(300, rel=0.01)
 
 
@@ -73,11 +70,6 @@ def test_wrk_is_read_with_its_failures() -> None:
     failed = WRK + "  Socket errors: connect 1, read 2, write 3, timeout 4\n"
     failed += "  Non-2xx or 3xx responses: 90\n"
     assert measure.read_wrk(failed)["failed"] == 100
-
-
-def test_a_price_is_that_of_the_cores_kept() -> None:
-    rung = {"limit": {"cpu_us_total": 90.0}}  # 90 s of a core, half busy: 180 s, a 20th of an hour
-    assert priced(rung)["usd_per_million"] == pytest.approx(0.04 / 20)
 
 
 def test_the_rungs_are_those_of_the_issue() -> None:
@@ -132,7 +124,7 @@ def test_a_rung_is_stood_on_without_wrk(
     status = ladder.main(["--quick", "--only", "embedded", "--folder", str(tmp_path)])
     said = capfd.readouterr().out
     assert status == 0, said
-    assert re.search(r"embedded: offered \d+/s, answered \d+, p50 .*, p99 .* ms, store \d+%", said)
+    assert re.search(r"embedded: answered \d+/s", said)
     result = json.loads((tmp_path / "ladder.json").read_text())
     (rung,) = result["rungs"]
     assert rung["limit"]["by"] == "our closed loop"
@@ -144,7 +136,7 @@ def test_a_rung_is_stood_on_without_wrk(
     assert rung["limit"]["cpu_us"]["service"] > 0
     html = (tmp_path / "report.html").read_text()
     figures = figures_of(html)
-    assert len(figures) > 20
+    assert len(figures) > 15
     assert set(figures) <= leaves(result)
 
 
@@ -163,7 +155,7 @@ def test_the_try_beside_the_least_other_work_counts_whatever_it_found(
 ) -> None:
     others = iter([0.9, 0.4, 0.6, 0.05, 0.9])
     monkeypatch.setattr(
-        "bench.ladder.others.beside",
+        "bench.ladder.machine.beside",
         lambda _servers, _measure: {"others_cores": next(others)},
     )
     assert calmest([], dict, 3) == {"others_cores": 0.4}
@@ -214,7 +206,7 @@ def test_a_peak_is_looked_for_from_the_bar_up_or_down(
         return {**found, "cores": 1.0, "generator_cores": 1.0}
 
     monkeypatch.setattr(peak, "open_loop", offered)
-    entry = Service("never started", 0, {})
+    entry = Service({})
     rates_s = (10_000, 12_000, 14_000, 16_000)
     found = peak.peak(Standing(entry), tmp_path, rates_s, measure.Load(0, 1, 1), 2)
     assert [each["rate_s"] for each in found["tried"]] == tried

@@ -11,8 +11,9 @@ import pytest
 
 from bench.drills.traffic import reading
 from bench.lab.processes import free_ports
-from bench.load.loops import ClosedLoop, OpenLoop, Request, Result, offered, paced
-from bench.load.wire import Answer
+from bench.load.loops import ClosedLoop, OpenLoop, offered, paced
+from bench.load.result import Result
+from bench.load.wire import Answer, Request
 from tests.bench.small_servers import ID, PATH, always, answer, ask, row, serving
 
 OTHER = "22222222-2222-4222-8222-222222222222"

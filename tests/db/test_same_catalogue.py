@@ -16,7 +16,7 @@ import pytest
 
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.store_lines import lines, rows_of
-from bench.stack import CATALOGUE, ROOT
+from bench.lab.targets import CATALOGUE, ROOT
 from config import Config
 from db.open import open_store
 from db.store import CatalogueStore, Entry, RepairableStore

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.lab.targets import ROOT
-from bench.report.charts import legend_of
-from bench.report.svg import SERIES, WIDTH, classes, curve, rule, text, variables
+from bench.report.charts import STYLE, WIDTH, legend, text
 from tests.deploy.site import Site
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"
@@ -18,6 +17,9 @@ LEFT, RIGHT, TOP, PLOT = 54, 8, 30, 120
 HEIGHT, GAP = 240, 12
 POINTS = 150
 LEGENDS = 5
+SERIES = 8
+CURVES = ".mid{text-anchor:middle}.grid{stroke:var(--line)}.curve{fill:none;stroke-width:1.8}"
+CURVES += "".join(f".l{at}{{stroke:var(--s{at})}}" for at in range(SERIES))
 UNITS: Mapping[str, Callable[[float], str]] = {
     "s": lambda value: f"{value * 1000:,.3g} ms",
     "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",
@@ -52,7 +54,7 @@ def draw(site: Site, began_s: float, ended_s: float) -> str:
     width, height = 2 * WIDTH + GAP, (len(cells) + 1) // 2 * (HEIGHT + GAP)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The dashboard"><style>{variables("svg")}{classes()}</style>'
+        f'aria-label="The dashboard"><style>{STYLE}{CURVES}</style>'
         f'<rect width="{width}" height="{height}" fill="var(--paper)"/>{"".join(cells)}</svg>\n'
     )
 
@@ -85,7 +87,7 @@ def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -
     parts = [text(0, 16, panel["title"])]
     for share in (0.0, 0.5, 1.0):
         y = TOP + PLOT * (1 - share)
-        parts += [rule(LEFT, y, WIDTH - RIGHT, y)]
+        parts += [f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" class="grid"/>']
         parts += [text(LEFT - 4, y + 4, unit(most * share), "end soft")]
     for part in range(5):
         x = LEFT + (WIDTH - LEFT - RIGHT) * part / 4
@@ -96,8 +98,9 @@ def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -
             (LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most))
             for at_s, value in each.points
         )
-        parts += [curve(points, f"l{at % SERIES}")]
-    shown = [(each.name, f"f{at % SERIES}", False) for at, each in enumerate(series[:LEGENDS])]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline points="{joined}" class="curve l{at % SERIES}"/>')
+    shown = [(each.name, f"f{at % SERIES}") for at, each in enumerate(series[:LEGENDS])]
     if len(series) > LEGENDS:
-        shown.append((f"and {len(series) - LEGENDS} more", "peer", False))
-    return [*parts, *legend_of(shown, TOP + PLOT + 18)[0]]
+        shown.append((f"and {len(series) - LEGENDS} more", "peer"))
+    return [*parts, *legend(shown, TOP + PLOT + 18)[0]]

@@ -42,7 +42,7 @@ def loaded(url: str, ids: list[str]) -> Iterator[Seen]:
     with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
         file.write("\n".join(ids) + "\n")
         file.flush()
-        command = wrk_command(url, LONGEST_S, Path(file.name), len(ids))
+        command = wrk_command(url, LONGEST_S, Path(file.name), count=len(ids))
         loading = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(WARM_S)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from bench.lab.processes import free_ports
-from bench.stack import Service
+from bench.lab.targets import Service
 
 CLIENT_TIMEOUT_S = 20.0
 

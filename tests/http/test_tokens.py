@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.stack import ROOT
+from bench.lab.targets import ROOT
 from tests.http.samples import data, draft, failure, wrong_fields
 from tests.http.service import running
 

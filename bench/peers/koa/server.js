@@ -1,14 +1,15 @@
-// Koa beside ours. `node server.js PORT REDIS_PORT`: ioredis at its best on a Redis hit, one string
-// a row, kept as the finished body, and reads of one turn of the loop sent as one pipeline; rows are
-// put there by the benchmark under `koa:<id>`. With CASSANDRA_PORT as a third argument: the shape of
-// the original (`original.js`).
+// Koa beside ours. `node server.js MODE PORT REDIS_PORT CASSANDRA_PORT`.
+// hits: ioredis at its best on a Redis hit, one string a row, kept as the finished body, and reads of
+// one turn of the loop sent as one pipeline; the benchmark puts rows there under `koa:<id>`.
+// shape, uncached: the shape of the original (`original.js`).
 const Koa = require('koa');
 const Router = require('@koa/router');
 const Redis = require('ioredis');
 const original = require('./original');
 
-const [port, redisPort, cassandraPort] = process.argv.slice(2).map(Number);
-const redis = new Redis({ port: redisPort, enableAutoPipelining: !cassandraPort });
+const [mode, ...ports] = process.argv.slice(2);
+const [port, redisPort, cassandraPort] = ports.map(Number);
+const redis = new Redis({ port: redisPort, enableAutoPipelining: mode === 'hits' });
 const app = new Koa();
 const router = new (Router.Router || Router)();
 
@@ -26,8 +27,8 @@ function hits() {
 }
 
 async function start() {
-  if (cassandraPort) await original(router, redis, cassandraPort);
-  else hits();
+  if (mode === 'hits') hits();
+  else await original(router, redis, cassandraPort, mode === 'uncached');
   app.use(router.routes());
   app.listen(port, '127.0.0.1');
 }

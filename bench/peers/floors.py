@@ -1,7 +1,12 @@
-"""The floor of an uncached read: one Starlette route that asks the driver, and does nothing else.
+"""The floors of the service's cost: uvicorn with an app that does next to nothing.
 
-`python -m bench.peers.floor PORT`, with the service's own settings. No cache, no lease, no metrics,
-and the row as Cassandra rendered it: what the service costs above this is its own.
+`python -m bench.peers.floors raw|route|driver PORT`, on the same uvicorn with the same options as
+the service:
+
+- ``raw``: a raw ASGI app that answers a constant body of 540 bytes.
+- ``route``: one Starlette route that answers that body.
+- ``driver``: one Starlette route that asks the driver, with the service's own settings. No cache,
+  no lease, no metrics, and the row as Cassandra rendered it.
 """
 
 from __future__ import annotations
@@ -18,20 +23,37 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config import Config
 from db.cassandra.store import READ
 
+BODY = b"x" * 540
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"540")]
+PATH = "/content/{id}"
+
 
 class State(TypedDict):
-    """What a request needs."""
+    """What a request of ``driver`` needs."""
 
     session: acsylla.Session
     read: acsylla.PreparedStatement
 
 
+async def raw(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the least that ASGI allows."""
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def constant(request: Request) -> Response:
+    """Return the constant body through Starlette."""
+    return Response(BODY, media_type="application/json")
+
+
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[State]:
+    """Open a session for ``driver``."""
     config = Config.from_env(os.environ)
     cluster = acsylla.create_cluster(
         list(config.cassandra_host),
@@ -46,6 +68,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[State]:
 
 
 async def row(request: Request[State]) -> Response:
+    """Return the row as the driver has it."""
     statement = request.state["read"].bind()
     statement.bind(0, request.path_params["id"])
     result = await request.state["session"].execute(statement)
@@ -53,13 +76,20 @@ async def row(request: Request[State]) -> Response:
     return Response(found.column_value_by_index(0), media_type="application/json")
 
 
-def main(port: str) -> None:
+def main(kind: str, port: str) -> None:
+    """Serve one of the floors on the loopback."""
+    apps: dict[str, ASGIApp] = {
+        "raw": raw,
+        "route": Starlette(routes=[Route(PATH, constant)]),
+        "driver": Starlette(routes=[Route(PATH, row)], lifespan=lifespan),
+    }
     uvicorn.run(
-        Starlette(routes=[Route("/content/{id}", row)], lifespan=lifespan),
+        apps[kind],
         port=int(port),
         loop="uvloop",
         http="httptools",
         ws="none",
+        lifespan="on" if kind == "driver" else "off",
         server_header=False,
         proxy_headers=False,
         access_log=False,
@@ -68,4 +98,4 @@ def main(port: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
