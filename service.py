@@ -23,8 +23,8 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 import server
-from api.assets import CONTRACT, Asset, Site
-from api.cors import Cors
+from api.assets import CONTRACT, Asset, site
+from api.guard import Cors
 from api.handlers import Content
 from api.home import Home
 from api.probes import Probes
@@ -93,8 +93,8 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
         Resource("/readyz", GET=probes.ready),
         Resource("/metrics", GET=probes.metrics),
         Resource("/openapi.json", GET=Asset(CONTRACT, b"no-cache").respond),
-        *Site("swagger").resources("/docs"),
-        *(Site("demo").resources("/demo") if demo else ()),
+        *site("swagger", "/docs"),
+        *(site("demo", "/demo") if demo else ()),
     ]
 
 
@@ -136,7 +136,8 @@ def create_app(
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
-    app.middleware_stack = Cors.around(Onion(app.router, stack, drain), config.cors_origins)
+    onion = Onion(app.router, stack, drain)
+    app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # CORS adds headers to every answer, which the lane does not do

@@ -6,9 +6,7 @@ Each file is read once, at start. No other file is served, inside or outside of 
 from __future__ import annotations
 
 import gzip
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from api.resource import Resource
 from errors import NotFound
@@ -30,6 +28,7 @@ MEDIA = {
     ".svg": b"image/svg+xml",
     ".txt": b"text/plain; charset=utf-8",
 }
+# for the pages: the browser may load nothing from another site
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; "
     b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -37,91 +36,56 @@ POLICY = (
 )
 
 
-class Representation(NamedTuple):
-    """The bytes of a file and their strong tag. Compressed bytes have a tag of their own
+class Asset:
+    """A static file, which may be stored as gzip. Compressed bytes have a tag of their own
     (RFC 9110, 8.8.3.3)."""
 
-    body: bytes
-    tag: bytes
-
-    @classmethod
-    def of(cls, body: bytes) -> Representation:
-        """Return ``body`` with its tag."""
-        return cls(body, digest(body))
-
-
-class Asset:
-    """A static file, which may be stored as gzip. Each representation is made for the first client
-    that accepts it."""
-
     def __init__(self, path: Path, cache_control: bytes = b"max-age=%d" % MAX_AGE_S) -> None:
-        name = path.name.removesuffix(".gz")
-        self._media = MEDIA[Path(name).suffix]
-        self._cache_control = cache_control
-        self._stored = path.read_bytes()
-        self._is_stored_packed = name != path.name
-
-    @cached_property
-    def plain(self) -> Representation:
-        """The file without compression."""
-        unpack = gzip.decompress if self._is_stored_packed else bytes
-        return Representation.of(unpack(self._stored))
-
-    @cached_property
-    def packed(self) -> Representation | None:
-        """The file as gzip; None if gzip saves nothing."""
-        if self._is_stored_packed:
-            return Representation.of(self._stored)
-        body = gzip.compress(self._stored, mtime=0)  # the same bytes, and tag, on every replica
-        return Representation.of(body) if len(body) < len(self._stored) else None
-
-    async def respond(self, ctx: Context) -> None:
-        """Answer with the representation that the client accepts."""
-        packed = self.packed if takes_gzip(ctx.header(b"accept-encoding")) else None
-        ctx.status = 200
-        ctx.body, tag = packed or self.plain
-        ctx.headers = {
-            b"content-type": self._media,
-            b"cache-control": self._cache_control,
-            b"etag": tag,
+        stored = path.read_bytes()
+        is_packed = path.suffix == ".gz"
+        plain = gzip.decompress(stored) if is_packed else stored
+        # without a time: the same bytes, and the same tag, on every replica
+        packed = stored if is_packed else gzip.compress(stored, mtime=0)
+        headers = {
+            b"content-type": MEDIA[Path(_name(path)).suffix],
+            b"cache-control": cache_control,
             b"vary": b"accept-encoding",
             b"x-content-type-options": b"nosniff",
         }
-        if packed:
-            ctx.headers[b"content-encoding"] = b"gzip"
+        if _name(path) == PAGE:
+            headers[b"content-security-policy"] = POLICY
+        self._plain = plain, {**headers, b"etag": digest(plain)}
+        self._packed = self._plain
+        if len(packed) < len(plain):
+            coded = {b"etag": digest(packed), b"content-encoding": b"gzip"}
+            self._packed = packed, {**headers, **coded}
+
+    async def respond(self, ctx: Context) -> None:
+        """Answer with the representation that the client accepts."""
+        takes = takes_gzip(ctx.header(b"accept-encoding"))
+        ctx.status = 200
+        ctx.body, headers = self._packed if takes else self._plain
+        ctx.headers = dict(headers)
 
 
-class Site:
-    """The page of a folder and its assets. The page's Content-Security-Policy forbids the browser
-    to load anything from another site."""
+def site(folder: str, path: str) -> list[Resource]:
+    """Return the page of ``folder`` at ``path``, and the page's assets below."""
+    files = sorted((ROOM / folder).iterdir())
+    assets = {_name(file): Asset(file) for file in files if Path(_name(file)).suffix in MEDIA}
+    # the page's relative links lead to the assets only from the page's own path
+    page = assets.pop(PAGE)
 
-    def __init__(self, folder: str) -> None:
-        self._assets = {
-            path.name.removesuffix(".gz"): Asset(path)
-            for path in sorted((ROOM / folder).iterdir())
-            if Path(path.name.removesuffix(".gz")).suffix in MEDIA
-        }
-        # the page's relative links lead to the assets only from the page's own path
-        self._page = self._assets.pop(PAGE)
-
-    def resources(self, path: str) -> list[Resource]:
-        """Return the page at ``path``, and its assets below."""
-        return [
-            Resource(path, GET=self.page),
-            Resource(path + "/{asset}", GET=self.asset),
-        ]
-
-    async def page(self, ctx: Context) -> None:
-        """Answer with the page."""
-        await self._page.respond(ctx)
-        ctx.headers[b"content-security-policy"] = POLICY
-
-    async def asset(self, ctx: Context) -> None:
-        """Answer with the file that the path names. Raise NotFound if there is no such file."""
-        asset = self._assets.get(ctx.scope["path_params"]["asset"])
+    async def respond(ctx: Context) -> None:
+        asset = assets.get(ctx.scope["path_params"]["asset"])
         if asset is None:
             raise NotFound()
         await asset.respond(ctx)
+
+    return [Resource(path, GET=page.respond), Resource(path + "/{asset}", GET=respond)]
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".gz")
 
 
 def takes_gzip(accepted: str | None) -> bool:

@@ -1,5 +1,7 @@
-"""The guard of writes. A write needs the token, if the service has one. Without a token every
-client may write, except a browser that shows a page of another site.
+"""Which clients may write, and which sites may read through a browser (CORS).
+
+A write needs the token, if the service has one. Without a token every client may write, except a
+browser that shows a page of another site.
 
 1. A page of any site can make the browser send a write, also to a service on the browser's own
    machine or network. The browser then sends ``Origin`` and ``Sec-Fetch-Site``, which no page can
@@ -13,6 +15,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from config import Config
 from errors import Forbidden, Unauthorized
@@ -24,6 +32,12 @@ ANOTHER_SITE = (
 )
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 ANOTHER_NAME = "Without a WRITE_TOKEN, writes on loopback have to be for localhost or an address"
+
+REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Priority"
+RESPONSE_HEADERS = (
+    "Accept-Patch, Age, Cache-Status, ETag, Link, Location",
+    "Retry-After, Server-Timing, X-Request-Id",
+)
 
 
 class Guard:
@@ -85,3 +99,25 @@ def _is_local(host: str) -> bool:
 
 def _digest(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
+
+
+class Cors(CORSMiddleware):
+    """Starlette's middleware with the methods and headers of this API, for ``origins``."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=REQUEST_HEADERS.split(", "),
+            expose_headers=RESPONSE_HEADERS,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the parent's answer, with a refusal's text in the envelope."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        envelope = {"status": "failed", "message": bytes(response.body).decode()}
+        del response.headers["content-length"], response.headers["content-type"]
+        return JSONResponse(envelope, response.status_code, response.headers)

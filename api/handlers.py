@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from api import request
 from api.guard import Guard
 from api.home import Home
-from api.resource import PATCH_TYPES
 from cache.reads import Answer
 from cache.store import CachedVideoStore
 from config import Config
@@ -70,7 +69,7 @@ class Content:
         """Change some fields of a row."""
         video_id = request.path_id(ctx, "Could not update a nonexistent video")
         self._guard.check(ctx)
-        body = await request.read_json(ctx, self._config.body_max_bytes, PATCH_TYPES)
+        body = await request.read_json(ctx, self._config.body_max_bytes)
         changes = parse_changes(body, video_id)
         expected = request.expected(ctx, changes.last_updated)
         written = await self._videos.update(video_id, changes, expected)

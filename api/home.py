@@ -37,18 +37,17 @@ class Home:
     async def page(self) -> bytes:
         """Return a page, and wait for entries that are not near. If the store fails, make the page
         of the cached entries; raise Unavailable or Late if there are none."""
-        left = await self._videos.genres()
+        genres = await self._videos.genres()
+        drawn = random.sample(genres, len(genres))
         lists: list[bytes] = []
         failure: Unavailable | Late | None = None
-        while left and len(lists) < HOME_GENRES:
-            drawn = random.sample(left, min(HOME_GENRES, len(left)))
-            for found in await self._lists(drawn):
+        while drawn and len(lists) < HOME_GENRES:
+            for found in await asyncio.gather(*map(self._list, drawn[:HOME_GENRES])):
                 if isinstance(found, bytes):
                     lists.append(found)
                 else:
                     failure = found or failure
-            if len(lists) < HOME_GENRES:
-                left = [genre for genre in left if genre not in drawn]
+            drawn = drawn[HOME_GENRES:]
         if failure and not lists:
             try:
                 raise failure
@@ -56,21 +55,12 @@ class Home:
                 failure = found = None
         return _page(lists[:HOME_GENRES])
 
-    async def _lists(self, genres: list[str]) -> list[bytes | Unavailable | Late | None]:
-        """Return the result of ``_list`` for each genre. Near entries, which are most, get no task
-        of their own, because a task costs more than the look-up."""
-        near = {genre: self._videos.near.get(genre_key(genre)) for genre in genres}
-        far = [genre for genre, entry in near.items() if entry is None]
-        found = [inner(entry) or None for entry in near.values() if entry is not None]
-        return [*found, *(await asyncio.gather(*map(self._list, far)))] if far else [*found]
-
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
         """Return the JSON ``{genre: [ids]}``, cut out of the genre's own answer. Return None if the
         genre has no row. Return the error if the store fails, because other genres may be cached.
         """
-        key = genre_key(genre)
         try:
-            found = await self._videos.cached(key) or await self._videos.genre(genre)
+            found = await self._videos.cached(genre_key(genre)) or await self._videos.genre(genre)
         except NotFound:  # its last row was deleted after the list of genres was read
             return None
         except (Unavailable, Late) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -12,20 +14,14 @@ from metrics import Publisher
 from middleware.onion import Context
 
 
+@dataclass(frozen=True)
 class Probes:
     """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency."""
 
-    def __init__(
-        self,
-        store: VideoStore,
-        redis: RedisRows | None,
-        publisher: Publisher,
-        drain: Drain,
-    ) -> None:
-        self.store = store
-        self.redis = redis
-        self.publisher = publisher
-        self.drain = drain
+    store: VideoStore
+    redis: RedisRows | None
+    publisher: Publisher
+    drain: Drain
 
     async def alive(self, ctx: Context) -> None:
         """Answer that the process is alive."""

@@ -25,7 +25,6 @@ NO_SCHEMA_SAYS = {
     "is not the id of this row",
     "there is nothing to change",
     "The Idempotency-Key was used with another body",
-    "The cursor is malformed",
     "The cursor is damaged, or from elsewhere",
 }
 CHECKS = {
