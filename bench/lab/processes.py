@@ -34,13 +34,16 @@ log = logging.getLogger("bench")
 POLL_S = 0.05
 LOG_TAIL_LINES = 25
 # Below the ports that Linux hands out for outgoing connections (32768 on): a server that is down
-# for a moment finds its port still free when it comes back.
+# for a moment finds its port still free when it comes back. Processes that look for free ports at
+# the same time get ranges of their own by the environment: FREE_PORTS=20000-20500.
 PORTS = range(20_000, 32_000)
 
 
 def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
     """`count` different ports, each free on every one of `hosts`."""
-    candidates = secrets.SystemRandom().sample(PORTS, k=len(PORTS))
+    first, end = os.environ.get("FREE_PORTS", f"{PORTS.start}-{PORTS.stop}").split("-")
+    ports = range(int(first), int(end))
+    candidates = secrets.SystemRandom().sample(ports, k=len(ports))
     free = (port for port in candidates if all(is_free(host, port) for host in hosts))
     return [next(free) for _ in range(count)]
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.api import chromium
+from tests.each import each
 from tests.http.conftest import StartsService
 from tests.http.samples import data, draft, failure, post
 from tests.http.service import RunningService
@@ -65,7 +66,7 @@ def writes(
     ]
 
 
-@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+@each("headers", FOREIGN)
 def test_a_page_of_another_site_does_not_write(
     service: RunningService, headers: dict[str, str]
 ) -> None:
@@ -77,7 +78,7 @@ def test_a_page_of_another_site_does_not_write(
     assert service.client.get(f"/content/{row['id']}", headers={"Origin": "null"}).is_success
 
 
-@pytest.mark.parametrize("headers", OWN, ids=str)
+@each("headers", OWN)
 def test_scripts_and_pages_of_ours_write(service: RunningService, headers: dict[str, str]) -> None:
     answers = writes(service, post(service.client), headers)
     assert [answer.status_code for answer in answers] == [201, 200, 200]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import (
     FULL,
     MOVIE_KEYS,
@@ -28,12 +29,8 @@ def refused(client: httpx.Client, body: Any) -> list[str]:
     return wrong_fields(client.post("/content", content=json.dumps(body)), REFUSED)
 
 
-def cases(values_of: dict[str, list[Any]]) -> list[Any]:
-    return [
-        pytest.param(field, value, id=f"{field}-{number}")
-        for field, values in values_of.items()
-        for number, value in enumerate(values)
-    ]
+def cases(values_of: dict[str, list[Any]]) -> list[tuple[str, Any]]:
+    return [(field, value) for field, values in values_of.items() for value in values]
 
 
 def test_a_new_row_is_answered_as_it_is_stored(client: httpx.Client) -> None:
@@ -64,7 +61,7 @@ def test_fields_may_be_in_lower_case(client: httpx.Client) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("one", "other", "value"),
     [
         ("releaseDate", "releasedate", "2000"),
@@ -117,7 +114,7 @@ def test_what_is_required_is_named(client: httpx.Client) -> None:
     ]
 
 
-@pytest.mark.parametrize("body", [[], "text", 5, True, None, [{"title": "x"}]])
+@each("body", [[], "text", 5, True, None, [{"title": "x"}]])
 def test_json_that_is_no_object_is_refused(client: httpx.Client, body: Any) -> None:
     assert len(refused(client, body)) == 1
 
@@ -160,14 +157,14 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("field", "value"), cases(WRONG))
+@each(("field", "value"), cases(WRONG))
 def test_a_wrong_value_is_refused_by_its_field(
     client: httpx.Client, field: str, value: Any
 ) -> None:
     assert refused(client, draft(**{field: value})) == [field]
 
 
-@pytest.mark.parametrize("seasons", [-1, 2**31, 1.5, "2", True, []])
+@each("seasons", [-1, 2**31, 1.5, "2", True, []])
 def test_wrong_seasons_of_a_series_are_refused(client: httpx.Client, seasons: Any) -> None:
     assert refused(client, draft(isMovie=False, seasons=seasons)) == ["seasons"]
 
@@ -193,7 +190,7 @@ RIGHT: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("field", "value"), cases(RIGHT))
+@each(("field", "value"), cases(RIGHT))
 def test_a_right_value_comes_back_as_it_was_sent(
     client: httpx.Client, field: str, value: Any
 ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import data, failure, genre_name, post
 
 NOBODY = "Could not delete a nonexistent video"
@@ -49,12 +49,12 @@ def test_an_id_in_upper_case_is_the_same_row(client: httpx.Client) -> None:
     failure(client.get(f"/content/{row['id']}"), 404)
 
 
-@pytest.mark.parametrize("video_id", ["x", "0" * 32, str(uuid.uuid4()) + "0", str(uuid.uuid4())])
+@each("video_id", ["x", "0" * 32, str(uuid.uuid4()) + "0", str(uuid.uuid4())])
 def test_what_names_nothing_is_not_found(client: httpx.Client, video_id: str) -> None:
     failure(client.delete(f"/content/{video_id}"), 404, NOBODY)
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "content_type"),
     [
         (b'{"lastUpdated": "x"}', "application/json"),

@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import draft, post
 from tests.http.service import RunningService
 from tests.http.wire import Answer, request, talk
@@ -38,7 +38,7 @@ def test_blanks_are_no_part_of_a_key(service: RunningService) -> None:
     assert len({answer.body for answer in made}) == 1
 
 
-@pytest.mark.parametrize("behind", BLANKS)
+@each("behind", BLANKS)
 def test_blanks_are_no_part_of_a_condition(service: RunningService, behind: str) -> None:
     row = post(service.client)
     target = f"/content/{row['id']}"
@@ -51,8 +51,8 @@ def test_blanks_are_no_part_of_a_condition(service: RunningService, behind: str)
     assert patch.status == 200
 
 
-@pytest.mark.parametrize("behind", BLANKS)
-@pytest.mark.parametrize(
+@each("behind", BLANKS)
+@each(
     "line",
     [
         *("Content-Encoding: identity", "Content-Encoding: Identity", "Content-Encoding:"),
@@ -66,7 +66,7 @@ def test_a_body_is_read_by_any_spelling(service: RunningService, line: str, behi
     assert ask(service, "POST", "/content", line + behind, body=a_draft()).status == 201
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         *("Content-Encoding: identity, gzip", "Content-Encoding: identit", "Content-Type: ;"),
@@ -87,7 +87,7 @@ def test_codings_in_several_lines_are_one_list(service: RunningService) -> None:
     assert ask(service, "POST", "/content", *coded, body=a_draft()).status == 415
 
 
-@pytest.mark.parametrize("value", ["close", "Close", "CLOSE ", "\tclose\t", ", close,", "x,close"])
+@each("value", ["close", "Close", "CLOSE ", "\tclose\t", ", close,", "x,close"])
 def test_a_connection_is_closed_by_any_spelling(service: RunningService, value: str) -> None:
     row = post(service.client)
     for target in (f"/content/{row['id']}", "/healthz"):
@@ -108,8 +108,8 @@ NO_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
-@pytest.mark.parametrize("host", HOSTS)
+@each("version", ["HTTP/1.1", "HTTP/1.0"])
+@each("host", HOSTS)
 def test_a_host_by_its_grammar_is_answered(
     service: RunningService, host: str, version: str
 ) -> None:
@@ -119,8 +119,8 @@ def test_a_host_by_its_grammar_is_answered(
             assert ask_host(service, target, host, version).status == 200
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
-@pytest.mark.parametrize("host", NO_HOSTS)
+@each("version", ["HTTP/1.1", "HTTP/1.0"])
+@each("host", NO_HOSTS)
 def test_a_host_that_is_none_is_unreadable(
     service: RunningService, host: str, version: str
 ) -> None:

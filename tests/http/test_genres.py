@@ -6,8 +6,8 @@ import unicodedata
 from urllib.parse import quote
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.conftest import StartsService
 from tests.http.samples import data, draft, failure, genre_name, post, wrong_fields
 
@@ -50,8 +50,8 @@ def path_of(genre: str) -> str:
     return f"/content/genre/{quote(genre, safe='')}"
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("at_end", [True, False])
+@each("name", NAMES)
+@each("at_end", [True, False])
 def test_a_genre_is_readable_under_its_own_name(
     client: httpx.Client, name: str, at_end: bool
 ) -> None:
@@ -81,7 +81,7 @@ def test_names_that_differ_in_form_are_one(client: httpx.Client) -> None:
     assert len(tags) == 1
 
 
-@pytest.mark.parametrize("name", [" ", "\t", "\u00a0", "\u3000 \u2003"])
+@each("name", [" ", "\t", "\u00a0", "\u3000 \u2003"])
 def test_a_genre_of_blanks_is_refused(client: httpx.Client, name: str) -> None:
     assert wrong_fields(client.post("/content", json=draft(genres=[name]))) == ["genres"]
     row = post(client)
@@ -111,7 +111,7 @@ def test_raw_ampersands_and_quotes_are_part_of_the_name(client: httpx.Client) ->
     assert data(client.get(f"/content/genre/{genre}")) == {genre: [row["id"]]}
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         "%00",

@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import draft, post
 from tests.http.service import RunningService
 from tests.http.wire import BOUND_S, Answer, is_refusal, parse, request, sample
@@ -41,8 +42,8 @@ def row(client: httpx.Client) -> dict[str, str]:
     return {"id": made["id"], "genre": "Half%20closed"}
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-@pytest.mark.parametrize("route", ROUTES)
+@each("method", ["GET", "HEAD", "OPTIONS"])
+@each("route", ROUTES)
 def test_every_route_answers(
     service: RunningService, row: dict[str, str], route: str, method: str
 ) -> None:

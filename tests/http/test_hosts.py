@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import draft, post
 from tests.http.service import RunningService
 from tests.http.wire import Answer, request, talk
@@ -35,7 +35,7 @@ def steady(answer: Answer) -> dict[str, str]:
     return {name: text for name, text in answer.headers.items() if not VARIABLE.fullmatch(name)}
 
 
-@pytest.mark.parametrize("path", PATHS)
+@each("path", PATHS)
 def test_an_answer_is_the_same_for_a_forged_host(
     service: RunningService, client: httpx.Client, path: str
 ) -> None:
@@ -68,7 +68,7 @@ def test_links_are_relative(service: RunningService, client: httpx.Client) -> No
     assert "6.6.6.6" not in str(made.headers)
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     ["", "evil.example:99999", "[::1]", "a b", "a/b", "evil\xff", "x" * 3_000, "localhost:x"],
 )

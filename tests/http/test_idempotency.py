@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import data, draft, failure, genre_name
 
 
@@ -81,12 +81,12 @@ def test_twenty_equal_posts_at_once_make_one_row(client: httpx.Client) -> None:
     }
 
 
-@pytest.mark.parametrize("start", ["k", "!~ ~", '"quoted"', "a,b", "{", "x" * 219])
+@each("start", ["k", "!~ ~", '"quoted"', "a,b", "{", "x" * 219])
 def test_a_key_is_any_printable_ascii(client: httpx.Client, start: str) -> None:
     key, body = f"{start}{uuid.uuid4()}", draft()
     assert data(with_key(client, key, body), 201) == data(with_key(client, key, body), 201)
 
 
-@pytest.mark.parametrize("key", [b"", b"x" * 256, b"caf\xc3\xa9", b"a\tb", b"\xff"])
+@each("key", [b"", b"x" * 256, b"caf\xc3\xa9", b"a\tb", b"\xff"])
 def test_a_malformed_key_is_refused(client: httpx.Client, key: bytes) -> None:
     failure(client.post("/content", json=draft(), headers=[(b"idempotency-key", key)]), 422)

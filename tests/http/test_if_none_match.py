@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import data, draft, failure, post
 
 TAG = "{tag}"
@@ -26,8 +27,8 @@ def write(
     return client.request(method, f"/content/{row_id}", json=body, headers=headers)
 
 
-@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("condition", REFUSING)
+@each("method", ["PATCH", "DELETE"])
+@each("condition", REFUSING)
 def test_a_write_is_refused_where_the_row_is(
     client: httpx.Client, method: str, condition: str
 ) -> None:
@@ -39,8 +40,8 @@ def test_a_write_is_refused_where_the_row_is(
     assert data(client.get(f"/content/{row['id']}")) == row
 
 
-@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("condition", PASSING)
+@each("method", ["PATCH", "DELETE"])
+@each("condition", PASSING)
 def test_a_write_goes_on_where_no_tag_matches(
     client: httpx.Client, method: str, condition: str
 ) -> None:
@@ -109,8 +110,8 @@ DOORS = ["/content/{id}", "/content?videoId={id}", "/content/genre/{genre}", "/u
 DOORS += ["/content/{upper}", "/openapi.json", "/docs"]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("door", DOORS)
+@each("method", ["GET", "HEAD"])
+@each("door", DOORS)
 def test_if_match_holds_on_reads_by_every_door(
     client: httpx.Client, door: str, method: str
 ) -> None:

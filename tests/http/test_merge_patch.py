@@ -8,6 +8,7 @@ import uuid
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import data, draft, failure, post, wrong_fields
 
 MERGE = "application/merge-patch+json"
@@ -20,7 +21,7 @@ def patch(client: httpx.Client, path: str, body: bytes, content_type: str) -> ht
     return client.patch(path, content=body, headers={"Content-Type": content_type})
 
 
-@pytest.mark.parametrize(
+@each(
     "content_type",
     [MERGE, "Application/Merge-Patch+JSON", f"{MERGE};charset=utf-8", "application/json"],
 )

@@ -7,6 +7,7 @@ import uuid
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import data, draft, failure, post
 
 READ = {"GET", "HEAD", "OPTIONS"}
@@ -36,7 +37,7 @@ def allow(answer: httpx.Response) -> set[str]:
     return set(methods)
 
 
-@pytest.mark.parametrize("path", ALLOWED)
+@each("path", ALLOWED)
 def test_another_method_is_refused_with_all_that_are_allowed(
     client: httpx.Client, path: str
 ) -> None:
@@ -47,7 +48,7 @@ def test_another_method_is_refused_with_all_that_are_allowed(
         assert allow(answer) == ALLOWED[path]
 
 
-@pytest.mark.parametrize("path", ALLOWED)
+@each("path", ALLOWED)
 def test_options_says_what_is_allowed(client: httpx.Client, path: str) -> None:
     answer = client.options(STEMS.get(path, path))
     assert (answer.status_code, answer.content) == (204, b"")
@@ -56,13 +57,13 @@ def test_options_says_what_is_allowed(client: httpx.Client, path: str) -> None:
     assert "content-type" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ALLOWED)
+@each("path", ALLOWED)
 def test_every_allowed_method_is_there(client: httpx.Client, path: str) -> None:
     for method in ALLOWED[path]:
         assert client.request(method, STEMS.get(path, path)).status_code not in (405, 500, 501)
 
 
-@pytest.mark.parametrize("path", [path for path in ALLOWED if path not in ("/metrics", "/home")])
+@each("path", [path for path in ALLOWED if path not in ("/metrics", "/home")])
 def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
     post(client)
     get, head = client.get(STEMS.get(path, path)), client.head(STEMS.get(path, path))
@@ -72,7 +73,7 @@ def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
     assert set(head.headers) == set(get.headers)
 
 
-@pytest.mark.parametrize("method", [*METHODS, "HEAD", "OPTIONS"])
+@each("method", [*METHODS, "HEAD", "OPTIONS"])
 def test_a_path_that_is_not_there_has_no_methods(client: httpx.Client, method: str) -> None:
     answer = client.request(method, "/nowhere")
     assert answer.status_code == 404
@@ -112,9 +113,7 @@ def test_a_cached_row_can_be_changed_and_deleted(client: httpx.Client) -> None:
     failure(client.get(url), 404)
 
 
-@pytest.mark.parametrize(
-    "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"]
-)
+@each("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])
 def test_no_header_changes_the_method(client: httpx.Client, name: str) -> None:
     row = post(client)
     url = f"/content/{row['id']}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import data, failure, genre_name, post
 
 CURRENT = [
@@ -49,7 +49,7 @@ def conditions(templates: list[str], tag: str) -> list[str]:
     return [template.format(tag=tag, bare=tag.strip('"')) for template in templates]
 
 
-@pytest.mark.parametrize("url", TAGGED)
+@each("url", TAGGED)
 def test_who_has_the_current_bytes_gets_no_body(client: httpx.Client, url: str) -> None:
     url, _ = made(client, url)
     full = client.get(url)
@@ -65,7 +65,7 @@ def test_who_has_the_current_bytes_gets_no_body(client: httpx.Client, url: str) 
                 assert answer.headers.get(name) == full.headers.get(name)
 
 
-@pytest.mark.parametrize("url", TAGGED)
+@each("url", TAGGED)
 def test_who_has_other_bytes_gets_them_all(client: httpx.Client, url: str) -> None:
     url, _ = made(client, url)
     full = client.get(url)
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_not_current(client: httpx.Client) -> None:
         failure(client.get(url, headers={"If-None-Match": "*"}), 404)
 
 
-@pytest.mark.parametrize("url", ["/home", "/videos", "/healthz", "/readyz", "/metrics", "/"])
+@each("url", ["/home", "/videos", "/healthz", "/readyz", "/metrics", "/"])
 def test_what_is_drawn_anew_has_no_tag(client: httpx.Client, url: str) -> None:
     post(client)
     answer = client.get(url, headers={"If-None-Match": "*"})

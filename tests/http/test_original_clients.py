@@ -25,6 +25,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import MOVIE_KEYS, SERIES_KEYS, data, failure, genre_name, wrong_fields
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -93,7 +94,7 @@ def test_a_video_lives_as_with_the_original(client: httpx.Client, body: dict[str
     failure(client.delete(path), 404, "Could not delete a nonexistent video")
 
 
-@pytest.mark.parametrize("video_id", [str(uuid.uuid4()), "not-an-id"])
+@each("video_id", [str(uuid.uuid4()), "not-an-id"])
 def test_an_unknown_row_is_404_with_the_messages_of_the_original(
     client: httpx.Client, body: dict[str, Any], video_id: str
 ) -> None:

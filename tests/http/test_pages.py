@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.request import encode_cursor
+from tests.each import each
 from tests.http.conftest import StartsService
 from tests.http.samples import UUID, data, failure, post
 
@@ -66,7 +67,7 @@ def test_a_page_has_a_tag_that_changes_with_it(client: httpx.Client) -> None:
     assert client.get("/uuids?limit=10000").headers["etag"] != first.headers["etag"]
 
 
-@pytest.mark.parametrize(
+@each(
     "limit",
     [
         *("0", "-1", "10001", "99999999999999999999", "x", "", "1e3", "1.0", "%20", "1%20"),

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import data, failure, post, wrong_fields
 
 
@@ -58,8 +59,8 @@ FAILING = [
 ]
 
 
-@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("condition", HOLDING)
+@each("method", ["PATCH", "DELETE"])
+@each("condition", HOLDING)
 def test_a_condition_that_holds_lets_the_write_through(
     client: httpx.Client, method: str, condition: str
 ) -> None:
@@ -73,8 +74,8 @@ def test_a_condition_that_holds_lets_the_write_through(
         assert data(read)["title"] == "New"
 
 
-@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("condition", FAILING)
+@each("method", ["PATCH", "DELETE"])
+@each("condition", FAILING)
 def test_a_condition_that_fails_changes_nothing(
     client: httpx.Client, method: str, condition: str
 ) -> None:
@@ -128,7 +129,7 @@ def test_both_conditions_must_hold(client: httpx.Client) -> None:
     data(write(client, "PATCH", row, tag, lastUpdated=version))
 
 
-@pytest.mark.parametrize("value", ["", "x", None, 5, True, [], "{uuid4}", "{version} "])
+@each("value", ["", "x", None, 5, True, [], "{uuid4}", "{version} "])
 def test_a_malformed_last_updated_is_refused(client: httpx.Client, value: Any) -> None:
     row = post(client)
     if isinstance(value, str):

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import (
     FULL,
     MOVIE_KEYS,
@@ -110,7 +111,7 @@ def test_every_way_to_ask_gets_the_same_bytes(client: httpx.Client) -> None:
     assert answers[0].json()["data"] == row
 
 
-@pytest.mark.parametrize("text", MALFORMED)
+@each("text", MALFORMED)
 def test_a_malformed_id_is_not_found(client: httpx.Client, text: str) -> None:
     assert failure(client.get(f"/content/{text}"), 404) == {}
     assert failure(client.get(f"/content?videoId={text}"), 404) == {}
@@ -133,7 +134,7 @@ def test_an_unknown_id_is_found_once_it_was_made(client: httpx.Client) -> None:
     assert data(client.get(f"/content/{row['id']}"))["title"] == "Second"
 
 
-@pytest.mark.parametrize("query", ["", "?", "?videoid=1", "?other=1", "?id={id}"])
+@each("query", ["", "?", "?videoid=1", "?other=1", "?id={id}"])
 def test_a_missing_video_id_is_unreadable(client: httpx.Client, query: str) -> None:
     failure(client.get("/content" + query.format(id=uuid.uuid4())), 400)
 
@@ -145,12 +146,12 @@ def test_two_video_ids_are_unreadable(client: httpx.Client) -> None:
     failure(client.get(f"/content?videoId=&videoId={video_id}"), 400)
 
 
-@pytest.mark.parametrize("text", ["", '""', '"', "'", "''", "%22%22%22", "%FF", "%ED%A0%80"])
+@each("text", ["", '""', '"', "'", "''", "%22%22%22", "%FF", "%ED%A0%80"])
 def test_a_video_id_that_is_none_is_not_found(client: httpx.Client, text: str) -> None:
     failure(client.get(f"/content?videoId={text}"), 404)
 
 
-@pytest.mark.parametrize("quotes", [("'", '"'), ('"', ""), ("", "'"), ('""', '""')])
+@each("quotes", [("'", '"'), ('"', ""), ("", "'"), ('""', '""')])
 def test_quotes_come_off_as_one_pair(client: httpx.Client, quotes: tuple[str, str]) -> None:
     before, after = quotes
     video_id = post(client)["id"]

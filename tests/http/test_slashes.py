@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import post
 from tests.http.service import RunningService
 from tests.http.wire import is_refusal, request, talk
@@ -21,8 +21,8 @@ UNREADABLE = ["/🎬", "/\xff", "/home\x00", "/home\x7f"]  # as raw bytes
 FORGED = ("X-Forwarded-Host: evil.example", "X-Forwarded-Proto: http", "Connection: close")
 
 
-@pytest.mark.parametrize("target", ABSENT)
-@pytest.mark.parametrize("host", ["localhost", "evil.example"])
+@each("target", ABSENT)
+@each("host", ["localhost", "evil.example"])
 def test_what_is_not_a_path_is_not_found(service: RunningService, target: str, host: str) -> None:
     for method, statuses in (("GET", (404,)), ("POST", (404, 405)), ("DELETE", (404, 405))):
         (answer,) = talk(service, request(method, target, *FORGED, host=host)).answers
@@ -31,7 +31,7 @@ def test_what_is_not_a_path_is_not_found(service: RunningService, target: str, h
         assert b"evil" not in answer.head + answer.body
 
 
-@pytest.mark.parametrize("target", UNREADABLE)
+@each("target", UNREADABLE)
 def test_a_path_of_raw_bytes_is_refused(service: RunningService, target: str) -> None:
     raw = target.encode().decode("latin-1")
     (answer,) = talk(service, request("GET", raw, *FORGED)).answers

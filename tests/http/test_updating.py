@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import (
     FULL,
     MOVIE_KEYS,
@@ -58,8 +58,8 @@ def test_every_field_can_be_changed(client: httpx.Client) -> None:
     assert data(client.get(f"/content/{row['id']}")) == now
 
 
-@pytest.mark.parametrize("name", sorted(set(FULL) - {"title", "genres", "isMovie"}))
-@pytest.mark.parametrize("lower", [True, False])
+@each("name", sorted(set(FULL) - {"title", "genres", "isMovie"}))
+@each("lower", [True, False])
 def test_null_clears_an_optional_field(client: httpx.Client, name: str, lower: bool) -> None:
     row = post(client, **FULL)
     now = patch(client, row, **{name.lower() if lower else name: None})
@@ -68,8 +68,8 @@ def test_null_clears_an_optional_field(client: httpx.Client, name: str, lower: b
     assert data(client.get(f"/content/{row['id']}")) == now
 
 
-@pytest.mark.parametrize("value", [None, [], "", " ", 5])
-@pytest.mark.parametrize("name", ["title", "genres", "isMovie", "ismovie"])
+@each("value", [None, [], "", " ", 5])
+@each("name", ["title", "genres", "isMovie", "ismovie"])
 def test_what_is_required_cannot_be_cleared(client: httpx.Client, name: str, value: Any) -> None:
     row = post(client)
     assert refused(client, row, {name: value, "rating": "PG"}) == [name]
@@ -88,7 +88,7 @@ def test_nothing_to_change_is_refused(client: httpx.Client) -> None:
         assert len(refused(client, row, body)) == 1
 
 
-@pytest.mark.parametrize("body", [[], "x", 5, True, [{"title": "x"}]])
+@each("body", [[], "x", 5, True, [{"title": "x"}]])
 def test_json_that_is_no_object_is_refused(client: httpx.Client, body: Any) -> None:
     assert len(refused(client, post(client), body)) == 1
 
@@ -154,7 +154,7 @@ def test_a_movie_gets_no_seasons(client: httpx.Client) -> None:
     assert refused(client, series, {"seasons": 3, "isMovie": True}) == ["seasons"]
 
 
-@pytest.mark.parametrize("video_id", ["x", "0" * 32, str(uuid.uuid4()) + "0"])
+@each("video_id", ["x", "0" * 32, str(uuid.uuid4()) + "0"])
 def test_a_malformed_id_is_not_found_before_anything_else(
     client: httpx.Client, video_id: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import post
 from tests.http.service import RunningService
 from tests.http.wire import is_refusal, request, talk
@@ -21,7 +22,7 @@ def refused(service: RunningService, *pieces: bytes) -> None:
     assert conversation.answers[0].headers["connection"] == "close"
 
 
-@pytest.mark.parametrize("target", ["/healthz", "/home", "/content/x", "/nowhere"])
+@each("target", ["/healthz", "/home", "/content/x", "/nowhere"])
 def test_a_request_without_a_host_is_unreadable(service: RunningService, target: str) -> None:
     refused(service, request("GET", target, host=None) + LAST)
 
@@ -76,7 +77,7 @@ def test_the_absolute_form_without_a_path_is_answered(service: RunningService, t
     assert answer.status == 200 or is_refusal(answer, 400, 404)
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b"get /healthz HTTP/1.1",
@@ -121,7 +122,7 @@ def test_an_odd_request_line_gets_the_envelope_or_the_end(
     assert conversation.closed
 
 
-@pytest.mark.parametrize("method", ["get", "Get", "FOO", "PO\tST"])
+@each("method", ["get", "Get", "FOO", "PO\tST"])
 def test_an_unknown_method_is_unreadable_or_not_implemented(
     service: RunningService, method: str
 ) -> None:
@@ -186,7 +187,7 @@ def test_requests_sent_at_once_are_answered_in_order(
     assert talk(service, *bits, pause_s=0.002, methods=methods).statuses == expected
 
 
-@pytest.mark.parametrize("cut", [1, 3, 10, 40])
+@each("cut", [1, 3, 10, 40])
 def test_a_client_that_goes_away_harms_nobody(service: RunningService, cut: int) -> None:
     stream = request("POST", "/content", body=b'{"title": "x", "genres": ["x"], "isMovie": true}')
     assert not talk(service, stream[:-cut], quiet_s=0.1).answers

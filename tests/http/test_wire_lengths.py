@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.each import each
 from tests.http.samples import post
 from tests.http.service import RunningService
 from tests.http.wire import Conversation, is_refusal, request, talk
@@ -59,8 +60,8 @@ def harmless(conversation: Conversation) -> None:
         assert conversation.closed
 
 
-@pytest.mark.parametrize("name", AMBIGUOUS)
-@pytest.mark.parametrize("start", [b"POST /content", b"GET /healthz", b"GET /content/{id}"])
+@each("name", AMBIGUOUS)
+@each("start", [b"POST /content", b"GET /healthz", b"GET /content/{id}"])
 def test_an_ambiguous_length_is_refused(
     service: RunningService, client: httpx.Client, name: str, start: bytes
 ) -> None:
@@ -98,7 +99,7 @@ CHUNKS = {
 }
 
 
-@pytest.mark.parametrize("name", CHUNKS)
+@each("name", CHUNKS)
 def test_broken_chunks_are_refused(service: RunningService, name: str) -> None:
     head = b"POST /content HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     conversation = talk(service, head + CHUNKS[name] + SMUGGLED)
@@ -158,7 +159,7 @@ def test_a_get_with_a_body_is_answered_and_the_body_skipped(
             assert answer.json()["data"] == row
 
 
-@pytest.mark.parametrize(
+@each(
     "refused",
     [
         request("POST", "/nowhere", body=SMUGGLED),

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.each import each
 from tests.http.conftest import StartsService
 from tests.http.service import RunningService, resident_bytes
 from tests.http.wire import (
@@ -35,7 +36,7 @@ def refused(service: RunningService, *pieces: bytes, statuses: tuple[int, ...]) 
     assert talk(service, LAST).statuses == [200]
 
 
-@pytest.mark.parametrize("size", [8 * KIB + 1, 10_000, 70_000, 1_000_000])
+@each("size", [8 * KIB + 1, 10_000, 70_000, 1_000_000])
 def test_a_long_target_is_refused(service: RunningService, size: int) -> None:
     path = "/content/genre/" + "x" * (size - 15)
     refused(service, request("GET", path), statuses=(414,))
@@ -161,7 +162,7 @@ TOO_MUCH: dict[str, tuple[int, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", TOO_MUCH)
+@each("name", TOO_MUCH)
 def test_who_sends_everything_before_reading_still_learns_why(
     service: RunningService, name: str
 ) -> None:

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.each import each
 from tests.http.samples import draft, failure, post, wrong_fields
 
 BOMBS: dict[str, bytes] = {
@@ -26,14 +26,14 @@ BOMBS: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-@pytest.mark.parametrize("name", BOMBS)
+@each("method", ["POST", "PATCH"])
+@each("name", BOMBS)
 def test_an_answer_is_bounded(client: httpx.Client, name: str, method: str) -> None:
     path = "/content" if method == "POST" else f"/content/{post(client)['id']}"
     assert wrong_fields(client.request(method, path, content=BOMBS[name]))  # and bounded
 
 
-@pytest.mark.parametrize("count", [1, 19, 20, 21, 40, 63, 64, 65, 5_000])
+@each("count", [1, 19, 20, 21, 40, 63, 64, 65, 5_000])
 def test_how_many_more_are_wrong_is_told(client: httpx.Client, count: int) -> None:
     path = f"/content/{post(client)['id']}"
     said: Any = failure(client.patch(path, json={f"x{n}": 1 for n in range(count)}), 422)
