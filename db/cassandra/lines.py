@@ -1,8 +1,24 @@
-"""The lines of the genre lists, each of which belongs to one life of a row.
+"""The lines of the genre lists, and the names of the genres that have lines.
 
-A life begins when a row is made and ends when it is deleted; ``created`` names it. The row's hidden
-column ``listed`` has every genre for which this life may have lines. So every write can make all
-lines of the life agree with the row, also if an earlier writer died before its lines.
+A line belongs to one life of a row. A life begins when a row is made and ends when it is deleted;
+``created`` names it. The row's hidden column ``listed`` has every genre for which this life may
+have lines. So every write can make all lines of the life agree with the row, also if an earlier
+writer died before its lines.
+
+The names are one partition, read in one query. They are added and removed by lightweight
+transactions, so their order is that of ballots and not of clocks. A name may be removed while
+another writer adds a line to the genre. Each of the two writes first and looks afterwards, so at
+least one of them sees the other's write:
+
+    writer of a line                          remover of the name
+    1. put the line (quorum)                  1. find no line
+    2. read the name (quorum)                 2. delete the name
+    3. insert the name if it is missing       3. look for a line again
+                                              4. insert the name if there is a line
+
+If 2 on the left misses the deletion, the line was there before 3 on the right. A genre that has
+lines therefore has its name once both are done. A remover that dies between 2 and 4 may leave a
+genre without its name, until the next line of the genre or ``python -m db.catalog repair``.
 """
 
 from __future__ import annotations
@@ -10,11 +26,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from db.background import Background
-from db.cassandra.genres import GenreNames
 from db.cassandra.session import Cassandra
 from db.store import Entry
 from db.version import version_ahead, version_us
@@ -26,9 +42,23 @@ PUT = (
     "INSERT INTO video_by_genre (genre, created, id, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 )
 DROP = "DELETE FROM video_by_genre USING TIMESTAMP ? WHERE genre = ? AND created = ? AND id = ?"
-STATEMENTS = (PUT, DROP)
+NAMES_OF_GENRES = "SELECT name FROM genre WHERE shard = 0"
+NAMES_AMONG = f"{NAMES_OF_GENRES} AND name IN ?"
+ADD = "INSERT INTO genre (shard, name) VALUES (0, ?) IF NOT EXISTS"
+REMOVE = "DELETE FROM genre WHERE shard = 0 AND name = ? IF EXISTS"
+ANY_LINE = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT 1"
+STATEMENTS = (PUT, DROP, NAMES_OF_GENRES, NAMES_AMONG, ADD, REMOVE, ANY_LINE)
 
 RETRY_S, RETRY_MAX_S = 0.5, 10.0
+AT_ONCE = 32
+"""Transactions at a time. Cassandra gives up some of two hundred, if it is cold or busy."""
+LOOK_AFTER_S = 2.0
+"""A genre is looked at once in so many seconds at most. Each look passes over the tombstones of all
+dropped lines, so one look per dropped line would be quadratic."""
+LOOK_AGAIN_S = 1.0, 1.0, 1.0, 1.0, 15.0
+"""The pauses before further looks after a failed one. A frozen node may run a removal after the
+client gave it up, when the genre has lines again. Cassandra itself gives up a request after 12 s,
+so the last look comes after that."""
 
 
 class Life(NamedTuple):
@@ -52,13 +82,12 @@ class Life(NamedTuple):
 
 
 class Lines:
-    """The writer of lines, which makes the genre lists agree with the rows."""
+    """The writer of lines and names, which makes the genre lists agree with the rows."""
 
     def __init__(self, cassandra: Cassandra, background: Background) -> None:
         self._cassandra = cassandra
         self._background = background
-        self.names = GenreNames(cassandra, background)
-        self._late: dict[tuple[str, str], Life] = {}
+        self._to_look_at: set[str] = set()
 
     async def follow(self, life: Life) -> None:
         """Put and drop the lines of ``life``; if the store fails, do so later in the background.
@@ -67,28 +96,17 @@ class Lines:
             await self.write(life)
         except ServiceError as error:
             logger.warning("the lists of %s are late: %s", life.video_id, error)
-            self._follow_later(life)
+            self._background.spawn(self._follow_later(life))
 
-    def _follow_later(self, life: Life) -> None:
-        key = life.video_id, life.created
-        waiting = self._late.get(key)
-        if waiting is None:
-            self._background.spawn(self._catch_up(key))
-        self._late[key] = life if waiting is None else _joined(waiting, life)
-
-    async def _catch_up(self, key: tuple[str, str]) -> None:
-        """Write the late lines of one life, after pauses that grow while this fails."""
+    async def _follow_later(self, life: Life) -> None:
+        """Write the lines of ``life`` after pauses that grow while this fails. Meanwhile a later
+        write of the row may put its lines, which these do not undo: their timestamp is older."""
         pause_s = RETRY_S
-        while key in self._late:
+        while True:
             await self._background.pause(pause_s * random.uniform(0.7, 1.0))
-            life = self._late[key]
-            try:
-                await self.write(life)
-            except ServiceError:
-                pause_s = min(2 * pause_s, RETRY_MAX_S)
-                continue
-            if self._late[key] is life:
-                del self._late[key]
+            with suppress(ServiceError):
+                return await self.write(life)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     async def write(self, life: Life) -> None:
         """Put and drop the lines of ``life`` now. Raise the store's errors."""
@@ -97,29 +115,66 @@ class Lines:
         await self.put(life.lines(life.genres))
 
     async def put(self, entries: Collection[Entry]) -> None:
-        await _all(self._put, entries)
-        await self.names.appeared({entry.genre for entry in entries})
+        await self._all(PUT, [(*entry, version_us(entry.version)) for entry in entries])
+        await self._name({entry.genre for entry in entries})
 
     async def drop(self, entries: Collection[Entry]) -> None:
-        await _all(self._drop, entries)
-        self.names.left({entry.genre for entry in entries})
+        """Drop the lines, and check in LOOK_AFTER_S whether their genres still have lines."""
+        values = [
+            (version_us(version), genre, created, video_id)
+            for genre, created, video_id, version in entries
+        ]
+        await self._all(DROP, values)
+        for genre in {entry.genre for entry in entries} - self._to_look_at:
+            self._to_look_at.add(genre)
+            self._background.spawn(self._look_later(genre))
 
-    async def _put(self, entry: Entry) -> None:
-        await self._cassandra.execute(PUT, (*entry, version_us(entry.version)))
+    async def _all(self, cql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write all rows, even if some fail. Then raise the first failure."""
+        work = (self._cassandra.execute(cql, values) for values in rows)
+        for done in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
 
-    async def _drop(self, entry: Entry) -> None:
-        genre, created, video_id, version = entry
-        await self._cassandra.execute(DROP, (version_us(version), genre, created, video_id))
+    async def genres(self) -> list[str]:
+        result = await self._cassandra.execute(NAMES_OF_GENRES)
+        return sorted(row.column_value_by_index(0) for row in result.all())
 
+    async def _name(self, genres: set[str]) -> None:
+        """Insert the missing names of ``genres``. Raise the store's errors."""
+        if genres:
+            result = await self._cassandra.execute(NAMES_AMONG, (list(genres),))
+            missing = list(genres - {row.column_value_by_index(0) for row in result.all()})
+            for start in range(0, len(missing), AT_ONCE):
+                some = missing[start : start + AT_ONCE]
+                await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in some))
 
-def _joined(one: Life, other: Life) -> Life:
-    """Return the newer of two states of one life, extended to drop the lines of the older, too."""
-    newer = max(one, other, key=lambda life: version_us(life.version))
-    return newer._replace(listed=one.listed | other.listed | one.genres | other.genres)
+    async def _look_later(self, genre: str) -> None:
+        await self._background.pause(LOOK_AFTER_S)
+        self._to_look_at.discard(genre)  # before the look: a line dropped later starts another
+        if not await self._look(genre):
+            for pause_s in LOOK_AGAIN_S:
+                await self._background.pause(pause_s)
+                await self._look(genre)
 
+    async def _look(self, genre: str) -> bool:
+        """Check ``genre``. Return whether this succeeded, so that no removal was given up."""
+        try:
+            await self.check(genre)
+        except ServiceError as error:
+            logger.warning("the list of genres may be wrong about %r: %s", genre, error)
+            return False
+        return True
 
-async def _all(write: Callable[[Entry], Awaitable[None]], entries: Collection[Entry]) -> None:
-    """Write all entries, even if some fail. Then raise the first failure."""
-    for done in await asyncio.gather(*map(write, entries), return_exceptions=True):
-        if isinstance(done, BaseException):
-            raise done
+    async def check(self, genre: str) -> None:
+        """Make the name agree with the lines of ``genre``. Raise the store's errors. Call again
+        after an error, because the name may be missing then although the genre has lines."""
+        if not await self._has_lines(genre):
+            await self._cassandra.execute(REMOVE, (genre,))
+        if await self._has_lines(genre):
+            # without reading first, because ADD also finishes a removal that has begun
+            await self._cassandra.execute(ADD, (genre,))
+
+    async def _has_lines(self, genre: str) -> bool:
+        found = await self._cassandra.execute(ANY_LINE, (genre,))
+        return found.first() is not None

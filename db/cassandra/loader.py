@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from db.cassandra.lines import Life, Lines
@@ -36,16 +36,14 @@ LOAD = CREATE.replace("IF NOT EXISTS", "USING TIMESTAMP ?")
 FINISH = "UPDATE video USING TIMESTAMP ? SET listed = ? WHERE id = ?"
 STATEMENTS = (STATES, DELETED, LOAD, FINISH)
 
-IDS = 100
 LOADER_AGE_US = 86_400_000_000
 
 
-class Loads:
+class Loader:
     """``known`` and ``load`` of a ``CatalogueStore``."""
 
-    def __init__(self, cassandra: Cassandra, lines: Lines) -> None:
-        self._cassandra = cassandra
-        self._lines = lines
+    _cassandra: Cassandra
+    _lines: Lines
 
     async def known(self, ids: Collection[str]) -> set[str]:
         rows = await self._lives(ids)
@@ -72,21 +70,18 @@ class Loads:
         values = (_long_past(life.created), sorted(life.genres), life.video_id)
         await self._cassandra.execute(FINISH, values)
 
-    async def _lives(self, ids: Collection[str]) -> Mapping[str, Life]:
+    async def _lives(self, ids: Collection[str]) -> dict[str, Life]:
         """Return the existing rows by id; ``listed`` is empty for a row that is not finished."""
         return {
             video_id: Life(
-                video_id, created, version, frozenset(genres or ()), frozenset(listed or ())
+                video_id, created, version, frozenset(genres or ()), frozenset(had or ())
             )
-            for video_id, created, version, genres, listed in await self._among(STATES, ids)
+            for video_id, created, version, genres, had in await self._among(STATES, ids)
         }
 
     async def _among(self, cql: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
-        """Return rows of ``cql``, read for IDS ids at a time, which costs less than one by one."""
-        every = list(ids)
-        parts = [every[start : start + IDS] for start in range(0, len(every), IDS)]
-        found = await asyncio.gather(*(self._cassandra.execute(cql, (part,)) for part in parts))
-        return [row.as_tuple() for result in found for row in result.all()]
+        result = await self._cassandra.execute(cql, (list(ids),))
+        return [row.as_tuple() for row in result.all()]
 
 
 def _long_past(created: str) -> int:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import orjson
 
 from config import Config
-from db.cassandra import genres, lines, loader, writes
+from db.cassandra import lines, loader, writes
 from db.cassandra.limit import Limit
-from db.cassandra.loader import Loads
+from db.cassandra.loader import Loader
 from db.cassandra.session import NOTE, Cassandra
 from db.cassandra.writes import NAMES, SCAN, Writes, parse
 from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
@@ -23,7 +23,6 @@ from db.video import Changes, Row, apply, build, shape
 from errors import Conflict, Invalid, NotFound
 
 READ = f"SELECT JSON {NAMES} FROM video WHERE id = ?"
-FIRST = "SELECT id FROM video LIMIT ?"
 NEXT = "SELECT id FROM video WHERE token(id) > token(?) LIMIT ?"
 FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
 LIST = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT ?"
@@ -34,9 +33,8 @@ ENTRIES = (
     " WHERE token(genre) > ? AND token(genre) <= ?"
 )
 STATEMENTS = (
-    *(READ, FIRST, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
-    *(*writes.STATEMENTS, *lines.STATEMENTS),
-    *(*genres.STATEMENTS, *loader.STATEMENTS),
+    *(READ, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
+    *(*writes.STATEMENTS, *lines.STATEMENTS, *loader.STATEMENTS),
 )
 
 T = TypeVar("T")
@@ -49,7 +47,7 @@ PARTS = 64
 lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres do not add up."""
 
 
-class CassandraStore:
+class CassandraStore(Loader):
     """A ``RepairableStore`` over one keyspace. A read costs one round trip, a write three."""
 
     name = "cassandra"
@@ -58,7 +56,6 @@ class CassandraStore:
         self._cassandra = Cassandra(config, STATEMENTS, limit)
         self._writes = Writes(self._cassandra)
         self._lines = self._writes.lines
-        self._loads = Loads(self._cassandra, self._lines)
 
     async def open(self) -> None:
         await self._cassandra.open()
@@ -88,10 +85,10 @@ class CassandraStore:
         return ids
 
     async def genres(self) -> list[str]:
-        return await self._lines.names.all()
+        return await self._lines.genres()
 
     async def random_id(self) -> str:
-        ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self._ids(FIRST, 1)
+        ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self.ids(None, 1)
         if not ids:
             raise NotFound()
         return ids[0]
@@ -99,7 +96,9 @@ class CassandraStore:
     async def ids(self, after: str | None, limit: int) -> list[str]:
         """Return ids in the order of tokens. If two ids have one token (one pair in 10^6 catalogues
         of 5 M rows), the second may be missing at the edge of a page."""
-        return await (self._ids(FIRST, limit) if after is None else self._ids(NEXT, after, limit))
+        if after is None:
+            return await self._ids(FROM, TOKENS[0], limit)
+        return await self._ids(NEXT, after, limit)
 
     async def _ids(self, cql: str, *values: Any) -> list[str]:
         result = await self._cassandra.read(cql, values)
@@ -109,10 +108,10 @@ class CassandraStore:
         return await self._writes.background.finish(self._create(video_id, values, request_hash))
 
     async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
-        return await self._writes.background.finish(self._update(video_id, changes, expected))
+        return await self._writes.background.finish(self._replace(video_id, changes, expected))
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
-        return await self._writes.background.finish(self._delete(video_id, expected))
+        return await self._writes.background.finish(self._replace(video_id, None, expected))
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         # read first: when a row is made or found afterwards, all other lives recorded here are over
@@ -132,25 +131,22 @@ class CassandraStore:
         await asyncio.gather(*(self._lines.follow(life.ended()) for life in over))
         return stored.row
 
-    async def _update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
+    async def _replace(self, video_id: str, changes: Changes | None, expected: Expected) -> Written:
+        """Apply ``changes`` to the row; None: delete it."""
         for _ in range(ATTEMPTS):
             found = await self._writes.find(video_id)
             if found is None:
-                raise NotFound("Could not update a nonexistent video")
+                verb = "delete" if changes is None else "update"
+                raise NotFound(f"Could not {verb} a nonexistent video")
             expected.check(found.row)
-            after = apply(found.row, changes, next_version(found.row["lastupdated"]))
-            if await self._writes.swap(found, after):
+            if changes is None:
+                after = None
+                is_done = await self._writes.remove(found)
+            else:
+                after = apply(found.row, changes, next_version(found.row["lastupdated"]))
+                is_done = await self._writes.swap(found, after)
+            if is_done:
                 return Written(found.row, after)
-        raise Conflict()
-
-    async def _delete(self, video_id: str, expected: Expected) -> Written:
-        for _ in range(ATTEMPTS):
-            found = await self._writes.find(video_id)
-            if found is None:
-                raise NotFound("Could not delete a nonexistent video")
-            expected.check(found.row)
-            if await self._writes.remove(found):
-                return Written(found.row, None)
         raise Conflict()
 
     async def note(self, name: str) -> str | None:
@@ -163,19 +159,13 @@ class CassandraStore:
     async def renew_identity(self) -> None:
         await self.set_note(IDENTITY, str(uuid.uuid4()))
 
-    async def known(self, ids: Collection[str]) -> set[str]:
-        return await self._loads.known(ids)
-
-    async def load(self, rows: Sequence[Stored]) -> None:
-        await self._loads.load(rows)
-
     async def find(self, video_id: str) -> Stored | None:
         found = await self._writes.find(video_id)
         return found and found.stored
 
     async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
-        rows = self._cassandra.scan(SCAN) if after is None else None
-        async for found in rows or self._cassandra.scan(SCAN_AFTER, (after,)):
+        cql, values = (SCAN, ()) if after is None else (SCAN_AFTER, (after,))
+        async for found in self._cassandra.scan(cql, values):
             yield parse(found.column_value_by_index(0)).stored
 
     async def entries(self) -> AsyncIterator[Entry]:
@@ -192,4 +182,4 @@ class CassandraStore:
         await self._lines.drop(entries)
 
     async def check_genres(self, genres: Collection[str]) -> None:
-        await asyncio.gather(*map(self._lines.names.check, genres))
+        await asyncio.gather(*map(self._lines.check, genres))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.lab.servers import CassandraNode
-from db.cassandra import genres as cassandra_genres
-from db.cassandra.genres import ADD, NAMES_AMONG, REMOVE
+from db.cassandra import lines as cassandra_lines
+from db.cassandra.lines import ADD, NAMES_AMONG, REMOVE
 from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
@@ -47,7 +47,7 @@ async def test_a_line_that_comes_while_its_name_is_removed_has_a_name(
                 (await one._writes.find(row["id"])).life.ended()  # type: ignore[union-attr]
             )
             before(one, REMOVE, lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
-            await one._lines.names.check(genre)
+            await one._lines.check(genre)
             assert genre in await two.genres()
 
 
@@ -60,7 +60,7 @@ async def test_a_name_that_is_removed_while_a_line_comes_is_there_again(
         genre = genre_name()
         row = await one.create(new_id(), draft(genre), None)
         await one.delete(row["id"], ANY)
-        before(two, NAMES_AMONG, lambda: one._lines.names.check(genre))
+        before(two, NAMES_AMONG, lambda: one._lines.check(genre))
         await two.create(new_id(), draft(genre), None)
         assert genre in await one.genres()
 
@@ -68,8 +68,8 @@ async def test_a_name_that_is_removed_while_a_line_comes_is_there_again(
 async def test_a_removal_of_unknown_outcome_is_followed_up(
     cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cassandra_genres, "LOOK_AFTER_S", 0.1)
-    monkeypatch.setattr(cassandra_genres, "RETRY_S", 0.1)
+    monkeypatch.setattr(cassandra_lines, "LOOK_AFTER_S", 0.1)
+    monkeypatch.setattr(cassandra_lines, "LOOK_AGAIN_S", (0.1,) * 4)
     async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
         genre = genre_name()
         row = await store.create(new_id(), draft(genre), None)
@@ -98,8 +98,8 @@ async def test_a_removal_of_unknown_outcome_is_followed_up(
 async def test_a_removal_that_runs_long_after_it_was_given_up_is_made_good(
     cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in (("LOOK_AFTER_S", 0.1), ("RETRY_S", 0.1), ("FROZEN_S", 1.0)):
-        monkeypatch.setattr(cassandra_genres, name, seconds)
+    for name, value in (("LOOK_AFTER_S", 0.1), ("LOOK_AGAIN_S", (0.1, 1.0))):
+        monkeypatch.setattr(cassandra_lines, name, value)
     async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
         genre = genre_name()
         row = await store.create(new_id(), draft(genre), None)
@@ -128,17 +128,17 @@ async def test_a_removal_that_runs_long_after_it_was_given_up_is_made_good(
 async def test_many_deletions_of_a_genre_are_few_looks(
     cassandra_node: CassandraNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cassandra_genres, "LOOK_AFTER_S", 0.5)
+    monkeypatch.setattr(cassandra_lines, "LOOK_AFTER_S", 0.5)
     async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
         genre, looks = genre_name(), 0
-        check = store._lines.names.check
+        check = store._lines.check
 
         async def counted(name: str) -> None:
             nonlocal looks
             looks += name == genre
             await check(name)
 
-        monkeypatch.setattr(store._lines.names, "check", counted)
+        monkeypatch.setattr(store._lines, "check", counted)
         rows = [await store.create(new_id(), draft(genre), None) for _ in range(30)]
         for row in rows:
             await store.delete(row["id"], ANY)

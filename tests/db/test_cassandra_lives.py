@@ -12,7 +12,7 @@ import pytest
 from bench.lab.servers import CassandraNode
 from db.cassandra import writes as cassandra_writes
 from db.cassandra.lines import Life, Lines
-from db.cassandra.loader import FINISH, Loads
+from db.cassandra.loader import FINISH
 from db.cassandra.store import CassandraStore
 from db.cassandra.writes import CREATE, END
 from db.store import Stored
@@ -158,8 +158,10 @@ async def test_an_import_that_was_stopped_is_finished_by_one_of_another_file(
             raise Late
 
         with monkeypatch.context() as stopped:
-            at: tuple[Any, str] = (Lines, "put") if moment == "rows" else (Loads, "_finish")
-            stopped.setattr(*at, stop)
+            if moment == "rows":
+                stopped.setattr(Lines, "put", stop)
+            else:
+                stopped.setattr(CassandraStore, "_finish", stop)
             with pytest.raises(Late):
                 await store.load([first])
         assert await store.known(ids) == set()

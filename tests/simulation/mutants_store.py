@@ -74,7 +74,11 @@ MUTANTS = (
     mutant(
         "lists not written",
         "a write brings the genres' lists up to the row",
-        (LINES, "await _all(self._put, entries)", "await _all(self._put, ())"),
+        (
+            LINES,
+            "for entry in entries])\n        await self._name",
+            "for entry in ()])\n        await self._name",
+        ),
     ),
     mutant(
         "old lines left",

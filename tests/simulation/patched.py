@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import cache.redis.rows
-import db.cassandra.genres
+import db.cassandra.lines
 import db.cassandra.schema
 import db.cassandra.session
 import db.cassandra.writes
@@ -54,7 +54,7 @@ class Patched:
         self._set(
             db.cassandra.session, "make_cluster", lambda config, datacenter: self.kept[-1].cassandra
         )
-        self._set(db.cassandra.genres, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
+        self._set(db.cassandra.lines, "LOOK_AFTER_S", 0.1)  # else every schedule waits for it
         # longer than the simulated nodes are frozen; else many a schedule takes half a minute
         self._set(db.cassandra.writes, "SETTLE_S", 5.0)
         self._set(
