@@ -13,7 +13,7 @@ from itertools import islice
 from config import Config
 from db.catalog.formats import Catalogue
 from db.catalog.generator import Generator
-from db.catalog.reading import Bad, Item, TextFile, rows
+from db.catalog.reading import Item, TextFile, rows
 from db.catalog.repair import Repair
 from db.catalog.running import Interrupt, Patience, Progress
 from db.open import open_store
@@ -37,13 +37,9 @@ class Command:
         """Raise ConfigError."""
         self._args, self._file, self._interrupt = args, file, interrupt
         self._patience = Patience(interrupt.stop, on_wait=self._waits)
-        self._told = ""
         self._again = "the same command goes on from here"
-        if file:
-            self._out = Progress(sys.stderr, file.total_bytes, file.position)
-        else:
-            unit = "records" if args.command == "repair" else "rows"
-            self._out = Progress(sys.stderr, getattr(args, "rows", 0), unit=unit)
+        total = file.total_bytes if file else getattr(args, "rows", 0)
+        self._out = Progress(sys.stderr, total, file.position if file else None)
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
@@ -67,10 +63,7 @@ class Command:
         return status
 
     def _waits(self, error: ServiceError) -> None:
-        reason = self._reason(error)
-        if reason != self._told:
-            self._told = reason
-            self._out.say(f"waiting for the store: {reason}")
+        self._out.say(f"waiting for the store: {self._reason(error)}")
 
     def _reason(self, error: ServiceError) -> str:
         return self._store.state()[1] or str(error)
@@ -169,10 +162,10 @@ class Loader:
         """Return the rows by id, and count the other items."""
         batch: dict[str, Stored] = {}
         for item in drawn:
-            if isinstance(item, Bad):
+            if isinstance(item, str):
                 self.malformed += 1
                 if self.malformed <= SHOWN:
-                    self.out.say(f"line {item.line}: {item.reason}")
+                    self.out.say(item)
             elif batch.setdefault(item.row["id"], item) is not item:
                 self.there += 1
         return batch

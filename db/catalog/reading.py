@@ -30,12 +30,10 @@ import os
 import re
 import sys
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
 from db.store import Stored
@@ -98,14 +96,8 @@ class TextFile:
         return iter(partial(plain.readline, LINE_MAX_BYTES), b"")
 
 
-class Bad(NamedTuple):
-    """A malformed record; ``line`` is the number of its first line in the file, from 1."""
-
-    line: int
-    reason: str
-
-
-Item = Stored | Bad
+Item = Stored | str
+"""A row; or the complaint about a malformed record, with the number of its first line, from 1."""
 _Records = Iterator[tuple[int, Callable[[Catalogue], Stored]]]
 """The number of a record's first line, and a call that makes its row or raises Malformed."""
 
@@ -120,8 +112,8 @@ def catalogue_name(path: str) -> str:
 
 
 def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
-    """Yield every record in turn, a malformed record as a Bad. Raise Unreadable if the file is no
-    catalogue, and where it is damaged."""
+    """Yield every record in turn, a malformed record as a complaint. Raise Unreadable if the file
+    is no catalogue, and where it is damaged."""
     lines = file.lines()
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
     if why := _why_no_catalogue(first.strip()):
@@ -133,7 +125,7 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
         try:
             yield make(catalogue)
         except Malformed as reason:
-            yield Bad(line, str(reason))
+            yield f"line {line}: {reason}"
 
 
 def _why_no_catalogue(line: str) -> str:
@@ -158,8 +150,8 @@ def _csv(name: str, lines: Iterator[str], number: int) -> _Records:
     """Columns may stand in any order; unknown columns are ignored."""
     records = _cells(lines, number)
     _, header = next(records)
-    if isinstance(header, csv.Error):
-        raise Unreadable(f"{name}, line {number}: is not CSV: {header}")
+    if isinstance(header, Malformed):
+        raise Unreadable(f"{name}, line {number}: {header}")
     columns = [column.strip().lower() for column in header]
     if missing := [column for column in COLUMNS if column not in columns]:
         raise Unreadable(
@@ -170,37 +162,25 @@ def _csv(name: str, lines: Iterator[str], number: int) -> _Records:
         yield start, partial(_row, columns, cells)
 
 
-def _row(columns: list[str], cells: list[str] | csv.Error, catalogue: Catalogue) -> Stored:
-    if isinstance(cells, csv.Error):
-        raise Malformed(f"is not CSV: {cells}")
+def _row(columns: list[str], cells: list[str] | Malformed, catalogue: Catalogue) -> Stored:
+    if isinstance(cells, Malformed):
+        raise cells
     if len(cells) != len(columns):
         raise Malformed(f"has {len(cells)} columns, not {len(columns)}")
     return from_columns(dict(zip(columns, cells, strict=True)), catalogue)
 
 
-def _cells(lines: Iterator[str], number: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Yield each CSV record that is not blank, with the number of its first line.
-
-    An open quote swallows lines up to the next quote. Only its own line is lost, because the
-    lines behind it are read again.
-    """
-    again: deque[str] = deque()
-    taken: list[str] = []
-
-    def take() -> str | None:
-        line = again.popleft() if again else next(lines, None)
-        taken.extend([] if line is None else [line])
-        return line
-
-    cells: list[str] | csv.Error | None = []
+def _cells(lines: Iterator[str], number: int) -> Iterator[tuple[int, list[str] | Malformed]]:
+    """Yield each CSV record that is not blank, with the number of its first line. An open quote
+    makes all lines up to the next quote one malformed record."""
+    reader = csv.reader(lines, strict=True)
+    cells: list[str] | Malformed | None = []
     while cells is not None:
-        taken.clear()
+        start = number + reader.line_num
         try:
-            cells = next(csv.reader(iter(take, None), strict=True), None)
+            cells = next(reader, None)
         except csv.Error as error:
-            again.extendleft(reversed(taken[1:]))
-            del taken[1:]
-            cells = error
+            last = number + reader.line_num - 1
+            cells = Malformed(f"is not CSV, up to line {last}: {error}")
         if cells:
-            yield number, cells
-        number += len(taken)
+            yield start, cells

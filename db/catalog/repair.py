@@ -65,7 +65,9 @@ class Repair:
             orphans += compress(entries, await asyncio.gather(*map(self._is_orphan, entries)))
             self.lines += len(entries)
         await self._drop(orphans)
-        await self._mend(sorted(genres))
+        for genre in genres:
+            if not self.patience.stop.is_set():
+                await self.patience(self.store.check_genres, [genre])
 
     async def _drop(self, orphans: list[Entry]) -> None:
         """Drop the lines that are still orphans after ``settle_s``."""
@@ -75,12 +77,6 @@ class Repair:
             if await self._is_orphan(entry):
                 await self.patience(self.store.drop_entries, [entry])
                 self.dropped += 1
-
-    async def _mend(self, genres: list[str]) -> None:
-        for start in range(0, len(genres), AT_ONCE):
-            if not self.patience.stop.is_set():
-                part = genres[start : start + AT_ONCE]
-                await self.patience(self.store.check_genres, part)
 
     async def _parts(self, items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
         """Yield ``items`` in lists of at most AT_ONCE, until ``stop`` is set."""

@@ -27,10 +27,6 @@ EVERY_S = 5.0
 TERMINAL_EVERY_S = 0.1
 
 
-def _ignore(error: ServiceError) -> None:
-    """Tell nobody."""
-
-
 class Patience:
     """Repeats a call after Unavailable and Late, with ``pauses_s`` in between.
 
@@ -42,7 +38,7 @@ class Patience:
         self,
         stop: asyncio.Event,
         pauses_s: Sequence[float] = PAUSES_S,
-        on_wait: Callable[[ServiceError], None] = _ignore,
+        on_wait: Callable[[ServiceError], None] | None = None,
     ) -> None:
         self.stop = stop
         self._pauses_s = pauses_s
@@ -53,7 +49,7 @@ class Patience:
             try:
                 return await call(*values)
             except (Unavailable, Late) as error:
-                if pause_s >= TOLD_S:
+                if self._on_wait and pause_s >= TOLD_S:
                     self._on_wait(error)
                 if await self.sleep(pause_s):
                     raise
@@ -111,10 +107,10 @@ class Interrupt:
 
 
 class Progress:
-    """Shows how many ``unit`` are done, the rate and, if ``total`` is not 0, the time left.
+    """Shows how many rows are done, the rate and, if ``total`` is not 0, the time left.
 
-    ``position`` returns how much of ``total`` is done, if ``total`` is in another unit, such as
-    bytes of a file.
+    ``position`` returns how much of ``total`` is done, if ``total`` is not in rows but in bytes of
+    a file.
     """
 
     def __init__(
@@ -122,20 +118,18 @@ class Progress:
         out: TextIO,
         total: int,
         position: Callable[[], int] | None = None,
-        unit: str = "rows",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._out, self._unit, self._clock = out, unit, clock
-        self._total, self._position = total, position
+        self._out, self._total, self._position, self._clock = out, total, position, clock
         self._begun = self._shown = clock()
         self._is_terminal = out.isatty()
         self._line = ""
 
     def update(self, done: int) -> None:
-        """Take the number of ``unit`` that are done, and show it when due."""
+        """Take the number of rows that are done, and show it when due."""
         now = self._clock()
         elapsed_s = max(now - self._begun, 0.001)
-        self._line = f"{done:,} {self._unit}, {done / elapsed_s:,.0f}/s"
+        self._line = f"{done:,} rows, {done / elapsed_s:,.0f}/s"
         position = self._position() if self._position else done
         if self._total and position:
             left_s = elapsed_s * max(self._total - position, 0) / position

@@ -31,10 +31,10 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
 
 def test_without_a_total_nothing_is_said_about_what_is_left() -> None:
     out, now = io.StringIO(), 0.0
-    progress = Progress(out, 0, unit="records", clock=lambda: now)
+    progress = Progress(out, 0, clock=lambda: now)
     now = 10.0
     progress.update(5_000)
-    assert out.getvalue() == "5,000 records, 500/s\n"
+    assert out.getvalue() == "5,000 rows, 500/s\n"
 
 
 def test_on_a_terminal_it_is_one_line_with_rate_and_remaining_time() -> None:
