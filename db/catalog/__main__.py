@@ -25,7 +25,6 @@ from typing import NoReturn
 from config import ConfigError
 from db.catalog import reading
 from db.catalog.commands import Command
-from db.catalog.running import Interrupt
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,17 +82,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return args
 
 
-async def run(args: argparse.Namespace, file: reading.TextFile | None) -> int:
-    with Interrupt() as interrupt:
-        return await Command(args, file, interrupt).run()
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     try:
         # before the event loop, because opening a pipe waits for its writer
         file = reading.TextFile(args.file) if args.command == "import" else None
-        return asyncio.run(run(args, file))
+        return asyncio.run(Command(args, file).run())
     except KeyboardInterrupt:
         print("stopped at once", file=sys.stderr)
         return 130

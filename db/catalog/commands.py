@@ -15,7 +15,7 @@ from db.catalog.formats import Catalogue
 from db.catalog.generator import Generator
 from db.catalog.reading import Item, TextFile, rows
 from db.catalog.repair import Repair
-from db.catalog.running import Interrupt, Patience, Progress
+from db.catalog.running import Patience, Progress
 from db.open import open_store
 from db.store import CatalogueStore, RepairableStore, Stored
 from errors import Late, ServiceError, Unavailable
@@ -33,10 +33,10 @@ SHOWN = 20
 class Command:
     """One run of a command. ``file`` is what ``import`` reads."""
 
-    def __init__(self, args: argparse.Namespace, file: TextFile | None, interrupt: Interrupt):
+    def __init__(self, args: argparse.Namespace, file: TextFile | None):
         """Raise ConfigError."""
-        self._args, self._file, self._interrupt = args, file, interrupt
-        self._patience = Patience(interrupt.stop, on_wait=self._waits)
+        self._args, self._file = args, file
+        self._patience = Patience(on_wait=self._tell)
         self._again = "the same command goes on from here"
         total = file.total_bytes if file else getattr(args, "rows", 0)
         self._out = Progress(sys.stderr, total, file.position if file else None)
@@ -48,25 +48,22 @@ class Command:
         """Run, and return the exit status. Raise ConfigError and Unreadable."""
         try:
             await self._store.open()
-            status = await self._do()
+            with self._patience:
+                status = await self._do()
         except (Unavailable, Late) as error:
             status = 1
-            if not self._interrupt.signal:
-                self._out.say(f"python -m db.catalog: the store is away: {self._reason(error)}")
+            self._tell(error)
         finally:
             self._out.close()
             await self._store.close()
-        if self._interrupt.signal:
-            status = 128 + self._interrupt.signal
+        if self._patience.signal:
+            status = 128 + self._patience.signal
         if status not in (0, 2):
             self._out.say(f"stopped; {self._again}")
         return status
 
-    def _waits(self, error: ServiceError) -> None:
-        self._out.say(f"waiting for the store: {self._reason(error)}")
-
-    def _reason(self, error: ServiceError) -> str:
-        return self._store.state()[1] or str(error)
+    def _tell(self, error: ServiceError) -> None:
+        self._out.say(f"the store is away: {self._store.state()[1] or error}")
 
     async def _do(self) -> int:
         args = self._args
@@ -94,7 +91,7 @@ class Command:
         await self._patience(self._store.set_note, name, BEGUN)
         catalogue = Catalogue(self._args.catalogue, datetime.now(UTC).date())
         status = await self._load(rows(self._file, catalogue))
-        if not self._interrupt.signal:
+        if not self._patience.signal:
             await self._patience(self._store.set_note, name, FINISHED)
         return status
 
@@ -115,7 +112,7 @@ class Command:
     async def _load(self, items: Iterator[Item]) -> int:
         loader = Loader(self._store, self._patience, self._out)
         try:
-            await loader.run(self._interrupt.guard(items))
+            await loader.run(self._patience.guard(items))
         finally:
             self._out.close()
             loader.sum_up()

@@ -65,7 +65,7 @@ class Repair:
             orphans += compress(entries, await asyncio.gather(*map(self._is_orphan, entries)))
             self.lines += len(entries)
         await self._drop(orphans)
-        for genre in genres:
+        for genre in sorted(genres):
             if not self.patience.stop.is_set():
                 await self.patience(self.store.check_genres, [genre])
 

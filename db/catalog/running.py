@@ -28,21 +28,25 @@ TERMINAL_EVERY_S = 0.1
 
 
 class Patience:
-    """Repeats a call after Unavailable and Late, with ``pauses_s`` in between.
+    """How long a command goes on: it repeats a call after Unavailable and Late, with ``pauses_s``
+    in between, until ``stop`` is set.
 
-    The call has to be idempotent. ``stop`` ends a pause, and the failure is then raised.
-    ``on_wait`` is told the failure before each longer pause.
+    The call has to be idempotent. ``on_wait`` is told the failure before each longer pause. In the
+    context of a Patience the first SIGINT or SIGTERM sets ``stop``, so that the command finishes
+    its batch and reports how far it got. The second ends the program at once. ``signal`` is the
+    number of the last signal, 0 for none.
     """
 
     def __init__(
         self,
-        stop: asyncio.Event,
         pauses_s: Sequence[float] = PAUSES_S,
         on_wait: Callable[[ServiceError], None] | None = None,
     ) -> None:
-        self.stop = stop
+        self.stop = asyncio.Event()
+        self.signal = 0
         self._pauses_s = pauses_s
         self._on_wait = on_wait
+        self._is_reading = False
 
     async def __call__(self, call: Callable[..., Awaitable[T]], *values: Any) -> T:
         for pause_s in self._pauses_s:
@@ -61,21 +65,8 @@ class Patience:
             await asyncio.wait_for(self.stop.wait(), seconds)
         return self.stop.is_set()
 
-
-class Interrupt:
-    """A context in which the first SIGINT or SIGTERM sets ``stop``, so that a command finishes
-    its batch and reports how far it got. The second ends the program at once.
-
-    ``signal`` is the number of the last signal, 0 for none.
-    """
-
-    def __init__(self) -> None:
-        self.stop = asyncio.Event()
-        self.signal = 0
+    def __enter__(self) -> Patience:
         self._loop = asyncio.get_running_loop()
-        self._is_reading = False
-
-    def __enter__(self) -> Interrupt:
         self._before = [signal.signal(number, self._heard) for number in SIGNALS]
         return self
 

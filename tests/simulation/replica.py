@@ -3,7 +3,6 @@ does it, on a loop with virtual time."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -107,7 +106,7 @@ class Replica:
 
         def begin() -> None:
             out = Progress(io.StringIO(), 0)
-            work = Repair(self.store, Patience(asyncio.Event()), out, settle_s=0.0)
+            work = Repair(self.store, Patience(), out, settle_s=0.0)
             task = self.loop.create_task(work.run())
             self._tasks.append(task)
             task.add_done_callback(ended)

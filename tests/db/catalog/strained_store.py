@@ -44,7 +44,7 @@ class NullStore(EmbeddedStore):
 
 def patience(attempts: int = 9) -> Patience:
     """Tries as often as the real one, and hardly waits."""
-    return Patience(asyncio.Event(), [0.0001] * (attempts - 1))
+    return Patience([0.0001] * (attempts - 1))
 
 
 async def contents(store: StrainedStore) -> tuple[list[Stored], list[Line]]:

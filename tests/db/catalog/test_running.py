@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 import pytest
@@ -56,7 +55,7 @@ async def test_patience_tries_again_after_an_outage_and_not_after_a_mistake() ->
             raise failures.pop()
         return "done"
 
-    patience = Patience(asyncio.Event(), [0.0001] * 3)
+    patience = Patience([0.0001] * 3)
     assert await patience(call) == "done"
     failures[:] = [Unavailable(), Conflict()]
     with pytest.raises(Conflict):
@@ -80,20 +79,20 @@ async def test_patience_lasts_two_minutes_and_tells_of_its_longer_pauses() -> No
         raise Unavailable
 
     with pytest.raises(Unavailable):
-        await Hasty(asyncio.Event(), on_wait=told.append)(call)
+        await Hasty(on_wait=told.append)(call)
     assert pauses == [0.25, 0.5, 1, 2, 4, *[8] * 14]
     assert len(told) == len(pauses) - 2
 
 
 async def test_patience_ends_when_it_is_time_to_stop() -> None:
-    stop, calls = asyncio.Event(), 0
+    patience, calls = Patience([3_600]), 0
 
     async def call() -> None:
         nonlocal calls
         calls += 1
-        stop.set()
+        patience.stop.set()
         raise Unavailable
 
     with pytest.raises(Unavailable):
-        await Patience(stop, [3_600])(call)
+        await patience(call)
     assert calls == 1
