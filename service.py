@@ -23,12 +23,11 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 import server
-from api.assets import CONTRACT, Asset, site
 from api.guard import Cors
 from api.handlers import Content
 from api.home import Home
 from api.probes import Probes
-from api.resource import Resource, routes
+from api.resource import CONTRACT, Asset, Resource, routes, site
 from cache.near import Near
 from cache.near_metrics import NearMetrics
 from cache.redis.address import Address

@@ -1,23 +1,49 @@
-"""A resource: one path, with a handler for each of its methods.
+"""The resources of the API: a path with a handler for each of its methods, and static files.
 
 Starlette has one route for each method, so its 405 names only the methods of the first route. A
 resource knows all methods of its path: its ``Allow`` is complete, and it answers OPTIONS and HEAD.
+The files are the contract, and pages with their assets. Each is read once, at start. No other file
+is served, inside or outside of these folders.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from errors import MethodNotAllowed
-from middleware.onion import Context, Handler
+from errors import MethodNotAllowed, NotFound
+from etags import digest
+from middleware.onion import JSON, Context, Handler
 
 PATCH_TYPES = ("application/json", "application/merge-patch+json")
 """The media types of a PATCH, which is a merge patch (RFC 7396): null clears a field, and a list
 replaces the whole list."""
+ROOM = Path(__file__).parent
+CONTRACT = ROOM / "openapi.json"
+"""The contract, OpenAPI 3.1. Tests hold it against the routes, the parser and real answers."""
+MAX_AGE_S = 3600  # a file keeps its name when its content changes
+ACCEPTED_MAX = 256
+PAGE = "page.html"
+MEDIA = {
+    ".css": b"text/css; charset=utf-8",
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".json": JSON,
+    ".png": b"image/png",
+    ".svg": b"image/svg+xml",
+    ".txt": b"text/plain; charset=utf-8",
+}
+# for the pages: the browser may load nothing from another site
+POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; "
+    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'"
+)
 
 
 class Resource:
@@ -54,3 +80,67 @@ def routes(resources: Iterable[Resource]) -> list[Route]:
         pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
         route.path_regex = re.compile(pattern, re.DOTALL)
     return table
+
+
+class Asset:
+    """A static file, which may be stored as gzip. Compressed bytes have a tag of their own
+    (RFC 9110, 8.8.3.3)."""
+
+    def __init__(self, path: Path, cache_control: bytes = b"max-age=%d" % MAX_AGE_S) -> None:
+        stored = path.read_bytes()
+        is_packed = path.suffix == ".gz"
+        plain = gzip.decompress(stored) if is_packed else stored
+        # without a time: the same bytes, and the same tag, on every replica
+        packed = stored if is_packed else gzip.compress(stored, mtime=0)
+        headers = {
+            b"content-type": MEDIA[Path(_name(path)).suffix],
+            b"cache-control": cache_control,
+            b"vary": b"accept-encoding",
+            b"x-content-type-options": b"nosniff",
+        }
+        if _name(path) == PAGE:
+            headers[b"content-security-policy"] = POLICY
+        self._plain = plain, {**headers, b"etag": digest(plain)}
+        self._packed = self._plain
+        if len(packed) < len(plain):
+            coded = {b"etag": digest(packed), b"content-encoding": b"gzip"}
+            self._packed = packed, {**headers, **coded}
+
+    async def respond(self, ctx: Context) -> None:
+        """Answer with the representation that the client accepts."""
+        takes = takes_gzip(ctx.header(b"accept-encoding"))
+        ctx.status = 200
+        ctx.body, headers = self._packed if takes else self._plain
+        ctx.headers = dict(headers)
+
+
+def site(folder: str, path: str) -> list[Resource]:
+    """Return the page of ``folder`` at ``path``, and the page's assets below."""
+    files = sorted((ROOM / folder).iterdir())
+    assets = {_name(file): Asset(file) for file in files if Path(_name(file)).suffix in MEDIA}
+    # the page's relative links lead to the assets only from the page's own path
+    page = assets.pop(PAGE)
+
+    async def respond(ctx: Context) -> None:
+        asset = assets.get(ctx.scope["path_params"]["asset"])
+        if asset is None:
+            raise NotFound()
+        await asset.respond(ctx)
+
+    return [Resource(path, GET=page.respond), Resource(path + "/{asset}", GET=respond)]
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".gz")
+
+
+def takes_gzip(accepted: str | None) -> bool:
+    """Return whether ``Accept-Encoding`` names gzip, or *, with a weight above zero. A value longer
+    than ACCEPTED_MAX is not parsed, because every client accepts the file without compression."""
+    weights: dict[str, str] = {}
+    if accepted is None or len(accepted) > ACCEPTED_MAX:
+        return False
+    for element in accepted.lower().split(","):
+        coding, _, parameter = element.partition(";")
+        weights[coding.strip()] = parameter.strip().removeprefix("q=") or "1"
+    return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""

@@ -9,7 +9,7 @@ import httpx
 import jsonschema_rs
 import orjson
 
-from api.assets import CONTRACT
+from api.resource import CONTRACT
 from db.embedded import EmbeddedStore
 from db.store import State
 from errors import ServiceError

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.assets import MEDIA, ROOM
+from api.resource import MEDIA, ROOM
 from config import Config
 from service import create_app
 from tests.api.conformance import Api, Moody

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from api.assets import CONTRACT, ROOM, takes_gzip
+from api.resource import CONTRACT, ROOM, takes_gzip
 from tests.api.conformance import Api
 
 FOLDER = ROOM / "swagger"

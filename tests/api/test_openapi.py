@@ -13,8 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 import errors
-from api.assets import CONTRACT
-from api.resource import PATCH_TYPES, Resource
+from api.resource import CONTRACT, PATCH_TYPES, Resource
 from tests.api.conformance import DOCUMENT, path, resolve, validator
 
 ROOT = Path(__file__).resolve().parents[2]
