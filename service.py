@@ -35,7 +35,6 @@ from cache.redis.link import Place
 from cache.redis.rows import RedisRows
 from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
-from cache.tracking import Tracking
 from config import Config, ConfigError
 from db.cassandra.limit import Limit
 from db.open import open_store
@@ -197,16 +196,7 @@ def _redis(
     if config.redis_sentinels:
         master, password = config.redis_sentinel_master, config.redis_sentinel_password
         place = Sentinels(config.redis_sentinels, master, address, password)
-    tracking = Tracking(near)
-    return RedisRows(
-        place,
-        store.identity,
-        on_value=tracking.on_value,
-        on_invalidate=tracking.on_invalidate,
-        on_state=tracking.on_state,
-        registry=registry,
-        deadline_s=config.redis_deadline_s,
-    )
+    return RedisRows(place, store.identity, near, registry, deadline_s=config.redis_deadline_s)
 
 
 async def _try(store: VideoStore) -> None:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from typing import Any, Self
 
-from redis.asyncio.connection import (
-    AbstractConnection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
-from redis.asyncio.connection import Connection as TcpConnection
+from redis.asyncio import connection as redis_py
 from redis.exceptions import RedisError
 
 from cache.redis.connection import Connection, Lost
 
+UNBOUNDED = {"socket_timeout": None, "socket_connect_timeout": None, "driver_info": None}
+"""Options of redis-py: without time-outs of its own, and without CLIENT SETINFO."""
 
-class TlsConnection(SSLConnection):
+
+@cache
+def tls_context(ca: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the CAs in the file ``ca``, or else those of this machine. It is
+    made once, because reading certificates blocks the loop. redis-py would trust both."""
+    return ssl.create_default_context(cafile=ca)
+
+
+class TlsConnection(redis_py.SSLConnection):
     """A connection with TLS, whose certificate is verified for ``name`` at any address of it."""
 
     name = ""
@@ -48,8 +52,8 @@ class Address:
     @classmethod
     def from_url(cls, url: str, ca: str | None = None) -> Self:
         """Return the address in ``url``, which ``config.url_of_redis`` has accepted."""
-        parts: dict[str, Any] = {**parse_url(url)}
-        tls = parts.pop("connection_class", None) is SSLConnection
+        parts: dict[str, Any] = {**redis_py.parse_url(url)}
+        tls = parts.pop("connection_class", None) is redis_py.SSLConnection
         return cls(**parts, tls=tls, ca=ca)
 
     def __str__(self) -> str:
@@ -60,13 +64,8 @@ class Address:
         """Return this address, because without sentinels the master has no other."""
         return self
 
-    async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
+    async def guard(self, address: Address) -> None:
         """Return at once, because without sentinels only the connection itself shows a change."""
-
-    @cached_property
-    def _context(self) -> ssl.SSLContext:
-        """Return the TLS context. It is made once, because reading certificates blocks the loop."""
-        return ssl.create_default_context(cafile=self.ca)
 
     async def addresses(self) -> list[list[str]]:
         """Return the addresses of ``host``: a list for each family (IPv4, IPv6), the preferred
@@ -79,30 +78,22 @@ class Address:
             families.setdefault(family, []).append(str(place[0]))
         return list(families.values())
 
-    async def open(self, protocol: int, address: str | None = None) -> AbstractConnection:
+    async def open(self, protocol: int, address: str | None = None) -> redis_py.AbstractConnection:
         """Return a connection of redis-py, authenticated and in RESP version ``protocol``, to
         ``host`` or to ``address``, one of the addresses of ``host``. Raise Lost. The deadline is
         the caller's."""
-        options: dict[str, Any] = {
-            "db": self.db,
-            "username": self.username,
-            "password": self.password,
-            "protocol": protocol,
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            "driver_info": None,
-        }
+        access = {"db": self.db, "username": self.username, "password": self.password}
+        options: dict[str, Any] = {**access, **UNBOUNDED, "protocol": protocol}
         host = address or self.host
-        opened: AbstractConnection
+        opened: redis_py.AbstractConnection
         if self.path is not None:
-            opened = UnixDomainSocketConnection(path=self.path, **options)
+            opened = redis_py.UnixDomainSocketConnection(path=self.path, **options)
         elif self.tls:
             opened = TlsConnection(host=host, port=self.port, **options)
             opened.name = self.host
-            # a context of redis-py would also trust the CAs of this machine
-            opened.ssl_context.context = self._context
+            opened.ssl_context.context = tls_context(self.ca)
         else:
-            opened = TcpConnection(host=host, port=self.port, **options)
+            opened = redis_py.Connection(host=host, port=self.port, **options)
         try:
             await opened.connect()  # type: ignore[no-untyped-call]
         except RedisError as error:
@@ -120,7 +111,8 @@ class Address:
         assert writer is not None
         opened._reader = opened._writer = None  # else redis-py would close the socket
         writer.transport.set_protocol(connection)
-        connection.opened(writer)
+        connection.writer = writer
+        connection.connection_made(writer.transport)
         if is_unread or writer.is_closing():
             connection.abort("the server closed the connection")
 

@@ -1,8 +1,12 @@
-"""Script calls with a deadline, and the meaning of error replies.
+"""Requests to Redis with a deadline: coalesced reads, and calls of scripts.
 
-An error reply is either an outage or a refusal. An outage ends the connection, and a new one comes
-up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns only fills
-and writes, so reads go on.
+All keys that are asked for in one turn of the event loop leave as one MGET. A waiter gets its
+value, or None at the deadline. A reply that comes later is still parsed in its order, and its
+values may still be kept near.
+
+The error reply of a script is either an outage or a refusal. An outage ends the connection, and a
+new one comes up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns
+only fills and writes, so reads go on.
 """
 
 from __future__ import annotations
@@ -10,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from hiredis import ReplyError
 
-from cache.lag import once_read
-from cache.redis.connection import Argument, Reply
-from cache.redis.handshake import OUTAGES, code_of
+from cache.entry import Entry
+from cache.redis.connection import Argument, Connection, Reply
+from cache.redis.handshake import is_outage
 from cache.redis.link import Link
 from cache.redis.metrics import RedisMetrics
 from cache.redis.scripts import Script
@@ -28,14 +34,117 @@ T = TypeVar("T")
 
 _READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error running script"
 
+KEYS_MAX = 256
+"""Keys in one MGET at most, because Redis runs no other command meanwhile."""
+
+Waiter = asyncio.Future[Entry | None]
+Batch = dict[str, list[Waiter]]
+"""The waiters of one MGET, by key."""
+
+
+def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Call ``callback`` from a timer, after the loop has read its sockets.
+
+    After a stall of this process, a reply that came in time may still be unread when its timer
+    fires. Under overload every turn of the event loop is such a stall. So a reply counts as late
+    only after the sockets have been read. The first ``call_soon`` may run before that, the second
+    runs after it.
+    """
+    loop.call_soon(loop.call_soon, callback)
+
+
+class Batches:
+    """Sends batches on ``connection``. ``parse`` makes an Entry of a key and its packed value; None
+    is a miss. ``failed`` gets the error of a batch."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        prefix: str,
+        deadline_s: float,
+        parse: Callable[[str, bytes], Entry | None],
+        failed: Callable[[Exception], None],
+        metrics: RedisMetrics,
+    ) -> None:
+        self._connection, self._prefix = connection, prefix
+        self._deadline_s = deadline_s
+        self._parse, self._failed, self._count = parse, failed, metrics.count
+        self._loop = asyncio.get_running_loop()
+        self._open: Batch = {}
+        self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, key: str) -> Waiter:
+        """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
+        if not self._open or len(self._open) >= KEYS_MAX:
+            self._open = {}
+            self._loop.call_soon(self._send, self._open)
+        waiter: Waiter = self._loop.create_future()
+        waiters = self._open.get(key)
+        if waiters is None:
+            self._open[key] = [waiter]
+        else:
+            waiters.append(waiter)
+        return waiter
+
+    def _send(self, batch: Batch) -> None:
+        if self._open is batch:
+            self._open = {}
+        prefix = self._prefix
+        command = ("MGET", *[prefix + key for key in batch])
+        if not self._connection.send(command, partial(self._answered, batch)):
+            return self._give_up(batch, "down")
+        self._sent.append((self._loop.time() + self._deadline_s, batch))
+        if self._timer is None:  # one timer for all batches, armed for the oldest
+            self._timer = self._loop.call_at(self._sent[0][0], self._look)
+        return None
+
+    def _look(self) -> None:
+        once_read(self._loop, partial(self._expire, self._loop.time()))
+
+    def _expire(self, now: float) -> None:
+        self._timer = None
+        while self._sent and self._sent[0][0] <= now:
+            self._give_up(self._sent.popleft()[1], "late")
+        if self._sent:
+            self._timer = self._loop.call_at(self._sent[0][0], self._look)
+
+    def _give_up(self, batch: Batch, result: str) -> None:
+        self._count(result, self._tell(batch, [None] * len(batch))[1])
+
+    def _answered(self, batch: Batch, reply: Reply) -> None:
+        error = reply if isinstance(reply, Exception) else None
+        hits, misses = self._tell(batch, [None] * len(batch) if error else reply)
+        # replies keep the order of the batches, so any other batch here was late
+        if self._sent and self._sent[0][1] is batch:
+            self._sent.popleft()
+            self._count("hit", hits)
+            self._count("down" if error else "miss", misses)
+        if error:
+            self._failed(error)
+
+    def _tell(self, batch: Batch, values: Sequence[bytes | None]) -> tuple[int, int]:
+        """Resolve all waiters. Return the numbers of hits and of misses. If ``_parse`` raises, the
+        connection ends, and the rest of the waiters get None at their deadline."""
+        hits = misses = 0
+        for (key, waiters), packed in zip(batch.items(), values, strict=True):
+            entry = None if packed is None else self._parse(key, packed)
+            if entry is None:
+                misses += len(waiters)
+            else:
+                hits += len(waiters)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(entry)
+        return hits, misses
+
 
 class Calls:
     """Runs scripts. ``refusal`` is the reason if Redis refuses fills and writes, else empty."""
 
     def __init__(self, link: Link, metrics: RedisMetrics) -> None:
         self.refusal = ""
-        self._link = link
-        self._metrics = metrics
+        self._link, self._metrics = link, metrics
 
     def start(
         self,
@@ -43,14 +152,11 @@ class Calls:
         keys: Sequence[str],
         args: Sequence[Argument],
         deadline_s: float,
-        parse: Callable[[Reply], T],
-        unclaimed: Callable[[T], object] = lambda result: None,
+        parse: Callable[[Reply, bool], T],
     ) -> asyncio.Future[T | None]:
-        """Return a future of ``parse(reply)``, which becomes None after an error or the deadline.
-
-        ``parse`` runs in the connection's parser for every reply but an error, a late reply
-        included. ``unclaimed`` gets the result of ``parse`` if nobody waits for it any more.
-        """
+        """Return a future of ``parse(reply, is_late)``, which becomes None after an error or the
+        deadline. ``parse`` runs in the connection's parser for every reply but an error. The reply
+        ``is_late`` if nobody waits for it any more."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T | None] = loop.create_future()
 
@@ -61,12 +167,11 @@ class Calls:
         timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
-            result = None if isinstance(reply, Exception) else parse(reply)
+            is_late = future.done()
+            result = None if isinstance(reply, Exception) else parse(reply, is_late)
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
-            if not future.done():
+            if not is_late:
                 future.set_result(result)
-            elif result is not None:
-                unclaimed(result)
             self._judge(reply)
 
         connection = self._link.connection
@@ -77,19 +182,17 @@ class Calls:
 
     def tell(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> None:
         """Run a script whose result nobody waits for."""
-        connection = self._link.connection
-        if connection is not None:
-            script.send(connection, keys, args, self._judge)
+        if self._link.connection is not None:
+            script.send(self._link.connection, keys, args, self._judge)
 
-    def read_failed(self, error: Reply) -> None:
+    def read_failed(self, error: Exception) -> None:
         """Drop the connection if Redis refuses a read, because then it is of no use to us."""
-        if isinstance(error, ReplyError):
-            self._link.fail(str(error))
+        self._link.fail(str(error))
 
     def _judge(self, reply: Reply) -> None:
         if isinstance(reply, ReplyError):
             text = str(reply)
-            if code_of(reply) in OUTAGES or _READ_ONLY.search(text):
+            if is_outage(reply) or _READ_ONLY.search(text):
                 return self._link.fail(text)
             self._metrics.refusals.inc()
             if not self.refusal:

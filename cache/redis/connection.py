@@ -29,7 +29,8 @@ _NOTHING = object()
 
 
 class Lost(Exception):
-    """The connection ended before the reply came. It is unknown whether the command ran."""
+    """Redis cannot be used, for the reason in the text. If the exception takes the place of a
+    reply, it is unknown whether the command ran."""
 
 
 class Connection(asyncio.Protocol):
@@ -38,13 +39,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_push: Callable[[list[Any]], None], on_lost: Callable[[str], None]):
         self.lost_because: str | None = None
-        self._on_push = on_push
-        self._on_lost = on_lost
-        self._pending: deque[tuple[float, OnReply]] = deque()  # (sent at, callback), oldest first
+        self.writer: object = None  # kept, because a StreamWriter closes its socket when it ends
+        self._on_push, self._on_lost = on_push, on_lost
+        self._pending: deque[OnReply] = deque()  # oldest first
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
         self._transport: asyncio.Transport | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self._is_full = False
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
         connection is lost or too much is unsent."""
         if self._transport is None or self.lost_because is not None or self._is_full:
             return False
-        self._pending.append((self._loop.time(), on_reply))
+        self._pending.append(on_reply)
         if not self._unsent:  # one write for all commands of a turn, to save syscalls
             self._loop.call_soon(self._flush)
         # hiredis' stub declares a tuple of one element
@@ -74,50 +75,39 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Reply] = self._loop.create_future()
 
         def answered(reply: Reply) -> None:
-            if future.done():
-                return
-            if isinstance(reply, Exception):
-                future.set_exception(reply)
-            else:
+            if not future.done():
                 future.set_result(reply)
 
         if not self.send(command, answered):
             raise Lost(self.lost_because or "too much is unsent")
-        return await future
+        reply = await future
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
-    def waiting_s(self) -> float:
-        """Return how long the oldest pending command has waited for its reply; 0 if none is."""
-        return self._loop.time() - self._pending[0][0] if self._pending else 0.0
-
-    @property
-    def oldest(self) -> object:
-        """Return an object that identifies the oldest pending command; None if none is pending."""
-        return self._pending[0] if self._pending else None
+    async def end(self) -> None:
+        """Wait for the end of the connection, and raise it as ``Lost``."""
+        await self._ended.wait()
+        raise Lost(self.lost_because)
 
     def abort(self, reason: str) -> None:
         """End the connection now. Pending commands get ``Lost``, and nothing more is parsed."""
         if self.lost_because is not None:
             return
         self.lost_because = reason
+        self._ended.set()
         if self._transport is not None:
             self._transport.abort()
         lost = Lost(reason)
         while self._pending:
-            self._pending.popleft()[1](lost)
+            self._pending.popleft()(lost)
         self._on_lost(reason)
-
-    def opened(self, writer: asyncio.StreamWriter) -> None:
-        """Take the socket of ``writer``, which is kept, because it closes the socket at its end."""
-        self._writer = writer
-        self.connection_made(writer.transport)
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNSENT_MAX_BYTES)
-        if self.lost_because is not None:
-            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.abort(str(exc) if exc else "the server closed the connection")
@@ -141,7 +131,7 @@ class Connection(asyncio.Protocol):
             if type(reply) is hiredis.PushNotification:
                 self._on_push(reply)
             elif self._pending:
-                self._pending.popleft()[1](reply)
+                self._pending.popleft()(reply)
             else:  # such as "-ERR max number of clients reached", before any command
                 return self.abort(f"unasked: {reply!s:.200}")
         return None

@@ -17,13 +17,15 @@ is an outage. A refused INFO, CONFIG or CLIENT TRACKING is only a warning or a n
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from hiredis import ReplyError
 
-from cache.redis.connection import Connection, Reply
+from cache.redis.connection import Connection, Lost, Reply
 
 UNKNOWN_RUN = "any-run"
 """In place of the run_id of a server that refuses INFO."""
@@ -32,32 +34,29 @@ NOISE_S = 0.1
 FORMAT = 2
 """Version of packed entries. Replicas of two releases that pack differently share no keys."""
 
-OUTAGES = frozenset(
-    {
-        *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED"),
-        *("NEWREIGN", "NOAUTH", "TRYAGAIN", "WRONGPASS"),
-    }
-)
+OUTAGES = {
+    *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED"),
+    *("NEWREIGN", "NOAUTH", "TRYAGAIN", "WRONGPASS"),
+}
 """Codes of errors that mean "not now" or "not here", whatever the command."""
 
-
-class Refused(Exception):
-    """The server answers, but cannot be used. The text is the reason."""
+Remark = tuple[int, str]
+"""A level of logging and a text."""
 
 
 @dataclass
 class Session:
     """The result of a handshake. Keys begin with ``prefix``, which holds ``run``, the name of the
-    reign. ``tracking`` means that invalidations arrive."""
+    reign. The keys that mark reigns begin with ``reigns``. ``tracking`` means that invalidations
+    arrive. ``clock_s`` is how far the server's clock is ahead of this machine's."""
 
-    prefix: str
-    run: str
-    tracking: bool
+    prefix: str = ""
+    reigns: str = ""
+    run: str = ""
     replication_id: str = ""  # empty: unknown, so promotions go unnoticed
-    clock_s: float = 0.0  # how far the server's clock is ahead of this machine's
-    reigns: str = ""  # the beginning of the markers of all reigns
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    clock_s: float = 0.0
+    tracking: bool = False
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def marker(self) -> str:
@@ -65,16 +64,16 @@ class Session:
         return self.reigns + self.run
 
 
-def code_of(error: ReplyError) -> str:
-    """Return the first word of an error reply."""
-    return str(error).partition(" ")[0]
+def is_outage(error: ReplyError) -> bool:
+    """Return whether an error reply means an outage, by the code that is its first word."""
+    return str(error).partition(" ")[0] in OUTAGES
 
 
 async def greet(connection: Connection, identity: str) -> Session:
-    """Do the handshake on an authenticated connection, within the caller's time. Raise Refused, or
-    Lost if the connection ends."""
+    """Do the handshake on an authenticated connection, within the caller's time. Raise Lost or
+    ReplyError."""
     hello, _named, server, replication, save, appendonly, least = await asyncio.gather(
-        _required(connection, "HELLO", 3),
+        connection.call("HELLO", 3),
         _optional(connection, "CLIENT", "SETNAME", "content"),
         _optional(connection, "INFO", "server"),
         _optional(connection, "INFO", "replication"),
@@ -83,42 +82,48 @@ async def greet(connection: Connection, identity: str) -> Session:
         _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
     check_role(hello)
-    session = Session("", UNKNOWN_RUN, tracking=False)
-    _note_run(session, server, replication)
-    _note_persistence(session, save, appendonly)
-    _note_replicas(session, replication, least)
-    session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"
-    session.reigns = f"content:{FORMAT}:{identity}:reign:"
+    run, replication_id = run_of(server, replication)
+    reigns = f"content:{FORMAT}:{identity}:reign:"
+    session = Session(f"content:{FORMAT}:{identity}:{run}:", reigns, run, replication_id)
     session.clock_s = await _clock_s(connection)
-    await _track(connection, session)
-    await _required(connection, "MGET", session.prefix + "v:")  # is it loading? may we read?
+    values = f"{session.prefix}v:"
+    # Redis sends invalidations at the end of a turn of its loop, so after any reply that a later
+    # change in that turn made stale. NOLOOP would have no effect, because changes by scripts do
+    # not count as the connection's own.
+    prefixes = ("PREFIX", values, "PREFIX", reigns)
+    tracking = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
+    session.tracking = not isinstance(tracking, Exception)
+    session.remarks = tuple(_remarks(server, replication, save, appendonly, least, tracking))
+    await connection.call("MGET", values)  # is it loading? may we read?
     return session
 
 
 def check_role(hello: Reply) -> None:
-    """Raise Refused unless a master outside any cluster has answered HELLO. A replica refuses the
+    """Raise Lost unless a master outside any cluster has answered HELLO. A replica refuses the
     scripts of misses and writes, and a former master lags behind its successor."""
+    if isinstance(hello, ReplyError):
+        raise Lost(str(hello))
     about = hello if isinstance(hello, dict) else {}
     if about.get(b"role", b"master") != b"master":
-        raise Refused("it is a replica")
+        raise Lost("it is a replica")
     if about.get(b"mode") == b"cluster":
-        raise Refused("it is a Redis Cluster, which is not supported")
+        raise Lost("it is a Redis Cluster, which is not supported")
 
 
-async def _required(connection: Connection, *command: str | int) -> Reply:
-    try:
-        return await connection.call(*command)
-    except ReplyError as error:
-        raise Refused(str(error)) from None
+def check_reign(session: Session, replication: Reply) -> None:
+    """Raise Lost if INFO has another replication ID than the names of the session's keys."""
+    found = _field(replication, "master_replid")
+    if isinstance(replication, bytes) and found != session.replication_id:
+        raise Lost("its replication id is another one now")
 
 
 async def _optional(connection: Connection, *command: str | int) -> Reply:
-    """Return the reply, which may be a ReplyError. Raise Refused for the codes in OUTAGES."""
+    """Return the reply, which may be a ReplyError unless that means an outage."""
     try:
         return await connection.call(*command)
     except ReplyError as error:
-        if code_of(error) in OUTAGES:
-            raise Refused(str(error)) from None
+        if is_outage(error):
+            raise
         return error
 
 
@@ -132,63 +137,35 @@ async def _clock_s(connection: Connection) -> float:
     return ahead_s if abs(ahead_s) > NOISE_S else 0.0
 
 
-def check_reign(session: Session, replication: Reply) -> None:
-    """Raise Refused if INFO has another replication ID than the names of the session's keys."""
-    if isinstance(replication, bytes) and _replication_id(replication) != session.replication_id:
-        raise Refused("its replication id is another one now")
-
-
-def _replication_id(replication: Reply) -> str:
-    """Return the replication ID in a reply to INFO; empty if there is none."""
-    text = replication if isinstance(replication, bytes) else b""
-    found = re.search(rb"\bmaster_replid:(\w+)", text)
+def _field(info: Reply, name: str) -> str:
+    """Return a field of a reply to INFO; empty if there is none."""
+    found = re.search(rb"\b%b:(\w+)" % name.encode(), info) if isinstance(info, bytes) else None
     return found[1].decode() if found else ""
 
 
-def _note_run(session: Session, server: Reply, replication: Reply) -> None:
-    run = re.search(rb"\brun_id:(\w+)", server) if isinstance(server, bytes) else None
-    if run:
-        session.run = run[1][:12].decode()  # shortened, because every key has it
-        session.replication_id = _replication_id(replication)
-        session.run += session.replication_id[:12]
-        return
-    session.warnings.append(
-        f"Redis refuses INFO ({server}): a restart from a snapshot cannot be told from an outage,"
-        " so old rows may be served until their TTL"
-    )
+def run_of(server: Reply, replication: Reply) -> tuple[str, str]:
+    """Return the name of the reign, and the replication ID."""
+    run, replication_id = _field(server, "run_id"), _field(replication, "master_replid")
+    if not run:
+        return UNKNOWN_RUN, ""
+    return run[:12] + replication_id[:12], replication_id  # shortened, because every key has it
 
 
-def _note_persistence(session: Session, save: Reply, appendonly: Reply) -> None:
+def _remarks(
+    server: Reply, replication: Reply, save: Reply, appendonly: Reply, least: Reply, tracking: Reply
+) -> Iterator[Remark]:
+    if not _field(server, "run_id"):
+        text = f"Redis refuses INFO ({server}): after its restart from a snapshot, old rows may be"
+        yield logging.WARNING, f"{text} served until their TTL"
     if not (isinstance(save, dict) and isinstance(appendonly, dict)):
-        session.notes.append("Redis refuses CONFIG GET: not checked whether it persists to disk")
-        return
-    kept = {**save, **appendonly}
-    if kept.get(b"save") or kept.get(b"appendonly") == b"yes":
-        session.warnings.append(
-            "Redis persists to disk (CONFIG save, appendonly): nothing here needs that, and what a"
-            " restart loads is not used"
-        )
-
-
-def _note_replicas(session: Session, replication: Reply, least: Reply) -> None:
-    if not (isinstance(replication, bytes) and isinstance(least, dict)):
-        return
-    if re.search(rb"connected_slaves:[1-9]", replication) and b"0" in least.values():
-        session.warnings.append(
-            "Redis takes writes when it has lost its replicas (min-replicas-to-write 0): after a"
-            " failover, rows that were written at the old master may be old until their TTL"
-        )
-
-
-async def _track(connection: Connection, session: Session) -> None:
-    """Turn on invalidations. Redis sends them at the end of a turn of its loop, so after any reply
-    that a later change in that turn made stale. NOLOOP would have no effect, because changes by
-    scripts do not count as the connection's own."""
-    prefixes = ("PREFIX", session.prefix + "v:", "PREFIX", session.reigns)
-    reply = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
-    session.tracking = not isinstance(reply, Exception)
-    if not session.tracking:
-        session.warnings.append(
-            f"Redis refuses CLIENT TRACKING ({reply}): the near cache is off, and for half a second"
-            " after its replication ID has changed old rows may be read"
-        )
+        yield logging.INFO, "Redis refuses CONFIG GET: not checked whether it persists to disk"
+    elif save.get(b"save") or appendonly.get(b"appendonly") == b"yes":
+        text = "Redis persists to disk (CONFIG save, appendonly): what a restart loads is not used"
+        yield logging.WARNING, text
+    has_replicas = _field(replication, "connected_slaves") not in ("", "0")
+    if has_replicas and isinstance(least, dict) and b"0" in least.values():
+        text = "Redis takes writes without its replicas (min-replicas-to-write 0): after a failover"
+        yield logging.WARNING, f"{text}, old rows may be served until their TTL"
+    if isinstance(tracking, Exception):
+        text = f"Redis refuses CLIENT TRACKING ({tracking}): the near cache is off, and for half a"
+        yield logging.WARNING, f"{text} second after a failover old rows may be served"

@@ -1,9 +1,12 @@
 """Rows in Redis: reads that never raise, fills that need a lease, and intents that fence writes.
 
 ``scripts.py`` has the invariants. If Redis is away, slow or refuses, a read is a miss and a write
-raises ``Unavailable``. Values and invalidations come on one connection, and ``on_value`` and
-``on_invalidate`` are called while its bytes are parsed. So a value that was read before a write is
-never kept near after the write's invalidation.
+raises ``Unavailable``.
+
+The near cache is kept coherent while the bytes of the one connection are parsed, so in the order in
+which Redis wrote replies and invalidations. A later invalidation removes a value that was put near,
+and an earlier invalidation does not. While invalidations do not arrive, the near cache is disabled
+and empty.
 """
 
 from __future__ import annotations
@@ -11,15 +14,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
 from cache.entry import Entry
+from cache.keys import route_of
 from cache.leases import Intent, Lease
-from cache.redis.batch import Batches
-from cache.redis.calls import Calls
+from cache.near import Near
+from cache.redis.calls import Batches, Calls
 from cache.redis.connection import Argument, Reply
 from cache.redis.handshake import Session
 from cache.redis.link import Identity, Link, Place
@@ -27,61 +31,48 @@ from cache.redis.metrics import RedisMetrics
 from cache.redis.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE, Script
 from errors import Unavailable
 
+LEASE_MS, INTENT_MS = 2_000, 10_000
+
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"
-_NO_SESSION = Session("", "", tracking=False)
 _DAMAGED = Lease("", "", granted=False, held=False)
 
 
 class RedisRows:
     """Packed entries by key, at the master that ``place`` finds.
 
-    ``identity`` names the store of the rows. A callable is asked at every connect and every second.
-    A read later than ``deadline_s`` is a miss. A write without an intent after ``write_deadline_s``
+    ``identity`` returns the name of the store of the rows, at every connect and every second. A
+    read later than ``deadline_s`` is a miss. A write without an intent after ``write_deadline_s``
     is refused. A command unanswered for ``hang_s`` ends the connection.
 
-    ``on_value`` gets each fresh entry that is read while invalidations arrive. ``on_invalidate``
-    gets each key whose value has changed or gone, or None for all keys. ``on_state`` gets whether
-    invalidations arrive: first False, then each change.
+    ``near`` gets each fresh entry that is read while invalidations arrive, and loses each key whose
+    value has changed or gone.
     """
 
     def __init__(
         self,
         place: Place,
         identity: Identity,
-        *,
-        on_value: Callable[[str, Entry], None] = lambda key, entry: None,
-        on_invalidate: Callable[[str | None], None] = lambda key: None,
-        on_state: Callable[[bool], None] = lambda is_coherent: None,
+        near: Near,
         registry: CollectorRegistry | None = None,
+        *,
         deadline_s: float = 0.02,
         write_deadline_s: float = 1.0,
         hang_s: float = 0.5,
         handshake_s: float = 1.0,
-        lease_s: float = 2.0,
-        intent_s: float = 10.0,
     ) -> None:
-        self._on_value, self._on_invalidate = on_value, on_invalidate
-        self._on_state = on_state
+        self._near = near
         self._deadline_s, self._write_deadline_s = deadline_s, write_deadline_s
-        self._lease_ms, self._intent_ms = _ms(lease_s), _ms(intent_s)
         self._metrics = RedisMetrics(registry)
-        self._session = _NO_SESSION
+        self._session = Session()
         self._reads: Batches | None = None
         process = secrets.token_hex(8)
         self._tokens = (f"{process}-{number}" for number in itertools.count())
-        self._link = Link(
-            place,
-            identity,
-            on_push=self._pushed,
-            on_state=self._changed,
-            hang_s=hang_s,
-            handshake_s=handshake_s,
-        )
+        self._link = Link(place, identity, self._pushed, self._changed, hang_s, handshake_s)
         self._calls = Calls(self._link, self._metrics)
 
     async def open(self) -> None:
         """Start to keep a connection in the background, and return at once."""
-        self._on_state(False)
+        self._near.disable()
         self._link.open()
 
     async def close(self) -> None:
@@ -125,30 +116,27 @@ class RedisRows:
         replace a value."""
         token, epoch = next(self._tokens), self._session.run
 
-        def parse(reply: Reply) -> Entry | Lease:
+        def parse(reply: Reply, is_late: bool) -> Entry | Lease:
             if isinstance(reply, bytes):
                 return self._parse(key, reply) or _DAMAGED
-            return Lease(token, epoch, reply == GRANTED, reply == HELD)
+            lease = Lease(token, epoch, reply == GRANTED, reply == HELD)
+            if is_late:
+                self.release(key, lease)  # else other replicas would wait for its fill
+            return lease
 
-        def unclaimed(found: Entry | Lease) -> None:
-            if isinstance(found, Lease):
-                self.release(key, found)  # else other replicas would wait for its fill
-
-        args = (token, self._lease_ms, int(replace))
+        args = (token, LEASE_MS, int(replace))
         deadline_s = deadline_s or self._deadline_s
-        found = await self._calls.start(
-            LEASE, self._keys([key]), args, deadline_s, parse, unclaimed
-        )
+        found = await self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
         """Store ``entry`` for ``keep_s``, if ``lease`` still stands when Redis gets there. Nobody
         waits: later commands of this process follow it on the wire.
 
-        A fill does not call ``on_value``: Redis also invalidates changes by our own scripts, so the
-        value would leave the near cache at once. The next read brings the value near."""
-        packed = entry.pack(self._session.clock_s)
-        self._use(FILL, key, lease, packed, _ms(keep_s))
+        A fill does not put the value near, because Redis also invalidates changes by our own
+        scripts, so the value would leave at once. The next read brings the value near."""
+        packed, keep_ms = entry.pack(self._session.clock_s), max(1, round(keep_s * 1000))
+        self._use(FILL, key, lease, packed, keep_ms)
 
     def release(self, key: str, lease: Lease) -> None:
         """Give a granted lease back without a fill."""
@@ -163,13 +151,9 @@ class RedisRows:
         ``settle`` or until the intent expires. Raise Unavailable if the intent is not known to
         stand in time; the caller must not write then. An intent that stands only later is lifted
         again, unless it ``may_be_late``."""
-        names, intent = list(keys), Intent(next(self._tokens), self._session.run)
-
-        def unclaimed(_: bool) -> None:
-            if not may_be_late:  # the writer has given up and will not write
-                self._start_write(SETTLE, names, (intent.token,), self._write_deadline_s)
-
-        if not await self._write(INTEND, names, (intent.token, self._intent_ms), unclaimed):
+        intent = Intent(next(self._tokens), self._session.run)
+        args = (intent.token, INTENT_MS)
+        if not await self._write(INTEND, list(keys), args, lift_if_late=not may_be_late):
             raise Unavailable(_AWAY)
         return intent
 
@@ -185,7 +169,8 @@ class RedisRows:
         script: Script,
         keys: Sequence[str],
         args: tuple[Argument, ...],
-        unclaimed: Callable[[bool], None] = lambda _: None,
+        *,
+        lift_if_late: bool = False,
     ) -> bool:
         """Run a write's script. If the connection ends before the reply, run it again on the next
         connection; with the same token a second run changes nothing. Return False if Redis refuses,
@@ -194,7 +179,7 @@ class RedisRows:
         until = loop.time() + self._write_deadline_s
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
             connection, left_s = self._link.connection, until - loop.time()
-            if await self._start_write(script, keys, args, left_s, unclaimed):
+            if await self._start_write(script, keys, args, left_s, lift_if_late):
                 return True
             if connection is not None and connection is self._link.connection:
                 return False
@@ -206,15 +191,16 @@ class RedisRows:
         keys: Sequence[str],
         args: tuple[Argument, ...],
         deadline_s: float,
-        unclaimed: Callable[[bool], None] = lambda _: None,
+        lift_if_late: bool = False,
     ) -> asyncio.Future[bool | None]:
-        def parse(reply: Reply) -> bool:
-            self._deleted(keys)
+        def parse(reply: Reply, is_late: bool) -> bool:
+            if is_late and lift_if_late:  # the writer has given up and will not write
+                self._start_write(SETTLE, keys, args[:1], self._write_deadline_s)
             return True
 
         names = [*self._keys(keys), self._session.marker]
-        args = (*args, self._session.replication_id)
-        return self._calls.start(script, names, args, deadline_s, parse, unclaimed)
+        reign = self._session.replication_id
+        return self._calls.start(script, names, (*args, reign), deadline_s, parse)
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
         prefix = self._session.prefix
@@ -226,36 +212,31 @@ class RedisRows:
         except (ValueError, OverflowError):
             return None
         if self._session.tracking and entry.is_fresh():
-            self._on_value(key, entry)
+            self._near.put(key, entry, route_of(key))
         return entry
-
-    def _deleted(self, keys: Sequence[str]) -> None:
-        """Invalidate the keys of this worker's write now, as the push comes after the reply."""
-        for key in keys:
-            self._on_invalidate(key)
 
     def _pushed(self, push: list[Any]) -> None:
         if push[0] != b"invalidate":
             return
         if push[1] is None:  # FLUSHALL
             self._metrics.invalidations.inc()
-            self._on_invalidate(None)
+            self._near.clear()
             return
         skip = len(self._session.prefix) + len("v:")
         reigns, marker = self._session.reigns.encode(), self._session.marker.encode()
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
             if not reigns or not name.startswith(reigns):
-                self._on_invalidate(name[skip:].decode(errors="replace"))
+                self._near.remove(name[skip:].decode(errors="replace"))
             elif name != marker:
                 self._link.fail("writes go on under another replication ID")
 
     def _changed(self, session: Session | None) -> None:
         connection = self._link.connection
         if session is None or connection is None:
-            self._reads, self._session = None, _NO_SESSION
+            self._reads, self._session = None, Session()
             self._metrics.up.set(0)
-            self._on_state(False)
+            self._near.disable()
             return
         self._session = session
         self._reads = Batches(
@@ -264,12 +245,9 @@ class RedisRows:
             self._deadline_s,
             self._parse,
             self._calls.read_failed,
-            self._metrics.count,
+            self._metrics,
         )
         self._metrics.up.set(1)
         self._metrics.connections.inc()
-        self._on_state(session.tracking)
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
+        if session.tracking:
+            self._near.enable()

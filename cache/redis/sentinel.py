@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,20 +35,13 @@ REMEMBER_S = 3_600.0
 Where = tuple[str, int]
 
 
-class NoMaster(Exception):
-    """No majority names a master. The text has the answer of each sentinel."""
-
-
 class Vote(NamedTuple):
-    """The answer of a sentinel. ``master`` is the master's place, or the reason why there is none,
-    in words. ``known`` is the number of sentinels that this sentinel knows, itself included."""
+    """The answer of a sentinel. ``said`` is the master's place, or the reason why there is none.
+    ``known`` is the number of sentinels that this sentinel knows, itself included."""
 
-    master: Where | str
+    said: str
+    master: Where | None = None
     known: int = 0
-
-    @property
-    def is_cast(self) -> bool:
-        return not isinstance(self.master, str)
 
 
 class Sentinels:
@@ -70,33 +63,25 @@ class Sentinels:
         own = Address(tls=access.tls, ca=access.ca, password=password)
         self._sentinels = [replace(own, host=host, port=port) for host, port in hosts]
         self._master, self._access = master, access
-        self._known: dict[Where, Address] = {}
         self._resolved: dict[Address, list[list[str]]] = {}
         self._number, self._number_until = 0, 0.0
         self._confirmed_at = 0.0  # when ``find`` asked the last majority that named a master
 
     async def find(self) -> Address:
-        """Return the address that a majority of sentinels names. Raise NoMaster."""
+        """Return the address that a majority of sentinels names. Raise Lost, with the answer of
+        each sentinel."""
         asked_at = asyncio.get_running_loop().time()
         deadline = asked_at + ASK_S
         found = await asyncio.gather(*(self._ask_all(each, deadline) for each in self._sentinels))
         votes = {place: vote for each in found for place, vote in each.items()}
         number = self._count(votes.values())
-        masters = Counter(vote.master for vote in votes.values())
-        for master, count in masters.items():
-            if not isinstance(master, str) and 2 * count > number:
+        masters = Counter(vote.master for vote in votes.values() if vote.master)
+        for (host, port), count in masters.items():
+            if 2 * count > number:
                 self._confirmed_at = asked_at
-                return self._address(master)
-        said = "; ".join(
-            f"{place[0]}:{place[1]}: "
-            + (
-                vote.master
-                if isinstance(vote.master, str)
-                else f"{vote.master[0]}:{vote.master[1]}"
-            )
-            for place, vote in votes.items()
-        )
-        raise NoMaster(f"no majority of the sentinels names a master, of {number} known: {said}")
+                return replace(self._access, host=host, port=port)
+        said = "; ".join(f"{host}:{port}: {vote.said}" for (host, port), vote in votes.items())
+        raise Lost(f"no majority of the sentinels names a master, of {number} known: {said}")
 
     def _count(self, votes: Collection[Vote]) -> int:
         """Return the largest number of sentinels known within ``REMEMBER_S``."""
@@ -116,35 +101,27 @@ class Sentinels:
             if sentinel not in self._resolved:
                 why = str(error) or "its name was not resolved in time"
                 return {(sentinel.host, sentinel.port): Vote(why)}
-        families = [
-            {(each, sentinel.port): self._ask(sentinel, each, deadline) for each in family}
-            for family in self._resolved[sentinel]
-        ]
-        votes = await asyncio.gather(*(asyncio.gather(*each.values()) for each in families))
-        answered = [dict(zip(*pair, strict=True)) for pair in zip(families, votes, strict=True)]
-        names_one = (each for each in answered if any(vote.is_cast for vote in each.values()))
-        return next(names_one, answered[0])
+        families = self._resolved[sentinel]
+        asked = [self._ask(sentinel, each, deadline) for family in families for each in family]
+        votes = iter(await asyncio.gather(*asked))
+        answers = [{(each, sentinel.port): next(votes) for each in family} for family in families]
+        cast = (each for each in answers if any(vote.master for vote in each.values()))
+        return next(cast, answers[0])
 
-    async def guard(self, address: Address, drop: Callable[[str], None]) -> None:
-        """Ask every POLL_S. Call ``drop`` once a majority names another master, or none names this
+    async def guard(self, address: Address) -> None:
+        """Ask every POLL_S. Raise Lost once a majority names another master, or none names this
         one for UNCONFIRMED_S. The ``find`` that returned ``address`` is the first confirmation."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 found = await self.find()
-            except NoMaster as error:
+            except Lost:
                 if loop.time() - self._confirmed_at > UNCONFIRMED_S:
-                    return drop(str(error))
+                    raise
                 continue
             if found != address:
-                return drop(f"the sentinels name another master: {found.host}:{found.port}")
-
-    def _address(self, where: Where) -> Address:
-        """Return the same address for the same place, because an address keeps its TLS context."""
-        if where not in self._known:
-            self._known[where] = replace(self._access, host=where[0], port=where[1])
-        return self._known[where]
+                raise Lost(f"the sentinels name another master: {found}")
 
     async def _ask(self, sentinel: Address, address: str, deadline: float) -> Vote:
         vote = Vote(f"no answer in {ASK_S} s")
@@ -155,17 +132,17 @@ class Sentinels:
                     reply = await _asked(opened, "GET-MASTER-ADDR-BY-NAME", self._master)
                     if reply is None:
                         return Vote(f"knows no master named {self._master}")
-                    vote = Vote((reply[0].decode(), int(reply[1])))
-                    about = await _asked(opened, "MASTER", self._master)
+                    host, port = reply[0].decode(), int(reply[1])
+                    vote = Vote(f"{host}:{port}", (host, port))
+                    about = await _asked(opened, "MASTER", self._master) or []
                 finally:
                     await opened.disconnect(nowait=True)
-            about = about or []  # no longer known
             others = dict(zip(about[::2], about[1::2], strict=False)).get(b"num-other-sentinels", 0)
             return vote._replace(known=1 + int(others))
         except TimeoutError:
             return vote
         except (Lost, RedisError) as error:
-            return vote if vote.is_cast else Vote(str(error))
+            return vote if vote.master else Vote(str(error))
 
 
 async def _asked(opened: AbstractConnection, *command: str) -> Any:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from bench.lab.servers import RedisServer
+from cache.near import Near
 from cache.redis.address import Address
-from cache.redis.link import Place
+from cache.redis.link import Identity, Place
 from cache.redis.rows import RedisRows
-from tests.cache.redis_world import command, until, url_of
+from tests.cache.redis_world import command, named, until, url_of
 
 OpenRows = Callable[..., Awaitable[RedisRows]]
 
@@ -50,13 +51,16 @@ async def open_rows() -> AsyncIterator[OpenRows]:
             where: RedisServer | str | Place,
             *,
             up: bool = True,
-            identity: Any = "test",
+            identity: str | Identity = "test",
+            near: Near | None = None,
             **options: Any,
         ) -> RedisRows:
             where = url_of(where) if isinstance(where, RedisServer) else where
             place = Address.from_url(where) if isinstance(where, str) else where
             options = {"deadline_s": 2.0, "write_deadline_s": 2.0, "hang_s": 5.0} | options
-            rows = RedisRows(place, identity, **options)
+            identity = named(identity) if isinstance(identity, str) else identity
+            near = Near(0, 1.0) if near is None else near
+            rows = RedisRows(place, identity, near, **options)
             await rows.open()
             stack.push_async_callback(rows.close)
             if up:

@@ -19,7 +19,9 @@ from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Lease
+from cache.near import Near
 from cache.redis.connection import Lost
+from cache.redis.link import Identity
 from cache.redis.rows import RedisRows
 
 BOUND_S = 10.0
@@ -28,6 +30,15 @@ OK = b"+OK\r\n"
 
 def entry(text: str = "row") -> Entry:
     return Entry(text.encode(), b'"tag"', 1.0)
+
+
+def named(identity: str) -> Identity:
+    """The identity of a store that does not change."""
+
+    async def name() -> str:
+        return identity
+
+    return name
 
 
 def url_of(server: RedisServer | Proxy, credentials: str = "") -> str:
@@ -111,18 +122,28 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-class Recorder:
-    """What ``RedisRows`` told its owner, in order."""
+class Recorder(Near):
+    """What ``RedisRows`` told the near cache, in order."""
 
     def __init__(self) -> None:
+        super().__init__(0, 1.0)
         self.events: list[tuple[str, Any]] = []
 
-    def callbacks(self) -> dict[str, Any]:
-        return {
-            "on_value": lambda key, value: self.events.append(("value", key)),
-            "on_invalidate": lambda key: self.events.append(("invalidate", key)),
-            "on_state": lambda is_coherent: self.events.append(("state", is_coherent)),
-        }
+    def put(self, key: str, entry: Entry, route: str) -> bool:
+        self.events.append(("value", key))
+        return False
+
+    def remove(self, key: str) -> None:
+        self.events.append(("invalidate", key))
+
+    def clear(self) -> None:
+        self.events.append(("invalidate", None))
+
+    def enable(self) -> None:
+        self.events.append(("state", True))
+
+    def disable(self) -> None:
+        self.events.append(("state", False))
 
     def of(self, kind: str) -> list[Any]:
         return [what for each, what in self.events if each == kind]

@@ -20,7 +20,6 @@ from cache.reads import Answer
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from cache.store import CachedVideoStore
-from cache.tracking import Tracking
 from db.embedded import EmbeddedStore
 from db.store import Written
 from db.version import Expected, new_id
@@ -190,13 +189,10 @@ async def opened(
     )
     await store.open()
     if redis is not None:
-        said = Tracking(near)
         rows = RedisRows(
             Address.from_url(url_of(redis)),
             store.identity,
-            on_value=said.on_value,
-            on_invalidate=said.on_invalidate,
-            on_state=said.on_state,
+            near,
             **{"deadline_s": 2.0, "write_deadline_s": 2.0, "hang_s": 5.0, **options},
         )
         await rows.open()

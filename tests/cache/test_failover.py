@@ -72,7 +72,7 @@ async def test_the_client_follows_a_failover_and_never_goes_back(
     world: Watched, open_rows: OpenRows, fault: str
 ) -> None:
     told = Recorder()
-    rows = await open_rows(place(world), hang_s=0.5, deadline_s=0.1, **told.callbacks())
+    rows = await open_rows(place(world), hang_s=0.5, deadline_s=0.1, near=told)
     await filled(rows, "k")
     old, first = world.master(), rows._session.run
     if fault == "killed":
@@ -169,7 +169,7 @@ async def test_without_sentinels_it_is_as_without_redis(
     world: Watched, open_rows: OpenRows
 ) -> None:
     told = Recorder()
-    rows = await open_rows(place(world), write_deadline_s=0.1, **told.callbacks())
+    rows = await open_rows(place(world), write_deadline_s=0.1, near=told)
     await filled(rows, "k")
     world.sentinels[0].kill()
     await asyncio.sleep(4.5)

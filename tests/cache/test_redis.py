@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Intent
-from cache.redis.batch import KEYS_MAX
+from cache.redis.calls import KEYS_MAX
 from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
@@ -117,7 +117,7 @@ async def test_values_read_are_told_and_what_others_change_is_invalidated(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
     told = Recorder()
-    rows = await open_rows(redis, **told.callbacks())
+    rows = await open_rows(redis, near=told)
     await filled(rows, "k")
     await until(lambda: "k" in told.of("invalidate"))  # by our own fill: scripts are nobody's
     await rows.get("k")
@@ -136,7 +136,7 @@ async def test_values_read_are_told_and_what_others_change_is_invalidated(
 
 async def test_a_value_that_expires_is_invalidated(open_rows: OpenRows, redis: RedisServer) -> None:
     told = Recorder()
-    rows = await open_rows(redis, **told.callbacks())
+    rows = await open_rows(redis, near=told)
     await filled(rows, "k")
     name = value_key(redis, "k")
     command(redis, "PEXPIRE", name, 100)
@@ -144,28 +144,18 @@ async def test_a_value_that_expires_is_invalidated(open_rows: OpenRows, redis: R
     assert command(redis, "EXISTS", name) == 0
 
 
-async def test_a_writer_has_forgotten_its_keys_when_its_call_returns(
-    open_rows: OpenRows, redis: RedisServer
-) -> None:
-    told = Recorder()
-    rows = await open_rows(redis, **told.callbacks())
-    told.events.clear()
-    intent = await rows.intend(["a", "b"])
-    assert told.events == [("invalidate", "a"), ("invalidate", "b")]
-    assert await rows.settle(["a", "b", "c"], intent)
-    assert told.events[2:] == [("invalidate", "a"), ("invalidate", "b"), ("invalidate", "c")]
-
-
 async def test_after_close_reads_are_misses_and_writes_refused(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
     told = Recorder()
-    rows = await open_rows(redis, write_deadline_s=0.01, **told.callbacks())
+    rows = await open_rows(redis, write_deadline_s=0.01, near=told)
     await filled(rows, "k")
+    redis.pause()
     waiting = asyncio.ensure_future(rows.get("k"))
     await asyncio.sleep(0)
     await rows.close()
     assert await waiting is None
+    redis.resume()
     assert await rows.get("k") is None
     assert not await rows.settle(["k"], Intent("token", "run"))
     with pytest.raises(Unavailable):

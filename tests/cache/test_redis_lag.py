@@ -16,12 +16,13 @@ import uvloop
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
+from cache.near import Near
 from cache.redis.address import Address
-from cache.redis.connection import Connection
+from cache.redis.connection import Connection, Lost
 from cache.redis.handshake import Session
-from cache.redis.link import Watch
+from cache.redis.link import watch
 from cache.redis.rows import RedisRows
-from tests.cache.redis_world import filled, until, url_of
+from tests.cache.redis_world import Recorder, filled, named, until, url_of
 
 HALT_S = 0.3
 HANG_S = 0.05
@@ -63,7 +64,8 @@ def test_what_was_answered_during_a_halt_is_in_time(
 ) -> None:
     async def check() -> None:
         halt = halting(pair)
-        rows = RedisRows(Address.from_url(url_of(redis)), "test", deadline_s=0.1, hang_s=9.0)
+        place, near = Address.from_url(url_of(redis)), Near(0, 1.0)
+        rows = RedisRows(place, named("test"), near, deadline_s=0.1, hang_s=9.0)
         await rows.open()
         await until(lambda: rows.state == "up")
         await filled(rows, "k")
@@ -80,51 +82,60 @@ def test_a_halt_does_not_end_the_connection(
     redis: RedisServer, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     async def check() -> None:
-        halt, states = halting(pair), list[bool | None]()
+        halt, told = halting(pair), Recorder()
         place = Address.from_url(url_of(redis))
-        rows = RedisRows(place, "test", hang_s=HALT_S / 3, on_state=states.append)
+        rows = RedisRows(place, named("test"), told, hang_s=HALT_S / 3)
         await rows.open()
         await until(lambda: rows.state == "up")
-        before = list(states)
+        before = told.of("state")
         for _ in range(5):
             asked = asyncio.ensure_future(rows.get("k"))
             await halt()
             await asked
             await asyncio.sleep(HALT_S / 10)
-        assert (states, rows.state) == (before, "up")
+        assert (told.of("state"), rows.state) == (before, "up")
         await rows.close()
 
     uvloop.run(check())
 
 
 class Late:
-    """A connection on which answers come, one after the other, and each too late."""
+    """A connection on which each answer comes, and comes too late."""
 
-    lost_because: str | None = None
+    def __init__(self) -> None:
+        self.answered = 0
 
-    def waiting_s(self) -> float:
-        return 2 * HANG_S
+    def send(self, command: tuple[object, ...], on_reply: Callable[[object], None]) -> bool:
+        def answer() -> None:
+            self.answered += 1
+            on_reply({})
 
-    @property
-    def oldest(self) -> object:
-        return object()
-
-    def send(self, *_asked: object) -> None:
-        pass
-
-    def abort(self, reason: str) -> None:
-        self.lost_because = reason
+        asyncio.get_running_loop().call_later(2 * HANG_S, answer)
+        return True
 
 
-def test_a_redis_that_answers_but_ever_too_late_is_left() -> None:
+def test_a_redis_that_answers_but_ever_too_late_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not hang, but every read would wait for its deadline."""
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", HANG_S / 2)
 
     async def check() -> None:
-        late, session = Late(), Session("prefix", "run", tracking=False)
-        with Watch(cast(Connection, late), session, HANG_S):
-            began = time.monotonic()
-            await until(lambda: late.lost_because)
-            # some less: the loop counts whole milliseconds
-            assert time.monotonic() - began > HANG_S * 0.9  # it may be this process that was late
+        late, began = Late(), time.monotonic()
+        with pytest.raises(Lost, match="no answer"):
+            await watch(cast(Connection, late), Session(), HANG_S)
+        # some less: the loop counts whole milliseconds
+        assert time.monotonic() - began > HANG_S * 0.9
+
+    uvloop.run(check())
+
+
+def test_an_answer_in_time_keeps_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", HANG_S)
+
+    async def check() -> None:
+        late = Late()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(10 * HANG_S):
+                await watch(cast(Connection, late), Session(), 20 * HANG_S)
+        assert late.answered
 
     uvloop.run(check())

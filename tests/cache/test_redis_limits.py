@@ -37,7 +37,7 @@ class Limited:
     async def open(self, *rules: str, up: bool = True) -> RedisRows:
         self.allow(*rules)
         url = url_of(self._redis, "limited:secret@")
-        return await self._open_rows(url, up=up, **self.told.callbacks())
+        return await self._open_rows(url, up=up, near=self.told)
 
     def knows(self, rule: str) -> bool:
         """Whether this server can take away just that; Redis 6 knows no subcommands there."""

@@ -15,6 +15,7 @@ from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.leases import Intent
+from cache.near import Near
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from errors import Unavailable
@@ -27,6 +28,7 @@ from tests.cache.redis_world import (
     fill,
     filled,
     granted,
+    named,
     restart,
     until,
     url_of,
@@ -38,7 +40,7 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
 ) -> None:
     registry = CollectorRegistry()
     told = Recorder()
-    rows = await open_rows(redis, deadline_s=0.02, registry=registry, **told.callbacks())
+    rows = await open_rows(redis, deadline_s=0.02, registry=registry, near=told)
     await filled(rows, "k")
     told.events.clear()
     redis.pause()
@@ -71,7 +73,7 @@ async def test_frozen_redis_is_given_up_and_comes_back(
     open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = Recorder()
-    rows = await open_rows(redis, deadline_s=0.02, hang_s=0.3, handshake_s=0.2, **told.callbacks())
+    rows = await open_rows(redis, deadline_s=0.02, hang_s=0.3, handshake_s=0.2, near=told)
     await filled(rows, "k")
     redis.pause()
     await until(lambda: rows.state == "down")  # nobody reads: the heartbeat alone finds out
@@ -212,9 +214,8 @@ def test_a_loop_that_stood_still_blames_nobody(
 
     async def scenario() -> None:
         registry = CollectorRegistry()
-        rows = RedisRows(
-            Address.from_url(url_of(redis)), "test", deadline_s=0.05, hang_s=0.3, registry=registry
-        )
+        place, near = Address.from_url(url_of(redis)), Near(0, 1.0)
+        rows = RedisRows(place, named("test"), near, registry, deadline_s=0.05, hang_s=0.3)
         await rows.open()
         await until(lambda: rows.state == "up")
         await fill(rows, "k", await granted(rows, "k"), entry(), 60.0)

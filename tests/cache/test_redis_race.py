@@ -13,7 +13,6 @@ from cache.entry import Entry
 from cache.leases import Lease
 from cache.near import Near
 from cache.redis.rows import RedisRows
-from cache.tracking import Tracking
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import command, entry, fill
 
@@ -83,16 +82,8 @@ async def test_no_read_after_an_acknowledged_write_finds_an_older_row(
     nears, replicas = [], []
     for _ in range(3):
         near = Near(1_000_000, 60.0)
-        said = Tracking(near)
         nears.append(near)
-        replicas.append(
-            await open_rows(
-                redis,
-                on_value=said.on_value,
-                on_invalidate=said.on_invalidate,
-                on_state=said.on_state,
-            )
-        )
+        replicas.append(await open_rows(redis, near=near))
     race = Race(seed)
     readers = [race.read(rows) for rows in replicas for _ in range(4)]
     await asyncio.gather(*readers, *map(race.write, replicas), race.evict(redis))

@@ -8,6 +8,7 @@ import pytest
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
+from cache.near import Near
 from cache.redis.rows import RedisRows
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
@@ -176,10 +177,12 @@ async def test_an_owner_that_raises_hangs_nobody(open_rows: OpenRows, redis: Red
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     is_broken = False
 
-    def on_value(key: str, value: Entry) -> None:
-        assert not is_broken, "a defect"
+    class Broken(Near):
+        def put(self, key: str, entry: Entry, route: str) -> bool:
+            assert not is_broken, "a defect"
+            return False
 
-    rows = await open_rows(redis, deadline_s=0.1, on_value=on_value)
+    rows = await open_rows(redis, deadline_s=0.1, near=Broken(0, 1.0))
     await filled(rows, "k")
     for read in (rows.get, rows.lease):
         is_broken = True

@@ -17,7 +17,6 @@ from cache.near import Near
 from cache.redis import handshake
 from cache.redis.connection import Connection
 from cache.redis.rows import RedisRows
-from cache.tracking import Tracking
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
@@ -43,13 +42,7 @@ async def test_the_order_of_the_stream_decides_what_is_kept_near(
     packed = entry().pack()
     near = Near(1_000_000, 60.0)
     async with FakeRedis() as fake:
-        tracking = Tracking(near)
-        rows = await open_rows(
-            fake.url,
-            on_value=tracking.on_value,
-            on_invalidate=tracking.on_invalidate,
-            on_state=tracking.on_state,
-        )
+        rows = await open_rows(fake.url, near=near)
 
         def answer(words: list[bytes]) -> bytes:
             push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(words[1]), words[1])
@@ -97,13 +90,7 @@ async def test_what_others_do_empties_near(
     open_rows: OpenRows, redis: RedisServer, how: str
 ) -> None:
     near = Near(1_000_000, 60.0)
-    tracking = Tracking(near)
-    reader = await open_rows(
-        redis,
-        on_value=tracking.on_value,
-        on_invalidate=tracking.on_invalidate,
-        on_state=tracking.on_state,
-    )
+    reader = await open_rows(redis, near=near)
     writer = await open_rows(redis)
     await filled(writer, "/content/k")
     await until(lambda: near.enabled)
@@ -117,9 +104,10 @@ async def test_what_others_do_empties_near(
 
 
 async def test_an_intent_whose_writer_gave_up_is_lifted(
-    open_rows: OpenRows, redis: RedisServer
+    open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = await open_rows(redis, write_deadline_s=0.05, intent_s=60.0)
+    monkeypatch.setattr("cache.redis.rows.INTENT_MS", 60_000)
+    rows = await open_rows(redis, write_deadline_s=0.05)
     redis.pause()
     with pytest.raises(Unavailable):
         await rows.intend(["k"])
@@ -265,9 +253,9 @@ async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
     """A load that failed late: its lease has expired, another one's has not, or is filled."""
-    here, there = await open_rows(redis, lease_s=0.05), await open_rows(redis)
+    here, there = await open_rows(redis), await open_rows(redis)
     failed = await granted(here, "k")
-    await asyncio.sleep(0.1)
+    command(redis, "DEL", f"{here._session.prefix}l:k")  # as its expiry does
     lease = await granted(there, "k")
     here.release("k", failed)
     held = await here.lease("k")

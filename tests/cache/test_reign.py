@@ -58,7 +58,7 @@ async def test_a_script_of_a_write_does_nothing_in_another_reign(
 async def test_the_heartbeat_notices_a_new_reign(open_rows: OpenRows, redis: RedisServer) -> None:
     """As a promotion does, the first replica gives the master another replication id."""
     told = Recorder()
-    rows = await open_rows(redis, **told.callbacks())
+    rows = await open_rows(redis, near=told)
     await filled(rows, "k")
     before = rows._session.run
     with RedisServer(args=["--replicaof", redis.host, str(redis.port)]):
@@ -129,12 +129,12 @@ async def test_a_reign_that_began_within_the_handshake_is_noticed(
     monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
     there = [replication_id(redis)]
 
-    def note(session: handshake.Session, server: object, replication: object) -> None:
+    def before(server: object, replication: object) -> tuple[str, str]:
         monkeypatch.undo()
         monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", 3_600.0)
-        session.run, session.replication_id = "before", OTHER
+        return "before", OTHER
 
-    monkeypatch.setattr(handshake, "_note_run", note)
+    monkeypatch.setattr(handshake, "run_of", before)
     rows = await open_rows(redis)
     await until(lambda: rows._session.replication_id == there[0])
 

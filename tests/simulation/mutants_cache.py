@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulation.mutation import mutant
 
 FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/redis/scripts.py", "cache/redis/rows.py"
-READS, NEAR, TRACKING = "cache/reads.py", "cache/near.py", "cache/tracking.py"
+READS, NEAR = "cache/reads.py", "cache/near.py"
 HANDSHAKE = "cache/redis/handshake.py"
 
 MUTANTS = (
@@ -138,33 +138,33 @@ MUTANTS = (
         "keys are named after the run of Redis that holds them",
         (
             HANDSHAKE,
-            'session.prefix = f"content:{FORMAT}:{identity}:{session.run}:"',
-            'session.prefix = f"content:{FORMAT}:{identity}:one:"',
+            'Session(f"content:{FORMAT}:{identity}:{run}:"',
+            'Session(f"content:{FORMAT}:{identity}:one:"',
         ),
     ),
     mutant(
         "near kept without connection",
         "the near cache is emptied when the connection is lost",
-        (TRACKING, "            self._near.disable()", "            pass"),
+        (REDIS, "            self._near.disable()\n", ""),
     ),
     mutant(
         "replies after pushes",
         "a value is put near before a later invalidation of it is seen",
         (
             "cache/redis/connection.py",
-            "                self._pending.popleft()[1](reply)\n",
-            "                self._loop.call_soon(self._pending.popleft()[1], reply)\n",
+            "                self._pending.popleft()(reply)\n",
+            "                self._loop.call_soon(self._pending.popleft(), reply)\n",
         ),
     ),
     mutant(
         "flush not heard",
         "a FLUSHALL empties the near cache",
-        (TRACKING, "            self._near.clear()", "            pass"),
+        (REDIS, "            self._near.clear()\n", ""),
     ),
     mutant(
         "invalidation not heard",
         "an invalidation removes a key from near",
-        (TRACKING, "            self._near.remove(key)", "            pass"),
+        (REDIS, "                self._near.remove(name", "                str(name"),
     ),
     mutant(
         "near without end",
@@ -179,11 +179,6 @@ MUTANTS = (
         "near not forgotten by the writer",
         "the worker that wrote sees its write at once",
         (READS, "        self._near.remove(key)\n        self._flights", "        self._flights"),
-        (
-            REDIS,
-            "            self._on_invalidate(key)\n\n    def _pushed",
-            "            pass\n\n    def _pushed",
-        ),
     ),
     mutant(
         "old load joined",
@@ -217,12 +212,12 @@ MUTANTS = (
     mutant(
         "keys without replication id",
         "a master that was a replica meanwhile has other keys than before",
-        (HANDSHAKE, "        session.run += session.replication_id[:12]\n", ""),
+        (HANDSHAKE, "run[:12] + replication_id[:12]", "run[:12]"),
     ),
     mutant(
         "near without invalidations",
         "the near cache is off while Redis refuses to send invalidations",
-        (REDIS, "self._on_state(session.tracking)", "self._on_state(True)"),
+        (REDIS, "        if session.tracking:\n", "        if True:\n"),
         (REDIS, "if self._session.tracking and entry.is_fresh():", "if entry.is_fresh():"),
     ),
     mutant(

@@ -13,7 +13,6 @@ from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
-from cache.tracking import Tracking
 from config import Config
 from db.cassandra.limit import Limit
 from db.cassandra.store import CassandraStore
@@ -60,18 +59,10 @@ class Replica:
         self._tasks.append(self.loop.create_task(self._open()))
 
     def _rows(self, plan: Plan) -> RedisRows:
-        tracking = Tracking(self.near)
         place: Address | Sentinels = Address("redis")
         if plan.redis == "sentinel":
             place = Sentinels([(host, PORT) for host in HOSTS], "master", Address())
-        return RedisRows(
-            place,
-            self.store.identity,
-            on_value=tracking.on_value,
-            on_invalidate=tracking.on_invalidate,
-            on_state=tracking.on_state,
-            deadline_s=CONFIG.redis_deadline_s,
-        )
+        return RedisRows(place, self.store.identity, self.near, deadline_s=CONFIG.redis_deadline_s)
 
     async def _open(self) -> None:
         for part in (self.store, self.redis, self.videos):
