@@ -115,21 +115,19 @@ class UnsupportedMediaType(ServiceError):
 
 
 class Invalid(ServiceError):
-    """``errors`` names at most ERRORS_MAX wrong fields; ``more`` counts those left out."""
+    """``errors`` names the wrong fields. The caller gets ERRORS_MAX of them, and how many more."""
 
     status = 422
     message = "Invalid request"
 
-    def __init__(
-        self, message: str | None = None, errors: Sequence[FieldError] = (), more: int = 0
-    ):
+    def __init__(self, message: str | None = None, errors: Sequence[FieldError] = ()):
         super().__init__(message)
-        self.errors = list(errors)
-        self.more = more
+        self.errors = errors
 
     def details(self) -> dict[str, object]:
-        errors = {"errors": [error._asdict() for error in self.errors]} if self.errors else {}
-        return {**errors, "more": self.more} if self.more else {**errors}
+        told = [error._asdict() for error in self.errors[:ERRORS_MAX]]
+        more = len(self.errors) - len(told)
+        return {**({"errors": told} if told else {}), **({"more": more} if more else {})}
 
 
 class Unavailable(ServiceError):

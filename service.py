@@ -37,8 +37,7 @@ from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from config import Config, ConfigError
 from db.cassandra.limit import Limit
-from db.open import open_store
-from db.store import VideoStore
+from db.store import VideoStore, open_store
 from drain import Drain
 from metrics import Publisher, share
 from middleware.admission import admission

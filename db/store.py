@@ -1,8 +1,9 @@
-"""The interface of a store of rows; ``db/cassandra/store.py`` and ``db/embedded.py`` implement it.
+"""The interface of a store of rows, and the choice of a store by the settings.
 
-One contract suite tests both: callers see the same, including the order of every genre's list.
-Methods raise NotFound if there is no row, Unavailable if the store is away (at once if that is
-known), and Late if it answers too late. Ids and versions are in canonical lower-case form.
+``db/cassandra/store.py`` and ``db/embedded.py`` implement the interface. One contract suite tests
+both: callers see the same, including the order of every genre's list. Methods raise NotFound if
+there is no row, Unavailable if the store is away (at once if that is known), and Late if it answers
+too late. Ids and versions are in canonical lower-case form.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from config import Config
+from db.cassandra.limit import Limit
 from db.version import Expected
 from db.video import Changes, Row
 
@@ -136,3 +139,18 @@ class RepairableStore(CatalogueStore, Protocol):
 
     async def check_genres(self, genres: Collection[str]) -> None:
         """Make the list of genres agree with the lines of ``genres``, after a crash."""
+
+
+def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
+    """Return Cassandra's store if ``config`` names a contact point, else SQLite's; not opened yet.
+    ``limit`` bounds the reads of requests that are at Cassandra at a time.
+
+    The stores are imported here, because acsylla is a compiled driver that only Cassandra needs.
+    """
+    if config.cassandra_host:
+        from db.cassandra.store import CassandraStore
+
+        return CassandraStore(config, limit)
+    from db.embedded import EmbeddedStore
+
+    return EmbeddedStore(config.embedded_path)

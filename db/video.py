@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any, NamedTuple
 
-from db.fields import FIELDS
+from db.fields import FIELDS, Field
 from db.version import parse_version
-from errors import ERRORS_MAX, FieldError, Invalid
+from errors import FieldError, Invalid
 
 Row = dict[str, Any]
 """A row as the API shows it, keys in the order of ``COLUMNS``."""
@@ -16,67 +15,65 @@ Row = dict[str, Any]
 NOT_UPDATED = "Could not update a video with invalid fields"
 SERIES_ONLY = "belongs to a series, not to a movie"
 KEYS_MAX = 64
-"""At most this many keys of a body are read; a video has 17."""
+"""A body with more keys is refused whole; a video has 17."""
 NAME_MAX = 40
 """At most this many characters of a wrong key are repeated in its error."""
 _BY_NAME = {field.name: field for field in FIELDS}
 _OURS = ("id", "lastupdated")
-_EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.empty is not None)
+_EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.is_list)
 
 
 class _Body:
-    """A request body, read once, and all its errors. It takes less than a millisecond."""
+    """A request body, read once, and all its errors. Names of fields are in lower case; errors
+    spell them as the caller did."""
 
     def __init__(self, body: object, message: str):
         if not isinstance(body, dict):
             raise Invalid(message, [FieldError("", "the body has to be a JSON object")])
-        self.message = message
-        self.values: dict[str, Any] = {}
-        self.errors: list[FieldError] = []
-        self.more = 0
+        if len(body) > KEYS_MAX:
+            raise Invalid(message, [FieldError("", f"has more than {KEYS_MAX} fields")])
+        self._message = message
+        self._errors: list[FieldError] = []
         self.spelled: dict[str, str] = {}
-        self.unread = max(0, len(body) - KEYS_MAX)
-        if self.unread:
-            self.complain("", f"has {len(body):,} fields, of which {KEYS_MAX} were looked at")
-        for key, value in islice(body.items(), KEYS_MAX):
+        self.values: dict[str, Any] = {}
+        for key, value in body.items():
             name = key.lower()
-            known = name in _BY_NAME or name in _OURS
-            if known and name in self.values and (value, self.values[name]) != (None, None):
-                self.complain(key, f"is there twice, as {self.spelled[name]} too")
-            else:
-                self.spelled[name] = key
-                self.values[name] = value
+            if name in self.values and (value, self.values[name]) != (None, None):
+                self.refuse(key, "is there twice")
+            self.values[name], self.spelled[name] = value, key
 
-    def complain(self, field: str, message: str) -> None:
-        if len(self.errors) >= ERRORS_MAX:
-            self.more += 1
-            return
+    def refuse(self, key: str, message: str) -> None:
         # a key may have half of a surrogate pair, which cannot be encoded
-        printable = field[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
-        self.errors.append(FieldError(printable, message))
+        printable = key[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
+        self._errors.append(FieldError(printable, message))
 
-    def fields(self) -> dict[str, Any]:
-        """Check ``values`` by FIELDS, and return the valid values by field name."""
+    def require(self, field: Field) -> None:
+        if field.name not in self.values:
+            self.values[field.name], self.spelled[field.name] = None, field.spelling
+
+    def checked(self) -> dict[str, Any]:
+        """Return the valid ``values`` by field name. Raise Invalid with the wrong fields."""
         checked: dict[str, Any] = {}
         for name, value in self.values.items():
-            field = _BY_NAME.get(name)
             try:
-                if field is None:
-                    ours = name in _OURS
-                    raise ValueError("is set by the service" if ours else "is not a known field")
-                if value is None and field.required:
-                    raise ValueError("is required")
-                if value is None:
-                    checked[name] = field.empty
-                else:
-                    checked[name] = field.check(value)
+                checked[name] = _check(name, value)
             except ValueError as error:
-                self.complain(self.spelled[name], str(error))
+                self.refuse(self.spelled[name], str(error))
+        if checked.get("ismovie") and checked.get("seasons") is not None:
+            self.refuse(self.spelled["seasons"], SERIES_ONLY)
+        if self._errors:
+            raise Invalid(self._message, self._errors)
         return checked
 
-    def finish(self) -> None:
-        if self.errors:
-            raise Invalid(self.message, self.errors, self.more + self.unread)
+
+def _check(name: str, value: object) -> Any:
+    """Return ``value`` as the field ``name`` stores it. Raise ValueError if it is wrong."""
+    field = _BY_NAME.get(name)
+    if field is None:
+        raise ValueError("is set by the service" if name in _OURS else "is not a known field")
+    if value is None and field.required:
+        raise ValueError("is required")
+    return field.empty if value is None else field.check(value)
 
 
 class Changes(NamedTuple):
@@ -93,34 +90,26 @@ class Changes(NamedTuple):
 
 def parse_draft(body: object) -> dict[str, Any]:
     """Return a value for every field from a POST body. Raise Invalid with the wrong fields."""
-    message = "Could not post an invalid video"
-    reader = _Body(body, message)
-    checked = reader.fields()
+    draft = _Body(body, "Could not post an invalid video")
     for field in FIELDS:
-        if field.required and field.name not in reader.values and not reader.unread:
-            reader.complain(field.spelling, "is required")
-    if checked.get("ismovie") and checked.get("seasons") is not None:
-        reader.complain(reader.spelled["seasons"], SERIES_ONLY)
-    reader.finish()
+        if field.required:
+            draft.require(field)
+    checked = draft.checked()
     return {field.name: checked.get(field.name, field.empty) for field in FIELDS}
 
 
 def parse_changes(body: object, video_id: str) -> Changes:
     """Return the changes of a PATCH body. Raise Invalid with the wrong fields."""
-    reader = _Body(body, NOT_UPDATED)
-    given_id = reader.values.pop("id", video_id)
+    changes = _Body(body, NOT_UPDATED)
+    given_id = changes.values.pop("id", video_id)
     if not isinstance(given_id, str) or given_id.lower() != video_id:
-        reader.complain(reader.spelled["id"], "is not the id of this row")
+        changes.refuse(changes.spelled["id"], "is not the id of this row")
     version = None
-    if "lastupdated" in reader.values:
-        version = parse_version(reader.values.pop("lastupdated"))
+    if "lastupdated" in changes.values:
+        version = parse_version(changes.values.pop("lastupdated"))
         if version is None:
-            reader.complain(reader.spelled["lastupdated"], "has to be a version (timeuuid)")
-    checked = reader.fields()
-    if checked.get("ismovie") and checked.get("seasons") is not None:
-        reader.complain(reader.spelled["seasons"], SERIES_ONLY)
-    reader.finish()
-    return Changes(checked, version)
+            changes.refuse(changes.spelled["lastupdated"], "has to be a version (timeuuid)")
+    return Changes(changes.checked(), version)
 
 
 def build(video_id: str, version: str, values: Mapping[str, Any]) -> Row:

@@ -36,7 +36,7 @@ from bench.lab.spawn import spawn
 from bench.lab.store_lines import lines, rows_of
 from bench.lab.targets import ROOT, Service
 from config import Config
-from db.open import open_store
+from db.store import open_store
 from errors import Late, Unavailable
 
 LOST_SHARE = 0.05

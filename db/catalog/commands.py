@@ -16,8 +16,7 @@ from db.catalog.generator import Generator
 from db.catalog.reading import Item, TextFile, rows
 from db.catalog.repair import Repair
 from db.catalog.running import Patience, Progress
-from db.open import open_store
-from db.store import CatalogueStore, RepairableStore, Stored
+from db.store import CatalogueStore, RepairableStore, Stored, open_store
 from errors import Late, ServiceError, Unavailable
 
 LEAST_DEADLINE_S = 10.0

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from config import Config
-from db.open import open_store
-from db.store import CatalogueStore, RepairableStore
+from db.store import CatalogueStore, RepairableStore, open_store
 from db.version import Expected
 
 STORES = ("embedded", "cassandra")

@@ -9,8 +9,7 @@ import pytest
 
 from bench.lab.store_lines import lines, rows_of
 from config import Config
-from db.open import open_store
-from db.store import CatalogueStore, RepairableStore, Stored, Written
+from db.store import CatalogueStore, RepairableStore, Stored, Written, open_store
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound

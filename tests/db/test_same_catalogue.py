@@ -18,8 +18,7 @@ from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.store_lines import lines, rows_of
 from bench.lab.targets import CATALOGUE, ROOT
 from config import Config
-from db.open import open_store
-from db.store import CatalogueStore, Entry, RepairableStore
+from db.store import CatalogueStore, Entry, RepairableStore, open_store
 from tests.db.samples import eventually
 
 TITLES = 8_786
