@@ -78,7 +78,9 @@ class TextFile:
         """Yield each line with its end, without a byte order mark. Raise Unreadable."""
         number = 0
         try:
-            for number, line in enumerate(self._bytes(), 1):
+            is_gzip = self._file.peek(1).startswith(_GZIP)
+            plain = gzip.GzipFile(fileobj=self._file) if is_gzip else self._file
+            for number, line in enumerate(iter(partial(plain.readline, LINE_MAX_BYTES), b""), 1):
                 if len(line) == LINE_MAX_BYTES:
                     reason = f"is longer than {LINE_MAX_BYTES:,} bytes; JSON {_NO_LINES}"
                     raise Unreadable(f"{self.name}, line {number}: {reason}")
@@ -89,11 +91,6 @@ class TextFile:
             damaged = f"the compressed data are damaged or cut off ({error})"
             reason = getattr(error, "strerror", None) or damaged
             raise Unreadable(f"{self.name}, after line {number}: {reason}") from None
-
-    def _bytes(self) -> Iterator[bytes]:
-        is_gzip = self._file.peek(1).startswith(_GZIP)
-        plain = gzip.GzipFile(fileobj=self._file) if is_gzip else self._file
-        return iter(partial(plain.readline, LINE_MAX_BYTES), b"")
 
 
 Item = Stored | str
