@@ -30,6 +30,7 @@ from api.probes import Probes
 from api.resource import CONTRACT, Asset, Resource, routes, site
 from cache.near import Near
 from cache.near_metrics import NearMetrics
+from cache.redis.absent import NoRedis, Rows
 from cache.redis.address import Address
 from cache.redis.link import Place
 from cache.redis.rows import RedisRows
@@ -119,9 +120,8 @@ def create_app(
         async with AsyncExitStack() as running:
             # closed in reverse: writes end while both are up
             for part in (store, redis, videos, publisher):
-                if part is not None:
-                    await part.open()
-                    running.push_async_callback(part.close)
+                await part.open()
+                running.push_async_callback(part.close)
             running.enter_context(drain.armed())
             server.calm_gc()
             yield
@@ -181,12 +181,10 @@ def _near_bytes(config: Config) -> int:
     return 0 if config.workers > 1 and not config.has_redis else config.near_bytes
 
 
-def _redis(
-    config: Config, near: Near, store: VideoStore, registry: CollectorRegistry
-) -> RedisRows | None:
+def _redis(config: Config, near: Near, store: VideoStore, registry: CollectorRegistry) -> Rows:
     """Return the client of Redis, whose values and invalidations go to ``near``."""
     if not config.has_redis:
-        return None
+        return NoRedis(near)
     if config.redis_host:
         address = Address(config.redis_host, config.redis_port)
     else:  # without a URL, sentinels find the host

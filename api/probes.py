@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cache.redis.rows import RedisRows
+from cache.redis.absent import Rows
 from db.store import VideoStore
 from drain import Drain
 from metrics import Publisher
@@ -19,7 +19,7 @@ class Probes:
     """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency."""
 
     store: VideoStore
-    redis: RedisRows | None
+    redis: Rows
     publisher: Publisher
     drain: Drain
 
@@ -34,7 +34,7 @@ class Probes:
         A store that was up before may come back at any time: the service is degraded, not starting.
         """
         state, reason = self.store.state()
-        redis = "off" if self.redis is None else self.redis.state
+        redis = self.redis.state
         if self.drain.active:
             overall = "draining"
         elif state == "starting":
@@ -42,7 +42,7 @@ class Probes:
         else:
             overall = "ready" if state == "up" and redis != "down" else "degraded"
         data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}
-        if self.redis is not None and self.redis.reason:
+        if self.redis.reason:
             reason = "; ".join(filter(None, (reason, self.redis.reason)))
         if reason:
             data["reason"] = reason

@@ -30,7 +30,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cache.leases import Intent
-from cache.redis.rows import RedisRows
+from cache.redis.absent import Rows
 from db.background import Background
 from errors import OutcomeUnknown, ServiceError, Unavailable
 
@@ -48,7 +48,7 @@ GIVE_UP_S = 90_000.0  # no value stays longer in Redis: REDIS_TTL_S and STALE_S 
 class Fence:
     """Places and ends intents. ``forget`` drops keys from this process's own layers."""
 
-    def __init__(self, redis: RedisRows | None, forget: Callable[[Collection[str]], None]) -> None:
+    def __init__(self, redis: Rows, forget: Callable[[Collection[str]], None]) -> None:
         self._redis = redis
         self._forget = forget
         self._background = Background()
@@ -74,7 +74,7 @@ class Fence:
         write: Callable[[], Awaitable[T]],
         touched: Callable[[T], Iterable[str]],
     ) -> T:
-        intent = await self._redis.intend(sorted(keys)) if self._redis else None
+        intent = await self._redis.intend(sorted(keys))
         self._forget(keys)  # a load that is under way may be older than the write
         try:
             written = await write()
@@ -93,12 +93,8 @@ class Fence:
             raise OutcomeUnknown(settled)
         return written
 
-    async def _end(
-        self, keys: set[str], intent: Intent | None, within_s: float | None = None
-    ) -> bool:
+    async def _end(self, keys: set[str], intent: Intent, within_s: float | None = None) -> bool:
         self._forget(keys)
-        if self._redis is None or intent is None:
-            return True
         loop = asyncio.get_running_loop()
         until = loop.time() + (END_S if within_s is None else within_s)
         while not await self._redis.settle(sorted(keys), intent):
@@ -109,7 +105,7 @@ class Fence:
         return True
 
     async def _end_later(
-        self, keys: set[str], intent: Intent | None, settled: asyncio.Future[None] | None
+        self, keys: set[str], intent: Intent, settled: asyncio.Future[None] | None
     ) -> None:
         """End an intent once the store knows the outcome. Retry for up to GIVE_UP_S."""
         if settled is not None:
@@ -130,6 +126,5 @@ class Fence:
         """Block fills of ``keys`` for the lifetime of an intent, because a write of unknown outcome
         is given up."""
         self._forget(keys)
-        if self._redis is not None:
-            with suppress(Unavailable):
-                await self._redis.intend(sorted(keys), may_be_late=True)
+        with suppress(Unavailable):
+            await self._redis.intend(sorted(keys), may_be_late=True)

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from cache.entry import Entry
-from cache.keys import is_list, route_of
+from cache.keys import is_list
 from cache.leases import Lease
 from cache.near import Near
-from cache.redis.rows import RedisRows
+from cache.redis.absent import Rows
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, LIST_TTL_S, may_answer
 from errors import NotFound, Shed
@@ -48,7 +48,7 @@ class Reads:
     def __init__(
         self,
         near: Near,
-        redis: RedisRows | None,
+        redis: Rows,
         store_is_up: Callable[[], bool],
         row_ttl_s: float,
         stale_s: float,
@@ -65,7 +65,7 @@ class Reads:
         near = self._near.get(key)
         if near is not None:
             return Answer(near, "near")
-        entry = await self._redis.get(key) if self._redis else None
+        entry = await self._redis.get(key)
         if entry is None:
             return None
         if entry.is_fresh():
@@ -110,9 +110,9 @@ class Reads:
         5. If the store fails, fall back to a stale value, or to the value of a Redis that was late.
            No fallback if a write came meanwhile, because the value may be older than the write.
         """
-        lease = await self._redis.lease(key) if self._redis else None
+        lease = await self._redis.lease(key)
         stale: Entry | None = None
-        if self._redis is not None and isinstance(lease, Entry):
+        if isinstance(lease, Entry):
             if lease.is_fresh():
                 return Answer(lease, "redis")
             stale, lease = lease, await self._redis.lease(key, replace=True)
@@ -125,7 +125,7 @@ class Reads:
         try:
             return Answer(await self._fetch(key, load, lease, flight), "store")
         except BaseException as error:
-            if self._redis is not None and lease is not None:
+            if lease is not None:
                 self._redis.release(key, lease)  # so that no replica waits for this fill
             if not isinstance(error, FAILURES) or not flight.current:
                 raise
@@ -136,23 +136,21 @@ class Reads:
 
     async def _waited(self, key: str) -> Entry | None:
         """Ask a Redis that was late once more, because the store has failed. Return its value."""
-        found = await self._redis.lease(key, deadline_s=LAST_RESORT_S) if self._redis else None
+        found = await self._redis.lease(key, deadline_s=LAST_RESORT_S)
         if isinstance(found, Entry):
             return found
-        if self._redis is not None and found is not None:
+        if found is not None:
             self._redis.release(key, found)
         return None
 
     async def _fetch(
         self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
     ) -> Entry:
-        """Load an entry, and start its fill of Redis. Without Redis, fill the near cache."""
+        """Load an entry, and start its fill."""
         entry = await _read(load)
         entry.ttl_s = ttl_s = self._ttl_s(key, entry)
-        if self._redis is None:
-            if flight is not None and flight.current:  # else a write may have changed the row
-                self._near.put(key, entry, route_of(key))
-        elif lease is not None and lease.granted:
+        is_current = flight is None or flight.current  # else a write may have changed the row
+        if lease is not None and lease.granted and is_current:
             keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
             self._redis.fill(key, lease, entry, keep_s)
         return entry
@@ -182,7 +180,7 @@ class Reads:
         """Wait WAITS_S in all for the replica that holds the lease. Return its fill, or None."""
         for pause_s in WAITS_S:
             await asyncio.sleep(pause_s)
-            entry = await self._redis.get(key) if self._redis else None
+            entry = await self._redis.get(key)
             if entry is not None and entry.is_fresh():
                 return entry
         return None

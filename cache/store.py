@@ -19,7 +19,7 @@ from cache.genres import Genres
 from cache.keys import genre_key, row_key
 from cache.near import Near
 from cache.reads import Answer, Reads
-from cache.redis.rows import RedisRows
+from cache.redis.absent import Rows
 from db.store import VideoStore, Written
 from db.version import Expected, etag
 from db.video import Changes, Row, genres_left
@@ -35,13 +35,12 @@ class CachedVideoStore:
         self,
         store: VideoStore,
         near: Near,
-        redis: RedisRows | None,
+        redis: Rows,
         row_ttl_s: float,
         stale_s: float = 0.0,
     ) -> None:
         self.store = store
         self.near = near
-        self.redis = redis
         self._reads = Reads(near, redis, self._is_up, row_ttl_s, stale_s)
         self._genres = Genres(store.genres)
         self._fence = Fence(redis, self._forget)

@@ -34,7 +34,7 @@ from middleware.timing import RequestMetrics
 
 if TYPE_CHECKING:
     from cache.near import Near
-    from cache.redis.rows import RedisRows
+    from cache.redis.absent import Rows
 
 OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
@@ -84,7 +84,7 @@ class Lane:
     def __init__(
         self,
         near: Near,
-        redis: RedisRows | None,
+        redis: Rows,
         home: Callable[[], bytes | None],
         respond: Handler,
         metrics: RequestMetrics,
@@ -138,7 +138,7 @@ class Lane:
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
         """Start reading a row from Redis; the future gives its entry, or None on a miss. Return
         None if Redis is not configured or away."""
-        return None if self._redis is None else self._redis.ask(target)
+        return self._redis.ask(target)
 
     async def load(
         self,

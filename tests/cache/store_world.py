@@ -17,6 +17,7 @@ from bench.lab.servers import RedisServer
 from cache.keys import genre_key, row_key
 from cache.near import Near
 from cache.reads import Answer
+from cache.redis.absent import NoRedis
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from cache.store import CachedVideoStore
@@ -197,7 +198,7 @@ async def opened(
         )
         await rows.open()
         await until(lambda: rows.state == "up")
-    videos = CachedVideoStore(store, near, rows, ROW_TTL_S, stale_s)
+    videos = CachedVideoStore(store, near, rows or NoRedis(near), ROW_TTL_S, stale_s)
     try:
         yield Replica(store, near, rows, videos)
     finally:

@@ -14,14 +14,14 @@ MUTANTS = (
         "a write places its intent before it asks the store",
         (
             FENCE,
-            "intent = await self._redis.intend(sorted(keys)) if self._redis else None",
-            'intent = Intent("none", "") if self._redis else None',
+            "intent = await self._redis.intend(sorted(keys))",
+            'intent = Intent("none", "")',
         ),
     ),
     mutant(
         "no settlement",
         "a write deletes value and lease once more after the store has answered",
-        (FENCE, "if self._redis is None or intent is None:", "if True:"),
+        (FENCE, "while not await self._redis.settle(sorted(keys), intent):", "while False:"),
     ),
     mutant(
         "settlement not waited for",
@@ -223,7 +223,7 @@ MUTANTS = (
     mutant(
         "doubtful load kept",
         "without Redis, a load that a write overtook is not kept near",
-        (READS, "if flight is not None and flight.current:", "if flight is not None:"),
+        (READS, "is_current = flight is None or flight.current", "is_current = True"),
     ),
     mutant(
         "any sentinel will do",

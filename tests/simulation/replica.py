@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from cache.near import Near
+from cache.redis.absent import NoRedis
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from cache.redis.sentinel import Sentinels
@@ -52,7 +53,7 @@ class Replica:
             wall=self.loop.wall_s,
             jitter=draw,
         )
-        self.redis = None if plan.redis == "none" else self._rows(plan)
+        self.redis = NoRedis(self.near) if plan.redis == "none" else self._rows(plan)
         self.videos = CachedVideoStore(
             self.store, self.near, self.redis, plan.row_ttl_s, plan.stale_s
         )
@@ -66,8 +67,7 @@ class Replica:
 
     async def _open(self) -> None:
         for part in (self.store, self.redis, self.videos):
-            if part is not None:
-                await part.open()
+            await part.open()
         self.is_serving = True
 
     @property
@@ -77,7 +77,7 @@ class Replica:
     @property
     def is_up(self) -> bool:
         """Whether it serves, and both its servers are known to be there."""
-        has_redis = self.is_serving and (self.redis is None or self.redis.state == "up")
+        has_redis = self.is_serving and self.redis.state != "down"
         return has_redis and self.store.state()[0] in ("up", "degraded")
 
     @property
@@ -88,7 +88,7 @@ class Replica:
     @property
     def told(self) -> str:
         """What it is waiting for, in words."""
-        redis = self.redis.reason if self.is_serving and self.redis else ""
+        redis = self.redis.reason if self.is_serving else ""
         store = self.store.state() if self.is_serving else ""
         return f"{self.name}: busy {self.is_busy}, Redis {redis!r}, store {store!r}"
 
@@ -111,6 +111,5 @@ class Replica:
 
     async def _close(self) -> None:
         for part in (self.videos, self.redis, self.store):
-            if part is not None:
-                await part.close()
+            await part.close()
         self.loop.kill()

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cache.near import Near
+from cache.redis.absent import NoRedis
 from config import Config
 from drain import Drain
 from middleware.onion import Context
@@ -82,7 +83,8 @@ def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) 
     drain.active = draining
     metrics = RequestMetrics(CollectorRegistry())
     control = Config().cache_control
-    lane = Lane(Near(1 << 20, 60), None, lambda: page, nobody, metrics, control, drain)
+    near = Near(1 << 20, 60)
+    lane = Lane(near, NoRedis(near), lambda: page, nobody, metrics, control, drain)
     answered = lane.near("GET", "/home", None, ())
     assert (answered is not None) == (page is not None and not draining)
     assert lane.near("GET", "/home", "*", ()) is None

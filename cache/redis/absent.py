@@ -1,0 +1,58 @@
+"""The place of Redis while none is configured, so that no reader of ``RedisRows`` has to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from cache.entry import Entry
+from cache.keys import route_of
+from cache.leases import Intent, Lease
+from cache.near import Near
+from cache.redis.rows import RedisRows
+
+_LEASE, _INTENT = Lease("", "", granted=True, held=False), Intent("", "")
+
+
+class NoRedis:
+    """Has no values, grants every lease and intent, and puts each fill near.
+
+    That is coherent only for one process. ``Reads`` fills no load that a write has overtaken.
+    """
+
+    state, reason = "off", ""
+
+    def __init__(self, near: Near) -> None:
+        self._near = near
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def get(self, key: str) -> None:
+        pass
+
+    def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
+        return None
+
+    async def lease(
+        self, key: str, *, replace: bool = False, deadline_s: float | None = None
+    ) -> Lease:
+        return _LEASE
+
+    def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
+        self._near.put(key, entry, route_of(key))
+
+    def release(self, key: str, lease: Lease) -> None:
+        pass
+
+    async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
+        return _INTENT
+
+    async def settle(self, keys: Sequence[str], intent: Intent) -> bool:
+        return True
+
+
+Rows = RedisRows | NoRedis
