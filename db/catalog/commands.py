@@ -42,6 +42,7 @@ class Command:
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
+        self._loader = Loader(self._store, self._patience, self._out)
 
     async def run(self) -> int:
         """Run, and return the exit status. Raise ConfigError and Unreadable."""
@@ -69,7 +70,7 @@ class Command:
         if args.command == "import":
             return await self._import()
         if args.command == "generate":
-            return await self._load(Generator(args.seed, args.catalogue).rows(args.rows))
+            return await self._loader.run(Generator(args.seed, args.catalogue).rows(args.rows))
         if args.command == "renew":
             await self._patience(self._store.renew_identity)
             print("the store has another identity: start the service now")
@@ -89,7 +90,7 @@ class Command:
             return 0
         await self._patience(self._store.set_note, name, BEGUN)
         catalogue = Catalogue(self._args.catalogue, datetime.now(UTC).date())
-        status = await self._load(rows(self._file, catalogue))
+        status = await self._loader.run(rows(self._file, catalogue))
         if not self._patience.signal:
             await self._patience(self._store.set_note, name, FINISHED)
         return status
@@ -107,15 +108,6 @@ class Command:
         if has_rows and note is None:
             return "the store has rows already, and none of this catalogue"
         return ""
-
-    async def _load(self, items: Iterator[Item]) -> int:
-        loader = Loader(self._store, self._patience, self._out)
-        try:
-            await loader.run(self._patience.guard(items))
-        finally:
-            self._out.close()
-            loader.sum_up()
-        return 2 if loader.malformed else 0
 
     async def _repair(self, store: RepairableStore) -> None:
         repair = Repair(store, self._patience, self._out)
@@ -147,12 +139,21 @@ class Loader:
     there: int = 0
     malformed: int = 0
 
-    async def run(self, items: Iterator[Item]) -> None:
-        """Load until the end, or until ``stop`` of the patience is set. Raise errors of ``items``
-        and, beyond patience, of the store."""
-        while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
-            await self._load(self._rows(drawn))
-            self.out.update(self.added + self.there + self.malformed)
+    async def run(self, items: Iterator[Item]) -> int:
+        """Load until the end, or until ``stop`` of the patience is set. Print the counts, and
+        return the exit status. Raise errors of ``items`` and, beyond patience, of the store."""
+        items = self.patience.guard(items)
+        try:
+            while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
+                await self._load(self._rows(drawn))
+                self.out.update(self.added + self.there + self.malformed)
+        finally:
+            self.out.close()
+            if self.malformed > SHOWN:
+                self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
+            counts = f"added {self.added:,}, already there {self.there:,}"
+            print(f"{counts}, malformed {self.malformed:,}", flush=True)
+        return 2 if self.malformed else 0
 
     def _rows(self, drawn: list[Item]) -> dict[str, Stored]:
         """Return the rows by id, and count the other items."""
@@ -175,10 +176,3 @@ class Loader:
             await self.patience(self.store.load, new)
         self.there += len(known)
         self.added += len(new)
-
-    def sum_up(self) -> None:
-        """Print the counts."""
-        if self.malformed > SHOWN:
-            self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
-        counts = f"added {self.added:,}, already there {self.there:,}"
-        print(f"{counts}, malformed {self.malformed:,}", flush=True)

@@ -1,8 +1,7 @@
 """The files that ``import`` reads: CSV or JSON lines, compressed or not.
 
-FILE is CSV or JSON lines, compressed with gzip or not: .csv, .jsonl, .ndjson, with .gz behind it.
-"-" is standard input, which needs --catalogue NAME, as any pipe does. If the file's name has none
-of these endings, the content decides: JSON lines begin with "{".
+FILE is CSV, or JSON lines, which begin with "{"; compressed with gzip or not. "-" is standard
+input, which needs --catalogue NAME, as any pipe does.
 
 CSV has the columns of the public streaming catalogues (Netflix, Hulu, Disney+, Amazon Prime), in
 any order, named in the first line; other columns are ignored:
@@ -115,9 +114,8 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
     if why := _why_no_catalogue(first.strip()):
         raise Unreadable(f"{file.name}: {why}")
-    suffix = Path(file.name.removesuffix(".gz")).suffix
-    is_json = suffix in (".jsonl", ".ndjson") or (suffix != ".csv" and first.lstrip()[0] == "{")
     lines = chain([first], lines)
+    is_json = first.lstrip().startswith("{")
     for line, make in _json(lines, number) if is_json else _csv(file.name, lines, number):
         try:
             yield make(catalogue)
