@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Lease
 from cache.near import Near
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Lease
 
 CONCURRENT, READS, KEYS = 64, 200_000, 1_000
 BODY = b'{"status":"success","data":' + b"x" * 600 + b"}"

@@ -29,8 +29,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
-from cache.leases import Intent
 from cache.redis.absent import Rows
+from cache.redis.scripts import Intent
 from db.background import Background
 from errors import OutcomeUnknown, ServiceError, Unavailable
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from cache.entry import Entry
 from cache.keys import is_list
-from cache.leases import Lease
 from cache.near import Near
 from cache.redis.absent import Rows
+from cache.redis.scripts import Lease
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, LIST_TTL_S, may_answer
 from errors import NotFound, Shed

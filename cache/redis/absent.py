@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from cache.entry import Entry
 from cache.keys import route_of
-from cache.leases import Intent, Lease
 from cache.near import Near
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Intent, Lease
 
-_LEASE, _INTENT = Lease("", "", granted=True, held=False), Intent("", "")
+_LEASE = Lease("", granted=True, held=False)
 
 
 class NoRedis:
@@ -49,7 +49,7 @@ class NoRedis:
         pass
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
-        return _INTENT
+        return ""
 
     async def settle(self, keys: Sequence[str], intent: Intent) -> bool:
         return True

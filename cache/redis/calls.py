@@ -55,7 +55,7 @@ def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
 
 class Batches:
     """Sends batches on ``connection``. ``parse`` makes an Entry of a key and its packed value; None
-    is a miss. ``failed`` gets the error of a batch."""
+    is a miss. An error ends the connection, because without reads it is of no use to us."""
 
     def __init__(
         self,
@@ -63,12 +63,11 @@ class Batches:
         prefix: str,
         deadline_s: float,
         parse: Callable[[str, bytes], Entry | None],
-        failed: Callable[[Exception], None],
         metrics: RedisMetrics,
     ) -> None:
         self._connection, self._prefix = connection, prefix
         self._deadline_s = deadline_s
-        self._parse, self._failed, self._count = parse, failed, metrics.count
+        self._parse, self._count = parse, metrics.count
         self._loop = asyncio.get_running_loop()
         self._open: Batch = {}
         self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
@@ -121,7 +120,7 @@ class Batches:
             self._count("hit", hits)
             self._count("down" if error else "miss", misses)
         if error:
-            self._failed(error)
+            self._connection.abort(str(error))
 
     def _tell(self, batch: Batch, values: Sequence[bytes | None]) -> tuple[int, int]:
         """Resolve all waiters. Return the numbers of hits and of misses. If ``_parse`` raises, the
@@ -184,10 +183,6 @@ class Calls:
         """Run a script whose result nobody waits for."""
         if self._link.connection is not None:
             script.send(self._link.connection, keys, args, self._judge)
-
-    def read_failed(self, error: Exception) -> None:
-        """Drop the connection if Redis refuses a read, because then it is of no use to us."""
-        self._link.fail(str(error))
 
     def _judge(self, reply: Reply) -> None:
         if isinstance(reply, ReplyError):

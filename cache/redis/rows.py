@@ -21,20 +21,30 @@ from prometheus_client import CollectorRegistry
 
 from cache.entry import Entry
 from cache.keys import route_of
-from cache.leases import Intent, Lease
 from cache.near import Near
 from cache.redis.calls import Batches, Calls
 from cache.redis.connection import Argument, Reply
 from cache.redis.handshake import Session
 from cache.redis.link import Identity, Link, Place
 from cache.redis.metrics import RedisMetrics
-from cache.redis.scripts import FILL, GRANTED, HELD, INTEND, LEASE, RELEASE, SETTLE, Script
+from cache.redis.scripts import (
+    FILL,
+    GRANTED,
+    HELD,
+    INTEND,
+    LEASE,
+    RELEASE,
+    SETTLE,
+    Intent,
+    Lease,
+    Script,
+)
 from errors import Unavailable
 
 LEASE_MS, INTENT_MS = 2_000, 10_000
 
 _AWAY = "The cache is away, and a write without it could leave old rows behind; try again"
-_DAMAGED = Lease("", "", granted=False, held=False)
+_DAMAGED = Lease("", granted=False, held=False)
 
 
 class RedisRows:
@@ -88,11 +98,6 @@ class RedisRows:
         """Return why Redis is down, or why it refuses fills and writes; empty if all is well."""
         return self._link.reason or self._calls.refusal
 
-    @property
-    def tracking(self) -> bool:
-        """Return whether invalidations arrive."""
-        return self._session.tracking
-
     async def get(self, key: str) -> Entry | None:
         """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
 
@@ -114,12 +119,12 @@ class RedisRows:
         """Return the value, or a lease on the key if there is none. Return None if Redis is away or
         late; the caller then loads without a fill. With ``replace``, ask for a lease that allows to
         replace a value."""
-        token, epoch = next(self._tokens), self._session.run
+        token = next(self._tokens)
 
         def parse(reply: Reply, is_late: bool) -> Entry | Lease:
             if isinstance(reply, bytes):
                 return self._parse(key, reply) or _DAMAGED
-            lease = Lease(token, epoch, reply == GRANTED, reply == HELD)
+            lease = Lease(token, reply == GRANTED, reply == HELD)
             if is_late:
                 self.release(key, lease)  # else other replicas would wait for its fill
             return lease
@@ -143,7 +148,7 @@ class RedisRows:
         self._use(RELEASE, key, lease)
 
     def _use(self, script: Script, key: str, lease: Lease, *args: Argument) -> None:
-        if lease.granted and lease.epoch == self._session.run:
+        if lease.granted:
             self._calls.tell(script, self._keys([key])[:2], (lease.token, *args))
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
@@ -151,9 +156,8 @@ class RedisRows:
         ``settle`` or until the intent expires. Raise Unavailable if the intent is not known to
         stand in time; the caller must not write then. An intent that stands only later is lifted
         again, unless it ``may_be_late``."""
-        intent = Intent(next(self._tokens), self._session.run)
-        args = (intent.token, INTENT_MS)
-        if not await self._write(INTEND, list(keys), args, lift_if_late=not may_be_late):
+        intent = next(self._tokens)
+        if not await self._write(INTEND, keys, intent, INTENT_MS, lift_if_late=not may_be_late):
             raise Unavailable(_AWAY)
         return intent
 
@@ -162,45 +166,31 @@ class RedisRows:
         has no intent, but may have fills. Return False if that is not known to be done; then call
         again. Until then an old row may be filled as soon as the intent has expired or its Redis
         has restarted."""
-        return await self._write(SETTLE, list(keys), (intent.token,))
+        return await self._write(SETTLE, keys, intent)
 
     async def _write(
-        self,
-        script: Script,
-        keys: Sequence[str],
-        args: tuple[Argument, ...],
-        *,
-        lift_if_late: bool = False,
+        self, script: Script, keys: Sequence[str], *args: Argument, lift_if_late: bool = False
     ) -> bool:
         """Run a write's script. If the connection ends before the reply, run it again on the next
         connection; with the same token a second run changes nothing. Return False if Redis refuses,
         is late, or is away for the write's deadline."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._write_deadline_s
+
+        def parse(reply: Reply, is_late: bool) -> bool:
+            if is_late and lift_if_late:  # the writer has given up and will not write
+                self._calls.tell(SETTLE, names, (args[0], reign))
+            return True
+
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
             connection, left_s = self._link.connection, until - loop.time()
-            if await self._start_write(script, keys, args, left_s, lift_if_late):
+            names = [*self._keys(keys), self._session.marker]
+            reign = self._session.replication_id
+            if await self._calls.start(script, names, (*args, reign), left_s, parse):
                 return True
             if connection is not None and connection is self._link.connection:
                 return False
         return False
-
-    def _start_write(
-        self,
-        script: Script,
-        keys: Sequence[str],
-        args: tuple[Argument, ...],
-        deadline_s: float,
-        lift_if_late: bool = False,
-    ) -> asyncio.Future[bool | None]:
-        def parse(reply: Reply, is_late: bool) -> bool:
-            if is_late and lift_if_late:  # the writer has given up and will not write
-                self._start_write(SETTLE, keys, args[:1], self._write_deadline_s)
-            return True
-
-        names = [*self._keys(keys), self._session.marker]
-        reign = self._session.replication_id
-        return self._calls.start(script, names, (*args, reign), deadline_s, parse)
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
         prefix = self._session.prefix
@@ -239,14 +229,8 @@ class RedisRows:
             self._near.disable()
             return
         self._session = session
-        self._reads = Batches(
-            connection,
-            f"{session.prefix}v:",
-            self._deadline_s,
-            self._parse,
-            self._calls.read_failed,
-            self._metrics,
-        )
+        prefix = session.prefix + "v:"
+        self._reads = Batches(connection, prefix, self._deadline_s, self._parse, self._metrics)
         self._metrics.up.set(1)
         self._metrics.connections.inc()
         if session.tracking:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hiredis import ReplyError
 
@@ -30,6 +31,19 @@ from cache.redis.connection import Argument, Connection, Lost, OnReply, Reply
 
 GRANTED, HELD, FENCED = 1, 0, 2
 """Replies of LEASE without a value: fill; another reader fills; a write is under way."""
+
+Intent = str
+"""The token of a writer's mark in Redis, which ``settle`` lifts."""
+
+
+class Lease(NamedTuple):
+    """The reply to a reader that found no value. If ``granted``, load and ``fill``. If ``held``,
+    another reader loads the value, which may soon be there. If neither, a write is under way, so
+    load and do not fill."""
+
+    token: str
+    granted: bool
+    held: bool
 
 
 class Script:

@@ -18,11 +18,11 @@ import pytest
 from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Lease
 from cache.near import Near
 from cache.redis.connection import Lost
 from cache.redis.link import Identity
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Lease
 
 BOUND_S = 10.0
 OK = b"+OK\r\n"

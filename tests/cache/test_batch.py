@@ -32,7 +32,7 @@ async def test_a_parse_that_raises_leaves_no_waiter_and_counts_each_read_once(
     connection = Connection(lambda push: None, lambda why: None)
     connection.connection_made(tap)
     monkeypatch.setattr(metrics, "count", count)
-    reads = Batches(connection, "p:", 0.05, parse, lambda error: None, metrics)
+    reads = Batches(connection, "p:", 0.05, parse, metrics)
     first = [reads.add("a"), reads.add("b"), reads.add("c")]
     await until(lambda: tap.written)
     second = reads.add("d")

@@ -13,9 +13,9 @@ import pytest
 from bench.lab.sentinel import NAME, Watched, watched
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Lease
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Lease
 from cache.redis.sentinel import Sentinels
 from errors import Unavailable
 from tests.cache.conftest import OpenRows

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Intent
 from cache.redis.calls import KEYS_MAX
 from cache.redis.rows import RedisRows
 from errors import Unavailable
@@ -157,7 +156,7 @@ async def test_after_close_reads_are_misses_and_writes_refused(
     assert await waiting is None
     redis.resume()
     assert await rows.get("k") is None
-    assert not await rows.settle(["k"], Intent("token", "run"))
+    assert not await rows.settle(["k"], "token")
     with pytest.raises(Unavailable):
         await rows.intend(["k"])
     assert (rows.state, rows.reason, told.of("state")) == ("down", "closed", [False, True, False])

@@ -127,7 +127,7 @@ async def test_without_config_the_check_of_persistence_is_skipped_and_says_so(
     await filled(rows, "k")
     assert sum("refuses CONFIG GET" in text for text in caplog.messages) == 1
     assert warnings(caplog) == []
-    assert rows.tracking
+    assert limited.told.of("state")[-1]
 
 
 async def test_config_renamed_away_is_the_same(
@@ -148,7 +148,7 @@ async def test_without_info_runs_are_not_told_apart_and_it_says_so(
     (warning,) = warnings(caplog)
     assert "INFO" in warning
     assert "restart" in warning
-    assert rows.tracking
+    assert limited.told.of("state")[-1]
     command(redis, "CLIENT", "KILL", "USER", "limited")
     await reconnected(rows, rows._link.attempts)
     assert isinstance(await rows.get("k"), Entry)
@@ -162,7 +162,6 @@ async def test_without_tracking_the_near_cache_stays_off(
     rows = await limited.open(rule if limited.knows(rule) else "-client")
     await filled(rows, "k")
     assert isinstance(await rows.get("k"), Entry)
-    assert not rows.tracking
     assert set(limited.told.of("state")) == {False}
     assert limited.told.of("value") == []
     (warning,) = warnings(caplog)
@@ -178,7 +177,7 @@ async def test_what_is_not_needed_is_not_missed(
     rows = await limited.open(rule)
     command(redis, "SCRIPT", "FLUSH")
     await filled(rows, "k")
-    assert rows.tracking
+    assert limited.told.of("state")[-1]
     assert warnings(caplog) == []
 
 
@@ -219,7 +218,7 @@ async def test_the_least_that_is_needed_is_enough(
     allowed = [f"+{each}" for each in f"{commands} {sets}".split()]
     rows = await limited.open("-@all", "resetkeys", "~content:*", "resetchannels", *allowed)
     await filled(rows, "k")
-    assert rows.tracking
+    assert limited.told.of("state")[-1]
     assert await rows.settle(["k"], await rows.intend(["k"]))
     assert warnings(caplog) == []
     assert "refuses" not in caplog.text

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Intent
 from cache.near import Near
 from cache.redis.address import Address
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Intent
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
@@ -102,7 +102,7 @@ async def test_killed_redis_is_a_miss_at_once_and_comes_back(
     assert await asyncio.gather(*waiting) == [None, None]
     with pytest.raises(Unavailable):
         await rows.intend(["k"])
-    assert not await rows.settle(["k"], Intent("token", "run"))
+    assert not await rows.settle(["k"], "token")
     redis.start()
     await until(lambda: rows.state == "up")
     await filled(rows, "k")
@@ -245,7 +245,7 @@ async def test_a_refused_port_is_tried_seldom(open_rows: OpenRows) -> None:
 async def test_a_write_whose_connection_ends_goes_on_with_the_next(
     rows: RedisRows, redis: RedisServer, step: str
 ) -> None:
-    intent = Intent("token", "run") if step == "intend" else await rows.intend(["k"])
+    intent = "token" if step == "intend" else await rows.intend(["k"])
     connects = rows._link.attempts
     redis.pause()
     write = rows.intend(["k"]) if step == "intend" else rows.settle(["k"], intent)

@@ -10,9 +10,9 @@ import pytest
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
-from cache.leases import Lease
 from cache.near import Near
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Lease
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import command, entry, fill
 

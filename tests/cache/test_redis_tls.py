@@ -16,7 +16,7 @@ from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer, redis_program
 from cache.redis.address import Address
 from tests.cache.conftest import OpenRows
-from tests.cache.redis_world import filled, until
+from tests.cache.redis_world import Recorder, filled, until
 
 HOST = "127.0.0.1"
 PASSWORD = "pass word"
@@ -116,10 +116,11 @@ def place(port: int, ca: Path | None, password: str = "pass%20word", host: str =
 async def test_the_right_ca_name_and_password_let_in(
     open_rows: OpenRows, papers: Papers, tls_port: int, host: str
 ) -> None:
-    rows = await open_rows(place(tls_port, papers.ours.ca, host=host), handshake_s=5.0)
+    told = Recorder()
+    rows = await open_rows(place(tls_port, papers.ours.ca, host=host), handshake_s=5.0, near=told)
     await filled(rows, host)
     assert await rows.get(host) is not None
-    assert rows.tracking
+    assert told.of("state")[-1]
 
 
 async def test_a_wrong_password_is_said(open_rows: OpenRows, papers: Papers, tls_port: int) -> None:

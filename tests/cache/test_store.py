@@ -11,8 +11,8 @@ import pytest
 
 from bench.lab.servers import RedisServer
 from cache.keys import genre_key, row_key
-from cache.leases import Lease
 from cache.reads import NEGATIVE_TTL_S
+from cache.redis.scripts import Lease
 from cache.staleness import LIST_TTL_S
 from db.version import new_id
 from errors import NotFound, Unavailable

@@ -15,7 +15,7 @@ MUTANTS = (
         (
             FENCE,
             "intent = await self._redis.intend(sorted(keys))",
-            'intent = Intent("none", "")',
+            'intent = "none"',
         ),
     ),
     mutant(
