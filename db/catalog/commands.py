@@ -142,7 +142,6 @@ class Loader:
     async def run(self, items: Iterator[Item]) -> int:
         """Load until the end, or until ``stop`` of the patience is set. Print the counts, and
         return the exit status. Raise errors of ``items`` and, beyond patience, of the store."""
-        items = self.patience.guard(items)
         try:
             while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
                 await self._load(self._rows(drawn))

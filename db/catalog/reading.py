@@ -132,8 +132,6 @@ def _why_no_catalogue(line: str) -> str:
         return "is empty"
     if "\0" in line:  # UTF-16, or an archive
         return _NO_TEXT
-    if line.startswith("<"):
-        return "is HTML or XML, perhaps a web page that was saved in place of the file"
     return _NO_LINES if line == "{" or line.startswith("[") else ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, TextIO, TypeVar
@@ -33,8 +33,8 @@ class Patience:
 
     The call has to be idempotent. ``on_wait`` is told the failure before each longer pause. In the
     context of a Patience the first SIGINT or SIGTERM sets ``stop``, so that the command finishes
-    its batch and reports how far it got. The second ends the program at once. ``signal`` is the
-    number of the last signal, 0 for none.
+    its batch and reports how far it got. The second ends the program at once, even while it waits
+    for a silent input. ``signal`` is the number of the first signal, 0 for none.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Patience:
         self.signal = 0
         self._pauses_s = pauses_s
         self._on_wait = on_wait
-        self._is_reading = False
 
     async def __call__(self, call: Callable[..., Awaitable[T]], *values: Any) -> T:
         for pause_s in self._pauses_s:
@@ -75,26 +74,10 @@ class Patience:
             signal.signal(number, handler)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        is_second, self.signal = self.signal != 0, number
-        if is_second or self._is_reading:
+        if self.signal:
             raise KeyboardInterrupt
+        self.signal = number
         self._loop.call_soon_threadsafe(self.stop.set)  # wakes a loop that sleeps
-
-    def guard(self, items: Iterator[T]) -> Iterator[T]:
-        """Yield ``items`` until a signal comes while the next item is read, because a standard
-        input that is silent blocks the event loop."""
-        try:
-            while True:
-                self._is_reading = True
-                item = next(items, None)
-                self._is_reading = False
-                if item is None:
-                    return
-                yield item
-        except KeyboardInterrupt:
-            self.stop.set()
-        finally:
-            self._is_reading = False
 
 
 class Progress:
