@@ -40,19 +40,16 @@ class Home:
         genres = await self._videos.genres()
         drawn = random.sample(genres, len(genres))
         lists: list[bytes] = []
-        failure: Unavailable | Late | None = None
+        failure: type[Unavailable | Late] | None = None
         while drawn and len(lists) < HOME_GENRES:
             for found in await asyncio.gather(*map(self._list, drawn[:HOME_GENRES])):
                 if isinstance(found, bytes):
                     lists.append(found)
-                else:
-                    failure = found or failure
+                elif found:
+                    failure = type(found)  # not the error, whose traceback would hold this frame
             drawn = drawn[HOME_GENRES:]
         if failure and not lists:
-            try:
-                raise failure
-            finally:  # no reference cycle, because the error's traceback holds this frame
-                failure = found = None
+            raise failure()
         return _page(lists[:HOME_GENRES])
 
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
