@@ -40,7 +40,7 @@ from db.store import Stored
 LINE_MAX_BYTES = 1_048_576
 STDIN = "-"
 _GZIP = b"\x1f"  # the first of two bytes, because a pipe may hand over a single byte at first
-_NO_TEXT = "is not UTF-8: convert it (iconv -f WINDOWS-1252 -t UTF-8), or unpack an archive first"
+_NO_TEXT = "is not UTF-8: convert it (iconv -f WINDOWS-1252 or UTF-16), or unpack an archive first"
 _NO_LINES = "has to have one JSON object a line: jq -c '.[]' makes that of an array"
 _SUFFIXES = re.compile(r"(\.csv|\.jsonl|\.ndjson)?(\.gz)?\Z")
 _DESCRIPTORS = ("/dev/", "/proc/")
@@ -93,7 +93,7 @@ class TextFile:
 
 
 Item = Stored | str
-"""A row; or the complaint about a malformed record, with the number of its first line, from 1."""
+"""A row, or a text that names the first line of a malformed record, from 1, and the reason."""
 _Records = Iterator[tuple[int, Callable[[Catalogue], Stored]]]
 """The number of a record's first line, and a call that makes its row or raises Malformed."""
 
@@ -108,8 +108,8 @@ def catalogue_name(path: str) -> str:
 
 
 def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
-    """Yield every record in turn, a malformed record as a complaint. Raise Unreadable if the file
-    is no catalogue, and where it is damaged."""
+    """Yield every record in turn, a malformed record as a text. Raise Unreadable if the file is
+    no catalogue, and where it is damaged."""
     lines = file.lines()
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
     if why := _why_no_catalogue(first.strip()):

@@ -1,7 +1,7 @@
 """Makes the genre lists agree with the rows, after a crash between the two tables.
 
 A line belongs to a row that lives, has the line's genre, and was made at the line's ``created``.
-A line of an earlier life of the row is an orphan, too.
+Any other line is an orphan, such as a line of an earlier life of the row.
 
 1. Put every line of every row, because asking first whether it is there would cost as much.
 2. Look up the row of every line, and drop the orphans.
