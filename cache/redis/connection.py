@@ -85,6 +85,11 @@ class Connection(asyncio.Protocol):
             raise reply
         return reply
 
+    @property
+    def oldest(self) -> object:
+        """Return an object that identifies the oldest pending command; None if none is pending."""
+        return self._pending[0] if self._pending else None
+
     async def end(self) -> None:
         """Wait for the end of the connection, and raise it as ``Lost``."""
         await self._ended.wait()

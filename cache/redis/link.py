@@ -26,6 +26,7 @@ logger = logging.getLogger("content")
 
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.25
+BEHIND_BEATS = 2  # for this process to catch up after a stall
 STORE_S = 1.0
 STEADY_S = 0.5
 """A connection that lasted longer resets the back-off. A flapping connection does not."""
@@ -158,9 +159,14 @@ async def watch(connection: Connection, session: Session, hang_s: float) -> None
 
     A heartbeat is HELLO, which shows the server's role, and INFO, which shows its replication ID.
     The first is at once, because no invalidation reports a reign that began between INFO and CLIENT
-    TRACKING of the handshake.
+    TRACKING of the handshake. After a stall of this process:
+
+    1. If the oldest command is the same after the sockets were read, no reply came. Raise.
+    2. If another command is the oldest now, replies come. Go on.
+    3. If replies have come too late for BEHIND_BEATS in a row, Redis is slow, because this process
+       has had time to read them. Raise.
     """
-    loop, sent = asyncio.get_running_loop(), deque[float]()
+    loop, sent, behind = asyncio.get_running_loop(), deque[float](), 0
 
     def heard(check: Callable[[Reply], None], reply: Reply) -> None:
         if check is check_role:
@@ -170,15 +176,18 @@ async def watch(connection: Connection, session: Session, hang_s: float) -> None
         except Lost as error:
             connection.abort(str(error))
 
-    while not sent or loop.time() - sent[0] < hang_s:
+    while True:
         if connection.send(("HELLO", 3), partial(heard, check_role)):
             sent.append(loop.time())
         if session.replication_id:
             check = partial(check_reign, session)
             connection.send(("INFO", "replication"), partial(heard, check))
         await asyncio.sleep(HEARTBEAT_S)
-        await asyncio.sleep(0)  # after a stall of this process, the answers have been read now
-    raise Lost(f"no answer for {hang_s} s")
+        oldest = connection.oldest
+        await asyncio.sleep(0)  # the loop reads its sockets
+        behind = behind + 1 if sent and loop.time() - sent[0] >= hang_s else 0
+        if behind and (connection.oldest is oldest or behind >= BEHIND_BEATS):
+            raise Lost(f"no answer for {hang_s} s")
 
 
 def _text(error: BaseException) -> str:

@@ -105,6 +105,10 @@ class Late:
     def __init__(self) -> None:
         self.answered = 0
 
+    @property
+    def oldest(self) -> object:
+        return object()
+
     def send(self, command: tuple[object, ...], on_reply: Callable[[object], None]) -> bool:
         def answer() -> None:
             self.answered += 1

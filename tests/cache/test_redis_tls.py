@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from bench.lab.certificates import Authority
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer, redis_program
+from cache.near import Near
 from cache.redis.address import Address
+from cache.redis.rows import RedisRows
 from tests.cache.conftest import OpenRows
-from tests.cache.redis_world import Recorder, filled, until
+from tests.cache.redis_world import Recorder, filled, named, until
 
 HOST = "127.0.0.1"
 PASSWORD = "pass word"
@@ -121,6 +124,24 @@ async def test_the_right_ca_name_and_password_let_in(
     await filled(rows, host)
     assert await rows.get(host) is not None
     assert told.of("state")[-1]
+
+
+def test_the_loop_of_the_service_takes_over_a_socket_with_tls(
+    papers: Papers, locked_redis: RedisServer
+) -> None:
+    async def check() -> None:
+        async with before(locked_redis, papers.right) as port:
+            address = place(port, papers.ours.ca)
+            rows = RedisRows(
+                address, named("uvloop"), Near(0, 1.0), handshake_s=5.0, deadline_s=2.0
+            )
+            await rows.open()
+            await until(lambda: rows.state == "up")
+            await filled(rows, "k")
+            assert await rows.get("k") is not None
+            await rows.close()
+
+    uvloop.run(check())
 
 
 async def test_a_wrong_password_is_said(open_rows: OpenRows, papers: Papers, tls_port: int) -> None:
