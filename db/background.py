@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from errors import ServiceError
@@ -33,23 +34,20 @@ class Background:
         """Run ``work`` to its end, even if the caller is cancelled meanwhile."""
         task = self.spawn(work)
         try:
-            await asyncio.wait([task])
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(_report)
             raise
-        try:
-            return task.result()
         finally:
             del task  # else a reference cycle: task, error, traceback, this frame, task
 
     async def pause(self, seconds: float) -> None:
         """Sleep; end early once ``close`` has begun, because tasks have little time left then."""
         if self._closing.is_set():
-            return await asyncio.sleep(min(seconds, HURRY_S))
-        try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        except TimeoutError:
-            return None
+            await asyncio.sleep(min(seconds, HURRY_S))
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def close(self, patience_s: float) -> None:
         """Let the tasks finish for ``patience_s``, then cancel the rest."""

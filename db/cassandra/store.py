@@ -7,7 +7,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Collection
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
@@ -36,8 +36,6 @@ STATEMENTS = (
     *(READ, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
     *(*writes.STATEMENTS, *lines.STATEMENTS, *loader.STATEMENTS),
 )
-
-T = TypeVar("T")
 
 ATTEMPTS = 5
 CLOSE_S = 3.0

@@ -105,9 +105,7 @@ class Writes:
         """Return the lives whose deletion was recorded. A life is over unless a row that is found
         or made after this read has its ``created``."""
         result = await self._cassandra.execute(LIVES, (video_id,))
-        lives = (
-            (row.column_value_by_index(0), row.column_value_by_index(1)) for row in result.all()
-        )
+        lives = (row.as_tuple() for row in result.all())
         none: frozenset[str] = frozenset()
         return [Life(video_id, created, created, none, frozenset(had)) for created, had in lives]
 
