@@ -21,33 +21,24 @@ NAMES_MAX = 2_000
 DATE_MAX = 100
 TEXT_MAX = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 Check = Callable[[object], Any]
 
 
-def _text(maximum: int = TEXT_MAX) -> Check:
+def _text(maximum: int = TEXT_MAX, *, is_filled: bool = False) -> Check:
     def check(value: object) -> str:
         if not isinstance(value, str):
             raise ValueError("has to be a string")
         if len(value) > maximum:
             raise ValueError(f"has to be at most {maximum:,} characters")
-        return _storable(value)
+        if "\x00" in value or (not value.isascii() and _SURROGATE.search(value)):
+            raise ValueError("has a character that cannot be stored")
+        if is_filled and not value.strip():
+            raise ValueError("has to be more than blanks")
+        return value
 
     return check
-
-
-def _storable(text: str) -> str:
-    if "\x00" in text or (not text.isascii() and SURROGATE.search(text)):
-        raise ValueError("has a character that cannot be stored")
-    return text
-
-
-def _title(value: object) -> str:
-    title: str = _text(TITLE_MAX)(value)
-    if not title.strip():
-        raise ValueError("has to be more than blanks")
-    return title
 
 
 def genre_name(text: str) -> str | None:
@@ -65,7 +56,7 @@ def is_genre(text: str) -> bool:
         and bool(text.strip())
         and text not in (".", "..")  # no URL can name these: every client resolves them
         and not _CONTROL.search(text)
-        and not SURROGATE.search(text)
+        and not _SURROGATE.search(text)
     )
 
 
@@ -124,7 +115,7 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("title", "title", _title, required=True),
+    Field("title", "title", _text(TITLE_MAX, is_filled=True), required=True),
     Field("description", "description", _text()),
     Field("genres", "genres", _genres, required=True, is_list=True),
     Field("cast", "cast", _texts, is_list=True),

@@ -7,7 +7,8 @@ A new Cassandra has a superuser ``cassandra`` with the password ``cassandra``. T
 2. change the password of ``cassandra`` to CASSANDRA_ADMIN_PASSWORD.
 
 It may run at any time, several times at once, and again after it was cut short. A finished step is
-left alone. Exit status 0: both steps are done. 1: they are not, after UP_S; stderr has the reason.
+left alone. It tries again until both steps are done, and prints each new reason why they are not.
+Exit status 1: a setting is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import asyncio
 import dataclasses
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,28 +26,22 @@ from acsylla import errors as driver
 from config import Config, ConfigError, lookup
 from db.cassandra import schema
 from db.cassandra.session import make_cluster
+from errors import Unavailable
 
-UP_S = 600.0
 RETRY_S = 2.0
 PERMISSIONS = ("CREATE", "SELECT", "MODIFY")
 ADMIN = DEFAULT_PASSWORD = "cassandra"  # noqa: S105 - Cassandra's own, which is closed here
 
 
-class NotYet(Exception):
-    """Cassandra is not there, or has not made its first role yet."""
-
-
 @asynccontextmanager
 async def visiting(config: Config, username: str, password: str) -> AsyncIterator[Any]:
-    """Yield a session, or None if Cassandra refuses the login. Raise NotYet if it is away."""
+    """Yield a session, or None if Cassandra refuses the login."""
     as_user = dataclasses.replace(config, cassandra_username=username, cassandra_password=password)
     try:
         session = await make_cluster(as_user, None).create_session()
     except driver.CassErrorServerBadCredentials:
         yield None
         return
-    except Exception as error:
-        raise NotYet(f"{type(error).__name__}: {error}") from error
     try:
         yield session
     finally:
@@ -55,7 +49,7 @@ async def visiting(config: Config, username: str, password: str) -> AsyncIterato
 
 
 async def ensure(config: Config, admin_password: str) -> str:
-    """Do both steps, and return the result in words. Raise NotYet if it must be tried again."""
+    """Do both steps, and return the result in words. After an error they must be tried again."""
     username, password = config.cassandra_username or "", config.cassandra_password or ""
     async with (
         visiting(config, username, password) as service,
@@ -70,7 +64,7 @@ async def ensure(config: Config, admin_password: str) -> str:
             return f"{username} made, the default password closed"
     async with visiting(config, ADMIN, admin_password) as admin:
         if admin is None:
-            raise NotYet(f"neither {username} nor {ADMIN} may log in")
+            raise Unavailable(f"neither {username} nor {ADMIN} may log in")
         await _make(admin, config)
     return f"{username} made"
 
@@ -115,19 +109,17 @@ def _quoted(text: str) -> str:
 
 
 async def patiently(config: Config, admin_password: str) -> str:
-    """Call ``ensure`` until it succeeds. Raise NotYet after UP_S."""
-    begun, told = time.monotonic(), ""
+    """Call ``ensure`` until it succeeds, and print each new reason why it does not."""
+    told = ""
     while True:
         try:
             return await ensure(config, admin_password)
         except ConfigError:
             raise
-        except Exception as error:
-            if time.monotonic() - begun > UP_S:
-                raise NotYet(str(error)) from error
-            if str(error) != told:
-                told = str(error)
-                print(f"waiting for Cassandra: {told}", file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there yet
+            if (reason := f"{type(error).__name__}: {error}") != told:
+                print(f"waiting for Cassandra: {reason}", file=sys.stderr)
+                told = reason
         await asyncio.sleep(RETRY_S)
 
 
@@ -139,7 +131,7 @@ def main() -> int:
             names = "CASSANDRA_USERNAME, CASSANDRA_PASSWORD and CASSANDRA_ADMIN_PASSWORD"
             raise ConfigError(f"{names} have to be set")
         print(asyncio.run(patiently(config, admin_password)))
-    except (ConfigError, NotYet) as error:
+    except ConfigError as error:
         print(f"python -m db.roles: {error}", file=sys.stderr)
         return 1
     return 0
