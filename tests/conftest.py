@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -21,6 +22,7 @@ WIDE = {"service", "warm"}
 """Fixtures with parameters, each a service that the tests of several files share."""
 
 server.allow_connections()  # a thousand clients are one process here
+os.environ.setdefault("JAVA_TOOL_OPTIONS", shared.SHORT_LIVED)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,3 +66,15 @@ def redis_server() -> Iterator[RedisServer]:
 def cassandra_node() -> Iterator[CassandraNode]:
     with shared.cassandra() as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def frail_node() -> Iterator[CassandraNode]:
+    """A node that tests may stop, freeze and kill; not running at first."""
+    node = CassandraNode(heap="512M")
+    try:
+        yield node
+    finally:
+        with suppress(Exception):
+            node.resume()
+        node.stop()

@@ -19,6 +19,7 @@ from bench.lab import spawn
 from bench.lab.processes import exchange
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 
+pytestmark = pytest.mark.xdist_group("frail node")
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 20.0
 
@@ -29,10 +30,9 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
-    with CassandraNode(tmp_path_factory.mktemp("cassandra"), heap="512M") as node:
-        yield node
+@pytest.fixture
+def cassandra(frail_node: CassandraNode) -> CassandraNode:
+    return frail_node.start()
 
 
 def is_alive(pid: int) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -22,20 +21,9 @@ from errors import Late, NotFound, OutcomeUnknown, ServiceError, Unavailable
 from tests.db.cassandra_world import ask_until_answered, config_of, is_up, opened
 from tests.db.samples import draft, eventually, genre_name, listed
 
+pytestmark = pytest.mark.xdist_group("frail node")
 ANY = Expected()
 AT_ONCE_S = 0.5  # half the deadline; what has to wait for it takes all of it
-
-
-@pytest.fixture(scope="module")
-def frail_node() -> Iterator[CassandraNode]:
-    """A node that tests may stop; not running at first."""
-    node = CassandraNode(heap="512M")
-    try:
-        yield node
-    finally:
-        with suppress(Exception):
-            node.resume()
-        node.stop()
 
 
 async def refused_at_once(ask: Callable[[], Awaitable[Any]]) -> None:
@@ -64,6 +52,7 @@ async def everything_is_refused_at_once(store: CassandraStore) -> None:
 async def test_the_service_starts_before_cassandra_does_and_outlives_it(
     frail_node: CassandraNode,
 ) -> None:
+    await asyncio.to_thread(frail_node.stop)
     async with opened(config_of(frail_node), wait=False) as store:
         await everything_is_refused_at_once(store)
         await asyncio.sleep(2)
