@@ -19,6 +19,7 @@ from tests.http.wire import everything, one_answer
 
 DRAIN_S = 1.5
 BOUND_S = 10.0
+ENDLESS_S = "600"  # longer than the time of a test
 
 
 @pytest.fixture(params=["1", "0"], ids=["lane", "no lane"])
@@ -87,20 +88,16 @@ def test_a_drain_answers_everything_and_asks_to_go(
 
 
 def test_a_later_signal_hurries(tmp_path: Path) -> None:
-    with running({"DRAIN_S": "60"}, tmp_path) as service:
+    with running({"DRAIN_S": ENDLESS_S}, tmp_path) as service:
         tell(service)
         await_drain(service)
-        began = time.monotonic()
         time.sleep(AGAIN_S)
         tell(service)
         assert service.wait() == 0
-        assert time.monotonic() - began < 30  # not to the end of the drain
 
 
 def test_an_interrupt_ends_at_once_and_in_order(tmp_path: Path) -> None:
-    with running({"DRAIN_S": "60"}, tmp_path) as service:
-        began = time.monotonic()
+    with running({"DRAIN_S": ENDLESS_S}, tmp_path) as service:
         os.kill(service.pid, signal.SIGINT)
         assert service.wait() == 0
-        assert time.monotonic() - began < 30
         assert "Traceback" not in service.log()

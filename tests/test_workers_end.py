@@ -24,6 +24,7 @@ from tests.http.wire import one_answer, request
 from tests.workers_world import alone, command_line, connect, get, until, workers
 
 DRAIN_S = 3.0
+ENDLESS_S = 600.0  # longer than the time of a test
 
 
 @pytest.fixture
@@ -151,37 +152,31 @@ def test_a_signal_to_the_whole_group_does_not_hurry(service: RunningService) -> 
     assert time.monotonic() - began > DRAIN_S
 
 
-@pytest.mark.parametrize("service", [60], indirect=True)
+@pytest.mark.parametrize("service", [ENDLESS_S], indirect=True)
 def test_a_later_signal_to_the_parent_hurries_the_workers(service: RunningService) -> None:
-    began = time.monotonic()
     os.kill(service.pid, signal.SIGTERM)
     await_all(service, 503)
     time.sleep(1.5)  # sooner, it would be the first one told twice
     os.kill(service.pid, signal.SIGTERM)
     assert service.wait() == 0
-    assert time.monotonic() - began < 50  # not to the end of the drain
 
 
-@pytest.mark.parametrize("service", [60], indirect=True)
+@pytest.mark.parametrize("service", [ENDLESS_S], indirect=True)
 @pytest.mark.parametrize("gap_s", [1.1, 1.3])
 def test_a_second_signal_hurries_whenever_the_parent_looks(
     service: RunningService, gap_s: float
 ) -> None:
     """The parent passes the first one on up to half a second late."""
-    began = time.monotonic()
     os.kill(service.pid, signal.SIGTERM)
     time.sleep(gap_s)
     os.kill(service.pid, signal.SIGTERM)
     assert service.wait() == 0
-    assert time.monotonic() - began < 50
 
 
-@pytest.mark.parametrize("service", [60], indirect=True)
+@pytest.mark.parametrize("service", [ENDLESS_S], indirect=True)
 def test_an_interrupt_of_the_parent_waits_for_no_drain(service: RunningService) -> None:
-    began = time.monotonic()
     os.kill(service.pid, signal.SIGINT)
     assert service.wait() == 0
-    assert time.monotonic() - began < 50
 
 
 @pytest.mark.parametrize("service", [1], indirect=True)

@@ -14,6 +14,8 @@ from bench.lab.servers import RedisServer
 
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
 BOUND_S = 5.0
+MANY = 600
+"""So many that, if each were delayed, a test would run out of its time."""
 
 
 @pytest.fixture
@@ -59,20 +61,18 @@ def test_it_delays_each_way(
     proxy.delay(*delays_s)
     began = time.monotonic()
     assert pinged(connection) == PONG
-    assert 0.3 <= time.monotonic() - began < BOUND_S
-    began = time.monotonic()
-    connection.sendall(PING * 3)  # a long way, and not a narrow one
+    assert time.monotonic() - began >= 0.3
+    connection.sendall(PING * MANY)  # a long way, and not a narrow one
     with connection.makefile("rb") as answers:
-        assert answers.read(len(PONG) * 3) == PONG * 3
-    assert time.monotonic() - began < 0.8
+        assert answers.read(len(PONG) * MANY) == PONG * MANY
     proxy.open()
-    began = time.monotonic()
-    assert pinged(connection) == PONG
-    assert time.monotonic() - began < 0.3
+    for _ in range(MANY):
+        assert pinged(connection) == PONG
 
 
 def test_a_narrow_line_is_shared_by_all(proxy: Proxy, connection: socket.socket) -> None:
     size = 20_000
+    whole = len(f"${size}\r\n") + size + 2
     connection.sendall(b"SET narrow %b\r\n" % (b"x" * size))
     assert connection.recv(64) == b"+OK\r\n"
     proxy.narrow(size / 0.2)
@@ -82,12 +82,12 @@ def test_a_narrow_line_is_shared_by_all(proxy: Proxy, connection: socket.socket)
             each.sendall(b"GET narrow\r\n")
         for each in (connection, other):
             with each.makefile("rb") as answers:
-                assert len(answers.read(size)) == size
-    assert 0.35 < time.monotonic() - began < BOUND_S
+                assert len(answers.read(whole)) == whole
+    assert time.monotonic() - began > 0.35
     proxy.open()
-    began = time.monotonic()
-    assert pinged(connection).endswith(PONG)
-    assert time.monotonic() - began < 0.3
+    connection.sendall(b"GET narrow\r\n" * MANY)
+    with connection.makefile("rb") as answers:
+        assert len(answers.read(whole * MANY)) == whole * MANY
 
 
 def test_it_stalls_and_forgets_nothing(proxy: Proxy, connection: socket.socket) -> None:
@@ -119,7 +119,8 @@ def test_it_refuses_until_it_is_opened(proxy: Proxy, connection: socket.socket) 
 
 
 def test_nobody_behind_it_is_an_end_at_once() -> None:
-    with Proxy("127.0.0.1", *free_ports(1)) as proxy:
-        began = time.monotonic()
-        assert exchange(proxy.host, proxy.port, PING, timeout_s=BOUND_S) == b""
-        assert time.monotonic() - began < BOUND_S / 2
+    with (
+        Proxy("127.0.0.1", *free_ports(1)) as proxy,
+        socket.create_connection((proxy.host, proxy.port), timeout=BOUND_S) as connection,
+    ):
+        assert pinged(connection) == b""

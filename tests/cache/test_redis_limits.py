@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -71,10 +70,8 @@ async def test_no_more_clients_is_an_outage_until_there_is_room(
         assert third.state == "down"
         assert (first.state, second.state) == ("up", "up")
         assert len(warnings(caplog)) == 1
-        began = time.monotonic()
         await first.close()
         await until(lambda: third.state == "up")
-        assert time.monotonic() - began < 2.5
     finally:
         await second.close()
         await until(lambda: _is_widened(redis))

@@ -46,7 +46,7 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
     redis.pause()
     began = time.monotonic()
     assert list(await asyncio.gather(rows.get("k"), rows.get("k"))) == [None, None]
-    assert 0.02 <= time.monotonic() - began < 0.5
+    assert time.monotonic() - began >= 0.02
     assert await rows.lease("k") is None
     late = registry.get_sample_value("content_redis_reads_total", {"result": "late"})
     assert late == 2
@@ -59,30 +59,30 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
 async def test_each_batch_has_its_own_deadline(open_rows: OpenRows, redis: RedisServer) -> None:
     rows = await open_rows(redis, deadline_s=0.3)
     redis.pause()
+    ended: list[str] = []
     first = asyncio.ensure_future(rows.get("a"))
+    first.add_done_callback(lambda _: ended.append("first"))
     await asyncio.sleep(0.15)
     began = time.monotonic()
     second = asyncio.ensure_future(rows.get("b"))
-    await first
-    assert time.monotonic() - began < 0.29
-    await second
-    assert 0.3 <= time.monotonic() - began < 1.0
+    second.add_done_callback(lambda _: ended.append("second"))
+    await asyncio.wait({first, second})
+    assert ended == ["first", "second"]
+    assert time.monotonic() - began >= 0.3
 
 
 async def test_frozen_redis_is_given_up_and_comes_back(
     open_rows: OpenRows, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = Recorder()
-    rows = await open_rows(redis, deadline_s=0.02, hang_s=0.3, handshake_s=0.2, near=told)
+    rows = await open_rows(redis, deadline_s=60.0, hang_s=0.3, handshake_s=0.2, near=told)
     await filled(rows, "k")
     redis.pause()
     await until(lambda: rows.state == "down")  # nobody reads: the heartbeat alone finds out
     assert told.of("state") == [False, True, False]
     assert rows.reason == f"no answer for 0.3 s (at {redis.host}:{redis.port})"
-    began = time.monotonic()
-    for _ in range(1_000):
+    for _ in range(1_000):  # none of them waits for its deadline
         assert await rows.get("k") is None
-    assert time.monotonic() - began < 1.0  # a thousand deadlines would be twenty seconds
     await until(lambda: "new connection" in rows.reason)  # the kernel accepts; nobody greets
     redis.resume()
     await until(lambda: rows.state == "up")

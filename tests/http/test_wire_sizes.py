@@ -106,7 +106,7 @@ def trickle(service: RunningService, start: bytes) -> tuple[list[Answer], float]
     with socket.create_connection((service.host, service.port), timeout=BOUND_S) as connection:
         connection.sendall(start)
         connection.settimeout(0.5)
-        while time.monotonic() - began < 20:
+        while True:
             try:
                 data = connection.recv(65_536)
             except TimeoutError:
@@ -129,9 +129,9 @@ def test_who_sends_too_slowly_is_cut_off(start_service: StartsService) -> None:
         b"POST /content HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n900\r\n",
         LAST.replace(b"Connection: close", b"X: x") + b"GET /",
     ]
-    with start_service() as service, ThreadPoolExecutor(len(starts)) as pool:
+    with start_service(ARRIVAL_S="2") as service, ThreadPoolExecutor(len(starts)) as pool:
         for answers, taken_s in pool.map(lambda start: trickle(service, start), starts):
-            assert 8 < taken_s < 14
+            assert taken_s > 1.5
             late = [answer for answer in answers if answer.status != 200]
             assert [is_refusal(answer, 408) for answer in late] in ([True], [])
 
