@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 4
 NAMES := $(addprefix CASSANDRA_,HOST CA USERNAME PASSWORD) \
     $(addprefix REDIS_,HOST PORT CA URL SENTINELS SENTINEL_MASTER SENTINEL_PASSWORD)
 EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)
@@ -14,11 +15,13 @@ run: .venv/run
 stack: .venv/install
 	$(BIN)/python -m bench.stack
 
+# Most tests wait: more workers than processors. What they compile is kept for the next worker.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 simulate: .venv/install
 	$(BIN)/python -m tests.simulation --schedules 1000000 --report

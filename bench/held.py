@@ -139,7 +139,7 @@ def settled_bytes(service: Service) -> int:
 def connections(service: Service) -> int:
     (line,) = (
         line
-        for line in str(ask(service, "/metrics").data).splitlines()
+        for line in ask(service, "/metrics").body.decode().splitlines()
         if line.startswith("content_connections ")
     )
     return int(float(line.split()[1]))

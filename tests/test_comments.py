@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, sources
 
 PAGES = [
@@ -133,9 +134,7 @@ def defined(path: Path) -> set[str]:
     return set(names(ast.parse(path.read_text()).body))
 
 
-@pytest.mark.parametrize(
-    "path", [*sources(), *PAGES, *others()], ids=lambda path: str(path.relative_to(ROOT))
-)
+@each("path", [*sources(), *PAGES, *others()])
 def test_what_a_comment_or_a_page_names_exists(path: Path) -> None:
     assert missing(written(path), path.parent) == []
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from config import Config, ConfigError
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = dataclasses.fields(Config)
@@ -66,7 +67,7 @@ def test_a_token_that_no_header_can_hold_is_refused(value: str) -> None:
     assert "no client can send" in refusal({"WRITE_TOKEN": value})
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+@each("variable", VARIABLES)
 def test_no_refusal_shows_a_value(variable: str, tmp_path: Path) -> None:
     path = tmp_path / "value"
     path.write_text(SECRET + "\n")
@@ -193,7 +194,7 @@ def table() -> dict[str, list[str]]:
     return rows
 
 
-@pytest.mark.parametrize("field", SETTINGS, ids=VARIABLES)
+@each("field", SETTINGS)
 def test_the_readme_has_each_setting_as_the_code_has_it(field: dataclasses.Field[Any]) -> None:
     """A row is ``| `VARIABLE` | default | from, to | meaning |``."""
     default, bounds, meaning = table()[field.name.upper()]

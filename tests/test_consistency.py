@@ -18,7 +18,7 @@ from bench.consistency.writers import REST_S, Write
 from bench.lab.servers import CassandraNode, RedisServer
 from db.version import make_version
 
-LOAD_S = 20.0
+LOAD_S = 14.0
 NEAR_TTL_S = 5.0
 
 

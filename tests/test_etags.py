@@ -7,6 +7,7 @@ import re
 import pytest
 
 from etags import names
+from tests.each import each
 
 LISTS = [
     *("*", " * ", '"a"', '"b", "a"', '"a","b"', '"", "a"', '"b",\t"a"', '"a,b", "a"'),
@@ -19,14 +20,14 @@ OTHERS = [
 WEAK = ['W/"a"', '"a,b", W/"a"', '"W/", W/"a"']
 
 
-@pytest.mark.parametrize("weak", [True, False])
-@pytest.mark.parametrize("condition", LISTS)
+@each("weak", [True, False])
+@each("condition", LISTS)
 def test_a_list_names_its_tags(condition: str, weak: bool) -> None:
     assert names(condition, '"a"', weak=weak)
 
 
-@pytest.mark.parametrize("weak", [True, False])
-@pytest.mark.parametrize("condition", OTHERS)
+@each("weak", [True, False])
+@each("condition", OTHERS)
 def test_a_list_names_no_other_tag(condition: str, weak: bool) -> None:
     assert not names(condition, '"a"', weak=weak)
 

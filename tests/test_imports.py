@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
+
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"config", "drain", "errors", "etags", "metrics", "priority"}
 MAY_IMPORT = {
@@ -81,7 +83,7 @@ def test_the_rooms_of_the_service_are_those_of_the_table() -> None:
     assert {room_of(path) for path in SOURCES} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", SOURCES)
 def test_a_room_knows_only_the_rooms_below(path: Path) -> None:
     ours = set(MAY_IMPORT) | WORKSHOP
     known = {name.partition(".")[0] for name in imported(path)} & ours

@@ -31,7 +31,7 @@ def test_every_row_has_one_line_in_each_of_its_genres_in_the_embedded_store() ->
 def test_every_row_has_one_line_in_each_of_its_genres_in_cassandra(
     cassandra_node: CassandraNode,
 ) -> None:
-    report = run_cassandra(cassandra_node, Options(seconds=20, seed=SEED, kills=False))
+    report = run_cassandra(cassandra_node, Options(seconds=14, seed=SEED, kills=False))
     said = "\n".join(report.lines())
     assert not report.faults, said
     assert min(report.lost.values()) > 0, said

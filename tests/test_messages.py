@@ -7,9 +7,8 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import errors
+from tests.each import each
 from tests.test_imports import sources
 
 PRODUCT = {"api", "cache", "db", "middleware", "wire", "service.py", "errors.py"}
@@ -41,7 +40,7 @@ def files() -> list[Path]:
     return [path for path in sources() if path.relative_to(root).parts[0] in PRODUCT]
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: f"{path.parent.name}/{path.name}")
+@each("path", files())
 def test_no_message_of_the_server_is_made_of_an_error(path: Path) -> None:
     for call in raised(path):
         if call.func.id in ("OutcomeUnknown", "Shed"):  # type: ignore[attr-defined]

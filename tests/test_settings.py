@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config import Config
+from tests.each import each
 from tests.test_config import refusal
 
 NO_ORIGINS = (
@@ -63,9 +64,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(
-    ("variable", "text"), [(name, text) for name, texts in WRONG.items() for text in texts]
-)
+@each(("variable", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
 def test_a_wrong_value_is_refused_by_name_and_never_shown(variable: str, text: str) -> None:
     said = refusal({variable: text})
     assert said.startswith(f"{variable} ")

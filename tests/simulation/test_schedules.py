@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-FIXED, NEW = 2_000, 200
+FIXED, PART, NEW = 2_000, 500, 200
 
 
 def simulate(first: int, count: int) -> tuple[int, str]:
     """The status and the output of so many schedules, in a process of its own."""
-    command = [sys.executable, "-m", "tests.simulation", "--first", str(first)]
+    command = [sys.executable, "-m", "tests.simulation", "--workers", "1"]
     done = subprocess.run(
-        [*command, "--schedules", str(count)],
+        [*command, "--first", str(first), "--schedules", str(count)],
         env={**os.environ, "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
@@ -25,9 +25,17 @@ def simulate(first: int, count: int) -> tuple[int, str]:
     return done.returncode, done.stdout.rpartition("\r")[2] + done.stderr
 
 
+PARTS = [
+    pytest.param(first, marks=pytest.mark.xdist_group(f"schedules from {first}"))
+    for first in range(0, FIXED, PART)
+]
+"""Each on the next worker that is free."""
+
+
 @pytest.mark.timeout(900)
-def test_fixed_seeds_break_no_promise() -> None:
-    status, output = simulate(0, FIXED)
+@pytest.mark.parametrize("first", PARTS)
+def test_fixed_seeds_break_no_promise(first: int) -> None:
+    status, output = simulate(first, PART)
     assert status == 0, output
 
 

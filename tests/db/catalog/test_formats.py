@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns
 from db.version import parse_id, parse_version, version_us
 from tests.db.catalog.titles import CATALOGUE, RECORD, TEXT, TODAY, could_have_been_posted, stored
+from tests.each import each
 
 NO_YEARS = ("MMXX", "0", "21", "0021", "99999", "-2021", "2021.5", "2021-09-25")
 NO_TYPES = ("", "Film", "Movies", "TV", "TV  Show", "TV-Show", "Movie, TV Show")
@@ -216,7 +217,7 @@ def test_a_title_stays_text(title: str) -> None:
     assert row(title=title)["title"] == title
 
 
-@pytest.mark.parametrize(
+@each(
     ("cells", "said"),
     [
         ({"show_id": " "}, "show_id is missing"),

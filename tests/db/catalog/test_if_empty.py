@@ -106,7 +106,7 @@ def test_two_imports_at_once_are_both_right(command: Catalog, path: str) -> None
 def test_the_notes_are_kept_on_cassandra_too(
     command: Catalog, cassandra_node: CassandraNode
 ) -> None:
-    path = command.file("mine.csv", HEADER, *map(line, range(2_000)))
+    path = command.file("mine.csv", HEADER, *map(line, range(300)))
     whole = gzip.compress(Path(path).read_bytes())
     cut = command.folder / "mine.csv.gz"
     cut.write_bytes(whole[:-20])
