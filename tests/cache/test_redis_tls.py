@@ -17,9 +17,11 @@ from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer, redis_program
 from cache.near import Near
 from cache.redis.address import Address
+from cache.redis.connection import Lost
 from cache.redis.rows import RedisRows
+from cache.redis.sentinel import Sentinels
 from tests.cache.conftest import OpenRows
-from tests.cache.redis_world import Recorder, filled, named, until
+from tests.cache.redis_world import FakeRedis, Recorder, filled, named, until
 
 HOST = "127.0.0.1"
 PASSWORD = "pass word"
@@ -54,7 +56,7 @@ class TlsRedis(RedisServer):
 
 
 @contextlib.asynccontextmanager
-async def before(server: RedisServer, pem: Path) -> AsyncIterator[int]:
+async def before(server: RedisServer | FakeRedis, pem: Path) -> AsyncIterator[int]:
     """The port of somebody who speaks TLS and hands on to ``server``."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem)
@@ -69,7 +71,8 @@ async def before(server: RedisServer, pem: Path) -> AsyncIterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_ones.add(writer)
-        there, back = await asyncio.open_connection(server.host, server.port)
+        port = int(server.url.rpartition(":")[2]) if isinstance(server, FakeRedis) else server.port
+        there, back = await asyncio.open_connection(HOST, port)
         await asyncio.gather(pump(reader, back), pump(there, writer))
         for each in (writer, back):
             with contextlib.suppress(OSError):
@@ -186,3 +189,18 @@ async def test_what_cannot_get_in_does_not_loop_hot(
     before = rows._link.attempts
     await asyncio.sleep(2.0)
     assert rows._link.attempts - before <= 4
+
+
+async def test_a_sentinel_is_verified_by_its_name_at_each_address(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache.redis.sentinel.ASK_S", 5.0)
+    access = Address(tls=True, ca=str(papers.ours.ca))
+    async with FakeRedis() as fake:
+        fake.answers["SENTINEL"] = b"*2\r\n$8\r\n10.0.0.1\r\n$4\r\n6379\r\n"
+        async with before(fake, papers.ours.signed("name", ["192.0.2.1"], ["localhost"])) as port:
+            found = await Sentinels([("localhost", port)], "mine", access).find()
+            assert str(found) == "10.0.0.1:6379"
+        async with before(fake, papers.elsewhere) as port:
+            with pytest.raises(Lost, match="not valid for 'localhost'"):
+                await Sentinels([("localhost", port)], "mine", access).find()
