@@ -36,19 +36,18 @@ class FieldError(NamedTuple):
 
 
 class ServiceError(Exception):
-    """The base class. The caller gets ``status``, ``message`` and ``headers``."""
+    """The base class. The caller gets ``status`` and ``headers``, and an envelope with ``message``
+    and the fields of ``details``."""
 
     status = 500
     message = "Internal Server Error"
+    headers: Mapping[str, str] = {}
+    details: Mapping[str, object] = {}
 
     def __init__(self, message: str | None = None, headers: Mapping[str, str] | None = None):
-        self.message = message or type(self).message
-        self.headers = dict(headers or {})
+        self.message = message or self.message
+        self.headers = headers or self.headers
         super().__init__(self.message)
-
-    def details(self) -> dict[str, object]:
-        """Return the fields of the envelope beside status and message."""
-        return {}
 
 
 class BadRequest(ServiceError):
@@ -59,9 +58,7 @@ class BadRequest(ServiceError):
 class Unauthorized(ServiceError):
     status = 401
     message = "This needs a token"
-
-    def __init__(self, message: str | None = None):
-        super().__init__(message, {"WWW-Authenticate": "Bearer"})
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(ServiceError):
@@ -85,9 +82,7 @@ class MethodNotAllowed(ServiceError):
 class Conflict(ServiceError):
     status = 409
     message = "Other writers were faster; try again"
-
-    def __init__(self, message: str | None = None):
-        super().__init__(message, {"Retry-After": "1"})
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class PreconditionFailed(ServiceError):
@@ -98,10 +93,7 @@ class PreconditionFailed(ServiceError):
 
     def __init__(self, current: str | None, etag: str | None, message: str | None = None):
         super().__init__(message, {"ETag": etag} if etag else None)
-        self.current = current
-
-    def details(self) -> dict[str, object]:
-        return {"lastupdated": self.current} if self.current else {}
+        self.details = {"lastupdated": current} if current else {}
 
 
 class TooLarge(ServiceError):
@@ -123,21 +115,15 @@ class Invalid(ServiceError):
     def __init__(self, message: str | None = None, errors: Sequence[FieldError] = ()):
         super().__init__(message)
         self.errors = errors
-
-    def details(self) -> dict[str, object]:
-        told = [error._asdict() for error in self.errors[:ERRORS_MAX]]
-        more = len(self.errors) - len(told)
-        return {**({"errors": told} if told else {}), **({"more": more} if more else {})}
+        told = [error._asdict() for error in errors[:ERRORS_MAX]]
+        more = len(errors) - len(told)
+        self.details = ({"errors": told} if told else {}) | ({"more": more} if more else {})
 
 
 class Unavailable(ServiceError):
-    """``retry_after_s`` tells the caller how many whole seconds to wait."""
-
     status = 503
     message = "A dependency is away; try again"
-
-    def __init__(self, message: str | None = None, retry_after_s: int = 1):
-        super().__init__(message, {"Retry-After": str(retry_after_s)})
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class Shed(Unavailable):

@@ -2,9 +2,9 @@
 
 A ServiceError has its own status and text. Any other exception is a 500, whose text stays in the
 log. A 500 is logged once, with a traceback and the request ID of its answer. An outage makes the
-same 503 or 504 over and over, so one a minute is logged, in one line, and the rest are counted. A
-request that is shed under overload is not logged. A cancelled request is answered, too, because its
-write may hold by then.
+same 503 or 504 over and over, so one a minute and route is logged, in one line. The metrics of
+``timing`` count the rest. A request that is shed under overload is not logged. A cancelled request
+is answered, too, because its write may hold by then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -25,17 +24,19 @@ from middleware.onion import JSON, Context, Middleware, Next
 logger = logging.getLogger("content")
 
 PAUSE_S = 60.0
+SaidAt = dict[tuple[type[ServiceError], str], float]
+"""When an outage was logged, by its class and route."""
 
 
-def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
-    """Make the middleware. ``clock`` returns seconds, for one line a minute."""
-    log = Log(clock)
+def error_handling() -> Middleware:
+    """Make the middleware."""
+    said_at: SaidAt = {}
 
     async def error_handling(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         try:
             await next()
         except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes an answer
-            _answer(ctx, raised, log)
+            _answer(ctx, raised, said_at)
         except asyncio.CancelledError:
             # uvicorn cancels a request that outlasts GRACE_S, and would answer in plain text
             if (task := asyncio.current_task()) is not None:
@@ -46,56 +47,38 @@ def error_handling(clock: Callable[[], float] = time.monotonic) -> Middleware:
     return error_handling
 
 
-def _answer(ctx: Context, raised: Exception, log: Log) -> None:
+def _answer(ctx: Context, raised: Exception, said_at: SaidAt) -> None:
     """Answer with the error, and log it. This is a function of its own, because a variable for the
     error in the catching frame would make a cycle: frame, error, traceback, frame. The cycle would
     keep the request until the garbage collector runs."""
-    error = _known(raised)
+    error = raised if isinstance(raised, ServiceError) else ServiceError()
+    if isinstance(raised, HTTPException) and raised.status_code == 404:
+        error = NotFound()  # Starlette's router: no route has this path
     _respond(ctx, error)
     if error.status >= 500:
-        log(ctx, error, raised)
+        _log(ctx, error, raised, said_at)
 
 
-class Log:
-    """Logs each unforeseen failure with its traceback. Logs an outage at most once a minute and
-    route, with the driver's own words and the number of failures left out."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._outages: dict[tuple[type[ServiceError], str], tuple[float, int]] = {}
-
-    def __call__(self, ctx: Context, error: ServiceError, raised: Exception) -> None:
-        more, outage = 0, isinstance(error, Unavailable | Late)
-        if isinstance(error, Shed):
+def _log(ctx: Context, error: ServiceError, raised: Exception, said_at: SaidAt) -> None:
+    """Log an unforeseen error with its traceback, and an outage in one line with the driver's own
+    words. Skip an outage that was logged less than PAUSE_S ago for this route."""
+    is_outage = isinstance(error, Unavailable | Late)
+    if is_outage:
+        kind, now = (type(error), ctx.route), time.monotonic()
+        if isinstance(error, Shed) or now - said_at.get(kind, -math.inf) < PAUSE_S:
             return
-        if outage:
-            kind = (type(error), ctx.route)
-            said_at, more = self._outages.get(kind, (-math.inf, 0))
-            now = self._clock()
-            if now - said_at < PAUSE_S:
-                self._outages[kind] = said_at, more + 1
-                return
-            self._outages[kind] = now, 0
-        request_id = secrets.token_hex(8)
-        ctx.headers[b"x-request-id"] = request_id.encode()
-        logger.error(
-            "%s %s answered %d (request %s)%s%s",
-            ctx.method,
-            ctx.route,
-            error.status,
-            request_id,
-            f": {raised.__cause__ or raised}" if outage else "",
-            f"; and {more} like it before" if more else "",
-            exc_info=None if outage else raised,
-        )
-
-
-def _known(raised: Exception) -> ServiceError:
-    if isinstance(raised, ServiceError):
-        return raised
-    if isinstance(raised, HTTPException) and raised.status_code == 404:
-        return NotFound()  # Starlette's router: no route has this path
-    return ServiceError()
+        said_at[kind] = now
+    request_id = secrets.token_hex(8)
+    ctx.headers[b"x-request-id"] = request_id.encode()
+    logger.error(
+        "%s %s answered %d (request %s)%s",
+        ctx.method,
+        ctx.route,
+        error.status,
+        request_id,
+        f": {raised.__cause__ or raised}" if is_outage else "",
+        exc_info=None if is_outage else raised,
+    )
 
 
 def _respond(ctx: Context, error: ServiceError) -> None:
@@ -103,5 +86,4 @@ def _respond(ctx: Context, error: ServiceError) -> None:
     ctx.headers = {b"content-type": JSON, b"cache-control": b"no-store"}
     for name, value in error.headers.items():
         ctx.headers[name.lower().encode()] = value.encode()
-    envelope = {"status": "failed", "message": error.message, **error.details()}
-    ctx.body = orjson.dumps(envelope)
+    ctx.body = orjson.dumps({"status": "failed", "message": error.message, **error.details})

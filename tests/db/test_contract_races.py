@@ -66,7 +66,7 @@ async def test_a_condition_that_fails_changes_nothing(store: CatalogueStore) -> 
             await store.update(row["id"], Changes({"genres": [genre_name()]}), expected)
         with pytest.raises(PreconditionFailed):
             await store.delete(row["id"], expected)
-        assert update.value.current == row["lastupdated"]
+        assert update.value.details["lastupdated"] == row["lastupdated"]
     assert await store.video(row["id"]) == row
     assert await store.genre(genre) == [row["id"]]
 

@@ -43,7 +43,7 @@ KNOWN: list[tuple[Any, int, dict[str, str], dict[str, Any]]] = [
         {},
         {"errors": [{"field": "a", "message": "b"}, {"field": "c", "message": "d"}]},
     ),
-    (lambda: errors.Unavailable(retry_after_s=7), 503, {"retry-after": "7"}, {}),
+    (errors.Unavailable, 503, {"retry-after": "1"}, {}),
     (errors.Shed, 503, {"retry-after": "1"}, {}),
     (errors.Late, 504, {}, {}),
     (lambda: errors.OutcomeUnknown(loop_future()), 504, {}, {}),
@@ -130,6 +130,17 @@ async def test_a_5xx_is_logged_once_with_the_id_of_the_answer(
         assert str(sent.status) in record.getMessage()
         ids.add(sent.headers["x-request-id"])
     assert len(ids) == 2
+
+
+async def test_an_outage_is_logged_once_a_minute_and_route(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = onion(raising(errors.Unavailable), error_handling())
+    for pause_s, lines in ((60.0, 1), (0.0, 4)):
+        monkeypatch.setattr("middleware.error_handling.PAUSE_S", pause_s)
+        for _ in range(3):
+            await ask(app)
+        assert len([each for each in caplog.records if each.name == "content"]) == lines
 
 
 @pytest.mark.parametrize("make", [make for make, status, *_ in KNOWN if status < 500])
