@@ -11,16 +11,15 @@ Every promotion makes a new replication ID. So does the first replica of a maste
 its last replica for ``repl-backlog-ttl``. The cache is empty then, without need.
 
 ``greet`` raises if the server is loading, is a replica or a cluster, or refuses us or a read. That
-is an outage. A refused INFO, CONFIG or CLIENT TRACKING is only a warning or a note.
+is an outage. A refused INFO or CLIENT TRACKING is only a warning.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hiredis import ReplyError
@@ -40,9 +39,6 @@ OUTAGES = {
 }
 """Codes of errors that mean "not now" or "not here", whatever the command."""
 
-Remark = tuple[int, str]
-"""A level of logging and a text."""
-
 
 @dataclass
 class Session:
@@ -56,7 +52,7 @@ class Session:
     replication_id: str = ""  # empty: unknown, so promotions go unnoticed
     clock_s: float = 0.0
     tracking: bool = False
-    remarks: tuple[Remark, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def marker(self) -> str:
@@ -72,7 +68,7 @@ def is_outage(error: ReplyError) -> bool:
 async def greet(connection: Connection, identity: str) -> Session:
     """Do the handshake on an authenticated connection, within the caller's time. Raise Lost or
     ReplyError."""
-    hello, _named, server, replication, save, appendonly, least = await asyncio.gather(
+    hello, _named, server, replication, *configs = await asyncio.gather(
         connection.call("HELLO", 3),
         _optional(connection, "CLIENT", "SETNAME", "content"),
         _optional(connection, "INFO", "server"),
@@ -93,7 +89,7 @@ async def greet(connection: Connection, identity: str) -> Session:
     prefixes = ("PREFIX", values, "PREFIX", reigns)
     tracking = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
     session.tracking = not isinstance(tracking, Exception)
-    session.remarks = tuple(_remarks(server, replication, save, appendonly, least, tracking))
+    session.warnings = tuple(_warnings(server, replication, configs, tracking))
     await connection.call("MGET", values)  # is it loading? may we read?
     return session
 
@@ -151,21 +147,20 @@ def run_of(server: Reply, replication: Reply) -> tuple[str, str]:
     return run[:12] + replication_id[:12], replication_id  # shortened, because every key has it
 
 
-def _remarks(
-    server: Reply, replication: Reply, save: Reply, appendonly: Reply, least: Reply, tracking: Reply
-) -> Iterator[Remark]:
+def _warnings(
+    server: Reply, replication: Reply, configs: Sequence[Reply], tracking: Reply
+) -> Iterator[str]:
+    """Yield the limits of this server. Nothing is said of a setting that CONFIG GET refused."""
     if not _field(server, "run_id"):
         text = f"Redis refuses INFO ({server}): after its restart from a snapshot, old rows may be"
-        yield logging.WARNING, f"{text} served until their TTL"
-    if not (isinstance(save, dict) and isinstance(appendonly, dict)):
-        yield logging.INFO, "Redis refuses CONFIG GET: not checked whether it persists to disk"
-    elif save.get(b"save") or appendonly.get(b"appendonly") == b"yes":
-        text = "Redis persists to disk (CONFIG save, appendonly): what a restart loads is not used"
-        yield logging.WARNING, text
+        yield f"{text} served until their TTL"
+    settings = dict(pair for reply in configs if isinstance(reply, dict) for pair in reply.items())
+    if settings.get(b"save") or settings.get(b"appendonly") == b"yes":
+        yield "Redis persists to disk (CONFIG save, appendonly): what a restart loads is not used"
     has_replicas = _field(replication, "connected_slaves") not in ("", "0")
-    if has_replicas and isinstance(least, dict) and b"0" in least.values():
+    if has_replicas and settings.get(b"min-replicas-to-write") == b"0":
         text = "Redis takes writes without its replicas (min-replicas-to-write 0): after a failover"
-        yield logging.WARNING, f"{text}, old rows may be served until their TTL"
+        yield f"{text}, old rows may be served until their TTL"
     if isinstance(tracking, Exception):
         text = f"Redis refuses CLIENT TRACKING ({tracking}): the near cache is off, and for half a"
-        yield logging.WARNING, f"{text} second after a failover old rows may be served"
+        yield f"{text} second after a failover old rows may be served"

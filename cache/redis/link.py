@@ -18,7 +18,7 @@ from typing import Any
 
 from cache.redis.address import Address
 from cache.redis.connection import Connection, Lost, Reply
-from cache.redis.handshake import Remark, Session, check_reign, check_role, greet
+from cache.redis.handshake import Session, check_reign, check_role, greet
 from cache.redis.sentinel import Sentinels
 from errors import ServiceError
 
@@ -57,7 +57,7 @@ class Link:
         self._on_push, self._on_state = on_push, on_state
         self._hang_s, self._handshake_s = hang_s, handshake_s
         self._up = asyncio.Event()
-        self._said: set[Remark] = set()
+        self._said: set[str] = set()
         self._is_down_said = False
         self._task: asyncio.Task[None] | None = None
 
@@ -135,10 +135,10 @@ class Link:
         self._is_down_said = False
         tracking = "on" if session.tracking else "off"
         logger.info("Redis is up: run %s, tracking %s", session.run, tracking)
-        for remark in session.remarks:
-            if remark not in self._said:  # most connections would repeat the same remarks
-                self._said.add(remark)
-                logger.log(*remark)
+        for text in session.warnings:
+            if text not in self._said:  # most connections would repeat the same texts
+                self._said.add(text)
+                logger.warning(text)
         self._on_state(session)
         self._up.set()
 

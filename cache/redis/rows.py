@@ -22,23 +22,13 @@ from prometheus_client import CollectorRegistry
 from cache.entry import Entry
 from cache.keys import route_of
 from cache.near import Near
+from cache.redis import scripts
 from cache.redis.calls import Batches, Calls
 from cache.redis.connection import Argument, Reply
 from cache.redis.handshake import Session
 from cache.redis.link import Identity, Link, Place
 from cache.redis.metrics import RedisMetrics
-from cache.redis.scripts import (
-    FILL,
-    GRANTED,
-    HELD,
-    INTEND,
-    LEASE,
-    RELEASE,
-    SETTLE,
-    Intent,
-    Lease,
-    Script,
-)
+from cache.redis.scripts import GRANTED, HELD, Intent, Lease, Script
 from errors import Unavailable
 
 LEASE_MS, INTENT_MS = 2_000, 10_000
@@ -52,7 +42,7 @@ class RedisRows:
 
     ``identity`` returns the name of the store of the rows, at every connect and every second. A
     read later than ``deadline_s`` is a miss. A write without an intent after ``write_deadline_s``
-    is refused. A command unanswered for ``hang_s`` ends the connection.
+    is refused. A heartbeat unanswered for ``hang_s`` ends the connection.
 
     ``near`` gets each fresh entry that is read while invalidations arrive, and loses each key whose
     value has changed or gone.
@@ -131,7 +121,7 @@ class RedisRows:
 
         args = (token, LEASE_MS, int(replace))
         deadline_s = deadline_s or self._deadline_s
-        found = await self._calls.start(LEASE, self._keys([key]), args, deadline_s, parse)
+        found = await self._calls.start(scripts.LEASE, self._keys([key]), args, deadline_s, parse)
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
@@ -141,11 +131,11 @@ class RedisRows:
         A fill does not put the value near, because Redis also invalidates changes by our own
         scripts, so the value would leave at once. The next read brings the value near."""
         packed, keep_ms = entry.pack(self._session.clock_s), max(1, round(keep_s * 1000))
-        self._use(FILL, key, lease, packed, keep_ms)
+        self._use(scripts.FILL, key, lease, packed, keep_ms)
 
     def release(self, key: str, lease: Lease) -> None:
         """Give a granted lease back without a fill."""
-        self._use(RELEASE, key, lease)
+        self._use(scripts.RELEASE, key, lease)
 
     def _use(self, script: Script, key: str, lease: Lease, *args: Argument) -> None:
         if lease.granted:
@@ -157,7 +147,9 @@ class RedisRows:
         stand in time; the caller must not write then. An intent that stands only later is lifted
         again, unless it ``may_be_late``."""
         intent = next(self._tokens)
-        if not await self._write(INTEND, keys, intent, INTENT_MS, lift_if_late=not may_be_late):
+        if not await self._write(
+            scripts.INTEND, keys, intent, INTENT_MS, lift_if_late=not may_be_late
+        ):
             raise Unavailable(_AWAY)
         return intent
 
@@ -166,7 +158,7 @@ class RedisRows:
         has no intent, but may have fills. Return False if that is not known to be done; then call
         again. Until then an old row may be filled as soon as the intent has expired or its Redis
         has restarted."""
-        return await self._write(SETTLE, keys, intent)
+        return await self._write(scripts.SETTLE, keys, intent)
 
     async def _write(
         self, script: Script, keys: Sequence[str], *args: Argument, lift_if_late: bool = False
@@ -179,7 +171,7 @@ class RedisRows:
 
         def parse(reply: Reply, is_late: bool) -> bool:
             if is_late and lift_if_late:  # the writer has given up and will not write
-                self._calls.tell(SETTLE, names, (args[0], reign))
+                self._calls.tell(scripts.SETTLE, names, (args[0], reign))
             return True
 
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
