@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection as Pipe
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import uvloop
 
 import server
 from bench.drills.traffic import reading, warm
 from bench.lab.asking import ask, seconds_until
 from bench.lab.targets import Service
+from bench.load.apart import apart
 from bench.load.loops import offered, paced
 
 LIMIT_BYTES = (512 - 64) * 2**20
@@ -35,7 +32,6 @@ SPARE = 50
 RATE_S = 100
 HOLD_S = 5.0
 GROWTH_BYTES = 2**18
-START_S = 120.0
 BODY = (
     b"POST /content HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: 65536\r\n\r\n"
@@ -70,65 +66,32 @@ class Stalled(asyncio.Protocol):
             self._counts["ended"] += 1
 
 
-def _stall(host: str, port: int, sent: bytes, number: int, pipe: Pipe) -> None:
-    """The process of the connections, until the pipe tells it to end."""
-    server.allow_connections()
-    counts: Counter[str] = Counter()
+async def stall(
+    counts: Counter[str], begun: Callable[[], None], host: str, port: int, sent: bytes, number: int
+) -> None:
+    """Open ``number`` connections that send ``sent``, until this is cancelled."""
+    loop, at_once = asyncio.get_running_loop(), asyncio.Semaphore(200)
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        at_once = asyncio.Semaphore(200)
+    async def connect() -> asyncio.Transport | None:
+        async with at_once:
+            try:
+                made = await loop.create_connection(lambda: Stalled(sent, counts), host, port)
+            except OSError:
+                counts["refused"] += 1
+                return None
+            return made[0]
 
-        async def connect() -> asyncio.Transport | None:
-            async with at_once:
-                try:
-                    return (
-                        await loop.create_connection(lambda: Stalled(sent, counts), host, port)
-                    )[0]
-                except OSError:
-                    counts["refused"] += 1
-                    return None
-
-        transports = await asyncio.gather(*(connect() for _ in range(number)))
-        pipe.send("stalled")
-        await asyncio.to_thread(pipe.poll, None)
-        pipe.send(Counter(counts))
-        for transport in transports:
-            if transport is not None:
-                transport.abort()
-
-    uvloop.run(run())
-
-
-@contextmanager
-def stalled(service: Service, sent: bytes, number: int, counts: Counter[str]) -> Iterator[None]:
-    """A block in which so many connections have sent ``sent`` and stall."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    arguments = (service.host, service.port, sent, number, theirs)
-    process = context.Process(target=_stall, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
+    transports = await asyncio.gather(*(connect() for _ in range(number)))
+    begun()
     try:
-        with ours:
-            assert ours.poll(START_S), "the connections do not stall"
-            ours.recv()
-            yield
-            ours.send("end")
-            counts += ours.recv()
+        await asyncio.Event().wait()
     finally:
-        process.join(START_S)
-        process.kill()
-
-
-def peak_bytes(service: Service) -> int:
-    """The most memory that the service ever had."""
-    status = Path(f"/proc/{service.pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+        for transport in filter(None, transports):
+            transport.abort()
 
 
 def settled_bytes(service: Service) -> int:
-    """The memory of the service once it has read what there is: it has grown by nothing."""
+    """Return the memory of the service once it has stopped to grow."""
     before, now = 0, service.resident_bytes()
     while now - before > GROWTH_BYTES:
         time.sleep(HOLD_S)
@@ -137,16 +100,14 @@ def settled_bytes(service: Service) -> int:
 
 
 def connections(service: Service) -> int:
-    (line,) = (
-        line
-        for line in ask(service, "/metrics").body.decode().splitlines()
-        if line.startswith("content_connections ")
-    )
-    return int(float(line.split()[1]))
+    """Return the number of connections, by the service's own count."""
+    found = re.search(r"^content_connections (\S+)", ask(service, "/metrics").body.decode(), re.M)
+    assert found is not None
+    return int(float(found[1]))
 
 
 def run(service: Service, number: int) -> bool:
-    """Whether all held."""
+    """Stall in every way; return whether all held."""
     draft = {"title": "held", "genres": ["Held"], "isMovie": True}
     row = reading(ask(service, "/content", "POST", draft).data["id"])
     warm(service, [row])
@@ -156,10 +117,10 @@ def run(service: Service, number: int) -> bool:
     for name, sent in STALLS.items():
         counts: Counter[str] = Counter()
         with offered(service.host, service.port, paced(requests, RATE_S), connections=8) as result:
-            with stalled(service, sent, number, counts):
+            with apart(counts, stall, service.host, service.port, sent, number):
                 held = settled_bytes(service)
             gone_s = seconds_until(lambda: connections(service) < SPARE)
-        tally, most = result.tally(), peak_bytes(service)
+        tally, most = result.tally(), service.peak_bytes()
         after = service.resident_bytes()
         holds = holds and most < LIMIT_BYTES and not tally.failed and gone_s is not None
         print(
@@ -170,7 +131,7 @@ def run(service: Service, number: int) -> bool:
 
 
 def main() -> int:
-    """The exit status."""
+    """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.held", description=__doc__)
     parser.add_argument("--connections", type=int, default=10_000)
     number: int = parser.parse_args().connections

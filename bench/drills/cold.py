@@ -27,7 +27,7 @@ STORE_READS = re.compile(r'^content_request_seconds_count\{.*layer="store".*\} (
 
 
 def store_reads(service: Server) -> int:
-    """So far, by the service's own count."""
+    """Return the reads of the store so far, by the service's own count."""
     return round(sum(map(float, STORE_READS.findall(ask(service, "/metrics").body.decode()))))
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
-from pathlib import Path
 
 from bench.drills.hostility import Crowd, hostile
 from bench.drills.traffic import reading, warm, zipf
@@ -24,13 +22,8 @@ SAMPLE_S = 0.1
 KEYS = 1_000
 
 
-def resident_bytes(server: Server) -> int:
-    pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
 def _watch(server: Server, seconds: float) -> int:
-    """The most memory it has in the meantime."""
+    """Return the most memory that it has within ``seconds``."""
     end_s, most = time.monotonic() + seconds, 0
     while time.monotonic() < end_s:
         most = max(most, server.resident_bytes())
@@ -52,7 +45,7 @@ def run(world: World) -> None:
             began_s = time.monotonic()
             most = max(most, _watch(service, seconds))
             phases.append((False, began_s, time.monotonic()))
-            with hostile(service.host, service.port, crowd, counts):
+            with hostile(service, crowd, counts):
                 began_s = time.monotonic()
                 most = max(most, _watch(service, seconds))
                 phases.append((True, began_s, time.monotonic()))

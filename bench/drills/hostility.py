@@ -1,4 +1,4 @@
-"""Clients that mean harm, in a process of their own: the load generator must not wait for them.
+"""Clients that mean harm.
 
 Each does its worst again and again until the end, and counts how it was sent away: the status of
 the answer, or ``ended`` without one.
@@ -7,17 +7,14 @@ the answer, or ``ended`` without one.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
 from functools import partial
-from multiprocessing.connection import Connection as Pipe
 from typing import NamedTuple
 
-import uvloop
-
-import server
+from bench.lab.processes import Server
+from bench.load.apart import apart
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
@@ -30,11 +27,10 @@ CHUNKS = 20_000_000 // len(CHUNK)
 HEADERS, TIMES = b"a: b\r\n" * 1_000, 100
 STATUS_BYTES = 12
 PAUSE_S = 0.5
-START_S = 30.0
 
 
 class Crowd(NamedTuple):
-    """How many of each there are."""
+    """The number of clients of each attack."""
 
     lorises: int = 500
     stalled: int = 100
@@ -43,7 +39,7 @@ class Crowd(NamedTuple):
 
 
 async def slow_loris(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """A head that never ends, a byte a second."""
+    """Send a head that never ends, a byte a second."""
     writer.write(HEAD + b"X-Slow: ")
     while True:
         writer.write(b"x")
@@ -53,18 +49,18 @@ async def slow_loris(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 
 async def stalled_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """A body that is promised and does not come."""
+    """Promise a body that does not come."""
     writer.write(STALLED)
     return await reader.read(STATUS_BYTES)
 
 
 async def long_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """20 MB of headers."""
+    """Send 20 MB of headers."""
     return await _pour(reader, writer, CHUNK, CHUNKS)
 
 
 async def many_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """100,000 of them."""
+    """Send 100,000 headers."""
     return await _pour(reader, writer, HEADERS, TIMES)
 
 
@@ -103,46 +99,19 @@ async def _again_and_again(
         await asyncio.sleep(PAUSE_S if attack in (long_head, many_headers) else 0)
 
 
-def _run(host: str, port: int, crowd: Crowd, pipe: Pipe) -> None:
-    """The process: until it is told to end, or nobody is there any more to tell it."""
-    server.allow_connections()
-    counts: Counter[str] = Counter()
-
-    async def run() -> None:
-        connect = partial(asyncio.open_connection, host, port)
-        attacks = (slow_loris, stalled_body, long_head, many_headers)
-        tasks = [
-            asyncio.create_task(_again_and_again(connect, attack, counts))
-            for attack, number in zip(attacks, crowd, strict=True)
-            for _ in range(number)
-        ]
-        pipe.send("begun")
-        await asyncio.to_thread(pipe.poll, None)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    uvloop.run(run())
-    with suppress(OSError):  # whoever wanted to know has gone
-        pipe.send(counts)
+async def attack(
+    counts: Counter[str], begun: Callable[[], None], host: str, port: int, crowd: Crowd
+) -> None:
+    """Attack with all of ``crowd`` until this is cancelled."""
+    connect = partial(asyncio.open_connection, host, port)
+    attacks = (slow_loris, stalled_body, long_head, many_headers)
+    async with asyncio.TaskGroup() as group:
+        for each, number in zip(attacks, crowd, strict=True):
+            for _ in range(number):
+                group.create_task(_again_and_again(connect, each, counts))
+        begun()
 
 
-@contextmanager
-def hostile(host: str, port: int, crowd: Crowd, counts: Counter[str]) -> Iterator[None]:
-    """A block under attack; what became of the attacks is added to ``counts`` at its end."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(host, port, crowd, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        with ours:
-            assert ours.poll(START_S), "the hostile clients do not begin"
-            ours.recv()
-            yield
-            ours.send("end")
-            assert ours.poll(START_S), "the hostile clients do not end"
-            counts += ours.recv()
-    finally:
-        process.join(START_S)
-        process.kill()
+def hostile(server: Server, crowd: Crowd, counts: Counter[str]) -> AbstractContextManager[None]:
+    """Keep a block under attack; what became of the attacks is added to ``counts`` at its end."""
+    return apart(counts, attack, server.host, server.port, crowd)

@@ -85,7 +85,7 @@ def _break_everything(
 ) -> None:
     """One round. Each third of it has its outage, and some time after it."""
     third_s = round_s / 3
-    with hostile(service.host, service.port, CROWD, done):
+    with hostile(service, CROWD, done):
         time.sleep(third_s)
         redis.kill()
         time.sleep(random.uniform(0, third_s / 2))

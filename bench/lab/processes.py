@@ -207,6 +207,11 @@ class Server(ABC):
         """Return the memory that its own process has now."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
+    def peak_bytes(self) -> int:
+        """Return the most memory that its own process ever had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
     def cpu_s(self) -> float:
         """Return the CPU seconds that it and its children have used so far."""
         process = psutil.Process(self.pid)
