@@ -47,6 +47,7 @@ class Trail:
             self.files.append(name)
 
     def line(self, name: str) -> str:
+        """Return a line of the table."""
         changes = sum(a != b for a, b in zip(self.files, self.files[1:], strict=False))
         return f"| {name} | {len(self.files)} | {len(set(self.files))} | {changes} |"
 

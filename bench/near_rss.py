@@ -29,17 +29,19 @@ CHURN = 4
 
 
 def resident_bytes() -> int:
+    """Return the memory that this process has."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 def peak_bytes() -> int:
+    """Return the most memory that this process ever had."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def put(near: Near, rng: random.Random, body_bytes: tuple[int, int]) -> None:
-    """One more row with a body, tag, key and head of its own, as a miss makes them."""
+    """Put one more row, with a body, tag, key and head of its own, as a miss makes them."""
     key = f"/content/{uuid.UUID(int=rng.getrandbits(128))}"
     tag = b'"%032x-1"' % rng.getrandbits(128)
     body, ttl_s = bytes(rng.randint(*body_bytes)), rng.uniform(3600, 7200)
@@ -47,7 +49,7 @@ def put(near: Near, rng: random.Random, body_bytes: tuple[int, int]) -> None:
 
 
 def measure(limit_bytes: int, body_bytes: tuple[int, int]) -> dict[str, float]:
-    """In this process, which must be fresh: memory freed earlier would be filled first."""
+    """Measure in this process, which must be fresh: memory freed earlier would be filled first."""
     rng = random.Random(7)
     near = Near(limit_bytes, 3600.0, render=lambda entry: HEAD + b"%d" % len(entry.body))
     before = resident_bytes()
@@ -70,6 +72,7 @@ def measure(limit_bytes: int, body_bytes: tuple[int, int]) -> dict[str, float]:
 
 
 def in_fresh_process(limit_mib: int, low: int, high: int) -> dict[str, float]:
+    """Measure in a fresh process."""
     command = [sys.executable, "-m", "bench.near_rss", "--one", *map(str, (limit_mib, low, high))]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     answer: dict[str, float] = json.loads(done.stdout)
@@ -77,6 +80,7 @@ def in_fresh_process(limit_mib: int, low: int, high: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=3, type=int, metavar=("MIB", "LOW", "HIGH"))
     one = parser.parse_args().one

@@ -28,7 +28,7 @@ Get = Callable[[str], Awaitable[Any]]
 
 
 async def measure(name: str, get: Get, reads: int) -> float:
-    """Microseconds of CPU a read."""
+    """Return the microseconds of CPU of a read."""
     numbers = iter(range(reads))
 
     async def reader() -> None:
@@ -56,6 +56,7 @@ class Nowhere(Near):
 
 
 async def ours(url: str) -> float:
+    """Measure our client."""
     rows = RedisRows(Address.from_url(url), identity, Nowhere(0, 1.0), deadline_s=1.0)
     await rows.open()
     while rows.state == "down":  # noqa: ASYNC110 - it tells nobody else
@@ -74,6 +75,7 @@ async def ours(url: str) -> float:
 
 
 async def theirs(url: str) -> float:
+    """Measure a pool of redis-py."""
     client = Redis.from_url(url, max_connections=CONCURRENT)
     packed = Entry(BODY, b'"tag"', 0.0).pack()
     for number in range(KEYS):
@@ -91,6 +93,7 @@ async def theirs(url: str) -> float:
 
 
 async def main() -> None:
+    """Measure both, and print their ratio."""
     with RedisServer() as server:
         url = f"redis://{server.host}:{server.port}"
         mine = await ours(url)

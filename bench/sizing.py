@@ -63,6 +63,8 @@ class Site:
 
 @dataclass(frozen=True)
 class Needs:
+    """What a site takes."""
+
     replicas: int
     replica_bytes: int
     near_share: float  # of the rows, what one replica keeps near
@@ -75,7 +77,7 @@ class Needs:
 
 
 def needs(site: Site, measured: Measured) -> Needs:
-    """What the site takes, and what gives out first if it grows on."""
+    """Return what the site takes, and what gives out first if it grows on."""
     cpu_us = site.near * measured.near_us + site.redis * measured.redis_us
     cpu_us += site.store * measured.store_us
     replicas = math.ceil(site.rate * cpu_us / 1e6 / site.busy) + 1  # one is down or being updated
@@ -108,6 +110,7 @@ def _stops(balancer_cores: float, redis_cores: float, replicas: int) -> str:
 
 
 def report(site: Site, measured: Measured) -> str:
+    """Return the needs of a site for people."""
     need = needs(site, measured)
     shares = f"{site.near:.0%} near, {site.redis:.0%} Redis, {site.store:.0%} Cassandra"
     memory = f"maxmemory {need.redis_bytes / GIB:,.2f} GiB for every row"
@@ -125,6 +128,7 @@ def report(site: Site, measured: Measured) -> str:
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rate", type=float, required=True, help="requests a second at the peak")
     parser.add_argument("--rows", type=int, required=True, help="rows of the catalogue")

@@ -64,6 +64,7 @@ def run(environ: Mapping[str, str], folder: Path | None) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="stack: %(message)s")
     parser = argparse.ArgumentParser(prog="python -m bench.stack", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")

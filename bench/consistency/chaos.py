@@ -61,6 +61,7 @@ class Chaos:
 
     @property
     def done(self) -> Counter[str]:
+        """The number of faults by their names."""
         return Counter(window.fault for window in self.windows)
 
     @property
@@ -70,6 +71,7 @@ class Chaos:
         return [moment for each in lost for moment in (each.began_s, each.ended_s)]
 
     def run(self) -> None:
+        """Cause the faults until the end of the run."""
         while (now := time.monotonic()) < self._until:
             for act in [act for act, due in self._due.items() if due <= now]:
                 if act == self.stop:
@@ -121,9 +123,11 @@ class Chaos:
             self._world.ask_redis("CLIENT KILL TYPE normal SKIPME yes")
 
     def flush(self) -> None:
+        """Let Redis forget its scripts."""
         self._world.ask_redis("SCRIPT FLUSH")
 
     def restart(self) -> None:
+        """Restart Redis, or replace its master."""
         self._world.restart_redis()
 
     def stop(self) -> None:

@@ -65,14 +65,16 @@ class Report:
 
     @property
     def chaos(self) -> Counter[str]:
+        """The number of faults by their names."""
         return Counter(window.fault for window in self.windows)
 
     @property
     def checked(self) -> int:
+        """The number of reads that were checked."""
         return sum(self.counts[each] for each in LAYERS)
 
     def refused(self) -> str:
-        """The share of writes refused with 503, and the fault and the message of each."""
+        """Return the share of writes refused with 503, and the fault and the message of each."""
         refused = [write for write in self.writes if write.status == 503]
         why = Counter(
             f"{blame(write, self.windows)}: {orjson.loads(write.body)['message']}"
@@ -81,7 +83,7 @@ class Report:
         return f"{len(refused) / len(self.writes):.2%} of {len(self.writes):,} writes {dict(why)}"
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the report for people."""
         late = self.verdict.late_s
         answers = Counter(f"{write.method} {write.status}" for write in self.writes)
         held = sum(write.held for write in self.writes)
@@ -108,7 +110,7 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def run_load(world: World, options: Options) -> Report:
-    """Writers and readers in processes of their own, and chaos from here, then the end's state."""
+    """Run writers and readers in processes of their own, and chaos from here; examine the end."""
     context = multiprocessing.get_context("spawn")
     run = f"run-{uuid.uuid4().hex[:8]}"
     course = Course(
@@ -153,7 +155,7 @@ def _received(pipe: Pipe) -> Any:
 
 
 def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readings]) -> None:
-    """What was read, what is there in the end, and what the replicas' logs say."""
+    """Judge what was read, what is there in the end, and the logs of the replicas."""
     judge.readings(readings)
     time.sleep(SETTLED_S)
     config = Config.from_env(world.settings)
@@ -167,8 +169,10 @@ def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readi
 
 
 def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Report:
-    """The check on these servers, with replicas and a keyspace of its own. With sentinels a
-    failover takes the place of the restart of Redis, and no other fault occurs."""
+    """Run the check on these servers, with replicas and a keyspace of its own.
+
+    With sentinels a failover takes the place of the restart of Redis, and no other fault occurs.
+    """
     if not isinstance(redis, Server):
         options = replace(options, faults=())
     with ExitStack() as running:
@@ -195,6 +199,7 @@ def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Repo
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="consistency: %(message)s")
     parser = argparse.ArgumentParser(prog="python -m bench.consistency", description=__doc__)
     for name, kind in (("seconds", float), ("readers", int), ("writers", int), ("keys", int)):

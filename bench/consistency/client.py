@@ -11,6 +11,8 @@ NO_ANSWER = 0
 
 
 class Answer(NamedTuple):
+    """An answer to a request."""
+
     status: int
     tag: str
     body: bytes
@@ -25,8 +27,10 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Answer:
-        """Raises ConnectionRefusedError when nothing listens. TimeoutError: no write takes longer
-        than ANSWER_S."""
+        """Send a request, and return its answer; raises ConnectionRefusedError if nothing listens.
+
+        Raises TimeoutError after ANSWER_S, because no write takes longer.
+        """
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         try:
@@ -56,6 +60,7 @@ class Client:
         return Answer(int(line.split()[1]), fields.get("etag", ""), answer)
 
     async def close(self) -> None:
+        """Close the connection; the next request opens another one."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None

@@ -22,7 +22,7 @@ UP_S = 60.0
 
 
 async def rows_in_store(config: Config, ids: Sequence[str]) -> list[dict[str, Any] | None]:
-    """The rows as they are in Cassandra, past everything that was under test."""
+    """Return the rows as they are in Cassandra, past everything that was under test."""
     store = CassandraStore(config)
     await store.open()
     try:
@@ -45,7 +45,7 @@ async def _row(store: CassandraStore, video_id: str) -> dict[str, Any] | None:
 def check_end(
     world: World, course: Course, judge: Judge, rows: Sequence[dict[str, Any] | None]
 ) -> None:
-    """No write is lost, replicas and store agree, and genre lists name exactly their rows."""
+    """Judge whether no write is lost, replicas and store agree, and lists name their rows."""
     now_s = time.monotonic()
     for key, row in enumerate(rows):
         position = position_of(row["lastupdated"]) if row else ABSENT

@@ -41,10 +41,11 @@ class History:
 
     @property
     def newest(self) -> int:
+        """The position of the newest acknowledged state, or 0."""
         return self._positions[-1] if self._positions else 0
 
     def replaced_by(self, position: int) -> Write | None:
-        """The first acknowledged write to have made a state at ``position`` out of date."""
+        """Return the first acknowledged write to have made a state at ``position`` out of date."""
         at = bisect_right(self._positions, position)
         return self._earliest[at] if at < len(self._earliest) else None
 
@@ -67,6 +68,7 @@ class Verdict:
     unfenced: int = 0
 
     def convict(self, kind: str, detail: str) -> None:
+        """Count a violation, and keep the first ones as examples."""
         self.violations[kind] += 1
         if self.violations[kind] <= EXAMPLES:
             self.examples.append(f"{kind}: {detail}")
@@ -97,8 +99,11 @@ class Judge:
         self._histories = defaultdict(lambda: History(()), {k: History(v) for k, v in held.items()})
 
     def readings(self, readings: Sequence[Readings]) -> None:
-        """What each process of readers has seen. States come first: only an answer tells the
-        position of a write whose outcome its writer never learned."""
+        """Judge what each process of readers has seen.
+
+        States come first, because only an answer tells the position of a write whose outcome its
+        writer never learned.
+        """
         for each in readings:
             for key, position, body in each.states.values():
                 self.state(key, position, body)
@@ -116,7 +121,7 @@ class Judge:
             self.doubt(doubt)
 
     def state(self, key: int, position: int, body: bytes) -> None:
-        """A state that was read: some write has made it, byte for byte, and was not refused."""
+        """Judge a state that was read: some write has made it to the byte, and was not refused."""
         number = orjson.loads(body)["data"]["duration"]
         write = self._by_number.get(number)
         if write is not None and write.unknown:
@@ -129,7 +134,7 @@ class Judge:
             self.verdict.convict("refused write shows", f"key {key}: {_told(write)}")
 
     def doubt(self, doubt: Doubt) -> None:
-        """An answer that may be too old."""
+        """Judge an answer that may be too old."""
         position = self._position(doubt)
         own = self._histories[doubt.key, doubt.replica].replaced_by(position)
         if own is not None and own.answered_s < doubt.start_s:
@@ -141,7 +146,7 @@ class Judge:
             self._went_back(doubt)
 
     def final(self, key: int, replica: int, position: int, now_s: float) -> None:
-        """What a replica, or the store (-1), says when all is long over."""
+        """Judge the state of a replica, or of the store (-1), when all is long over."""
         found = self._position(Doubt(key, replica, "", "", now_s, now_s, position, 0))
         missed = self._histories[key].replaced_by(found)
         if missed is not None:
@@ -149,8 +154,11 @@ class Judge:
             self.verdict.convict("lost write", f"{where} has {position}, not {_told(missed)}")
 
     def at_rest(self, kind: str, key: int, text: str) -> None:
-        """A cache that differs from the store although no write of ``key`` is under way. A write
-        that was given up, and whose intent Redis has lost, leaves that behind; no other does."""
+        """Judge a cache that differs from the store although no write of ``key`` is under way.
+
+        A write that was given up, and whose intent Redis has lost, leaves that behind; no other
+        does.
+        """
         given_up = (w for w in self.writes if w.key == key and w.unknown)
         if any(w.sent_s < s < w.answered_s + REST_S for w in given_up for s in self._unfenced_s):
             self.verdict.unfenced += 1
@@ -158,11 +166,12 @@ class Judge:
             self.verdict.convict(kind, f"key {key} {text}")
 
     def finish(self) -> Verdict:
+        """Return the verdict."""
         self.verdict.lag_s = sorted(self._lag_s.values())
         return self.verdict
 
     def _position(self, doubt: Doubt) -> int:
-        """An absent row may be that of any deletion which was sent before the answer came."""
+        """Return the position; an absent row may be of any deletion sent before the answer came."""
         if doubt.position != ABSENT:
             return doubt.position
         deletions = self._deletions[doubt.key]
@@ -221,10 +230,10 @@ def _told(write: Write) -> str:
 
 
 def state_of(body: bytes) -> int:
-    """The position of a row in its envelope."""
+    """Return the position of a row in its envelope."""
     return position_of(orjson.loads(body)["data"]["lastupdated"])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Of sorted values; 0 of none."""
+    """Return a percentile of sorted values; 0 of none."""
     return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0

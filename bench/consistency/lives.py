@@ -48,6 +48,8 @@ UP_S = 60.0
 
 @dataclass(frozen=True)
 class Options:
+    """The options of a run; ``share`` of the transactions is lost."""
+
     seconds: float = 60.0
     seed: int = 1
     kills: bool = True
@@ -56,7 +58,7 @@ class Options:
 
 @dataclass
 class State:
-    """What a store has: the rows, what lines are missing or wrong, and what names are."""
+    """The state of a store: its rows, missing and wrong lines, and wrong names of genres."""
 
     rows: set[str]
     missing: list[str] = field(default_factory=list)
@@ -65,6 +67,7 @@ class State:
 
     @property
     def faults(self) -> list[str]:
+        """Every fault, for people."""
         return [
             *(f"missing line: {each}" for each in self.missing),
             *(f"line of nothing: {each}" for each in self.extra),
@@ -84,7 +87,7 @@ class Report:
     faults: list[str]
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the report for people."""
         return [
             f"{self.store}, seed {self.options.seed}",
             f"answers: {dict(sorted(self.outcome.statuses.items()))}",
@@ -151,17 +154,20 @@ def run(
 
 
 def repair(settings: Mapping[str, str]) -> None:
+    """Repair the lists of a store."""
     command = [sys.executable, "-m", "db.catalog", "repair"]
     assert spawn(command, {**os.environ, **settings}, folder=ROOT).wait() == 0
 
 
 def run_embedded(options: Options) -> Report:
+    """Run on an embedded store."""
     with TemporaryDirectory(prefix="lives-") as folder:
         settings = {"EMBEDDED_PATH": f"{folder}/content.sqlite3"}
         return run("embedded", settings, [settings, settings], options)
 
 
 def run_cassandra(node: CassandraNode, options: Options) -> Report:
+    """Run on a Cassandra that loses transactions, or their replies."""
     settings = {**settings_of(node), "CASSANDRA_KEYSPACE": f"lives_{uuid.uuid4().hex[:8]}"}
     with ExitStack() as running:
         proxies = [
@@ -177,6 +183,7 @@ def run_cassandra(node: CassandraNode, options: Options) -> Report:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run from the command line; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="lives: %(message)s")
     parser = argparse.ArgumentParser(prog="python -m bench.consistency.lives", description=__doc__)
     parser.add_argument("--seconds", type=float, default=Options.seconds)

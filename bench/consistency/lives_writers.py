@@ -39,6 +39,7 @@ class Course:
 
     @property
     def genres(self) -> list[str]:
+        """The genres of the run."""
         return [f"{self.run} {letter}" for letter in "ABCDE"]
 
 
@@ -63,6 +64,7 @@ class Writer:
         self._made: set[str] = set()
 
     async def run(self) -> None:
+        """Write until the end of the run."""
         until = monotonic() + self._course.seconds
         while monotonic() < until:
             await self._step()
@@ -119,7 +121,7 @@ class Writer:
 
 
 async def run_course(course: Course, replicas: Sequence[Service]) -> Outcome:
-    """Everything at once, for the seconds of ``course``; then all replicas run."""
+    """Do everything at once, for the seconds of ``course``; then all replicas run."""
     outcome, ports = Outcome(), [each.port for each in replicas]
     writers = (Writer(course, number, ports, outcome).run() for number in range(WRITERS))
     await asyncio.gather(_import(course, outcome), _end(course, replicas, outcome), *writers)

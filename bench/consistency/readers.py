@@ -62,7 +62,7 @@ class Readings:
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
-        """An answer that would be wrong at any time."""
+        """Note an answer that would be wrong at any time."""
         self.counts["fault"] += 1
         if len(self.faults) < FAULTS_MAX:
             self.faults.append(text)
@@ -77,7 +77,7 @@ class Ask(NamedTuple):
 
 
 def asks(ids: Sequence[str]) -> list[Ask]:
-    """A round of requests for random rows, spelled in every way that leads to one."""
+    """Return a round of requests for random rows, spelled in every way that leads to one."""
     weights = (PLAIN_WEIGHT, *(1 for _ in SPELLINGS))
     spellings = random.choices(("plain", *SPELLINGS), weights, k=ROUND)
     return [_ask(key, ids[key], each) for each in spellings for key in [random.randrange(len(ids))]]
@@ -95,13 +95,13 @@ def _ask(key: int, video_id: str, spelling: str) -> Ask:
 
 
 def value_of(head: bytes, name: bytes) -> bytes:
-    """A header's value; ``name`` with the colon and the blank. Empty when it is not there."""
+    """Return a header's value; ``name`` with the colon and the blank. Empty if it is not there."""
     at = head.find(name)
     return head[at + len(name) : head.index(b"\r", at)] if at >= 0 else b""
 
 
 def layer_of(status: bytes) -> str:
-    """The layer that a Cache-Status names; "?" when it names none."""
+    """Return the layer that a Cache-Status names; "?" if it names none."""
     return "stale" if b"ttl=-" in status else LAYERS.get(status, "?")
 
 
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             self._tags[key] = tag
 
     def _learn(self, tag: bytes, body: bytes) -> tuple[int, int, bytes]:
-        """A state that is new to this process: whole, and of the row and version it says."""
+        """Keep a state that is new to this process; its tag has to fit its row and version."""
         key = self._ask.key
         state = self._readings.states[tag] = (key, position_of(tag.decode()), body)
         row = orjson.loads(body)["data"]
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
 
 
 def run_readers(course: Course, pipe: Pipe) -> None:
-    """One process of readers, with ``connections`` to each replica; sends what they saw."""
+    """Run one process of readers, with ``connections`` to each replica; send what they saw."""
     os.nice(NICE)
 
     async def run() -> Readings:

@@ -37,4 +37,5 @@ class World:
     restart_redis: Callable[[], object]
 
     def ask_redis(self, command: str) -> bytes:
+        """Send a command to Redis, and return the first bytes of its reply."""
         return exchange(self.redis.host, self.redis.port, f"{command}\r\n".encode())

@@ -49,6 +49,7 @@ class Course:
 
     @property
     def genres(self) -> list[str]:
+        """The genres of the run."""
         return [f"{self.run} {name}" for name in ("drama", "comedy", "thriller")]
 
 
@@ -68,20 +69,22 @@ class Write(NamedTuple):
 
     @property
     def held(self) -> bool:
+        """Whether the write was acknowledged."""
         return self.status in (200, 201)
 
     @property
     def unknown(self) -> bool:
+        """Whether the outcome of the write is unknown."""
         return self.status in (504, NO_ANSWER)
 
 
 def id_of(run: str, key: int) -> str:
-    """The id that a POST with our idempotency key gets, so that a deleted row comes back as it."""
+    """Return the id that a POST with our idempotency key gets; a deleted row comes back as it."""
     return new_id(f"{run}-{key}")
 
 
 def position_of(tag: str) -> int:
-    """Where the state with this entity tag stands; raises ValueError for no tag of a row."""
+    """Return the place of the state with this entity tag; raises ValueError if it is no row's."""
     return 2 * version_us(tag.strip('"').partition(".")[0])
 
 
@@ -99,7 +102,7 @@ class Rows:
     log: list[Write] = field(default_factory=list)
 
     def note(self, write: Write, tag: str) -> None:
-        """Keeps a write, and tells readers of one that was acknowledged."""
+        """Keep a write, and tell readers of a write that was acknowledged."""
         self.log.append(write)
         if write.unknown:
             self.rest_s[write.key] = monotonic() + REST_S
@@ -121,6 +124,7 @@ class Writer:
         self._clients = [Client(port) for port in course.ports]
 
     async def run(self) -> None:
+        """Write until the end of the run."""
         until = monotonic() + self._course.seconds
         while monotonic() < until:
             key = random.randrange(len(self._course.ids))
@@ -206,7 +210,7 @@ class Writer:
 
 
 def run_writers(course: Course, pipe: Pipe) -> None:
-    """The process of all writers; sends what they did, and the old answers that they met."""
+    """Run the process of all writers; send their writes, and the old answers that they met."""
 
     async def run() -> tuple[list[Write], list[tuple[int, str]]]:
         rows = Rows(course, [""] * len(course.ids))

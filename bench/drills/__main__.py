@@ -27,13 +27,13 @@ NAMES = (
 
 
 def drill_of(name: str) -> Drill:
-    """The drill in the file of that name."""
+    """Return the drill in the file of that name."""
     drill: Drill = importlib.import_module(f"bench.drills.{name}").run
     return drill
 
 
 def run(name: str, options: Options, stand: Stand) -> list[Finding]:
-    """One drill; one that cannot go on has failed."""
+    """Run one drill; a drill that cannot go on has failed."""
     with made(name, options, stand) as world:
         try:
             drill_of(name)(world)
@@ -43,7 +43,7 @@ def run(name: str, options: Options, stand: Stand) -> list[Finding]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
+    """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.drills", description=__doc__)
     parser.add_argument(
         "names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=", ".join(NAMES)

@@ -32,6 +32,7 @@ TOLERANCE_S = 0.5
 
 
 def run(world: World) -> None:
+    """Judge an overload, a drain and a kill behind the balancer."""
     if not world.has("overload", "no replica goes out", "haproxy", "wrk"):
         return
     proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))

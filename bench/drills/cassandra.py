@@ -38,6 +38,7 @@ class Outage(NamedTuple):
 
 
 def run(world: World) -> None:
+    """Judge a kill and a freeze of Cassandra."""
     rate_s, away_s = (100, 2.0) if world.is_short else (300, 8.0)
     node, redis = world.cassandra, world.redis()
     service = world.service(node, redis, **world.patience)

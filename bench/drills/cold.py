@@ -44,10 +44,12 @@ class Asked:
             self._asked.append((time.monotonic(), request.path))  # it has just left
 
     def distinct(self, since_s: float, until_s: float) -> int:
+        """Return the number of rows that were asked for between two moments."""
         return len({path for at_s, path in self._asked if since_s <= at_s <= until_s})
 
 
 def run(world: World) -> None:
+    """Judge the time after Redis was emptied."""
     rate_s, keys, before_s, after_s = (300, 400, 3, 5) if world.is_short else (1500, 2000, 6, 14)
     redis = world.redis()
     service = world.service(world.cassandra, redis, **world.patience)
@@ -78,7 +80,7 @@ def _burst(spare: list[str], other: str) -> Iterator[tuple[float, Request]]:
 
 
 def _window(service: Server, asked: Asked, counted: int) -> tuple[int, int]:
-    """Reads of the store within a window, and of how many keys they can have been."""
+    """Return the reads of the store within a window, and the keys that they can have been of."""
     began_s = time.monotonic()
     time.sleep(WINDOW_S)
     reads = store_reads(service) - counted

@@ -32,6 +32,7 @@ def _watch(server: Server, seconds: float) -> int:
 
 
 def run(world: World) -> None:
+    """Judge the answers of others, and the memory, under attack."""
     rate_s, seconds = (150, 2.5) if world.is_short else (300, 15.0)
     service = world.service(world.cassandra, world.redis())
     rows = [reading(each) for each in ids_of(service)[:KEYS]]
@@ -91,4 +92,5 @@ def _judge_reads(world: World, what: str, quiet: Tally, attacked: Tally) -> None
 
 
 def told(counts: Counter[str]) -> str:
+    """Return counts in a line."""
     return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items())

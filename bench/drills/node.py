@@ -25,6 +25,7 @@ WRITES, WRITTEN = 0.1, 200
 
 
 def run(world: World) -> None:
+    """Judge the loss of a node."""
     dead_s = 5.0 if world.is_short else 15.0
     ring = world.running.enter_context(cassandra_ring(heap="512M"))
     load_catalogue(settings_of(ring[0]))  # with three nodes there, the keyspace gets three copies
@@ -56,7 +57,7 @@ def run(world: World) -> None:
 
 
 def _bearable(service: Server, ids: list[str]) -> float:
-    """Reads a second that three nodes on this machine bear with ease."""
+    """Return the reads a second that three nodes on this machine bear with ease."""
     tally = closed(service.host, service.port, _reads(ids), MEASURE_S, CLIENTS).tally()
     return max(LEAST_S, min(MOST_S, tally.good / MEASURE_S / 4))
 

@@ -39,6 +39,7 @@ against the deadline, too, and is not the service's fault."""
 
 
 def run(world: World) -> None:
+    """Judge an overload with shedding, beside an overload without."""
     seconds = 4.0 if world.is_short else 15.0
     node = world.cassandra
     proxy = world.running.enter_context(Proxy(node.host, node.port))
@@ -112,7 +113,7 @@ def _tallies(result: Result) -> tuple[Tally, Tally]:
 
 
 def _told(result: Result, seconds: float) -> tuple[float, str]:
-    """The share of clicks that were served in time, and everything else."""
+    """Return the share of clicks that were served in time, and all figures for people."""
     clicks, hovers = _tallies(result)
     share = clicks.good / max(clicks.total, 1)
     goodput = (clicks.good + hovers.good) / seconds

@@ -33,6 +33,7 @@ class Outage(NamedTuple):
 
 
 def run(world: World) -> None:
+    """Judge a kill, a freeze and a slowness of Redis."""
     rate_s, away_s = (150, 1.5) if world.is_short else (300, 5.0)
     redis = world.redis()
     service = world.service(world.cassandra, redis, **SETTINGS)
@@ -57,7 +58,7 @@ def run(world: World) -> None:
 
 
 def _slow(world: World, redis: Server, schedule: Schedule, away_s: float) -> None:
-    """A service of its own, which reaches Redis by a longer way."""
+    """Judge a service of its own, which reaches Redis by a longer way."""
     proxy = world.running.enter_context(Proxy(redis.host, redis.port))
     slowed = world.service(
         world.cassandra, REDIS_HOST=proxy.host, REDIS_PORT=str(proxy.port), **SETTINGS

@@ -38,6 +38,7 @@ class Split(NamedTuple):
 
 
 def run(world: World) -> None:
+    """Judge a failover, and a master that is cut off."""
     _replaced(world)
     with _split(world) as split:
         _cut_off(world, split)
@@ -90,8 +91,11 @@ def _replaced(world: World) -> None:
 
 @contextmanager
 def _split(world: World) -> Iterator[Split]:
-    """A master with a sentinel, and two more that only the inside sees until the cut; outside of it
-    its replica, and two sentinels that know the master by the link."""
+    """Make both sides of a network.
+
+    Inside are a master with a sentinel, and two sentinels that the inside alone sees until the cut.
+    Outside are its replica, and two sentinels that know the master by the link.
+    """
     start = world.running.enter_context
     master = start(RedisServer(args=REDIS_ARGS))
     ask_redis(master, *f"ACL SETUSER {MUTE} on nopass ~* +@all resetchannels".split())

@@ -46,10 +46,12 @@ class Size(tuple[int, int]):
 
 
 def size_of(service: Server) -> Size:
+    """Return the memory and the descriptors of a service."""
     return Size((service.resident_bytes(), len(os.listdir(f"/proc/{service.pid}/fd"))))
 
 
 def run(world: World) -> None:
+    """Judge the answers, and the growth."""
     seconds = 40.0 if world.is_short else 60 * world.options.minutes
     rate_s, round_s = (100, 15.0) if world.is_short else (250, 45.0)
     redis = world.redis()

@@ -75,6 +75,7 @@ class World:
 
     @property
     def is_short(self) -> bool:
+        """Whether the short form is asked for."""
         return self.options.is_short
 
     @property
@@ -85,16 +86,17 @@ class World:
 
     @property
     def cassandra(self) -> CassandraNode:
+        """The Cassandra that drills share."""
         return self.stand.cassandra
 
     def redis(self) -> RedisServer:
-        """A new one."""
+        """Start a Redis for this drill."""
         return self.running.enter_context(RedisServer())
 
     def service(
         self, cassandra: Server | None = None, redis: Server | None = None, /, **settings: str
     ) -> Service:
-        """A new one on these servers, ready."""
+        """Start a service on these servers."""
         folder = self.folder / f"service{len(list(self.folder.iterdir()))}"
         started = Service({**settings_of(cassandra, redis), **settings}, folder)
         return self.running.enter_context(started)
@@ -110,7 +112,7 @@ class World:
         return True
 
     def judge(self, broken: str, bar: str, seen: str, holds: bool | None) -> None:
-        """One more row, shown at once: a drill takes a while."""
+        """Add a row, and show it at once, because a drill takes a while."""
         if not self.findings:
             print(HEAD)
         finding = Finding(self.name, broken, bar, seen, holds)
@@ -120,7 +122,7 @@ class World:
 
 @contextmanager
 def made(name: str, options: Options, stand: Stand) -> Iterator[World]:
-    """A world for one drill."""
+    """Make the world of one drill."""
     with TemporaryDirectory(prefix=f"drill-{name}-") as folder, ExitStack() as running:
         yield World(name, options, stand, running, Path(folder))
     stand.mended()  # for the next one; not when we are interrupted
@@ -130,4 +132,5 @@ Drill = Callable[[World], None]
 
 
 def said(seconds: float | None) -> str:
+    """Return a time in words."""
     return "never" if seconds is None else f"after {seconds:.1f} s"

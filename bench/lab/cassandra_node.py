@@ -81,9 +81,7 @@ class CassandraNode(Server):
     """
 
     name = "cassandra"
-    start_bound_s = (
-        240.0  # 4 s on two free cores, 11 s to join; a busy machine takes many times that
-    )
+    start_bound_s = 240.0  # 4 s on two free cores, 11 s to join; many times that on a busy machine
     stop_bound_s = 30.0
 
     def __init__(
@@ -195,7 +193,7 @@ class CassandraNode(Server):
 def cassandra_ring(
     folder: Path | None = None, size: int = 3, *, heap: str = "1G", datacenter: str | None = None
 ) -> Iterator[list[CassandraNode]]:
-    """`size` nodes (1 to 3) that know each other; 10 s and 0.6 GiB for each at its start.
+    """Start `size` nodes (1 to 3) that know each other; 10 s and 0.6 GiB each at the start.
 
     One after the other, for two that join at once may take tokens of each other.
     """

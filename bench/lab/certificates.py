@@ -32,7 +32,7 @@ class Authority:
         self.ca.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
     def signed(self, name: str, addresses: Sequence[str] = (), hosts: Sequence[str] = ()) -> Path:
-        """A PEM file with a key and the certificate for it, which holds for these alone."""
+        """Write a PEM file with a key and its certificate, which holds for these names alone."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
             *(x509.IPAddress(ipaddress.ip_address(each)) for each in addresses),

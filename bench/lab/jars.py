@@ -28,7 +28,7 @@ DOWNLOADS_AT_ONCE = 4  # as Maven itself does, about: kind to a public server
 
 
 class Artifact(Protocol):
-    """What is used here of jgo's class of this name."""
+    """The part of jgo's class of this name that is used here."""
 
     @property
     def cached_path(self) -> Path | None: ...
@@ -37,14 +37,16 @@ class Artifact(Protocol):
 
 
 def cassandra_jars() -> Path:
-    """A folder with all jars of Cassandra and nothing else, downloaded when it is not there yet."""
+    """Return a folder with all jars of Cassandra and nothing else, downloaded once."""
     cache = Path(os.environ.get("JGO_CACHE_DIR") or Path.home() / ".cache" / "jgo")
     return completed(cache / f"cassandra-all-{VERSION}", download)
 
 
 def completed(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """`folder`, once `fill` was run on an empty one; waits for another process that does. Raises
-    ServerError when there is no network."""
+    """Return `folder`, once `fill` was run on an empty one, here or in another process.
+
+    Raises ServerError if there is no network.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(folder.name + ".part")
     with folder.with_name(folder.name + ".lock").open("w") as lock:
@@ -79,7 +81,7 @@ def download(folder: Path) -> None:
 
 
 def fetch(artifact: Artifact) -> Path:
-    """The artifact's jar, whole: jgo writes in place and takes a file cut short for a good one."""
+    """Return the artifact's jar, whole: jgo takes a file that was cut short for a good one."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             path = artifact.resolve()

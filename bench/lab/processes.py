@@ -1,14 +1,11 @@
 """Processes on this machine that tests and benchmarks start, wait for, freeze and stop.
 
 Invariant: a process started here is stopped by its own id and by no other means, and is gone once
-this interpreter is gone, however that ends: by `stop()`, at exit in reverse order, or by the kernel
-(`die_with_parent.py`) when nothing of ours could run any more.
+this interpreter is gone, however that ends: by `stop()`, or by the kernel (`die_with_parent.py`).
 """
 
 from __future__ import annotations
 
-import atexit
-import functools
 import logging
 import os
 import secrets
@@ -40,7 +37,7 @@ PORTS = range(20_000, 32_000)
 
 
 def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
-    """`count` different ports, each free on every one of `hosts`."""
+    """Return `count` different ports, each free on every one of `hosts`."""
     first, end = os.environ.get("FREE_PORTS", f"{PORTS.start}-{PORTS.stop}").split("-")
     ports = range(int(first), int(end))
     candidates = secrets.SystemRandom().sample(ports, k=len(ports))
@@ -49,7 +46,7 @@ def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now; connections that just closed do not hinder it."""
+    """Return whether a server could listen there now; closed connections do not hinder it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
@@ -59,7 +56,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def exchange(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> bytes:
-    """The first bytes answered to `request` on a new connection; none when nobody answers."""
+    """Return the first bytes answered to `request` on a new connection; none if none come."""
     try:
         with socket.create_connection((host, port), timeout=timeout_s) as connection:
             connection.sendall(request)
@@ -69,7 +66,7 @@ def exchange(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> by
 
 
 def temporary_folder(owner: object, prefix: str) -> Path:
-    """A new folder that is removed with `owner`, at the latest when the interpreter ends."""
+    """Make a folder that is removed with `owner`, at the latest when the interpreter ends."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -77,7 +74,7 @@ def temporary_folder(owner: object, prefix: str) -> Path:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM leave the block, once; a second one does not cut the orderly stop short.
+    """Let SIGINT and SIGTERM leave the block, once; a second signal does not cut the stop short.
 
     The stop is bounded, so ignoring a second signal cannot hang. For `main()` functions only: a
     library does not take signals from its host.
@@ -117,27 +114,28 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The program, by its absolute path, and its arguments; may write to `folder`."""
+        """Return the program, by its absolute path, and its arguments; may write to `folder`."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server gives a right answer now; bounded to a second or so."""
+        """Return whether the server gives a right answer now; bounded to a second or so."""
 
     def environment(self) -> Mapping[str, str]:
+        """Return the environment of the process."""
         return os.environ
 
     @property
     def pid(self) -> int:
-        """The id of the server's own process; raises ServerError when it was not started."""
+        """Return the id of the server's own process; raises ServerError if it was not started."""
         return self._started().pid
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, frozen ones included."""
+        """Return whether the process is there, frozen or not."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Raises ServerError with the end of the log when it dies or does not answer in time."""
+        """Start it; raises ServerError with the end of its log if it dies or stays silent."""
         if self.running:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +145,6 @@ class Server(ABC):
             self._process = spawn(
                 command, self.environment(), log_path=self.log_path, pass_fds=(claim,)
             )
-        _stop_at_exit(os.getpid()).append(self)
         try:
             self._wait_for_answer(began + self.start_bound_s)
         except BaseException:  # an interrupt included: nobody would hold the half-started process
@@ -175,11 +172,9 @@ class Server(ABC):
         self._send(signal.SIGCONT)  # a frozen process would hold the first signal for ever
 
     def kill(self) -> None:
-        """As a crash: no time to tidy up."""
+        """End it as a crash does, with no time to tidy up."""
         self._send(signal.SIGKILL)
         self._started().wait()
-        with suppress(ValueError):
-            _stop_at_exit(os.getpid()).remove(self)
 
     def pause(self) -> None:
         """Freeze it: connections stay open and are accepted by the kernel, and nothing answers."""
@@ -187,14 +182,16 @@ class Server(ABC):
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
+        """Let it go on after `pause`."""
         self._send(signal.SIGCONT)
 
     def restart(self) -> Self:
+        """Stop it in order, and start it again."""
         self.stop()
         return self.start()
 
     def wait(self) -> int:
-        """Wait until it ends by itself; its exit status."""
+        """Wait until it ends by itself; return its exit status."""
         return self._started().wait()
 
     def __enter__(self) -> Self:
@@ -239,17 +236,3 @@ class Server(ABC):
             return "(it wrote to this terminal)"
         lines = self.log_path.read_text(errors="replace").splitlines()
         return "\n".join(lines[-LOG_TAIL_LINES:])
-
-
-@functools.cache
-def _stop_at_exit(pid: int) -> list[Server]:
-    """What process `pid` runs, oldest first; a fork of it stops nothing at its exit."""
-    servers: list[Server] = []
-
-    def stop_all() -> None:
-        if os.getpid() == pid:
-            for server in reversed(servers.copy()):
-                server.stop()
-
-    atexit.register(stop_all)
-    return servers

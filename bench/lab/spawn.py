@@ -67,7 +67,7 @@ def spawn(
 
 @functools.cache
 def _spawner(pid: int) -> Requests:
-    """The requests to the one thread that starts every child of process `pid`.
+    """Return the requests to the one thread that starts every child of process `pid`.
 
     Linux sends the parent-death signal when the *thread* that forked ends, so a server started from
     a short-lived thread would die with that thread. This one lives as long as the interpreter; it
@@ -90,7 +90,7 @@ def _spawner(pid: int) -> Requests:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[int]:
-    """A descriptor that stands for the sole use of `folder`, to be handed to the child.
+    """Yield a descriptor that stands for the sole use of `folder`, to be handed to the child.
 
     The lock belongs to the open file, which the child inherits: it is free again when the child is
     gone, whoever started it and however it ended. A predecessor that is just ending is waited for;

@@ -79,6 +79,7 @@ def run(host: str, port: int, activity: Activity, warm_s: float, seconds: float)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("host")
     parser.add_argument("port", type=int)

@@ -136,8 +136,10 @@ class Activity:
         self._arrivals = _arrivals(self.behaviour)
 
     def schedule(self, seconds: float) -> Iterator[tuple[float, Request]]:
-        """Requests in the order in which they are due, from 0 to ``seconds``. The site has been
-        open for a while: visits under way are there from the first moment. Once for each object.
+        """Yield the requests in the order in which they are due, from 0 to ``seconds``.
+
+        The site has been open for a while: visits under way are there from the first moment. Call
+        it once for each object.
         """
         numbers = count()
         since_s = -self._longest_s()
@@ -204,7 +206,7 @@ class Activity:
 
 
 def _arrivals(behaviour: Behaviour) -> dict[str, float]:
-    """What comes by itself, with how often a second."""
+    """Return what comes by itself, with its rate a second."""
     reads_s = behaviour.rate_s * (1 - behaviour.write_share)
     found = {
         "visit": reads_s / behaviour.requests_a_visit,

@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_good(self) -> bool:
+        """Whether the answer is a right one of success."""
         return self.status in GOOD and not self.is_wrong
 
 

@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 
 
 class Owner(Protocol):
-    """Whoever has asked, and gets the connection back."""
+    """The owner of connections, which sends requests and takes answers."""
 
     def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None: ...
 
@@ -65,7 +65,7 @@ class Owner(Protocol):
 
 
 def value_of(head: bytes, name: bytes) -> bytes:
-    """A header's value; ``name`` in lower case with the colon and the blank. Empty: not there."""
+    """Return a header's value; ``name`` in lower case with colon and blank. Empty if not there."""
     at = head.find(name)
     if at < 0:  # servers other than ours write names in capitals
         at = head.lower().find(name)
@@ -73,7 +73,7 @@ def value_of(head: bytes, name: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """Tells its owner exactly once how each request ended."""
+    """A connection that tells its owner exactly once how each request ended."""
 
     __slots__ = ("_error", "_head_bytes", "_owner", "_part", "_whole_bytes", "asked", "transport")
 
@@ -89,11 +89,12 @@ class Connection(asyncio.Protocol):
         self._owner.idle(self)
 
     def send(self, asked: Asked) -> None:
+        """Send a request; the owner hears of its end exactly once."""
         self.asked = asked
         self.transport.write(asked.request.wire)
 
     def give_up(self, error: str) -> None:
-        """Ends the connection; its request ended with ``error``."""
+        """End the connection; its request ends with ``error``."""
         self._error = error
         self.transport.abort()
 
@@ -113,7 +114,7 @@ class Connection(asyncio.Protocol):
             self._answer(data)
 
     def _measure(self, data: bytes) -> bool:
-        """Finds out how long the answer is; False: not yet, or never."""
+        """Find out how long the answer is; return False if that is not known yet, or never."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
             self._part = data

@@ -11,6 +11,7 @@ from bench.report import table, write_report
 
 
 def main(folder: Path) -> None:
+    """Draw the page of a folder anew, and print its table."""
     result = json.loads((folder / "ladder.json").read_text())
     write_report(result, folder)
     print(table(result))
