@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 import uuid
 from collections import Counter
@@ -32,9 +31,8 @@ from bench.consistency.lives_writers import Course, Outcome, run_course
 from bench.lab.lost_replies import LostReplies
 from bench.lab.processes import interruptible
 from bench.lab.servers import CassandraNode, settings_of
-from bench.lab.spawn import spawn
 from bench.lab.store_lines import lines, rows_of
-from bench.lab.targets import ROOT, Service
+from bench.lab.targets import Service, catalogue
 from config import Config
 from db.store import open_store
 from errors import Late, Unavailable
@@ -145,18 +143,12 @@ def run(
         state = asyncio.run(look(config))
         left = state.faults if outcome.done["kill"] else []
         if left:
-            repair(settings)
+            catalogue(settings, "repair")
             state = asyncio.run(look(config))
         back = sorted(outcome.deleted & state.rows)
         faults = state.faults + [f"imported again: {each}" for each in back]
         faults += [f"unforeseen answer {each}" for each in outcome.unforeseen]
         return Report(store, options, outcome, {}, left, faults)
-
-
-def repair(settings: Mapping[str, str]) -> None:
-    """Repair the lists of a store."""
-    command = [sys.executable, "-m", "db.catalog", "repair"]
-    assert spawn(command, {**os.environ, **settings}, folder=ROOT).wait() == 0
 
 
 def run_embedded(options: Options) -> Report:
@@ -170,11 +162,9 @@ def run_cassandra(node: CassandraNode, options: Options) -> Report:
     """Run on a Cassandra that loses transactions, or their replies."""
     settings = {**settings_of(node), "CASSANDRA_KEYSPACE": f"lives_{uuid.uuid4().hex[:8]}"}
     with ExitStack() as running:
+        place = node.host, node.port, options.share
         proxies = [
-            running.enter_context(
-                LostReplies(node.host, node.port, options.share, options.seed + n)
-            )
-            for n in range(2)
+            running.enter_context(LostReplies(*place, seed=options.seed + n)) for n in range(2)
         ]
         writers = [{**settings, "CASSANDRA_PORT": str(each.port)} for each in proxies]
         report = run("cassandra", settings, writers, options)

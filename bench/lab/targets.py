@@ -91,7 +91,7 @@ class Service(HttpServer):
 def catalogue(settings: Mapping[str, str], *arguments: str) -> None:
     """Run ``python -m db.catalog`` on the store of ``settings``; raises ServerError if it fails."""
     command = [sys.executable, "-m", "db.catalog", *arguments]
-    tool = spawn(command, {**os.environ, **settings}, folder=ROOT)
+    tool = spawn(command, settings, folder=ROOT)
     try:
         if status := tool.wait():
             raise ServerError(f"db.catalog {arguments[0]} failed with status {status}")
