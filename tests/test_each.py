@@ -40,8 +40,9 @@ def test_lists_are_multiplied(x, y, z):
 def test_each_case_that_fails_is_reported_with_its_values(tmp_path: Path) -> None:
     (tmp_path / "test_cases.py").write_text(CASES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", str(tmp_path)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", str(tmp_path)]
+    plain = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ = {**os.environ, **plain}
     said = subprocess.run(command, env=environ, capture_output=True, text=True, check=False).stdout
     for case in ("number=2", "number=4", "a=2, b=3", "x=2, y=4"):
         assert f"({case})" in said
