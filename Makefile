@@ -21,7 +21,7 @@ test: .venv/install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 simulate: .venv/install
 	$(BIN)/python -m tests.simulation --schedules 1000000 --report

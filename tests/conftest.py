@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -16,18 +17,9 @@ import server
 from bench.lab import processes
 from bench.lab.servers import CassandraNode, RedisServer
 from tests import shared
+from tests.groups import Groups, rank_of
 
 PORTS_OF_A_WORKER = 500
-WIDE = {"service", "warm"}
-"""Fixtures with parameters, each a service that the tests of several files share."""
-LONGEST = (
-    *("frail node", "tests/test_failover_consistency.py", "tests/test_workers_end.py"),
-    *("service: cassandra, redis, near, lane", "service: cassandra, redis"),
-    *("tests/cache/test_failover.py", "tests/db/test_cassandra_moved.py", "tests/test_lives.py"),
-    *("tests/simulation/test_mutants.py", "tests/test_consistency.py"),
-    *("tests/db/test_cassandra_secure.py", "tests/api/test_demo_page.py"),
-)
-"""The groups that take longest are begun first, so that none of them is waited for at the end."""
 
 server.allow_connections()  # a thousand clients are one process here
 os.environ.setdefault("JAVA_TOOL_OPTIONS", shared.SHORT_LIVED)
@@ -43,24 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
         shared.listen()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a fixture on one worker: those of a file, or of a service that several
-    files use."""
-    groups = {item: group_of(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    ranks = {group: rank for rank, group in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(groups[item], len(ranks)))
-
-
-def group_of(item: pytest.Item) -> str:
-    for mark in item.iter_markers("xdist_group"):
-        return str(mark.args[0])
-    callspec = getattr(item, "callspec", None)
-    params: dict[str, object] = callspec.params if callspec else {}
-    wide = [f"{fixture}: {params[fixture]}" for fixture in params.keys() & WIDE]
-    return wide[0] if wide else item.nodeid.partition("::")[0]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: rank_of(item.nodeid))
 
 
 def use_ports(ports: range) -> None:

@@ -48,7 +48,6 @@ def stand(frail_node: CassandraNode, tmp_path_factory: pytest.TempPathFactory) -
         yield SmallStand(running, frail_node, tmp_path_factory.mktemp("catalogue"))
 
 
-@pytest.mark.xdist_group("frail node")
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", ["redis", "cassandra", "cold", "hostile"])
 def test_what_has_to_hold_holds(name: str, stand: Stand) -> None:

@@ -19,7 +19,6 @@ from bench.lab import spawn
 from bench.lab.processes import exchange
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 
-pytestmark = pytest.mark.xdist_group("frail node")
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 20.0
 

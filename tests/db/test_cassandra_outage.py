@@ -21,7 +21,6 @@ from errors import Late, NotFound, OutcomeUnknown, ServiceError, Unavailable
 from tests.db.cassandra_world import ask_until_answered, config_of, is_up, opened
 from tests.db.samples import draft, eventually, genre_name, listed
 
-pytestmark = pytest.mark.xdist_group("frail node")
 ANY = Expected()
 AT_ONCE_S = 0.5  # half the deadline; what has to wait for it takes all of it
 

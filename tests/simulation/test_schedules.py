@@ -25,15 +25,8 @@ def simulate(first: int, count: int) -> tuple[int, str]:
     return done.returncode, done.stdout.rpartition("\r")[2] + done.stderr
 
 
-PARTS = [
-    pytest.param(first, marks=pytest.mark.xdist_group(f"schedules from {first}"))
-    for first in range(0, FIXED, PART)
-]
-"""Each on the next worker that is free."""
-
-
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("first", PARTS)
+@pytest.mark.parametrize("first", range(0, FIXED, PART))
 def test_fixed_seeds_break_no_promise(first: int) -> None:
     status, output = simulate(first, PART)
     assert status == 0, output

@@ -1,0 +1,56 @@
+"""Which tests a worker of pytest-xdist keeps together, and which groups begin first.
+
+Tests of a file share its fixtures, and some files share a service or a node. `xdist_group` would
+say so in the tests, but xdist 3.8 writes the mark into ids where pytest 9.2 does not look for it.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+FRAIL = "a node that tests stop"
+FILES = {
+    "tests/bench/test_drills.py": FRAIL,
+    "tests/bench/test_servers.py": FRAIL,
+    "tests/db/test_cassandra_outage.py": FRAIL,
+}
+"""Files that share the fixture ``frail_node``."""
+SERVICES = {
+    "tests/http/": ("cassandra", "embedded"),
+    "tests/wire/": ("near", "redis", "store"),
+}
+"""How the id of a service that several files of a folder share begins."""
+APART = "tests/simulation/test_schedules.py"
+"""Every test of this file takes long, and shares nothing."""
+LONGEST = (
+    *(FRAIL, "tests/test_failover_consistency.py", "tests/simulation/test_mutants.py"),
+    *("tests/http/ cassandra, redis, near, lane", "tests/http/ cassandra, redis"),
+    *("tests/test_workers_end.py", "tests/cache/test_failover.py", "tests/wire/ store"),
+    *("tests/db/test_cassandra_moved.py", "tests/test_lives.py", "tests/test_consistency.py"),
+    *("tests/wire/ redis", "tests/wire/ near", "tests/db/test_cassandra_secure.py"),
+    *("tests/db/test_same_catalogue.py", "tests/api/test_demo_page.py"),
+)
+"""Begun first, so that none of them is waited for at the end."""
+
+
+def group_of(test: str) -> str:
+    """Return the group of a test, from its id."""
+    path, _, name = test.partition("::")
+    _, _, parameters = name.partition("[")
+    for folder, starts in SERVICES.items():
+        if path.startswith(folder) and parameters.startswith(starts):
+            return f"{folder} {parameters.rstrip(']').partition('-')[0]}"
+    return test if path == APART else FILES.get(path, path)
+
+
+def rank_of(test: str) -> int:
+    """Return the place of the group of a test among those that begin first."""
+    group = group_of(test)
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out whole groups, in the order of the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
