@@ -24,8 +24,10 @@ class ConfigError(ValueError):
 
 
 def lookup(environ: Mapping[str, str], variable: str) -> str | None:
-    """Return the text of ``variable`` or of the file that ``variable_FILE`` names, None if neither
-    is set. Raise ConfigError."""
+    """Return the text of ``variable``, or of the file that ``variable_FILE`` names.
+
+    Return None if neither is set. Raise ConfigError.
+    """
     path = environ.get(f"{variable}_FILE")
     if path is None:
         return environ.get(variable)
@@ -163,8 +165,11 @@ origin = matching(
 
 
 def setting(default: Any, parse: Callable[[str], Any], *, secret: bool = False) -> Any:
-    """Return a field of Config. ``parse`` reads its value from text. The text of a ConfigError that
-    ``parse`` raises goes on a sentence that begins with the variable's name."""
+    """Return a field of Config.
+
+    ``parse`` reads its value from text. The text of a ConfigError that ``parse`` raises goes on a
+    sentence that begins with the variable's name.
+    """
     return dataclasses.field(default=default, metadata={"parse": parse}, repr=not secret)
 
 

@@ -30,8 +30,10 @@ class Drain:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Handle SIGTERM in place of the server's own handler within the block. A second SIGTERM,
-        ``AGAIN_S`` after the first or later, ends the drain at once."""
+        """Handle SIGTERM in place of the server's own handler within the block.
+
+        A second SIGTERM, ``AGAIN_S`` after the first or later, ends the drain at once.
+        """
         loop = asyncio.get_running_loop()
         server = signal.getsignal(signal.SIGTERM)
         is_main = threading.current_thread() is threading.main_thread()

@@ -36,8 +36,11 @@ class FieldError(NamedTuple):
 
 
 class ServiceError(Exception):
-    """The base class. The caller gets ``status`` and ``headers``, and an envelope with ``message``
-    and the fields of ``details``."""
+    """The base class.
+
+    The caller gets ``status`` and ``headers``, and an envelope with ``message`` and the fields of
+    ``details``.
+    """
 
     status = 500
     message = "Internal Server Error"
@@ -127,8 +130,11 @@ class Unavailable(ServiceError):
 
 
 class Shed(Unavailable):
-    """A request is refused so that other requests are answered in time. It is counted but not
-    logged, because overload makes thousands a second. ``was_urgent``: a click waited in vain."""
+    """A request is refused so that other requests are answered in time.
+
+    It is counted but not logged, because overload makes thousands a second. ``was_urgent``: a click
+    waited in vain.
+    """
 
     message = "Too much is asked at the moment; try again"
 
@@ -143,8 +149,11 @@ class Late(ServiceError):
 
 
 class OutcomeUnknown(Late):
-    """A write may or may not hold. ``settled`` ends when the store knows the outcome, and fails or
-    is cancelled when the store gives up."""
+    """A write may or may not hold.
+
+    ``settled`` ends when the store knows the outcome, and fails or is cancelled when the store
+    gives up.
+    """
 
     message = "The write was sent, but its outcome is unknown"
 

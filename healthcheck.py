@@ -28,8 +28,10 @@ def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
 
 
 def status_line(host: str, port: int, path: str) -> str:
-    """Return the first line of the answer, which may come in several parts. Raise OSError if the
-    line does not come in time, or not to its end."""
+    """Return the first line of the answer, which may come in several parts.
+
+    Raise OSError if the line does not come in time, or not to its end.
+    """
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
         connection.sendall(request.encode())

@@ -26,11 +26,11 @@ PERIOD_S = 1.0
 
 
 class Publisher:
-    """Calls each function of ``publish``, which sets metrics, once a second from ``open`` to
-    ``close``, and before each scrape of ``metrics``.
+    """Calls each function of ``publish``, which sets metrics, once a second.
 
-    A scrape alone is not enough, because it meets one of several workers, which reads the numbers
-    of the others from files. A metric that is set at each request costs the request 1 to 2 us.
+    It does so from ``open`` to ``close``, and before each scrape of ``metrics``. A scrape alone is
+    not enough, because it meets one of several workers, which reads the numbers of the others from
+    files. A metric that is set at each request costs the request 1 to 2 us.
     """
 
     def __init__(self, metrics: Collector, *publish: Callable[[], None]) -> None:
@@ -61,8 +61,11 @@ class Publisher:
 
 
 def share() -> Collector:
-    """Return the sums over all workers, with live gauges. Call this in a worker before it makes any
-    metric, because only metrics made later are kept in files."""
+    """Return the sums over all workers, with live gauges.
+
+    Call this in a worker before it makes any metric, because only metrics made later are kept in
+    files.
+    """
     folder = os.environ[FOLDER]
     seat = _take_seat(Path(folder))
     mark_process_dead(seat, folder)  # else the gauges of a dead worker would count as ours
@@ -72,8 +75,10 @@ def share() -> Collector:
 
 
 def _take_seat(folder: Path) -> int:
-    """Return the first vacant seat. A lock on a file holds it, which the kernel frees when this
-    process ends in any way."""
+    """Return the first vacant seat.
+
+    A lock on a file holds it, which the kernel frees when this process ends in any way.
+    """
     for seat in itertools.count():
         descriptor = os.open(folder / f"{seat}.seat", os.O_RDWR | os.O_CREAT, 0o600)
         with suppress(BlockingIOError):

@@ -18,8 +18,11 @@ _URGENCY = re.compile(r"(?:^|,)\s*u=([0-7])(?=\s*(?:[;,]|$))")
 
 
 def is_hover(priority: str | None, purpose: str | None) -> bool:
-    """Return whether a request may be shed first, by ``Priority`` (RFC 9218: urgency 4 to 7) or by
-    ``Sec-Purpose``. An unreadable value counts as a click, which errs on the safe side."""
+    """Return whether a request may be shed first, by ``Priority`` or ``Sec-Purpose``.
+
+    A hover has an urgency of 4 to 7 (RFC 9218). An unreadable value counts as a click, which errs
+    on the safe side.
+    """
     if purpose is not None and purpose.lower().startswith("prefetch"):
         return True
     if priority is None or len(priority) > PRIORITY_MAX:

@@ -39,16 +39,21 @@ GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace
 
 
 def calm_gc() -> None:
-    """Make garbage collection rare, because cycles are rare here. Objects made at the start stay,
-    and are not looked at again. With the defaults, collection takes an eighth of a busy process."""
+    """Make garbage collection rare, because cycles are rare here.
+
+    Objects made at the start stay, and are not looked at again. With the defaults, collection takes
+    an eighth of a busy process.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 def allow_connections(wanted: int = FILES) -> int:
-    """Raise the limit on open files to ``wanted``, or as far as allowed, and return the limit. Each
-    connection is a file, and a shell's soft limit of 1,024 is soon used up."""
+    """Raise the limit on open files to ``wanted``, or as far as allowed, and return the limit.
+
+    Each connection is a file, and a shell's soft limit of 1,024 is soon used up.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = max(soft, min(wanted, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
@@ -56,8 +61,11 @@ def allow_connections(wanted: int = FILES) -> int:
 
 
 def within_files(config: Config) -> Config:
-    """Return the settings with no more connections than this process may open files. A client above
-    CONNECTIONS_MAX gets 503. Without a free file it would be cut off without answer or log."""
+    """Return the settings with no more connections than this process may open files.
+
+    A client above CONNECTIONS_MAX gets 503. Without a free file it would be cut off without answer
+    or log.
+    """
     files = allow_connections(max(FILES, config.connections_max + OTHER_FILES))
     fit = max(1, files - OTHER_FILES)
     if fit >= config.connections_max:
@@ -101,8 +109,11 @@ class Workers(Multiprocess):
         self.signal_queue.append(signal.SIGINT)  # for ``join_all``: Ctrl-C waits for no drain
 
     def join_all(self) -> None:
-        """Wait for workers that were told to end. Pass another signal on to them, which ends their
-        drain; uvicorn's own wait would ignore the signal."""
+        """Wait for workers that were told to end.
+
+        Pass another signal on to them, which ends their drain; uvicorn's own wait would ignore the
+        signal.
+        """
         told_s = time.monotonic()
         for listener in self.sockets:  # a worker closes its own copy at its end
             listener.close()
@@ -115,8 +126,11 @@ class Workers(Multiprocess):
 
 
 def end_with_parent() -> None:
-    """End this worker in order once its parent has ended in any way. No other process would end it
-    and remove the shared folder, and it would keep the port from the next start."""
+    """End this worker in order once its parent has ended in any way.
+
+    No other process would end it and remove the shared folder, and it would keep the port from the
+    next start.
+    """
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -144,8 +158,10 @@ def shared_folder() -> Iterator[None]:
 
 
 def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
-    """Run the service until it is told to stop, in one process or in several workers. Each makes
-    its own app; ``create_app`` has to be picklable for workers."""
+    """Run the service until it is told to stop, in one process or in several workers.
+
+    Each makes its own app; ``create_app`` has to be picklable for workers.
+    """
     sockets = listen(config.host, config.port)
     if config.workers == 1:
         with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order

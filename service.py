@@ -64,8 +64,11 @@ def layers(
     home: Home,
     limit: Limit,
 ) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
-    """Return two stacks of middleware, outermost first: for the router, and for a row that the lane
-    found in no cache. To take a layer away, take its line out."""
+    """Return two stacks of middleware, outermost first.
+
+    One is for the router, the other for a row that the lane found in no cache. To take a layer
+    away, take its line out.
+    """
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
     outer = [timing(metrics), error_handling()]
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
@@ -99,8 +102,10 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
 def create_app(
     config: Config | None = None, store: VideoStore | None = None, shared: Collector | None = None
 ) -> Starlette:
-    """Return the ASGI application, configured by ``config`` or else by the environment. Its metrics
-    are its own, or those of ``shared`` for several workers."""
+    """Return the ASGI application, configured by ``config`` or else by the environment.
+
+    Its metrics are its own, or those of ``shared`` for several workers.
+    """
     config = config or Config.from_env(os.environ)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
@@ -176,8 +181,11 @@ def _limit(config: Config, registry: CollectorRegistry) -> Limit:
 
 
 def _near_bytes(config: Config) -> int:
-    """Return NEAR_BYTES. Return 0 for several workers without Redis, because such workers cannot
-    report their writes to each other."""
+    """Return NEAR_BYTES.
+
+    Return 0 for several workers without Redis, because such workers cannot report their writes to
+    each other.
+    """
     return 0 if config.workers > 1 and not config.has_redis else config.near_bytes
 
 

@@ -1,0 +1,1 @@
+"""The HTTP API: handlers, reading of requests, static files and probes."""

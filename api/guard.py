@@ -77,8 +77,10 @@ class Guard:
 
 
 def _is_own(origin: str, host: str) -> bool:
-    """Return whether ``origin`` has this host and port. Its scheme may differ, because a proxy may
-    terminate TLS."""
+    """Return whether ``origin`` has this host and port.
+
+    Its scheme may differ, because a proxy may terminate TLS.
+    """
     scheme, separator, authority = origin.partition("://")
     port = DEFAULT_PORTS.get(scheme, "")
     return bool(separator) and authority.removesuffix(port) == host.removesuffix(port)

@@ -20,8 +20,10 @@ from middleware.onion import Context
 
 
 class Content:
-    """One handler for each method of the paths of content. ``api/openapi.json`` says what each
-    answers."""
+    """One handler for each method of the paths of content.
+
+    ``api/openapi.json`` says what each answers.
+    """
 
     def __init__(self, config: Config, videos: CachedVideoStore, home: Home) -> None:
         self._config = config

@@ -14,15 +14,20 @@ HOME_GENRES = 10
 
 
 class Home:
-    """Makes pages, ``{"homePage": [{genre: [ids]}, ...]}`` in the envelope of success. A page has
-    HOME_GENRES genres, or fewer if the catalogue has fewer."""
+    """Makes pages, ``{"homePage": [{genre: [ids]}, ...]}`` in the envelope of success.
+
+    A page has HOME_GENRES genres, or fewer if the catalogue has fewer.
+    """
 
     def __init__(self, videos: CachedVideoStore) -> None:
         self._videos = videos
 
     def near(self) -> bytes | None:
-        """Return a page without waiting. Return None if the list of genres is not fresh, or if the
-        near cache lacks the entry of a drawn genre."""
+        """Return a page without waiting.
+
+        Return None if the list of genres is not fresh, or if the near cache lacks the entry of a
+        drawn genre.
+        """
         genres = self._videos.fresh_genres
         if not genres:
             return None
@@ -35,8 +40,11 @@ class Home:
         return _page(lists)
 
     async def page(self) -> bytes:
-        """Return a page, and wait for entries that are not near. If the store fails, make the page
-        of the cached entries; raise Unavailable or Late if there are none."""
+        """Return a page, and wait for entries that are not near.
+
+        If the store fails, make the page of the cached entries; raise Unavailable or Late if there
+        are none.
+        """
         genres = await self._videos.genres()
         drawn = random.sample(genres, len(genres))
         lists: list[bytes] = []
@@ -53,8 +61,10 @@ class Home:
         return _page(lists[:HOME_GENRES])
 
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:
-        """Return the JSON ``{genre: [ids]}``, cut out of the genre's own answer. Return None if the
-        genre has no row. Return the error if the store fails, because other genres may be cached.
+        """Return the JSON ``{genre: [ids]}``, cut out of the genre's own answer.
+
+        Return None if the genre has no row. Return the error if the store fails, because other
+        genres may be cached.
         """
         try:
             found = await self._videos.cached(genre_key(genre)) or await self._videos.genre(genre)

@@ -49,8 +49,10 @@ def query(ctx: Context, name: str) -> str | None:
 
 
 def query_id(ctx: Context) -> str:
-    """Return the id in ``?videoId=`` without quotes around it, which the original accepts. Raise
-    BadRequest if the id is missing, NotFound if it is malformed."""
+    """Return the id in ``?videoId=`` without quotes around it, which the original accepts.
+
+    Raise BadRequest if the id is missing, NotFound if it is malformed.
+    """
     text = query(ctx, "videoId")
     if text is None:
         raise BadRequest("videoId is missing")
@@ -67,8 +69,11 @@ def _id(text: str, message: str | None = None) -> str:
 
 
 async def read_json(ctx: Context, limit_bytes: int) -> object:
-    """Return the body, parsed as JSON. Raise TooLarge, UnsupportedMediaType for another media type,
-    then BadRequest or Invalid, in this order."""
+    """Return the body, parsed as JSON.
+
+    Raise TooLarge, UnsupportedMediaType for another media type, then BadRequest or Invalid, in this
+    order.
+    """
     body = await ctx.read(limit_bytes)
     _check_type(ctx)
     codings = (ctx.header(b"content-encoding") or "").lower()
@@ -120,8 +125,10 @@ def expected(ctx: Context, last_updated: str | None = None) -> Expected:
 
 
 def idempotency_key(ctx: Context) -> str | None:
-    """Return ``Idempotency-Key``; None if absent. Raise Invalid if the header is repeated, or has
-    other than 1 to 255 printable ASCII characters."""
+    """Return ``Idempotency-Key``; None if absent.
+
+    Raise Invalid if the header is repeated, or has other than 1 to 255 printable ASCII characters.
+    """
     key = ctx.header(b"idempotency-key")
     if sum(name == b"idempotency-key" for name, _ in ctx.scope["headers"]) > 1:
         wrong = "is there more than once"
@@ -149,8 +156,10 @@ def page_limit(ctx: Context) -> int:
 
 
 def encode_cursor(video_id: str, store: str) -> str:
-    """Return a cursor for the position after ``video_id`` in the order of ids of ``store``. The
-    checksum is no secret, because a forged cursor only names a position, which is public."""
+    """Return a cursor for the position after ``video_id`` in the order of ids of ``store``.
+
+    The checksum is no secret, because a forged cursor only names a position, which is public.
+    """
     raw = uuid.UUID(video_id).bytes
     checksum = hashlib.blake2b(raw, digest_size=4, key=store.encode()).digest()
     return base64.urlsafe_b64encode(raw + checksum).decode().rstrip("=")

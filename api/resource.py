@@ -83,8 +83,10 @@ def routes(resources: Iterable[Resource]) -> list[Route]:
 
 
 class Asset:
-    """A static file, which may be stored as gzip. Compressed bytes have a tag of their own
-    (RFC 9110, 8.8.3.3)."""
+    """A static file, which may be stored as gzip.
+
+    Compressed bytes have a tag of their own (RFC 9110, 8.8.3.3).
+    """
 
     def __init__(self, path: Path, cache_control: bytes = b"max-age=%d" % MAX_AGE_S) -> None:
         stored = path.read_bytes()
@@ -135,8 +137,11 @@ def _name(path: Path) -> str:
 
 
 def takes_gzip(accepted: str | None) -> bool:
-    """Return whether ``Accept-Encoding`` names gzip, or *, with a weight above zero. A value longer
-    than ACCEPTED_MAX is not parsed, because every client accepts the file without compression."""
+    """Return whether ``Accept-Encoding`` names gzip, or *, with a weight above zero.
+
+    A value longer than ACCEPTED_MAX is not parsed, because every client accepts the file without
+    compression.
+    """
     weights: dict[str, str] = {}
     if accepted is None or len(accepted) > ACCEPTED_MAX:
         return False

@@ -45,6 +45,7 @@ async def measure(name: str, get: Get, reads: int) -> float:
 
 
 async def identity() -> str:
+    """Return the identity of a store for the keys of this measurement."""
     return "bench"
 
 

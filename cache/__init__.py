@@ -1,0 +1,1 @@
+"""The caches: near cache, single-flight, fence and staleness."""

@@ -50,8 +50,10 @@ class Entry:
         return cls(ABSENT, b"", time.time())
 
     def left_s(self, now: float) -> float:
-        """Return for how many seconds after ``now``, by the clock of ``filled_at``, the entry is
-        fresh; a negative number if its TTL has ended."""
+        """Return the seconds from ``now`` to the end of the TTL; negative once the TTL has ended.
+
+        ``now`` is a time by the clock of ``filled_at``.
+        """
         if self.ttl_s is None:
             return math.inf
         return min(self.ttl_s, self.filled_at + self.ttl_s - now)
@@ -61,8 +63,10 @@ class Entry:
         return self.ttl_s is None or self.filled_at + self.ttl_s >= time.time()
 
     def pack(self, clock_s: float = 0.0) -> bytes:
-        """Return the bytes that Redis keeps, from which ``unpack`` makes the entry again. Times are
-        in ms by Redis' clock, which is ``clock_s`` ahead of this machine's."""
+        """Return the bytes that Redis keeps, from which ``unpack`` makes the entry again.
+
+        Times are in ms by Redis' clock, which is ``clock_s`` ahead of this machine's.
+        """
         body = self.body if self.etag else b""
         return b"%d %d %b\n%b" % (
             (self.filled_at + clock_s) * 1000,
@@ -73,8 +77,10 @@ class Entry:
 
     @classmethod
     def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Entry:
-        """Return the packed entry. Raises ValueError or OverflowError for bytes that ``pack`` did
-        not make."""
+        """Return the packed entry.
+
+        Raises ValueError or OverflowError for bytes that ``pack`` did not make.
+        """
         head, _, body = packed.partition(b"\n")
         filled_at, ttl, etag = head.split(b" ", 2)
         ttl_s = int(ttl) / 1000 or None

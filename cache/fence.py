@@ -60,12 +60,16 @@ class Fence:
         touched: Callable[[T], Iterable[str]],
     ) -> T:
         """Run ``write`` fenced on ``keys``, and on the keys that it ``touched`` beyond them.
-        Cancelling the caller does not stop the write."""
+
+        Cancelling the caller does not stop the write.
+        """
         return await self._background.finish(self._around(set(keys), write, touched))
 
     async def close(self) -> None:
-        """Wait up to ``CLOSE_S`` for writes under way, then cancel them. A cancelled write keeps
-        its intent."""
+        """Wait up to ``CLOSE_S`` for writes under way, then cancel them.
+
+        A cancelled write keeps its intent.
+        """
         await self._background.close(CLOSE_S)
 
     async def _around(
@@ -123,8 +127,10 @@ class Fence:
         return None
 
     async def _leave(self, keys: set[str]) -> None:
-        """Block fills of ``keys`` for the lifetime of an intent, because a write of unknown outcome
-        is given up."""
+        """Block fills of ``keys`` for the lifetime of an intent.
+
+        This gives up a write of unknown outcome.
+        """
         self._forget(keys)
         with suppress(Unavailable):
             await self._redis.intend(sorted(keys), may_be_late=True)

@@ -29,8 +29,10 @@ class Genres:
 
     @property
     def fresh(self) -> list[str]:
-        """Return every genre, sorted, if ``names`` would neither wait nor start a read. Else return
-        an empty list."""
+        """Return every genre, sorted, if ``names`` would neither wait nor start a read.
+
+        Else return an empty list.
+        """
         age_s = time.monotonic() - self._read_at
         return self._names if age_s <= LIST_TTL_S + GRACE_S * bool(self._flight) else []
 
@@ -53,9 +55,12 @@ class Genres:
             return self._names
 
     def forget(self, keys: Collection[str]) -> None:
-        """Learn of a write to ``keys``. If it added a genre, the next call of ``names`` reads the
-        store, so this worker lists the genre at once. A genre that lost its last row stays listed
-        until the next refresh, because a read after every write would delay home pages."""
+        """Learn of a write to ``keys``.
+
+        If it added a genre, the next call of ``names`` reads the store, so this worker lists the
+        genre at once. A genre that lost its last row stays listed until the next refresh, because a
+        read after every write would delay home pages.
+        """
         listed = {genre_of(key) for key in keys if is_list(key)}
         if listed <= self._known:
             # 1. A read of the store finds no row of a genre. 2. This write adds a row. 3. The read

@@ -32,8 +32,11 @@ def row_key(video_id: str) -> str:
 
 @lru_cache(16_384)
 def genre_key(genre: str) -> str:
-    """Return the key of a genre's list, encoded as browsers and ``encodeURIComponent`` do. Results
-    are cached, because encoding ten genres costs more than finding the ten lists of a home page."""
+    """Return the key of a genre's list, encoded as browsers and ``encodeURIComponent`` do.
+
+    Results are cached, because encoding ten genres costs more than finding the ten lists of a home
+    page.
+    """
     return GENRE + quote(genre, safe="!'()*")
 
 
@@ -43,8 +46,11 @@ def genre_of(key: str) -> str:
 
 
 def key_of(path: str, query: bytes = b"") -> str | None:
-    """Return the key of the answer to a GET of this decoded path. Return None if that answer is
-    not cached, or if only the handler can understand the path and the query."""
+    """Return the key of the answer to a GET of this decoded path.
+
+    Return None if that answer is not cached, or if only the handler can understand the path and the
+    query.
+    """
     if path == BY_QUERY:
         plain = _BY_QUERY.fullmatch(query)
         return ROW + plain[2].decode().lower() if plain else None

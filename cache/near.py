@@ -31,15 +31,19 @@ OrderedDict."""
 
 
 def _cost_bytes(key: str, entry: Entry) -> int:
-    """Return the bytes that the allocator takes for an entry: of each value a multiple of 16, and 8
-    bytes of malloc's own (about the share of pymalloc's pools, for small values)."""
+    """Return the bytes that the allocator takes for an entry.
+
+    Each value takes a multiple of 16, and 8 bytes of malloc's own (about the share of pymalloc's
+    pools, for small values).
+    """
     values = (key, entry.etag, entry.body, entry.head)
     return OVERHEAD_BYTES + sum([sys.getsizeof(value) + 23 & -16 for value in values])
 
 
 class Near:
-    """Entries by key, each for at most ``ttl_s`` seconds, all in at most ``limit_bytes``. With a
-    limit of 0 no entry is kept.
+    """Entries by key, each for at most ``ttl_s`` seconds, all in at most ``limit_bytes``.
+
+    With a limit of 0 no entry is kept.
 
     ``render`` makes an entry's ``head``, once, at the put. ``clock`` is monotonic, ``wall`` is the
     clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
@@ -84,8 +88,11 @@ class Near:
         return None
 
     def put(self, key: str, entry: Entry, route: str) -> bool:
-        """Keep the entry, under this one key, in place of the key's old entry. Return False if it
-        is too large or too old, or if the cache is disabled; the entry is not kept then."""
+        """Keep the entry, under this one key, in place of the key's old entry.
+
+        Return False if it is too large or too old, or if the cache is disabled; the entry is not
+        kept then.
+        """
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))
@@ -129,8 +136,11 @@ class Near:
         self.enabled = True
 
     def disable(self) -> None:
-        """Disable and clear the cache. No invalidation is received while it is disabled, so older
-        entries must not survive until ``enable``."""
+        """Disable and clear the cache.
+
+        No invalidation is received while it is disabled, so older entries must not survive until
+        ``enable``.
+        """
         self.enabled = False
         self.clear()
 

@@ -34,16 +34,22 @@ READ_DEADLINE_S after a whole STORE_DEADLINE_S."""
 
 
 class Answer(NamedTuple):
-    """An entry and its source: ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or
-    ``stale`` (from Redis, past its TTL)."""
+    """An entry and its source.
+
+    The source is ``near``, ``redis``, ``store``, ``collapsed`` (a joined load), or ``stale`` (from
+    Redis, past its TTL).
+    """
 
     entry: Entry
     layer: str
 
 
 class Reads:
-    """Reads by key. ``store_is_up`` tells whether a load can succeed. ``row_ttl_s`` is a row's TTL,
-    less up to 10 % of jitter. Redis keeps a row for ``stale_s`` more."""
+    """Reads by key.
+
+    ``store_is_up`` tells whether a load can succeed. ``row_ttl_s`` is a row's TTL, less up to 10 %
+    of jitter. Redis keeps a row for ``stale_s`` more.
+    """
 
     def __init__(
         self,
@@ -60,8 +66,10 @@ class Reads:
         self._refreshes: set[asyncio.Task[Entry]] = set()
 
     async def cached(self, key: str) -> Answer | None:
-        """Return the answer of the near cache or of Redis, or None. The entry may be negative, and
-        stale while the store is down."""
+        """Return the answer of the near cache or of Redis, or None.
+
+        The entry may be negative, and stale while the store is down.
+        """
         near = self._near.get(key)
         if near is not None:
             return Answer(near, "near")
@@ -156,8 +164,11 @@ class Reads:
         return entry
 
     async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:
-        """Return a fresh entry if it comes within PATIENCE_S, else the stale entry. At most one
-        replica asks the store. A failed refresh keeps its lease, which delays the next refresh."""
+        """Return a fresh entry if it comes within PATIENCE_S, else the stale entry.
+
+        At most one replica asks the store. A failed refresh keeps its lease, which delays the next
+        refresh.
+        """
         if lease is not None and lease.granted:
             refresh = asyncio.create_task(self._refresh(key, load, lease))
             self._refreshes.add(refresh)

@@ -14,8 +14,11 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """One load under way. ``current`` turns False once a write has made its result doubtful. The
-    result still answers callers that asked before the write, but must not be kept."""
+    """One load under way.
+
+    ``current`` turns False once a write has made its result doubtful. The result still answers
+    callers that asked before the write, but must not be kept.
+    """
 
     __slots__ = ("current", "task", "waiters")
 

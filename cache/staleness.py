@@ -22,6 +22,8 @@ FAILURES = (Late, Unavailable)
 
 
 def may_answer(past_s: float, store_is_up: bool) -> bool:
-    """Return whether an answer that is ``past_s`` seconds past its TTL is served without waiting
-    for the load."""
+    """Return whether an old answer is served without waiting for the load.
+
+    The answer is ``past_s`` seconds past its TTL.
+    """
     return past_s <= GRACE_S or not store_is_up

@@ -28,8 +28,11 @@ from etags import digest
 
 
 class CachedVideoStore:
-    """Reads give finished entries, writes the results of the store. Absent rows and genres raise
-    NotFound. During an outage of Redis reads take longer, and writes raise Unavailable."""
+    """Reads give finished entries, writes the results of the store.
+
+    Absent rows and genres raise NotFound. During an outage of Redis reads take longer, and writes
+    raise Unavailable.
+    """
 
     def __init__(
         self,
@@ -113,8 +116,10 @@ class CachedVideoStore:
         return await self._fence.around(keys, write, _touched)
 
     async def _row(self, video_id: str, absent: str) -> Row:
-        """Return the row before a write, to tell which lists the write will touch, as far as can be
-        known. Raise NotFound with the text ``absent``."""
+        """Return the row before a write, to tell which lists the write will touch.
+
+        Another writer may still change the row. Raise NotFound with the text ``absent``.
+        """
         try:
             return await self.store.video(video_id)
         except NotFound:
@@ -130,8 +135,10 @@ class CachedVideoStore:
 
 
 def entry_of(data: Any, tag: bytes = b"") -> Entry:
-    """Return an entry of ``data`` in the envelope of success. Without ``tag`` its entity tag is a
-    digest of the body, which is the same on every replica."""
+    """Return an entry of ``data`` in the envelope of success.
+
+    Without ``tag`` its entity tag is a digest of the body, which is the same on every replica.
+    """
     body = orjson.dumps({"status": "success", "data": data})
     return Entry(body, tag or digest(body), time.time())
 

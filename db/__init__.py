@@ -1,0 +1,1 @@
+"""The store of rows and lists: Cassandra, or an embedded SQLite."""

@@ -136,8 +136,10 @@ def _there(found: T | None) -> T:
 
 
 def position(created: str) -> bytes:
-    """Return 16 bytes whose ascending order is Cassandra's descending order of timeuuids: by
-    timestamp, then by the lower half as signed bytes (``TimeUUIDType``)."""
+    """Return 16 bytes whose ascending order is Cassandra's descending order of timeuuids.
+
+    That order is by timestamp, then by the lower half as signed bytes (``TimeUUIDType``).
+    """
     ticks = created[15:18] + created[9:13] + created[:8]
     return (int(ticks + created[19:23] + created[24:], 16) ^ NEWEST_FIRST).to_bytes(16, "big")
 

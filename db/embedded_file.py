@@ -59,8 +59,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Return whether the file has no tables. Raise ConfigError if another program or release made
-    them."""
+    """Return whether the file has no tables.
+
+    Raise ConfigError if another program or release made them.
+    """
     # tables first: their transaction made the numbers too, so the numbers are not older
     is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
     (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -123,8 +125,11 @@ class FileConnection:
         self._connection: sqlite3.Connection | None = None
 
     async def open(self, path: str, *, writes: bool = False) -> None:
-        """Connect to ``path``. With ``writes``, make the tables if they are absent. Raise
-        ConfigError if the file cannot be used."""
+        """Connect to ``path``.
+
+        With ``writes``, make the tables if they are absent. Raise ConfigError if the file cannot be
+        used.
+        """
         try:
             # no implicit transactions; the thread and the event loop never use it at one time
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -136,17 +141,23 @@ class FileConnection:
             raise ConfigError(f"EMBEDDED_PATH cannot be used: {error}") from None
 
     def read_now(self, work: Work[T]) -> T:
-        """Run a short read in the event loop. Use no other method of this connection, and fetch all
-        rows in ``work``, so that no snapshot stays open."""
+        """Run a short read in the event loop.
+
+        Use no other method of this connection, and fetch all rows in ``work``, so that no snapshot
+        stays open.
+        """
         return self._judged("reads", work)()
 
     async def read(self, work: Work[T]) -> T:
         return await self._in_thread(self._judged("long reads", work))
 
     async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in a transaction. BUSY_S includes the time in the queue, so under a lasting
-        lock all callers wait BUSY_S and not one after the other. If the caller is cancelled while
-        ``work`` runs, the transaction goes on."""
+        """Run ``work`` in a transaction.
+
+        BUSY_S includes the time in the queue, so under a lasting lock all callers wait BUSY_S and
+        not one after the other. If the caller is cancelled while ``work`` runs, the transaction
+        goes on.
+        """
         until = time.monotonic() + BUSY_S
 
         def write(connection: sqlite3.Connection) -> T:
@@ -186,8 +197,11 @@ class FileConnection:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def close(self) -> None:
-        """Close the connection, behind all work in the queue. When the last connection to a file
-        closes, SQLite moves the contents of the log into the file and deletes the log."""
+        """Close the connection, behind all work in the queue.
+
+        When the last connection to a file closes, SQLite moves the contents of the log into the
+        file and deletes the log.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             await self._in_thread(connection.close)

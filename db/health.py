@@ -33,9 +33,11 @@ class Sort:
 
 
 class Health:
-    """The state of the store ``name`` and, if it is not up, the reason. ``refused`` and ``worked``
-    may be called from any thread. ``worked`` may be left out if nothing is ``late`` (the number of
-    late probes in a row), and its sort is not among ``sorts``."""
+    """The state of the store ``name`` and, if it is not up, the reason.
+
+    ``refused`` and ``worked`` may be called from any thread. ``worked`` may be left out if nothing
+    is ``late`` (the number of late probes in a row), and its sort is not among ``sorts``.
+    """
 
     def __init__(
         self,

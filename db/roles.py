@@ -70,8 +70,11 @@ async def ensure(config: Config, admin_password: str) -> str:
 
 
 async def _may_write(session: Any, config: Config) -> bool:
-    """Return whether the role of ``session`` has its rights in the keyspace. Cassandra revokes them
-    when the keyspace is dropped, and another CASSANDRA_KEYSPACE never had them."""
+    """Return whether the role of ``session`` has its rights in the keyspace.
+
+    Cassandra revokes them when the keyspace is dropped, and another CASSANDRA_KEYSPACE never had
+    them.
+    """
     keyspace, role = config.cassandra_keyspace, f'"{config.cassandra_username}"'
     try:
         found = await session.query(f"LIST ALL PERMISSIONS ON KEYSPACE {keyspace} OF {role}")
@@ -81,8 +84,11 @@ async def _may_write(session: Any, config: Config) -> bool:
 
 
 async def _make(session: Any, config: Config) -> None:
-    """Make the role and the keyspace. The default password is closed afterwards, because a run that
-    was cut short is recognised by the default password, and finished."""
+    """Make the role and the keyspace.
+
+    The default password is closed afterwards, because a run that was cut short is recognised by the
+    default password, and finished.
+    """
     await _spread(session, config.cassandra_replication)
     role, secret = f'"{config.cassandra_username}"', _quoted(config.cassandra_password or "")
     name = _quoted(config.cassandra_username or "")
@@ -96,7 +102,9 @@ async def _make(session: Any, config: Config) -> None:
 
 async def _spread(session: Any, replication: int | None) -> None:
     """Keep logins on three nodes of a ring, because the loss of a single copy locks everybody out.
-    Set ``replication`` before the ring is complete, so that joining nodes receive the logins."""
+
+    Set ``replication`` before the ring is complete, so that joining nodes receive the logins.
+    """
     local = (await schema.nodes(session))[0].datacenter
     is_ring = await schema.is_ring(session, local)
     if copies := replication or (schema.RING if is_ring else 0):
@@ -124,6 +132,7 @@ async def patiently(config: Config, admin_password: str) -> str:
 
 
 def main() -> int:
+    """Make the login and its rights, and return the status of the process."""
     try:
         config = Config.from_env(os.environ)
         admin_password = lookup(os.environ, "CASSANDRA_ADMIN_PASSWORD")

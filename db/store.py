@@ -33,8 +33,11 @@ class Written(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A row with its hidden fields: the timeuuid of its creation, given once, which orders the
-    genre lists; and the hash of the idempotent request that made it."""
+    """A row with its hidden fields.
+
+    They are the timeuuid of its creation, given once, which orders the genre lists, and the hash of
+    the idempotent request that made the row.
+    """
 
     row: Row
     created: str
@@ -57,24 +60,32 @@ class VideoStore(Protocol):
     """The kind of store. Cursors contain it, because the order of ids differs between kinds."""
 
     async def open(self) -> None:
-        """Return soon; a store that is away is connected later. Raise ConfigError if no
-        waiting can help."""
+        """Return soon; a store that is away is connected later.
+
+        Raise ConfigError if no waiting can help.
+        """
 
     async def close(self) -> None: ...
 
     def state(self) -> tuple[State, str]:
-        """Return the state and, if it is not up, the reason in words. Degraded: the store answers,
-        and requests of one sort fail."""
+        """Return the state and, if it is not up, the reason in words.
+
+        Degraded: the store answers, and requests of one sort fail.
+        """
 
     async def identity(self) -> str:
-        """Return the note IDENTITY as it is now; every cache key contains it. Raise Unavailable
-        while it is not known."""
+        """Return the note IDENTITY as it is now; every cache key contains it.
+
+        Raise Unavailable while it is not known.
+        """
 
     async def video(self, video_id: str) -> Row: ...
 
     async def genre(self, genre: str) -> list[str]:
         """Return up to GENRE_LIST ids, newest added first; raise NotFound if there is none.
-        ``genre`` has passed ``is_genre``."""
+
+        ``genre`` has passed ``is_genre``.
+        """
 
     async def genres(self) -> list[str]:
         """Return every genre that has rows, sorted. Each call reads the store, so call seldom."""
@@ -83,12 +94,16 @@ class VideoStore(Protocol):
         """Return any id; raise NotFound if the store is empty."""
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
-        """Return at most ``limit`` ids behind ``after``, which need not exist any more, in the
-        store's own stable order."""
+        """Return at most ``limit`` ids behind ``after``, in the store's own stable order.
+
+        The id ``after`` need not exist any more.
+        """
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         """Create the row, or return the row that an equal request (same hash) created before.
-        Raise Invalid if another request created it."""
+
+        Raise Invalid if another request created it.
+        """
 
     async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written: ...
 
@@ -105,21 +120,28 @@ class CatalogueStore(VideoStore, Protocol):
         """Store a short text about the whole store."""
 
     async def renew_identity(self) -> None:
-        """Give the store another identity after it was restored, because cached rows are from
-        before. Stop the service for it."""
+        """Give the store another identity after it was restored.
+
+        Cached rows are from before. Stop the service for it.
+        """
 
     async def known(self, ids: Collection[str]) -> set[str]:
         """Return the ``ids`` that have a row, or had a row that was deleted."""
 
     async def load(self, rows: Sequence[Stored]) -> None:
-        """Add rows that are not ``known``. A load may be repeated with the same rows, and run
-        beside the API, because it never shadows a write of the API."""
+        """Add rows that are not ``known``.
+
+        A load may be repeated with the same rows, and run beside the API, because it never shadows
+        a write of the API.
+        """
 
 
 @runtime_checkable
 class RepairableStore(CatalogueStore, Protocol):
-    """A store that writes a row and its lines one after the other, as the repair uses it. A store
-    that writes both in one transaction has nothing to repair."""
+    """A store that writes a row and its lines one after the other, as the repair uses it.
+
+    A store that writes both in one transaction has nothing to repair.
+    """
 
     async def find(self, video_id: str) -> Stored | None:
         """Return the row with its hidden fields, or None when there is no row."""
@@ -134,8 +156,10 @@ class RepairableStore(CatalogueStore, Protocol):
         """Write lines with their versions' timestamps."""
 
     async def drop_entries(self, entries: Collection[Entry]) -> None:
-        """Delete lines with their versions' timestamps. A later write of a line survives; a write
-        of the same microsecond does not."""
+        """Delete lines with their versions' timestamps.
+
+        A later write of a line survives; a write of the same microsecond does not.
+        """
 
     async def check_genres(self, genres: Collection[str]) -> None:
         """Make the list of genres agree with the lines of ``genres``, after a crash."""
@@ -143,6 +167,7 @@ class RepairableStore(CatalogueStore, Protocol):
 
 def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     """Return Cassandra's store if ``config`` names a contact point, else SQLite's; not opened yet.
+
     ``limit`` bounds the reads of requests that are at Cassandra at a time.
 
     The stores are imported here, because acsylla is a compiled driver that only Cassandra needs.

@@ -52,8 +52,11 @@ class Expected(NamedTuple):
     if_none_match: str | None = None
 
     def check(self, row: Mapping[str, Any]) -> None:
-        """Raise PreconditionFailed unless all conditions hold for ``row``. Tags are compared by
-        their version alone, because a release with another REPRESENTATION changes no row."""
+        """Raise PreconditionFailed unless all conditions hold for ``row``.
+
+        Tags are compared by their version alone, because a release with another REPRESENTATION
+        changes no row.
+        """
         version = row["lastupdated"]
         tag = f'"{version}.'
         if self.last_updated not in (None, version) or (
@@ -86,8 +89,10 @@ def next_version(after: str | None = None) -> str:
 
 
 def version_ahead() -> str:
-    """Return a version AHEAD_US after this machine's clock: later than any version that a machine
-    makes whose clock is less ahead of ours."""
+    """Return a version AHEAD_US after this machine's clock.
+
+    It is later than any version that a machine makes whose clock is less ahead of ours.
+    """
     return make_version(time.time_ns() // 1_000 + AHEAD_US, os.urandom(8))
 
 

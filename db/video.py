@@ -24,8 +24,10 @@ _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.is_list)
 
 
 class _Body:
-    """A request body, read once, and all its errors. Names of fields are in lower case; errors
-    spell them as the caller did."""
+    """A request body, read once, and all its errors.
+
+    Names of fields are in lower case; errors spell them as the caller did.
+    """
 
     def __init__(self, body: object, message: str):
         if not isinstance(body, dict):

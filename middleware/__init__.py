@@ -1,0 +1,1 @@
+"""The stack of middleware around every handler."""

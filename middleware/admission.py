@@ -23,8 +23,11 @@ LAG_S = 0.1
 def admission(
     is_congested: Callable[[], bool], probes: Collection[str], registry: CollectorRegistry
 ) -> Middleware:
-    """Make the middleware. A path in ``probes`` is never a hover, whatever its ``Priority``. This
-    layer also counts requests that are shed further in."""
+    """Make the middleware.
+
+    A path in ``probes`` is never a hover, whatever its ``Priority``. This layer also counts
+    requests that are shed further in.
+    """
     sheds = Counter(
         "content_shed",
         "Requests refused under overload, by how urgent they were: hover or click.",

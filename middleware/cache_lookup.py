@@ -29,8 +29,11 @@ AGED = ("near", "redis", "stale")
 
 
 def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -> Middleware:
-    """Make the middleware. ``cached`` returns the entry of a key and the layer that had it, or
-    None. ``home`` returns a home page made of near lists, or None."""
+    """Make the middleware.
+
+    ``cached`` returns the entry of a key and the layer that had it, or None. ``home`` returns a
+    home page made of near lists, or None.
+    """
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         if ctx.method not in ("GET", "HEAD"):
@@ -66,14 +69,19 @@ def answer_home(ctx: Context, page: bytes) -> None:
 
 
 def _stale(entry: Entry) -> bytes:
-    """Return the ``Cache-Status`` of a stale entry. Its ``ttl`` is negative, in whole seconds (RFC
-    9211, 2.4). Only Redis serves stale entries."""
+    """Return the ``Cache-Status`` of a stale entry.
+
+    Its ``ttl`` is negative, in whole seconds (RFC 9211, 2.4). Only Redis serves stale entries.
+    """
     return b"content; hit; ttl=%d; detail=redis" % min(-1, math.floor(entry.left_s(time.time())))
 
 
 def answer(ctx: Context, entry: Entry, layer: str, cache_control: bytes) -> None:
-    """Answer with a finished entry. Only hits have ``Age``, which counts from the fill, because an
-    answer fresh from the origin has none (RFC 9111, 5.1)."""
+    """Answer with a finished entry.
+
+    Only hits have ``Age``, which counts from the fill, because an answer fresh from the origin has
+    none (RFC 9111, 5.1).
+    """
     ctx.status = 200
     ctx.body = entry.body
     ctx.layer = layer

@@ -48,9 +48,12 @@ def error_handling() -> Middleware:
 
 
 def _answer(ctx: Context, raised: Exception, said_at: SaidAt) -> None:
-    """Answer with the error, and log it. This is a function of its own, because a variable for the
-    error in the catching frame would make a cycle: frame, error, traceback, frame. The cycle would
-    keep the request until the garbage collector runs."""
+    """Answer with the error, and log it.
+
+    This is a function of its own, because a variable for the error in the catching frame would make
+    a cycle: frame, error, traceback, frame. The cycle would keep the request until the garbage
+    collector runs.
+    """
     error = raised if isinstance(raised, ServiceError) else ServiceError()
     if isinstance(raised, HTTPException) and raised.status_code == 404:
         error = NotFound()  # Starlette's router: no route has this path
@@ -60,8 +63,11 @@ def _answer(ctx: Context, raised: Exception, said_at: SaidAt) -> None:
 
 
 def _log(ctx: Context, error: ServiceError, raised: Exception, said_at: SaidAt) -> None:
-    """Log an unforeseen error with its traceback, and an outage in one line with the driver's own
-    words. Skip an outage that was logged less than PAUSE_S ago for this route."""
+    """Log an unforeseen error with its traceback, and an outage in one line.
+
+    The line of an outage has the driver's own words. Skip an outage that was logged less than
+    PAUSE_S ago for this route.
+    """
     is_outage = isinstance(error, Unavailable | Late)
     if is_outage:
         kind, now = (type(error), ctx.route), time.monotonic()

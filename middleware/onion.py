@@ -68,8 +68,11 @@ class Context:
         self.body = orjson.dumps({"status": "success", "data": data})
 
     async def read(self, limit_bytes: int) -> bytes:
-        """Return the request's body. Raise TooLarge before a byte above ``limit_bytes`` is kept, or
-        BadRequest if the client disconnects."""
+        """Return the request's body.
+
+        Raise TooLarge before a byte above ``limit_bytes`` is kept, or BadRequest if the client
+        disconnects.
+        """
         length = self.header(b"content-length")
         if length is not None and int(length) > limit_bytes:
             raise TooLarge()
@@ -89,8 +92,10 @@ class Context:
                 return bytes(body)
 
     def _leaves_a_body(self) -> bool:
-        """Return whether the request has announced a body that may never come. The client may wait
-        for ``100 Continue``, or may keep the body back once it sees an error."""
+        """Return whether the request has announced a body that may never come.
+
+        The client may wait for ``100 Continue``, or may keep the body back once it sees an error.
+        """
         for name, _ in self.scope["headers"]:
             if name in _FRAMING:
                 break

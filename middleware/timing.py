@@ -34,11 +34,12 @@ class _Histogram(Histogram):
 
 
 class RequestMetrics:
-    """A histogram of seconds by route template, method, outcome, and the layer that had the data
-    (as in ``cache.reads.Answer``; empty if the answer comes from no layer).
+    """A histogram of seconds by route template, method, outcome and layer.
 
-    Requests are counted in plain rows of numbers, which ``publish`` moves to Prometheus' histogram.
-    That histogram itself costs 2 us for each observation, a third of a near hit.
+    The layer is that which had the data (as in ``cache.reads.Answer``), or empty if the answer
+    comes from no layer. Requests are counted in plain rows of numbers, which ``publish`` moves to
+    Prometheus' histogram. That histogram itself costs 2 us for each observation, a third of a near
+    hit.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -1,0 +1,1 @@
+"""A connection: its limits, its turns, refusals, and the fast lane."""

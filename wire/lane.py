@@ -53,8 +53,11 @@ KEPT = frozenset((b"priority", b"sec-purpose"))
 
 
 def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], bytes]:
-    """Return a function that makes the headers of a hit, from ``content-type`` up to the value of
-    ``age``, which is known when the hit is sent. The order is that of ``cache_lookup.answer``."""
+    """Return a function that makes the headers of a hit, from ``content-type`` on.
+
+    They end before the value of ``age``, which is known when the hit is sent. The order is that of
+    ``cache_lookup.answer``.
+    """
 
     def render(entry: Entry) -> bytes:
         return (
@@ -103,7 +106,9 @@ class Lane:
         self, method: str, target: str, condition: str | None, defaults: Headers
     ) -> bytes | None:
         """Return the whole response from the near cache; None if the request must go through ASGI.
-        ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers."""
+
+        ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers.
+        """
         start = time.perf_counter()
         entry = self._near.get(target)
         if entry is None and target == HOME and condition is None:
@@ -131,13 +136,18 @@ class Lane:
         return b"".join((OK, _lines(defaults), head, body))
 
     def is_row(self, target: str) -> bool:
-        """Return whether the lane may read ``target`` from Redis or the store. False: the service
-        drains, ``target`` is not a row's key, or the near cache holds a 404 for it."""
+        """Return whether the lane may read ``target`` from Redis or the store.
+
+        False: the service drains, ``target`` is not a row's key, or the near cache holds a 404 for
+        it.
+        """
         return not self._drain.active and is_row(target) and self._near.get(target) is None
 
     def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
-        """Start reading a row from Redis; the future gives its entry, or None on a miss. Return
-        None if Redis is not configured or away."""
+        """Start reading a row from Redis; the future gives its entry, or None on a miss.
+
+        Return None if Redis is not configured or away.
+        """
         return self._redis.ask(target)
 
     async def load(
@@ -148,9 +158,11 @@ class Lane:
         defaults: Headers,
         is_last: Callable[[], bool],
     ) -> tuple[bytes, bool]:
-        """Return the whole response to a GET of a row that no cache has, and whether the connection
-        must end after it, as ``is_last`` or a drain wants. The request arrived at ``arrived_s``, by
-        the loop's clock. ``headers`` are those of KEPT."""
+        """Return the response to a GET of a row that no cache has, and whether it is the last.
+
+        The connection must end after the last one, as ``is_last`` or a drain wants. The request
+        arrived at ``arrived_s``, by the loop's clock. ``headers`` are those of KEPT.
+        """
         hit = None if is_last() else self.near("GET", target, None, defaults)
         if hit is not None:  # another load has ended since the look at the near cache
             return hit, False

@@ -58,8 +58,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Wire:
-    """What the protocol reads from ``app.state.wire``: the settings, and the metrics and the budget
-    that all connections of the application share."""
+    """The limits, metrics and budget of all connections of an application.
+
+    The protocol reads them from ``app.state.wire``.
+    """
 
     limits: Config = field(default_factory=Config)
     metrics: WireMetrics = field(default_factory=WireMetrics)

@@ -17,8 +17,11 @@ UNSENT_MAX_BYTES = 65_536
 
 
 class Protocol(StrictProtocol):
-    """One connection. ``_plain`` keeps the bytes after the first line of the last plain GET, as
-    clients hardly ever change them. A GET that repeats these bytes is not parsed."""
+    """One connection.
+
+    ``_plain`` keeps the bytes after the first line of the last plain GET, as clients hardly ever
+    change them. A GET that repeats these bytes is not parsed.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -236,8 +236,10 @@ class StrictProtocol(TurnsProtocol):
         self._charged_bytes = size
 
     def _decline(self, rest: bytes) -> None:
-        """Ignore an offer to upgrade, as a server may (RFC 9110, 7.8), and parse the request again
-        without it. ``rest`` is its body, which the parser took for the other protocol's bytes."""
+        """Ignore an offer to upgrade (RFC 9110, 7.8), and parse the request again without it.
+
+        ``rest`` is its body, which the parser took for the other protocol's bytes.
+        """
         version = self.parser.get_http_version().encode()
         line = b"%b %b HTTP/%b" % (self._method.encode(), self.url, version)
         self.parser = httptools.HttpRequestParser(self)
@@ -247,8 +249,11 @@ class StrictProtocol(TurnsProtocol):
         self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)
 
     def _await_arrival(self) -> None:
-        """Start the arrival timer unless one runs. Most requests arrive at once, so none moves
-        the timer; ``_look`` compares ``_due_s`` with the clock."""
+        """Start the arrival timer unless one runs.
+
+        Most requests arrive at once, so none moves the timer; ``_look`` compares ``_due_s`` with
+        the clock.
+        """
         if self._arrival is None:
             self._arrival = self.loop.call_at(self._due_s, self._look)
 
@@ -257,8 +262,10 @@ class StrictProtocol(TurnsProtocol):
         return not (self._between and self._is_idle())
 
     def _is_answered(self) -> bool:
-        """Return whether every request with a complete head is answered, and no other head has
-        begun. The rest of a body may follow."""
+        """Return whether every complete head is answered, and no other head has begun.
+
+        The rest of a body may follow.
+        """
         return not self._in_head and self._is_idle()
 
     def end(self) -> None:
@@ -285,8 +292,11 @@ class StrictProtocol(TurnsProtocol):
             self.send_400_response("")
 
     def _count_framing(self, size: int) -> None:
-        """Count ``size`` bytes of a request that began earlier. Refuse too many beside its body: a
-        head without an end, chunk sizes and extensions, trailers. A chunk of one byte takes six."""
+        """Count ``size`` bytes of a request that began earlier.
+
+        Refuse too many beside its body: a head without an end, chunk sizes and extensions,
+        trailers. A chunk of one byte takes six.
+        """
         self._fed_bytes += size
         if self._fed_bytes > self._head_max_bytes + 8 * self._body_bytes and not self._between:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -298,8 +308,10 @@ class StrictProtocol(TurnsProtocol):
 
 
 def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
-    """Let the kernel end a connection whose client takes no bytes for ``seconds``, because the
-    client is gone or does not read. A closed connection with unsent answers ends so, too."""
+    """Let the kernel end a connection whose client takes no bytes for ``seconds``.
+
+    Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
+    """
     with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
         ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
         connection = transport.get_extra_info("socket")

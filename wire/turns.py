@@ -92,8 +92,11 @@ class TurnsProtocol(HttpToolsProtocol):
         raise NotImplementedError
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection for the answers to requests that arrived whole. A client may close
-        its sending side and still read (RFC 9112, 9.6); a client that is gone resets."""
+        """Keep the connection for the answers to requests that arrived whole.
+
+        A client may close its sending side and still read (RFC 9112, 9.6); a client that is gone
+        resets.
+        """
         self._ended = True
         self.end()
         return not self.transport.is_closing()
@@ -118,8 +121,11 @@ class TurnsProtocol(HttpToolsProtocol):
             self.linger()
 
     def linger(self) -> None:
-        """Close after LINGER_S. To close with unread bytes resets the connection, perhaps before
-        the client has read the answer (RFC 9112, 9.6)."""
+        """Close after LINGER_S.
+
+        To close with unread bytes resets the connection, perhaps before the client has read the
+        answer (RFC 9112, 9.6).
+        """
         self.transport.write_eof()
         self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
 
@@ -147,8 +153,10 @@ class TurnsProtocol(HttpToolsProtocol):
         )
 
     def on_response_complete(self) -> None:
-        """Start the next request, then parse the bytes behind it. The parent's method is replaced,
-        because it makes and cancels a timer with every answer."""
+        """Start the next request, then parse the bytes behind it.
+
+        The parent's method is replaced, because it makes and cancels a timer with every answer.
+        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return

@@ -21,8 +21,10 @@ UNBOUNDED = {"socket_timeout": None, "socket_connect_timeout": None, "driver_inf
 
 @cache
 def tls_context(ca: str | None) -> ssl.SSLContext:
-    """Return a context that trusts the CAs in the file ``ca``, or else those of this machine. It is
-    made once, because reading certificates blocks the loop. redis-py would trust both."""
+    """Return a context that trusts the CAs in the file ``ca``, or else those of this machine.
+
+    It is made once, because reading certificates blocks the loop. redis-py would trust both.
+    """
     return ssl.create_default_context(cafile=ca)
 
 
@@ -38,7 +40,9 @@ class TlsConnection(redis_py.SSLConnection):
 @dataclass(frozen=True)
 class Address:
     """A Redis server, at the Unix socket ``path`` if that is set, else at ``host`` and ``port``.
-    ``ca`` is the path of a PEM file, whose CA certificates replace those of this machine."""
+
+    ``ca`` is the path of a PEM file, whose CA certificates replace those of this machine.
+    """
 
     host: str = "localhost"
     port: int = 6379
@@ -68,8 +72,10 @@ class Address:
         """Return at once, because without sentinels only the connection itself shows a change."""
 
     async def addresses(self) -> list[list[str]]:
-        """Return the addresses of ``host``: a list for each family (IPv4, IPv6), the preferred
-        family first. Raise OSError."""
+        """Return the addresses of ``host``, a list for each family (IPv4, IPv6).
+
+        The preferred family comes first. Raise OSError.
+        """
         found = await asyncio.get_running_loop().getaddrinfo(
             self.host, self.port, type=socket.SOCK_STREAM
         )
@@ -79,9 +85,11 @@ class Address:
         return list(families.values())
 
     async def open(self, protocol: int, address: str | None = None) -> redis_py.AbstractConnection:
-        """Return a connection of redis-py, authenticated and in RESP version ``protocol``, to
-        ``host`` or to ``address``, one of the addresses of ``host``. Raise Lost. The deadline is
-        the caller's."""
+        """Return a connection of redis-py, authenticated and in RESP version ``protocol``.
+
+        The peer is ``host``, or ``address``, one of the addresses of ``host``. Raise Lost. The
+        deadline is the caller's.
+        """
         access = {"db": self.db, "username": self.username, "password": self.password}
         options: dict[str, Any] = {**access, **UNBOUNDED, "protocol": protocol}
         host = address or self.host

@@ -54,8 +54,11 @@ def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
 
 
 class Batches:
-    """Sends batches on ``connection``. ``parse`` makes an Entry of a key and its packed value; None
-    is a miss. An error ends the connection, because without reads it is of no use to us."""
+    """Sends batches on ``connection``.
+
+    ``parse`` makes an Entry of a key and its packed value; None is a miss. An error ends the
+    connection, because without reads it is of no use to us.
+    """
 
     def __init__(
         self,
@@ -123,8 +126,11 @@ class Batches:
             self._connection.abort(str(error))
 
     def _tell(self, batch: Batch, values: Sequence[bytes | None]) -> tuple[int, int]:
-        """Resolve all waiters. Return the numbers of hits and of misses. If ``_parse`` raises, the
-        connection ends, and the rest of the waiters get None at their deadline."""
+        """Resolve all waiters.
+
+        Return the numbers of hits and of misses. If ``_parse`` raises, the connection ends, and the
+        rest of the waiters get None at their deadline.
+        """
         hits = misses = 0
         for (key, waiters), packed in zip(batch.items(), values, strict=True):
             entry = None if packed is None else self._parse(key, packed)
@@ -153,9 +159,11 @@ class Calls:
         deadline_s: float,
         parse: Callable[[Reply, bool], T],
     ) -> asyncio.Future[T | None]:
-        """Return a future of ``parse(reply, is_late)``, which becomes None after an error or the
-        deadline. ``parse`` runs in the connection's parser for every reply but an error. The reply
-        ``is_late`` if nobody waits for it any more."""
+        """Return a future of ``parse(reply, is_late)``.
+
+        The result is None after an error or the deadline. ``parse`` runs in the connection's parser
+        for every reply but an error. The reply ``is_late`` if nobody waits for it any more.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T | None] = loop.create_future()
 

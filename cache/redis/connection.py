@@ -29,13 +29,18 @@ _NOTHING = object()
 
 
 class Lost(Exception):
-    """Redis cannot be used, for the reason in the text. If the exception takes the place of a
-    reply, it is unknown whether the command ran."""
+    """Redis cannot be used, for the reason in the text.
+
+    If the exception takes the place of a reply, it is unknown whether the command ran.
+    """
 
 
 class Connection(asyncio.Protocol):
-    """Sends commands. ``on_push`` gets each push as a list. ``on_lost`` gets the reason once, after
-    every pending ``on_reply`` got a ``Lost``. Callbacks run in the parser and must not raise."""
+    """Sends commands.
+
+    ``on_push`` gets each push as a list. ``on_lost`` gets the reason once, after every pending
+    ``on_reply`` got a ``Lost``. Callbacks run in the parser and must not raise.
+    """
 
     def __init__(self, on_push: Callable[[list[Any]], None], on_lost: Callable[[str], None]):
         self.lost_because: str | None = None
@@ -51,8 +56,10 @@ class Connection(asyncio.Protocol):
         self._unsent_bytes = 0
 
     def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
-        """Send ``command`` and return True. Return False, and never call ``on_reply``, if the
-        connection is lost or too much is unsent."""
+        """Send ``command`` and return True.
+
+        Return False, and never call ``on_reply``, if the connection is lost or too much is unsent.
+        """
         if self._transport is None or self.lost_because is not None or self._is_full:
             return False
         self._pending.append(on_reply)

@@ -42,9 +42,12 @@ OUTAGES = {
 
 @dataclass
 class Session:
-    """The result of a handshake. Keys begin with ``prefix``, which holds ``run``, the name of the
-    reign. The keys that mark reigns begin with ``reigns``. ``tracking`` means that invalidations
-    arrive. ``clock_s`` is how far the server's clock is ahead of this machine's."""
+    """The result of a handshake.
+
+    Keys begin with ``prefix``, which holds ``run``, the name of the reign. The keys that mark
+    reigns begin with ``reigns``. ``tracking`` means that invalidations arrive. ``clock_s`` is how
+    far the server's clock is ahead of this machine's.
+    """
 
     prefix: str = ""
     reigns: str = ""
@@ -66,8 +69,10 @@ def is_outage(error: ReplyError) -> bool:
 
 
 async def greet(connection: Connection, identity: str) -> Session:
-    """Do the handshake on an authenticated connection, within the caller's time. Raise Lost or
-    ReplyError."""
+    """Do the handshake on an authenticated connection, within the caller's time.
+
+    Raise Lost or ReplyError.
+    """
     hello, _named, server, replication, *configs = await asyncio.gather(
         connection.call("HELLO", 3),
         _optional(connection, "CLIENT", "SETNAME", "content"),
@@ -95,8 +100,11 @@ async def greet(connection: Connection, identity: str) -> Session:
 
 
 def check_role(hello: Reply) -> None:
-    """Raise Lost unless a master outside any cluster has answered HELLO. A replica refuses the
-    scripts of misses and writes, and a former master lags behind its successor."""
+    """Raise Lost unless a master outside any cluster has answered HELLO.
+
+    A replica refuses the scripts of misses and writes, and a former master lags behind its
+    successor.
+    """
     if isinstance(hello, ReplyError):
         raise Lost(str(hello))
     about = hello if isinstance(hello, dict) else {}

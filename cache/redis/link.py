@@ -37,8 +37,11 @@ Identity = Callable[[], Awaitable[str]]
 
 
 class Link:
-    """Holds the connection. ``on_state`` is called at each change, synchronously, with the session
-    or None. If a heartbeat is unanswered for ``hang_s``, the connection counts as dead."""
+    """Holds the connection.
+
+    ``on_state`` is called at each change, synchronously, with the session or None. If a heartbeat
+    is unanswered for ``hang_s``, the connection counts as dead.
+    """
 
     def __init__(
         self,
@@ -154,8 +157,9 @@ class Link:
 
 
 async def watch(connection: Connection, session: Session, hang_s: float) -> None:
-    """Raise Lost once a heartbeat is unanswered for ``hang_s``. End the connection if the server no
-    longer serves the reign of ``session``.
+    """Raise Lost once a heartbeat is unanswered for ``hang_s``.
+
+    End the connection if the server no longer serves the reign of ``session``.
 
     A heartbeat is HELLO, which shows the server's role, and INFO, which shows its replication ID.
     The first is at once, because no invalidation reports a reign that began between INFO and CLIENT

@@ -106,9 +106,11 @@ class RedisRows:
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease | None:
-        """Return the value, or a lease on the key if there is none. Return None if Redis is away or
-        late; the caller then loads without a fill. With ``replace``, ask for a lease that allows to
-        replace a value."""
+        """Return the value, or a lease on the key if there is none.
+
+        Return None if Redis is away or late; the caller then loads without a fill. With
+        ``replace``, ask for a lease that allows to replace a value.
+        """
         token = next(self._tokens)
 
         def parse(reply: Reply, is_late: bool) -> Entry | Lease:
@@ -125,11 +127,13 @@ class RedisRows:
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
-        """Store ``entry`` for ``keep_s``, if ``lease`` still stands when Redis gets there. Nobody
-        waits: later commands of this process follow it on the wire.
+        """Store ``entry`` for ``keep_s``, if ``lease`` still stands when Redis gets there.
+
+        Nobody waits: later commands of this process follow it on the wire.
 
         A fill does not put the value near, because Redis also invalidates changes by our own
-        scripts, so the value would leave at once. The next read brings the value near."""
+        scripts, so the value would leave at once. The next read brings the value near.
+        """
         packed, keep_ms = entry.pack(self._session.clock_s), max(1, round(keep_s * 1000))
         self._use(scripts.FILL, key, lease, packed, keep_ms)
 
@@ -142,10 +146,13 @@ class RedisRows:
             self._calls.tell(script, self._keys([key])[:2], (lease.token, *args))
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
-        """Place an intent. From its return on no value of ``keys`` is in Redis or filled, until
-        ``settle`` or until the intent expires. Raise Unavailable if the intent is not known to
-        stand in time; the caller must not write then. An intent that stands only later is lifted
-        again, unless it ``may_be_late``."""
+        """Place an intent.
+
+        From its return on no value of ``keys`` is in Redis or filled, until ``settle`` or until the
+        intent expires. Raise Unavailable if the intent is not known to stand in time; the caller
+        must not write then. An intent that stands only later is lifted again, unless it
+        ``may_be_late``.
+        """
         intent = next(self._tokens)
         if not await self._write(
             scripts.INTEND, keys, intent, INTENT_MS, lift_if_late=not may_be_late
@@ -154,18 +161,23 @@ class RedisRows:
         return intent
 
     async def settle(self, keys: Sequence[str], intent: Intent) -> bool:
-        """Delete ``keys`` and lift the intent, on the run of Redis that answers now. A newer run
-        has no intent, but may have fills. Return False if that is not known to be done; then call
-        again. Until then an old row may be filled as soon as the intent has expired or its Redis
-        has restarted."""
+        """Delete ``keys`` and lift the intent, on the run of Redis that answers now.
+
+        A newer run has no intent, but may have fills. Return False if that is not known to be done;
+        then call again. Until then an old row may be filled as soon as the intent has expired or
+        its Redis has restarted.
+        """
         return await self._write(scripts.SETTLE, keys, intent)
 
     async def _write(
         self, script: Script, keys: Sequence[str], *args: Argument, lift_if_late: bool = False
     ) -> bool:
-        """Run a write's script. If the connection ends before the reply, run it again on the next
-        connection; with the same token a second run changes nothing. Return False if Redis refuses,
-        is late, or is away for the write's deadline."""
+        """Run a write's script.
+
+        If the connection ends before the reply, run it again on the next connection; with the same
+        token a second run changes nothing. Return False if Redis refuses, is late, or is away for
+        the write's deadline.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._write_deadline_s
 

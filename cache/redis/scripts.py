@@ -37,9 +37,11 @@ Intent = str
 
 
 class Lease(NamedTuple):
-    """The reply to a reader that found no value. If ``granted``, load and ``fill``. If ``held``,
-    another reader loads the value, which may soon be there. If neither, a write is under way, so
-    load and do not fill."""
+    """The reply to a reader that found no value.
+
+    If ``granted``, load and ``fill``. If ``held``, another reader loads the value, which may soon
+    be there. If neither, a write is under way, so load and do not fill.
+    """
 
     token: str
     granted: bool
@@ -60,9 +62,12 @@ class Script:
         args: Sequence[Argument],
         on_reply: OnReply,
     ) -> bool:
-        """Send a call, as ``Connection.send`` does. A call that is repeated as EVAL runs after
-        commands that were sent meanwhile. That is safe, because each script is right in any order.
-        Repeated calls keep the order of their first replies."""
+        """Send a call, as ``Connection.send`` does.
+
+        A call that is repeated as EVAL runs after commands that were sent meanwhile. That is safe,
+        because each script is right in any order. Repeated calls keep the order of their first
+        replies.
+        """
         rest = (len(keys), *keys, *args)
 
         def answered(reply: Reply) -> None:

@@ -36,8 +36,11 @@ Where = tuple[str, int]
 
 
 class Vote(NamedTuple):
-    """The answer of a sentinel. ``said`` is the master's place, or the reason why there is none.
-    ``known`` is the number of sentinels that this sentinel knows, itself included."""
+    """The answer of a sentinel.
+
+    ``said`` is the master's place, or the reason why there is none. ``known`` is the number of
+    sentinels that this sentinel knows, itself included.
+    """
 
     said: str
     master: Where | None = None
@@ -68,8 +71,10 @@ class Sentinels:
         self._confirmed_at = 0.0  # when ``find`` asked the last majority that named a master
 
     async def find(self) -> Address:
-        """Return the address that a majority of sentinels names. Raise Lost, with the answer of
-        each sentinel."""
+        """Return the address that a majority of sentinels names.
+
+        Raise Lost, with the answer of each sentinel.
+        """
         asked_at = asyncio.get_running_loop().time()
         deadline = asked_at + ASK_S
         found = await asyncio.gather(*(self._ask_all(each, deadline) for each in self._sentinels))
@@ -92,8 +97,11 @@ class Sentinels:
         return self._number
 
     async def _ask_all(self, sentinel: Address, deadline: float) -> dict[Where, Vote]:
-        """Ask every address of a name. Return the votes by place. Of two families (IPv4, IPv6) the
-        first with an answer counts, because both may lead to the same sentinels."""
+        """Ask every address of a name.
+
+        Return the votes by place. Of two families (IPv4, IPv6) the first with an answer counts,
+        because both may lead to the same sentinels.
+        """
         try:
             async with asyncio.timeout_at(deadline):
                 self._resolved[sentinel] = await sentinel.addresses()
@@ -109,8 +117,11 @@ class Sentinels:
         return next(cast, answers[0])
 
     async def guard(self, address: Address) -> None:
-        """Ask every POLL_S. Raise Lost once a majority names another master, or none names this
-        one for UNCONFIRMED_S. The ``find`` that returned ``address`` is the first confirmation."""
+        """Ask every POLL_S.
+
+        Raise Lost once a majority names another master, or none names this one for UNCONFIRMED_S.
+        The ``find`` that returned ``address`` is the first confirmation.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_S)

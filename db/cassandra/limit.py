@@ -65,8 +65,11 @@ class Limit:
 
     @property
     def is_congested(self) -> bool:
-        """Return whether a new hover would wait in vain: a click, which goes first, has waited for
-        longer than BURST_S, or a hover for half of HOVER_WAIT_S."""
+        """Return whether a new hover would wait in vain.
+
+        It would if a click, which goes first, has waited for longer than BURST_S, or a hover for
+        half of HOVER_WAIT_S.
+        """
         now = self._clock()
         return bool(
             (self._clicks and now - self._clicks[0][0] > BURST_S)
@@ -98,8 +101,10 @@ class Limit:
             raise
 
     def leave(self, seconds: float | None) -> None:
-        """End a turn, and give free turns to waiting requests, clicks first. The store took
-        ``seconds``; None: it was not asked, or gave no answer."""
+        """End a turn, and give free turns to waiting requests, clicks first.
+
+        The store took ``seconds``; None: it was not asked, or gave no answer.
+        """
         if self.in_flight > self._most:
             self._most = self.in_flight
         self.in_flight -= 1

@@ -63,7 +63,9 @@ so the last look comes after that."""
 
 class Life(NamedTuple):
     """The lines of one life of a row: one in each of ``genres``, none in the rest of ``listed``.
-    ``version`` is the row version that requires this; its microseconds are their timestamp."""
+
+    ``version`` is the row version that requires this; its microseconds are their timestamp.
+    """
 
     video_id: str
     created: str
@@ -72,8 +74,11 @@ class Life(NamedTuple):
     listed: frozenset[str]
 
     def ended(self) -> Life:
-        """Return the life after its end. No line of it can be right any more, so all are dropped
-        at a time that is later than a line by any other replica, whose clock may be ahead."""
+        """Return the life after its end.
+
+        No line of it can be right any more, so all are dropped at a time that is later than a line
+        by any other replica, whose clock may be ahead.
+        """
         listed = self.listed | self.genres
         return self._replace(version=version_ahead(), genres=frozenset(), listed=listed)
 
@@ -91,7 +96,9 @@ class Lines:
 
     async def follow(self, life: Life) -> None:
         """Put and drop the lines of ``life``; if the store fails, do so later in the background.
-        The row is written already, so a late list is no failure of the write."""
+
+        The row is written already, so a late list is no failure of the write.
+        """
         try:
             await self.write(life)
         except ServiceError as error:
@@ -99,8 +106,11 @@ class Lines:
             self._background.spawn(self._follow_later(life))
 
     async def _follow_later(self, life: Life) -> None:
-        """Write the lines of ``life`` after pauses that grow while this fails. Meanwhile a later
-        write of the row may put its lines, which these do not undo: their timestamp is older."""
+        """Write the lines of ``life`` after pauses that grow while this fails.
+
+        Meanwhile a later write of the row may put its lines, which these do not undo: their
+        timestamp is older.
+        """
         pause_s = RETRY_S
         while True:
             await self._background.pause(pause_s * random.uniform(0.7, 1.0))
@@ -167,8 +177,11 @@ class Lines:
         return True
 
     async def check(self, genre: str) -> None:
-        """Make the name agree with the lines of ``genre``. Raise the store's errors. Call again
-        after an error, because the name may be missing then although the genre has lines."""
+        """Make the name agree with the lines of ``genre``.
+
+        Raise the store's errors. Call again after an error, because the name may be missing then
+        although the genre has lines.
+        """
         if not await self._has_lines(genre):
             await self._cassandra.execute(REMOVE, (genre,))
         if await self._has_lines(genre):

@@ -25,14 +25,18 @@ _COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
 
 
 class Node(NamedTuple):
+    """A node, with its data centre and the version of its schema."""
+
     datacenter: str
     schema_version: object
 
 
 async def ensure(session: Any, config: Config) -> str:
-    """Create the missing parts of ``schema.cql``, wait until the cluster agrees, and return the
-    local data centre's name. Raise ConfigError if no waiting can help. ``session`` is a driver
-    session without a keyspace."""
+    """Create the missing parts of ``schema.cql``, and return the local data centre's name.
+
+    Wait until the cluster agrees. Raise ConfigError if no waiting can help. ``session`` is a driver
+    session without a keyspace.
+    """
     local = await local_datacenter(session, config)
     tables = await _tables(session, config)
     for table, expected in columns().items():
@@ -56,8 +60,10 @@ def columns() -> dict[str, dict[str, str]]:
 
 
 async def local_datacenter(session: Any, config: Config) -> str:
-    """Return CASSANDRA_DC, or the data centre of the node that answers. Raise ConfigError if the
-    cluster lacks CASSANDRA_DC."""
+    """Return CASSANDRA_DC, or the data centre of the node that answers.
+
+    Raise ConfigError if the cluster lacks CASSANDRA_DC.
+    """
     known = [node.datacenter for node in await nodes(session)]
     local = config.cassandra_dc or known[0]
     if local not in known:
@@ -85,6 +91,7 @@ async def make_keyspace(session: Any, config: Config, local: str) -> None:
 
 
 async def is_ring(session: Any, datacenter: str) -> bool:
+    """Return whether ``datacenter`` has enough nodes to lose one of them."""
     return sum(node.datacenter == datacenter for node in await nodes(session)) >= RING
 
 
@@ -130,8 +137,10 @@ async def _tables(session: Any, config: Config) -> dict[str, dict[str, str]]:
 
 
 async def _agreement(session: Any) -> None:
-    """Wait until every node has the same schema, because a node that lags does not know a table. Go
-    on after AGREEMENT_S, because a dead node never agrees."""
+    """Wait until every node has the same schema, because a node that lags does not know a table.
+
+    Go on after AGREEMENT_S, because a dead node never agrees.
+    """
     deadline = time.monotonic() + AGREEMENT_S
     while time.monotonic() < deadline:
         if len({node.schema_version for node in await nodes(session)}) == 1:

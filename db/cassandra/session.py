@@ -63,8 +63,11 @@ class Cassandra(Statements):
         self._life: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Wait up to OPEN_S for the session, which may follow later. Raise ConfigError if Cassandra
-        was found and the settings contradict its schema or data centres."""
+        """Wait up to OPEN_S for the session, which may follow later.
+
+        Raise ConfigError if Cassandra was found and the settings contradict its schema or data
+        centres.
+        """
         self._life = asyncio.create_task(self._live())
         with suppress(TimeoutError):
             await asyncio.wait_for(self._tried.wait(), OPEN_S)
@@ -86,8 +89,11 @@ class Cassandra(Statements):
         return self._identity
 
     async def _live(self) -> None:
-        """Connect and watch until ``close``. After a failure pause, and connect again. Cassandra
-        may come, or an operator may mend it, while the service runs."""
+        """Connect and watch until ``close``.
+
+        After a failure pause, and connect again. Cassandra may come, or an operator may mend it,
+        while the service runs.
+        """
         while not self._closing.is_set():
             try:
                 await self._connect()
@@ -103,8 +109,10 @@ class Cassandra(Statements):
             await self._end(session)
 
     async def _end(self, session: acsylla.Session) -> None:
-        """Close a session, and keep the object for a while, because its destructor may deadlock. It
-        waits for the driver's thread with the interpreter lock held, for which the thread may wait.
+        """Close a session, and keep the object for a while, because its destructor may deadlock.
+
+        It waits for the driver's thread with the interpreter lock held, for which the thread may
+        wait.
         """
         self._ended.append(session)
         await session.close()
@@ -114,8 +122,10 @@ class Cassandra(Statements):
             await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def _connect(self) -> None:
-        """Find the local data centre and make the schema, by a session to any node. Then replace
-        the current session by a new one, which stays in that data centre."""
+        """Find the local data centre and make the schema, by a session to any node.
+
+        Then replace the current session by a new one, which stays in that data centre.
+        """
         scout = await self._cluster(None).create_session()
         try:
             self._local = await schema.ensure(scout, self._config)
@@ -143,8 +153,11 @@ class Cassandra(Statements):
         return cluster
 
     async def _watch(self) -> None:
-        """Probe the cluster until ``close``, so that the state is known without traffic. Renew the
-        session if for RENEW_S no node has answered, or our tables were not those prepared for."""
+        """Probe the cluster until ``close``, so that the state is known without traffic.
+
+        Renew the session if for RENEW_S no node has answered, or our tables were not those prepared
+        for.
+        """
         loop = asyncio.get_running_loop()
         good_s = loop.time()
         while not self._closing.is_set():
@@ -178,8 +191,11 @@ class Cassandra(Statements):
         self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
 
     async def _has_tables(self) -> bool:
-        """Return whether our tables are the same tables. Requests go on if they cannot be read,
-        because other nodes may have the replicas of other rows."""
+        """Return whether our tables are the same tables.
+
+        Requests go on if they cannot be read, because other nodes may have the replicas of other
+        rows.
+        """
         try:
             await self._identify()
         except Exception as error:  # noqa: BLE001 - any error: our tables cannot be read

@@ -75,8 +75,10 @@ executions are no help. If no other host is left, the request never ends, even b
 
 
 class Statements:
-    """Executes prepared statements on the session, if there is one. ``limit`` bounds the concurrent
-    reads of requests."""
+    """Executes prepared statements on the session, if there is one.
+
+    ``limit`` bounds the concurrent reads of requests.
+    """
 
     def __init__(self, config: Config, limit: Limit | None) -> None:
         self._config = config
@@ -89,7 +91,9 @@ class Statements:
 
     async def read(self, cql: str, values: Sequence[Any] = ()) -> Any:
         """Execute a read for a request in its turn at ``limit``, and return the driver's result.
-        Raise Unavailable, Late or Shed."""
+
+        Raise Unavailable, Late or Shed.
+        """
         if self.health.is_down:
             raise Unavailable(AWAY_MESSAGE)
         asked = time.monotonic()
@@ -112,8 +116,11 @@ class Statements:
             self.limit.leave(took_s)
 
     async def execute(self, cql: str, values: Sequence[Any] = (), *, serial: bool = False) -> Any:
-        """Execute a statement, and return the driver's result. A value may be UNSET. ``serial``: a
-        read behind all transactions under way. Raise Unavailable or Late."""
+        """Execute a statement, and return the driver's result.
+
+        A value may be UNSET. ``serial``: a read behind all transactions under way. Raise
+        Unavailable or Late.
+        """
         if self.health.is_down:
             raise Unavailable(AWAY_MESSAGE)  # the driver's own error may take a deadline to come
         return await self._run(cql, values, self._config.store_deadline_s, serial=serial)
@@ -180,6 +187,7 @@ class Statements:
 
 def translate(error: Exception) -> Exception:
     """Return our error for the driver's ``error``, whose text is for the log, not for callers.
+
     Errors without an outside cause are mistakes of ours, and are returned unchanged: a plain 500.
     """
     if isinstance(error, LATE):
@@ -191,9 +199,11 @@ def translate(error: Exception) -> Exception:
 
 @functools.cache
 def _sort(cql: str, serial: bool) -> tuple[str, bool]:
-    """Return the sort of a statement for ``Health``, and whether the statement is a read. A serial
-    read is the first half of a write. If it fails, the write fails; if it works, the write may
-    still fail. So it is a sort by itself."""
+    """Return the sort of a statement for ``Health``, and whether the statement is a read.
+
+    A serial read is the first half of a write. If it fails, the write fails; if it works, the write
+    may still fail. So it is a sort by itself.
+    """
     table, is_read = re.findall(r"(?:FROM|INTO|UPDATE) (\w+)", cql)[0], cql.startswith("SELECT")
     if serial:
         return f"reads before writes to {table}", True

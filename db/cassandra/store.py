@@ -92,8 +92,11 @@ class CassandraStore(Loader):
         return ids[0]
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
-        """Return ids in the order of tokens. If two ids have one token (one pair in 10^6 catalogues
-        of 5 M rows), the second may be missing at the edge of a page."""
+        """Return ids in the order of tokens.
+
+        If two ids have one token (one pair in 10^6 catalogues of 5 M rows), the second may be
+        missing at the edge of a page.
+        """
         if after is None:
             return await self._ids(FROM, TOKENS[0], limit)
         return await self._ids(NEXT, after, limit)

@@ -102,8 +102,10 @@ class Writes:
         return None if found is None else parse(found.column_value_by_index(0))
 
     async def earlier(self, video_id: str) -> list[Life]:
-        """Return the lives whose deletion was recorded. A life is over unless a row that is found
-        or made after this read has its ``created``."""
+        """Return the lives whose deletion was recorded.
+
+        A life is over unless a row that is found or made after this read has its ``created``.
+        """
         result = await self._cassandra.execute(LIVES, (video_id,))
         lives = (row.as_tuple() for row in result.all())
         none: frozenset[str] = frozenset()
@@ -144,8 +146,11 @@ class Writes:
         return await self._decide(UPDATE, values, holds, life)
 
     async def remove(self, before: Found) -> bool:
-        """Delete ``before``. Return False if the row is not ``before`` any more. Raise Late if the
-        deletion cannot be recorded; then it was not done."""
+        """Delete ``before``.
+
+        Return False if the row is not ``before`` any more. Raise Late if the deletion cannot be
+        recorded; then it was not done.
+        """
         life = before.life
 
         def holds(found: Found | None) -> bool:
@@ -156,8 +161,11 @@ class Writes:
         return await self._decide(DELETE, values, holds, life.ended())
 
     async def _decide(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool:
-        """Execute a transaction, and return whether it held. If it did, write ``life``'s lines.
-        If its answer is late, look for the outcome. Raise OutcomeUnknown if that is late, too."""
+        """Execute a transaction, and return whether it held.
+
+        If it did, write ``life``'s lines. If its answer is late, look for the outcome. Raise
+        OutcomeUnknown if that is late, too.
+        """
         try:
             result = await self._cassandra.execute(cql, values)
         except Late:
@@ -208,8 +216,10 @@ class Writes:
             await self.lines.follow(life.ended())
 
     async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
-        """Look for the outcome of a write for up to SETTLE_S, and write its lines if it held. Raise
-        Late if the outcome is still unknown."""
+        """Look for the outcome of a write for up to SETTLE_S, and write its lines if it held.
+
+        Raise Late if the outcome is still unknown.
+        """
         deadline = asyncio.get_running_loop().time() + SETTLE_S
         while asyncio.get_running_loop().time() < deadline:
             try:

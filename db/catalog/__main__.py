@@ -34,12 +34,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def whole_number(text: str) -> int:
+    """Return a whole number without a sign. Raise ValueError."""
     if not text.isdecimal():
         raise ValueError(text)
     return int(text)
 
 
 def name(text: str) -> str:
+    """Return the name of a catalogue, in NFC. Raise ValueError."""
     text.encode()  # fails for the surrogates of a file name that is not UTF-8
     if not text:
         raise ValueError(text)
@@ -83,6 +85,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run a command, and return the status of the process."""
     args = parse(arguments)
     try:
         # before the event loop, because opening a pipe waits for its writer

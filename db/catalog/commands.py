@@ -81,8 +81,11 @@ class Command:
         return 0
 
     async def _import(self) -> int:
-        """Import a file. With ``--if-empty``, begin in an empty store only, and go on with an
-        earlier run of the same catalogue that was not finished."""
+        """Import a file.
+
+        With ``--if-empty``, begin in an empty store only, and go on with an earlier run of the same
+        catalogue that was not finished.
+        """
         assert self._file is not None
         name = f"import of {self._args.catalogue}"
         if self._args.if_empty and (why := await self._why_not(name)):
@@ -140,8 +143,11 @@ class Loader:
     malformed: int = 0
 
     async def run(self, items: Iterator[Item]) -> int:
-        """Load until the end, or until ``stop`` of the patience is set. Print the counts, and
-        return the exit status. Raise errors of ``items`` and, beyond patience, of the store."""
+        """Load until the end, or until ``stop`` of the patience is set.
+
+        Print the counts, and return the exit status. Raise errors of ``items`` and, beyond
+        patience, of the store.
+        """
         try:
             while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
                 await self._load(self._rows(drawn))
@@ -167,8 +173,11 @@ class Loader:
         return batch
 
     async def _load(self, batch: dict[str, Stored]) -> None:
-        """Load the rows that the store does not know. The store is asked once, before the first
-        load: a load that is repeated after a lost answer then counts its rows as added."""
+        """Load the rows that the store does not know.
+
+        The store is asked once, before the first load: a load that is repeated after a lost answer
+        then counts its rows as added.
+        """
         known = await self.patience(self.store.known, batch.keys())
         new = [stored for video_id, stored in batch.items() if video_id not in known]
         if new:

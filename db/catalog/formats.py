@@ -83,8 +83,10 @@ class Catalogue:
         return str(uuid.uuid5(self._namespace, key))
 
     def dated(self, video_id: str, day: date) -> str:
-        """Return the timeuuid of a row that was added on ``day``. Its moment within the day
-        follows from its id, so that the order of a day's rows is fixed."""
+        """Return the timeuuid of a row that was added on ``day``.
+
+        Its moment within the day follows from its id, so that the order of a day's rows is fixed.
+        """
         day = max(EARLIEST, min(day, self._today - timedelta(days=1)))
         digest = hashlib.blake2b(video_id.encode(), digest_size=16).digest()
         within_us = int.from_bytes(digest[:8], "big") % DAY_US
@@ -109,10 +111,10 @@ def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
 
 
 def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
-    """Return the row of a record that the API served, or of a POST body with or without ``id`` or
-    ``show_id``.
+    """Return the row of a record that the API served, or of a POST body.
 
-    A record with neither is named by its content. A served row keeps its version. Raise Malformed.
+    A POST body may have ``id`` or ``show_id``. A record with neither is named by its content. A
+    served row keeps its version. Raise Malformed.
     """
     ours = ("id", "show_id", "lastupdated")
     values = {key: value for key, value in record.items() if key not in ours}
@@ -204,8 +206,10 @@ def _list(record: Mapping[str, Any], column: str) -> list[str]:
 
 
 def _groups(column: str, text: str | None) -> Sequence[str | None]:
-    """Return the groups of the column's pattern in ``text``, all None for no text. Raise Malformed
-    if ``text`` is something else."""
+    """Return the groups of the column's pattern in ``text``, all None for no text.
+
+    Raise Malformed if ``text`` is something else.
+    """
     pattern, like = _PATTERNS[column]
     if text is None:
         return [None] * pattern.groups

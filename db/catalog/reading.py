@@ -99,8 +99,10 @@ _Records = Iterator[tuple[int, Callable[[Catalogue], Stored]]]
 
 
 def catalogue_name(path: str) -> str:
-    """Return the catalogue's name by the name of its file; empty for a pipe or a device, whose
-    name is that of a descriptor."""
+    """Return the catalogue's name by the name of its file.
+
+    Return "" for a pipe or a device, because its name is that of a descriptor.
+    """
     is_descriptor = os.path.abspath(path).startswith(_DESCRIPTORS)
     if path == STDIN or is_descriptor or Path(path).is_fifo():
         return ""
@@ -108,8 +110,10 @@ def catalogue_name(path: str) -> str:
 
 
 def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
-    """Yield every record in turn, a malformed record as a text. Raise Unreadable if the file is
-    no catalogue, and where it is damaged."""
+    """Yield every record in turn, a malformed record as a text.
+
+    Raise Unreadable if the file is no catalogue, and where it is damaged.
+    """
     lines = file.lines()
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
     if why := _why_no_catalogue(first.strip()):
@@ -164,8 +168,10 @@ def _row(columns: list[str], cells: list[str] | Malformed, catalogue: Catalogue)
 
 
 def _cells(lines: Iterator[str], number: int) -> Iterator[tuple[int, list[str] | Malformed]]:
-    """Yield each CSV record that is not blank, with the number of its first line. An open quote
-    makes all lines up to the next quote one malformed record."""
+    """Yield each CSV record that is not blank, with the number of its first line.
+
+    An open quote makes all lines up to the next quote one malformed record.
+    """
     reader = csv.reader(lines, strict=True)
     cells: list[str] | Malformed | None = []
     while cells is not None:

@@ -100,9 +100,11 @@ class Repair:
 
 
 def _lines(stored: Stored) -> list[Entry]:
-    """Return the lines of a row, a microsecond younger than its version and older than any
-    version to come. At equal times a deletion wins, so a line that was dropped at the row's own
-    version, before the row was there, could never be put back."""
+    """Return the lines of a row, a microsecond younger than its version.
+
+    They are older than any version to come. At equal times a deletion wins, so a line that was
+    dropped at the row's own version, before the row was there, could never be put back.
+    """
     row, created, _ = stored
     node = uuid.UUID(row["lastupdated"]).bytes[8:]
     version = make_version(version_us(row["lastupdated"]) + 1, node)

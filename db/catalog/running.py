@@ -28,13 +28,13 @@ TERMINAL_EVERY_S = 0.1
 
 
 class Patience:
-    """Repeats a call after Unavailable and Late, with ``pauses_s`` in between, until ``stop`` is
-    set.
+    """Repeats a call after Unavailable and Late, until ``stop`` is set.
 
-    The call has to be idempotent. ``on_wait`` gets the failure before each longer pause. In the
-    context of a Patience the first SIGINT or SIGTERM sets ``stop``, so that the command finishes
-    its batch and reports how far it got. The second ends the program at once, even while it waits
-    for a silent input. ``signal`` is the number of the first signal, 0 for none.
+    The call has to be idempotent. ``pauses_s`` are the pauses in between. ``on_wait`` gets the
+    failure before each longer pause. In the context of a Patience the first SIGINT or SIGTERM sets
+    ``stop``, so that the command finishes its batch and reports how far it got. The second ends the
+    program at once, even while it waits for a silent input. ``signal`` is the number of the first
+    signal, 0 for none.
     """
 
     def __init__(
