@@ -9,7 +9,6 @@ wait for the lock while the loop is busy.
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Collection, Sequence
 from sqlite3 import Connection
 from typing import Any
@@ -117,9 +116,6 @@ class EmbeddedStore:
     async def set_note(self, name: str, value: str) -> None:
         sql = "INSERT OR REPLACE INTO about VALUES (?, ?)"
         await self._writer.write(lambda c: c.execute(sql, (name, value)))
-
-    async def renew_identity(self) -> None:
-        await self.set_note(IDENTITY, str(uuid.uuid4()))
 
     async def known(self, ids: Collection[str]) -> set[str]:
         asked = orjson.dumps(list(ids)).decode()

@@ -117,12 +117,10 @@ class CatalogueStore(VideoStore, Protocol):
         """Return the text that ``set_note`` stored under ``name``, or None."""
 
     async def set_note(self, name: str, value: str) -> None:
-        """Store a short text about the whole store."""
+        """Store a short text about the whole store.
 
-    async def renew_identity(self) -> None:
-        """Give the store another identity after it was restored.
-
-        Cached rows are from before. Stop the service for it.
+        A new IDENTITY makes it another store to the caches, as after it was restored. Stop the
+        service for that.
         """
 
     async def known(self, ids: Collection[str]) -> set[str]:

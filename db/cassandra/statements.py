@@ -32,38 +32,6 @@ UNSET: Any = object()
 """Bound to a column, leaves the column unchanged. None would write a tombstone."""
 
 AWAY_MESSAGE = "The store is away; try again"
-AWAY = (
-    driver.CassErrorLibHostResolution,
-    driver.CassErrorLibNoHostsAvailable,
-    driver.CassErrorLibRequestQueueFull,
-    driver.CassErrorLibUnableToClose,
-    driver.CassErrorLibUnableToConnect,
-    driver.CassErrorLibUnableToDetermineProtocol,
-    driver.CassErrorLibUnableToSetKeyspace,
-    driver.CassErrorLibNoStreams,
-    driver.CassErrorServerBadCredentials,
-    driver.CassErrorServerInvalidQuery,
-    driver.CassErrorServerIsBootstrapping,
-    driver.CassErrorServerOverloaded,
-    driver.CassErrorServerTruncateError,
-    driver.CassErrorServerUnauthorized,
-    driver.CassErrorServerUnavailable,
-    driver.CassErrorServerUnprepared,
-    driver.CassErrorSourceSsl,
-    driver.CassExceptionConnectionError,
-)
-"""The request was not done: no node could be reached, or the node refused. A prepared statement is
-invalid once its table is gone."""
-LATE = (
-    driver.CassErrorLibRequestTimedOut,
-    driver.CassErrorLibWriteError,
-    driver.CassErrorServerReadFailure,
-    driver.CassErrorServerReadTimeout,
-    driver.CassErrorServerServerError,
-    driver.CassErrorServerWriteFailure,
-    driver.CassErrorServerWriteTimeout,
-)
-"""The request was sent and may have been done, so the outcome of a write is unknown."""
 AGAIN = (
     driver.CassErrorLibRequestTimedOut,
     driver.CassErrorLibWriteError,
@@ -72,6 +40,29 @@ AGAIN = (
 """Reads are repeated after these errors, which the driver does not do. A connection broke under the
 request, or nodes disagreed on the columns while a table was altered. The driver's speculative
 executions are no help. If no other host is left, the request never ends, even by its timeout."""
+LATE = (
+    *AGAIN,
+    driver.CassErrorServerReadTimeout,
+    driver.CassErrorServerServerError,
+    driver.CassErrorServerWriteFailure,
+    driver.CassErrorServerWriteTimeout,
+)
+"""The request was sent and may have been done, so the outcome of a write is unknown."""
+AWAY = (
+    driver.CassErrorLibHostResolution,
+    driver.CassErrorLibNoHostsAvailable,
+    driver.CassErrorLibNoStreams,
+    driver.CassErrorLibRequestQueueFull,
+    driver.CassErrorLibUnableToClose,
+    driver.CassErrorLibUnableToConnect,
+    driver.CassErrorLibUnableToDetermineProtocol,
+    driver.CassErrorLibUnableToSetKeyspace,
+    driver.CassErrorSourceServer,
+    driver.CassErrorSourceSsl,
+    driver.CassExceptionConnectionError,
+)
+"""The request was not done, unless the error is among LATE: no node could be reached, or the node
+refused. A prepared statement is refused once its table is gone."""
 
 
 class Statements:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections.abc import AsyncIterator, Collection
 from itertools import pairwise
 from typing import Any
@@ -17,7 +16,7 @@ from db.cassandra.limit import Limit
 from db.cassandra.loader import Loader
 from db.cassandra.session import NOTE, Cassandra
 from db.cassandra.writes import NAMES, SCAN, Writes, parse
-from db.store import GENRE_LIST, IDENTITY, Entry, State, Stored, Written
+from db.store import GENRE_LIST, Entry, State, Stored, Written
 from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
 from errors import Conflict, Invalid, NotFound
@@ -156,9 +155,6 @@ class CassandraStore(Loader):
 
     async def set_note(self, name: str, value: str) -> None:
         await self._cassandra.execute(SET_NOTE, (name, value))
-
-    async def renew_identity(self) -> None:
-        await self.set_note(IDENTITY, str(uuid.uuid4()))
 
     async def find(self, video_id: str) -> Stored | None:
         found = await self._writes.find(video_id)

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,7 +17,7 @@ from db.catalog.generator import Generator
 from db.catalog.reading import Item, TextFile, rows
 from db.catalog.repair import Repair
 from db.catalog.running import Patience, Progress
-from db.store import CatalogueStore, RepairableStore, Stored, open_store
+from db.store import IDENTITY, CatalogueStore, RepairableStore, Stored, open_store
 from errors import Late, ServiceError, Unavailable
 
 LEAST_DEADLINE_S = 10.0
@@ -72,7 +73,7 @@ class Command:
         if args.command == "generate":
             return await self._loader.run(Generator(args.seed, args.catalogue).rows(args.rows))
         if args.command == "renew":
-            await self._patience(self._store.renew_identity)
+            await self._patience(self._store.set_note, IDENTITY, str(uuid.uuid4()))
             print("the store has another identity: start the service now")
         elif isinstance(self._store, RepairableStore):
             await self._repair(self._store)

@@ -28,7 +28,7 @@ from tests.db.samples import draft, eventually
 ANY = Expected()
 AT_ONCE_S = 0.5  # half the deadline; what has to wait for it takes all of it
 OURS = {
-    *("CassException", "CassErrorSourceLib", "CassErrorSourceServer"),  # never raised themselves
+    *("CassException", "CassErrorSourceLib"),  # never raised themselves
     *("CassExceptionInvalidQuery", "CassExceptionSyntaxError", "AggregateNotFound"),
     *("ColumnNotFound", "FunctionNotFound", "IndexNotFound", "KeyspaceNotFound"),
     *("MaterializedViewNotFound", "SchemaNotAvailable", "TableNotFound", "UserTypeNotFound"),
@@ -42,9 +42,6 @@ OURS = {
     *("CassErrorLibNoCustomPayload", "CassErrorLibNoPagingState", "CassErrorLibNoTracingId"),
     *("CassErrorLibNotEnoughData", "CassErrorLibNotImplemented", "CassErrorLibParameterUnset"),
     *("CassErrorLibUnableToInit", "CassErrorLibUnexpectedResponse"),
-    *("CassErrorServerAlreadyExists", "CassErrorServerConfigError"),
-    "CassErrorServerFunctionFailure",
-    *("CassErrorServerProtocolError", "CassErrorServerSyntaxError"),
 }
 """Mistakes of ours, or of the driver: nothing that happens to Cassandra causes them."""
 

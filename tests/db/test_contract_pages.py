@@ -9,7 +9,7 @@ import pytest
 
 from bench.lab.store_lines import lines, rows_of
 from config import Config
-from db.store import CatalogueStore, RepairableStore, Stored, Written, open_store
+from db.store import IDENTITY, CatalogueStore, RepairableStore, Stored, Written, open_store
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound
@@ -244,7 +244,7 @@ async def test_the_identity_is_made_with_the_store_and_can_be_renewed(
 ) -> None:
     identity = await store.identity()
     assert identity == await store.identity() == str(uuid.UUID(identity))
-    await store.renew_identity()
+    await store.set_note(IDENTITY, str(uuid.uuid4()))
     again = open_store(store_config)
     await again.open()
     try:

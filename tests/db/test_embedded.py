@@ -18,6 +18,7 @@ from db import embedded_file
 from db.embedded import EmbeddedStore, position
 from db.embedded_file import FileConnection
 from db.health import Health
+from db.store import IDENTITY
 from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound, Unavailable
@@ -206,7 +207,7 @@ async def test_a_renewal_that_fails_leaves_the_identity(
     monkeypatch.setattr(embedded_file, "BUSY_S", 0.1)
     identity = await embedded.identity()
     with write_lock(path), pytest.raises(Unavailable):
-        await embedded.renew_identity()
+        await embedded.set_note(IDENTITY, new_id())
     assert await embedded.identity() == identity
 
 
@@ -214,7 +215,7 @@ async def test_a_renewal_by_another_process_is_seen(embedded: EmbeddedStore, pat
     before = await embedded.identity()
     other = EmbeddedStore(str(path))
     await other.open()
-    await other.renew_identity()
+    await other.set_note(IDENTITY, new_id())
     assert await embedded.identity() == await other.identity() != before
     await other.close()
 
