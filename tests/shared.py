@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -27,6 +27,13 @@ NEVER_STOPPED = "-Dcassandra.test.flush_local_schema_changes=false"
 """A table is made in half the time if that need not outlive the node."""
 
 
+class SharedNode(CassandraNode):
+    """A node that no test stops."""
+
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "JAVA_TOOL_OPTIONS": f"{SHORT_LIVED} {NEVER_STOPPED}"}
+
+
 def listen() -> None:
     """Offer one node to the workers that this process will start."""
     listener = Listener(family="AF_UNIX")
@@ -35,14 +42,13 @@ def listen() -> None:
 
 
 def _serve(listener: Listener) -> None:
-    os.environ["JAVA_TOOL_OPTIONS"] = f"{os.environ['JAVA_TOOL_OPTIONS']} {NEVER_STOPPED}"
-    node = CassandraNode(heap=HEAP)
+    node = SharedNode(heap=HEAP)
     while True:
         with listener.accept() as worker, suppress(OSError):
             try:
                 node.start()
-            except ServerError as error:
-                worker.send(str(error))
+            except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
+                worker.send(f"{type(error).__name__}: {error}")
             else:
                 worker.send((node.folder, Ports(node.port, node.storage_port)))
 
@@ -58,5 +64,5 @@ def cassandra() -> Iterator[CassandraNode]:
         folder, ports = answer
         yield CassandraNode(folder, heap=HEAP, ports=ports)
     else:
-        with CassandraNode(heap=HEAP) as node:
+        with SharedNode(heap=HEAP) as node:
             yield node
