@@ -13,12 +13,13 @@ import argparse
 import itertools
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
+
+import psutil
 
 from cache.entry import Entry
 from cache.near import Near
@@ -30,8 +31,7 @@ CHURN = 4
 
 def resident_bytes() -> int:
     """Return the memory that this process has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+    return int(psutil.Process().memory_info().rss)
 
 
 def peak_bytes() -> int:

@@ -22,6 +22,7 @@ import orjson
 import uvloop
 
 from bench.consistency.writers import Course, position_of
+from bench.load.wire import value_of
 from db.version import etag
 from middleware.cache_lookup import STATUS
 
@@ -92,12 +93,6 @@ def _ask(key: int, video_id: str, spelling: str) -> Ask:
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
     head += "If-None-Match: " if spelling == "condition" else "\r\n"
     return Ask(key, spelling, head.encode())
-
-
-def value_of(head: bytes, name: bytes) -> bytes:
-    """Return a header's value; ``name`` with the colon and the blank. Empty if it is not there."""
-    at = head.find(name)
-    return head[at + len(name) : head.index(b"\r", at)] if at >= 0 else b""
 
 
 def layer_of(status: bytes) -> str:

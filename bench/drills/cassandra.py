@@ -3,8 +3,9 @@ back as soon as Cassandra is."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.drills.traffic import mixed, reading, warm
@@ -13,7 +14,6 @@ from bench.lab.asking import ids_of, is_ready, seconds_until
 from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 from bench.load.result import Result
-from bench.load.wire import Request
 
 CACHED, CACHED_SHARE = 900, 0.9
 KNOWN_S = 3.0
@@ -46,7 +46,7 @@ def run(world: World) -> None:
     cached = [reading(each, "cached") for each in ids[:CACHED]]
     warm(service, cached)
     requests = mixed(
-        (CACHED_SHARE, _in_turn(cached)),
+        (CACHED_SHARE, itertools.cycle(cached)),
         # each is asked for once, or it would be cached itself
         (1 - CACHED_SHARE, (reading(each, "uncached") for each in ids[CACHED:])),
     )
@@ -62,13 +62,8 @@ def run(world: World) -> None:
 
 
 def _tolerance_s(world: World) -> float:
-    """For a machine that is busy with the start of Java, and in the short form with other tests."""
+    """Return a tolerance: a machine is busy with the start of Java, and maybe with other tests."""
     return 2.0 if world.is_short else 0.5
-
-
-def _in_turn(requests: list[Request]) -> Iterator[Request]:
-    while True:
-        yield from requests
 
 
 def _outage(

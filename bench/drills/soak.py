@@ -14,8 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.drills.hostile import told
-from bench.drills.hostility import Crowd, hostile
+from bench.drills.hostile import Crowd, hostile, told
 from bench.drills.traffic import mixed, reading, warm, writing, zipf
 from bench.drills.world import World
 from bench.lab.asking import ids_of, is_ready, seconds_until
