@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from prometheus_client import generate_latest, values
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -58,6 +58,11 @@ class Publisher:
     def _publish_all(self) -> None:
         for publish in self._publish:
             publish()
+
+
+def gauge(name: str, text: str, registry: CollectorRegistry) -> Gauge:
+    """Return a gauge whose values several workers add up, without dead workers."""
+    return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
 
 
 def share() -> Collector:

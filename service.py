@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
@@ -40,7 +40,7 @@ from config import Config, ConfigError
 from db.cassandra.limit import Limit
 from db.store import VideoStore, open_store
 from drain import Drain
-from metrics import Publisher, share
+from metrics import Publisher, gauge, share
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
@@ -100,13 +100,12 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
 
 
 def create_app(
-    config: Config | None = None, store: VideoStore | None = None, shared: Collector | None = None
+    config: Config, store: VideoStore | None = None, shared: Collector | None = None
 ) -> Starlette:
-    """Return the ASGI application, configured by ``config`` or else by the environment.
+    """Return the ASGI application.
 
     Its metrics are its own, or those of ``shared`` for several workers.
     """
-    config = config or Config.from_env(os.environ)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
     limit = _limit(config, registry)
@@ -157,17 +156,10 @@ def create_worker(config: Config) -> Starlette:
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:
     """Return the limit of concurrent reads, with its metrics."""
-
-    def gauge(name: str, text: str) -> Gauge:
-        name = f"content_store_reads_{name}"
-        return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
-
-    current = gauge("limit", "How many reads may be at Cassandra at a time.")
-    updates = Counter(
-        "content_store_reads_limit_updates",
-        "How often the limit was set anew, which takes reads that fill half of it.",
-        registry=registry,
-    )
+    name, text = "content_store_reads_limit", "How many reads may be at Cassandra at a time."
+    current = gauge(name, text, registry)
+    text = "How often the limit was set anew, which takes reads that fill half of it."
+    updates = Counter(f"{name}_updates", text, registry=registry)
 
     def changed(value: float) -> None:
         current.set(value)
@@ -175,8 +167,10 @@ def _limit(config: Config, registry: CollectorRegistry) -> Limit:
 
     limit = Limit(config.store_reads_max, changed)
     current.set(limit.limit)
-    gauge("min", "The least that the limit can be.").set(limit.minimum)
-    gauge("max", "The most that the limit can be: STORE_READS_MAX.").set(limit.maximum)
+    gauge("content_store_reads_min", "The least that the limit can be.", registry).set(
+        limit.minimum
+    )
+    gauge("content_store_reads_max", "The most: STORE_READS_MAX.", registry).set(limit.maximum)
     return limit
 
 

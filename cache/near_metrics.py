@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 from cache.near import Near
+from metrics import gauge
 
 
 class NearMetrics:
@@ -13,18 +14,9 @@ class NearMetrics:
     def __init__(self, near: Near, registry: CollectorRegistry) -> None:
         self._near = near
         self._published_evictions = 0
-        self._bytes = Gauge(
-            "content_near_bytes",
-            "Bytes of the near caches' entries, of at most NEAR_BYTES in each worker.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._entries = Gauge(
-            "content_near_entries",
-            "Entries of the near caches.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
+        text = "Bytes of the near caches' entries, of at most NEAR_BYTES in each worker."
+        self._bytes = gauge("content_near_bytes", text, registry)
+        self._entries = gauge("content_near_entries", "Entries of the near caches.", registry)
         self._evictions = Counter(
             "content_near_evictions",
             "Entries that made room for others before they had expired.",

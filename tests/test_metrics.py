@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, values
+from prometheus_client import CollectorRegistry, Counter, Metric, values
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
-from metrics import FOLDER, Publisher, share
+from metrics import FOLDER, Publisher, gauge, share
 from middleware.timing import RequestMetrics
 
 Join = Callable[[], "Worker"]
@@ -47,7 +47,7 @@ class Worker:
         self._values = values.ValueClass
         registry = CollectorRegistry()
         self.counter = Counter("things", "Things.", registry=registry)
-        self.up = Gauge("up", "Up.", registry=registry, multiprocess_mode="livesum")
+        self.up = gauge("up", "Up.", registry)
         self.requests = RequestMetrics(registry)
         self.publisher = Publisher(self.shared, self.publish)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 from config import Config
+from metrics import gauge
 
 SLOW_READER = "slow_reader"
 HELD_MAX_BYTES = 64 * 1024 * 1024
@@ -23,12 +24,7 @@ class WireMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         registry = registry or CollectorRegistry()
         # without connections above connections_max, which are refused at once
-        self.connections = Gauge(
-            "content_connections",
-            "Open connections.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
+        self.connections = gauge("content_connections", "Open connections.", registry)
         refusals = Counter(
             "content_wire_refusals",
             "Connections that were ended for a status, which a client in the midst of an answer "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
+
+from metrics import gauge
 
 RESULTS = "hit", "miss", "late", "down"
 
@@ -29,12 +31,8 @@ class RedisMetrics:
         )
         # connections that passed the handshake; 1 means that none was ever lost
         self.connections = counter("connections", "Connections made to Redis.")
-        self.up = Gauge(
-            "content_redis_up",
-            "Workers for which Redis is up; 0 while it is an outage.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
+        text = "Workers for which Redis is up; 0 while it is an outage."
+        self.up = gauge("content_redis_up", text, registry)
         # leases, fills, intents and settlements that Redis refused, for example for want of memory
         self.refusals = counter("refusals", "Script calls that Redis refused.")
 
