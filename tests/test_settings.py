@@ -110,6 +110,7 @@ def test_an_origin_that_a_browser_sends_is_taken(origin: str) -> None:
     assert Config.from_env({"CORS_ORIGINS": origin}).cors_origins == (origin,)
 
 
-@pytest.mark.parametrize("keyspace", ["order", "select", "table", "Content", "k" * 48])
-def test_a_keyspace_may_be_a_word_of_cql(keyspace: str) -> None:
-    assert Config.from_env({"CASSANDRA_KEYSPACE": keyspace}).cassandra_keyspace == keyspace
+@pytest.mark.parametrize("keyspace", ["content", "Content", "CONTENT_2", "k" * 48])
+def test_a_keyspace_is_taken_in_lower_case(keyspace: str) -> None:
+    config = Config.from_env({"CASSANDRA_KEYSPACE": keyspace})
+    assert config.cassandra_keyspace == keyspace.lower()
