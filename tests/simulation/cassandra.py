@@ -91,7 +91,7 @@ class Cassandra:
             simulator.at(there_s, self._open_round, request)
         elif fate == "ok":
             simulator.at(there_s, self._serve, request)
-            if there_s + back_s + 0.05 > simulator.now_s + statement.timeout_s:
+            if there_s > request.due_s:
                 self._time_out(request)
         else:
             self._time_out(request)
@@ -104,8 +104,7 @@ class Cassandra:
 
     def _time_out(self, request: Request) -> None:
         error = driver.CassErrorLibRequestTimedOut("Request timed out")
-        at_s = self.simulator.now_s + request.statement.timeout_s
-        self.simulator.at(at_s, request.loop.deliver, fail, request.answer, error)
+        self.simulator.at(request.due_s, request.loop.deliver, fail, request.answer, error)
 
     # the server
 
@@ -129,6 +128,8 @@ class Cassandra:
                 self.heard(event_of(plan, statement, is_write=is_write), request.loop)
         if not is_mute:
             back_s = self.fates.latency_s() + request.back_s
+            if self.simulator.now_s + back_s > request.due_s >= self.simulator.now_s:
+                self._time_out(request)
             self.simulator.after(back_s, request.loop.deliver, succeed, request.answer, result)
 
     def _was_delayed(self, plan: Plan, values: list[Any]) -> None:
