@@ -86,11 +86,12 @@ def _genres(value: object) -> list[str]:
 
 
 def _integer(value: object) -> int:
-    if type(value) is not int:  # to isinstance a bool is one
-        raise ValueError("has to be an integer")
-    if not 0 <= value <= INT32_MAX:
+    if type(value) is int and 0 <= value <= INT32_MAX:  # to isinstance a bool is an int
+        return value
+    if type(value) is int or (type(value) is float and value > INT32_MAX):
+        # orjson makes a float of an integer above 64 bits
         raise ValueError(f"has to be between 0 and {INT32_MAX}")
-    return value
+    raise ValueError("has to be an integer")
 
 
 def _boolean(value: object) -> bool:

@@ -26,7 +26,6 @@ from acsylla import errors as driver
 from config import Config, ConfigError, lookup
 from db.cassandra import schema
 from db.cassandra.session import make_cluster
-from errors import Unavailable
 
 RETRY_S = 2.0
 PERMISSIONS = ("CREATE", "SELECT", "MODIFY")
@@ -64,7 +63,7 @@ async def ensure(config: Config, admin_password: str) -> str:
             return f"{username} made, the default password closed"
     async with visiting(config, ADMIN, admin_password) as admin:
         if admin is None:
-            raise Unavailable(f"neither {username} nor {ADMIN} may log in")
+            raise PermissionError(f"neither {username} nor {ADMIN} may log in")
         await _make(admin, config)
     return f"{username} made"
 
