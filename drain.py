@@ -53,8 +53,8 @@ class Drain:
 
         def end() -> None:
             if loop.remove_signal_handler(signal.SIGTERM):  # else the drain has ended before
+                signal.signal(signal.SIGTERM, server)  # at once, as the default action kills
                 logger.info("drain is over: no new connections from now on")
-                signal.signal(signal.SIGTERM, server)
                 server(signal.SIGTERM, None)
 
         loop.add_signal_handler(signal.SIGTERM, told)

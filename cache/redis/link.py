@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -157,7 +158,7 @@ class Link:
 
 
 async def watch(connection: Connection, session: Session, hang_s: float) -> None:
-    """Raise Lost once a heartbeat is unanswered for ``hang_s``.
+    """Raise Lost once a heartbeat is unanswered, or cannot be sent, for ``hang_s``.
 
     End the connection if the server no longer serves the reign of ``session``.
 
@@ -171,6 +172,7 @@ async def watch(connection: Connection, session: Session, hang_s: float) -> None
        has had time to read them. Raise.
     """
     loop, sent, behind = asyncio.get_running_loop(), deque[float](), 0
+    refused_at = math.inf  # the first refusal since a heartbeat was sent: too much is unsent
 
     def heard(check: Callable[[Reply], None], reply: Reply) -> None:
         if check is check_role:
@@ -183,13 +185,17 @@ async def watch(connection: Connection, session: Session, hang_s: float) -> None
     while True:
         if connection.send(("HELLO", 3), partial(heard, check_role)):
             sent.append(loop.time())
+            refused_at = math.inf
+        else:
+            refused_at = min(refused_at, loop.time())
         if session.replication_id:
             check = partial(check_reign, session)
             connection.send(("INFO", "replication"), partial(heard, check))
         await asyncio.sleep(HEARTBEAT_S)
         oldest = connection.oldest
         await asyncio.sleep(0)  # the loop reads its sockets
-        behind = behind + 1 if sent and loop.time() - sent[0] >= hang_s else 0
+        since = sent[0] if sent else refused_at
+        behind = behind + 1 if loop.time() - since >= hang_s else 0
         if behind and (connection.oldest is oldest or behind >= BEHIND_BEATS):
             raise Lost(f"no answer for {hang_s} s")
 

@@ -132,6 +132,27 @@ def test_a_redis_that_answers_but_ever_too_late_is_left(monkeypatch: pytest.Monk
     uvloop.run(check())
 
 
+class Full(Late):
+    """A connection with so much unsent that it takes no command, and no reply ever comes."""
+
+    oldest = object()
+
+    def send(self, command: tuple[object, ...], on_reply: Callable[[object], None]) -> bool:
+        return False
+
+
+def test_a_redis_that_takes_no_heartbeat_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hung just after a heartbeat, and the commands since have filled every buffer."""
+    monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", HANG_S / 2)
+
+    async def check() -> None:
+        async with asyncio.timeout(60 * HANG_S):
+            with pytest.raises(Lost, match="no answer"):
+                await watch(cast(Connection, Full()), Session(), HANG_S)
+
+    uvloop.run(check())
+
+
 def test_an_answer_in_time_keeps_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", HANG_S)
 
