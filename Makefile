@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 4
+TEST_WORKERS ?= 4
 NAMES := $(addprefix CASSANDRA_,HOST CA USERNAME PASSWORD) \
     $(addprefix REDIS_,HOST PORT CA URL SENTINELS SENTINEL_MASTER SENTINEL_PASSWORD)
 EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)
@@ -21,7 +21,7 @@ test: .venv/install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 simulate: .venv/install
 	$(BIN)/python -m tests.simulation --schedules 1000000 --report

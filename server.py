@@ -30,6 +30,8 @@ from metrics import FOLDER
 from wire.protocol import Protocol
 from wire.strict import StrictProtocol
 
+NOT_STARTED = STARTUP_FAILURE
+"""The exit status of a worker after which uvicorn starts no other worker."""
 logger = logging.getLogger("content")
 
 FILES = 65_536
@@ -55,6 +57,8 @@ def allow_connections(wanted: int = FILES) -> int:
     Each connection is a file, and a shell's soft limit of 1,024 is soon used up.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY in (soft, hard):  # which is -1; Linux itself has no such limit
+        return wanted
     allowed = max(soft, min(wanted, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return allowed
@@ -170,8 +174,8 @@ def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
     with shared_folder():
         workers = Workers(_uvicorn(config, create_app), sockets)
         workers.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
-        sys.exit(STARTUP_FAILURE)
+    if any(worker.exitcode == NOT_STARTED for worker in workers.processes):
+        sys.exit(NOT_STARTED)
 
 
 def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Config:

@@ -151,7 +151,11 @@ def create_worker(config: Config) -> Starlette:
     """Return the application of one of several workers, each of them a process of uvicorn."""
     _log(config)
     server.end_with_parent()
-    return create_app(config, shared=share())
+    try:
+        return create_app(config, shared=share())
+    except (ConfigError, OSError) as error:  # new since the parent looked, such as a full disk
+        print(f"content: {error}", file=sys.stderr)
+        sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
 
 
 def _limit(config: Config, registry: CollectorRegistry) -> Limit:

@@ -11,6 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
+from acsylla.errors import CassErrorServerSyntaxError
+
 from config import Config, ConfigError
 
 logger = logging.getLogger("content")
@@ -46,10 +48,16 @@ async def ensure(session: Any, config: Config) -> str:
                 " program, or of another release of this service, which is not converted: name"
                 " another keyspace, or drop this one and import the catalogue again"
             )
-    if tables.keys() < columns().keys():
-        await make_keyspace(session, config, local)
-        for statement in _statements(config, local, 0)[1:]:
-            await session.query(statement)
+    try:
+        if tables.keys() < columns().keys():
+            await make_keyspace(session, config, local)
+            for statement in _statements(config, local, 0)[1:]:
+                await session.query(statement)
+        await session.query(f"USE {config.cassandra_keyspace}")
+    except CassErrorServerSyntaxError:  # its form is Config's to check
+        raise ConfigError(
+            f"CASSANDRA_KEYSPACE {config.cassandra_keyspace} is a reserved word of CQL"
+        ) from None
     await _agreement(session)
     return local
 

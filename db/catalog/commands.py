@@ -47,16 +47,16 @@ class Command:
 
     async def run(self) -> int:
         """Run, and return the exit status. Raise ConfigError and Unreadable."""
-        try:
-            await self._store.open()
-            with self._patience:
+        with self._patience:
+            try:
+                await self._store.open()
                 status = await self._do()
-        except (Unavailable, Late) as error:
-            status = 1
-            self._tell(error)
-        finally:
-            self._out.close()
-            await self._store.close()
+            except (Unavailable, Late) as error:
+                status = 1
+                self._tell(error)
+            finally:
+                self._out.close()
+                await self._store.close()
         if self._patience.signal:
             status = 128 + self._patience.signal
         if status not in (0, 2):
@@ -149,6 +149,7 @@ class Loader:
         Print the counts, and return the exit status. Raise errors of ``items`` and, beyond
         patience, of the store.
         """
+        items = self.patience.guard(items)
         try:
             while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
                 await self._load(self._rows(drawn))

@@ -7,9 +7,11 @@ same terminal has to pass ``Progress.say``.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, TextIO, TypeVar
@@ -33,8 +35,7 @@ class Patience:
     The call has to be idempotent. ``pauses_s`` are the pauses in between. ``on_wait`` gets the
     failure before each longer pause. In the context of a Patience the first SIGINT or SIGTERM sets
     ``stop``, so that the command finishes its batch and reports how far it got. The second ends the
-    program at once, even while it waits for a silent input. ``signal`` is the number of the first
-    signal, 0 for none.
+    program at once. ``signal`` is the number of the first signal, 0 for none.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Patience:
     ) -> None:
         self.stop = asyncio.Event()
         self.signal = 0
+        self._is_reading = False
         self._pauses_s = pauses_s
         self._on_wait = on_wait
 
@@ -64,6 +66,24 @@ class Patience:
             await asyncio.wait_for(self.stop.wait(), seconds)
         return self.stop.is_set()
 
+    def guard(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield ``items`` until a signal comes while the next item is read.
+
+        A standard input that is silent blocks the event loop.
+        """
+        try:
+            while True:
+                self._is_reading = True
+                item = next(items, None)
+                self._is_reading = False
+                if item is None:
+                    return
+                yield item
+        except KeyboardInterrupt:
+            self.stop.set()
+        finally:
+            self._is_reading = False
+
     def __enter__(self) -> Patience:
         self._loop = asyncio.get_running_loop()
         self._before = [signal.signal(number, self._heard) for number in SIGNALS]
@@ -75,8 +95,12 @@ class Patience:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.signal:
-            raise KeyboardInterrupt
+            # not KeyboardInterrupt: asyncio would cancel the creation of a session, which hangs
+            print("stopped at once", file=sys.stderr, flush=True)
+            os._exit(128 + number)
         self.signal = number
+        if self._is_reading:
+            raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self.stop.set)  # wakes a loop that sleeps
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -52,6 +53,16 @@ async def test_a_keyspace_that_is_not_of_this_release_is_refused_in_a_line(
     with pytest.raises(ConfigError, match=words) as refused:
         await store.open()
     assert "\n" not in str(refused.value)
+
+
+async def test_a_keyspace_named_by_a_reserved_word_is_refused_in_a_line(
+    cassandra_node: CassandraNode,
+) -> None:
+    store = CassandraStore(
+        dataclasses.replace(config_of(cassandra_node), cassandra_keyspace="order")
+    )
+    with pytest.raises(ConfigError, match="CASSANDRA_KEYSPACE order is a reserved word of CQL"):
+        await store.open()
 
 
 async def test_a_refusal_that_comes_later_ends_when_its_reason_does(

@@ -6,6 +6,7 @@ import gzip
 import os
 import pty
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Collection
@@ -196,7 +197,7 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_goes_on(
     assert ran.out == f"added 50, already there {added:,}, malformed 0"
 
 
-def test_an_input_that_is_silent_is_stopped_by_the_second_signal(command: Catalog) -> None:
+def test_an_input_that_is_silent_can_be_stopped(command: Catalog) -> None:
     with command.start("import", "-", "--catalogue", "mine") as process:
         assert process.stdin is not None
         process.stdin.write("\n".join([HEADER, *map(line, range(250)), ""]))
@@ -204,11 +205,22 @@ def test_an_input_that_is_silent_is_stopped_by_the_second_signal(command: Catalo
         command.wait_for_rows(200)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
         assert process.stdout is not None
-        assert process.stdout.read() == "added 200, already there 0, malformed 0\n"
+        assert process.stdout.read() == "added 250, already there 0, malformed 0\n"
+
+
+def test_a_second_signal_ends_a_run_that_makes_a_session(command: Catalog) -> None:
+    """To cancel the creation of a session would block the program."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        command.environ |= {"CASSANDRA_HOST": "127.0.0.1", "CASSANDRA_PORT": str(port)}
+        with command.start("repair") as process, silent.accept()[0] as asked:
+            asked.recv(1)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
 
 
 def test_an_embedded_store_has_nothing_to_repair(command: Catalog) -> None:
