@@ -57,9 +57,11 @@ def allow_connections(wanted: int = FILES) -> int:
     Each connection is a file, and a shell's soft limit of 1,024 is soon used up.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY in (soft, hard):  # which is -1; Linux itself has no such limit
+    if soft == resource.RLIM_INFINITY:  # which is -1; Linux itself has no such limit
         return wanted
-    allowed = max(soft, min(wanted, hard))
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    allowed = max(soft, wanted)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return allowed
 

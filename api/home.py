@@ -48,16 +48,17 @@ class Home:
         genres = await self._videos.genres()
         drawn = random.sample(genres, len(genres))
         lists: list[bytes] = []
-        failure: type[Unavailable | Late] | None = None
+        failure: Unavailable | Late | None = None
         while drawn and len(lists) < HOME_GENRES:
             for found in await asyncio.gather(*map(self._list, drawn[:HOME_GENRES])):
                 if isinstance(found, bytes):
                     lists.append(found)
                 elif found:
-                    failure = type(found)  # not the error, whose traceback would hold this frame
+                    failure = found
             drawn = drawn[HOME_GENRES:]
         if failure and not lists:
-            raise failure()
+            # another error, because the traceback of this one would hold the frame that holds it
+            raise type(failure)() from failure.__cause__
         return _page(lists[:HOME_GENRES])
 
     async def _list(self, genre: str) -> bytes | Unavailable | Late | None:

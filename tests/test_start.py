@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import subprocess
@@ -109,3 +110,21 @@ def test_connections_beyond_the_limit_on_open_files_are_answered(tmp_path: Path)
         said = f"CONNECTIONS_MAX is {FIT} and not 30: raise ulimit -n (open files)"
         assert service.log().count(said) == 1
         assert "Traceback" not in service.log()
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted", "allowed"),
+    [
+        (1_024, 4_096, 8_192, 4_096),
+        (1_024, resource.RLIM_INFINITY, 8_192, 8_192),
+        (16_384, 65_536, 8_192, 16_384),
+    ],
+)
+def test_the_limit_on_open_files_is_raised_as_far_as_allowed(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, wanted: int, allowed: int
+) -> None:
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, both: limits.append(both))
+    assert server.allow_connections(wanted) == allowed
+    assert limits[-1] == (allowed, hard)

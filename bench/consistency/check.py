@@ -155,7 +155,7 @@ def _received(pipe: Pipe) -> Any:
 
 
 def examine(judge: Judge, world: World, course: Course, readings: Sequence[Readings]) -> None:
-    """Judge what was read, what is there in the end, and the logs of the replicas."""
+    """Judge the reads, the rows and lists at the end, and the logs of the replicas."""
     judge.readings(readings)
     time.sleep(SETTLED_S)
     config = Config.from_env(world.settings)

@@ -102,7 +102,7 @@ class World:
         return self.running.enter_context(started)
 
     def has(self, broken: str, bar: str, *programs: str) -> bool:
-        """Return whether this machine has the programs; if not, a row says what is skipped."""
+        """Return whether this machine has the programs; if not, add a row that names the skip."""
         try:
             for program in programs:
                 installed(program)

@@ -17,7 +17,7 @@ PAGE = 5_000
 POLL_S = 0.02
 IDS_S = 60.0
 STATE_S = 20.0
-"""How long a state is waited for. What is judged is that the state comes at all."""
+"""How long to wait for a state. Only a state that never comes is a failure."""
 
 
 class Told(NamedTuple):

@@ -63,6 +63,7 @@ def settings_of(cassandra: Server | None = None, redis: Server | None = None) ->
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run a Redis and a Cassandra, print their settings, and wait for a signal."""
     argparse.ArgumentParser(prog="python -m bench.lab.servers", description=__doc__).parse_args(
         arguments
     )

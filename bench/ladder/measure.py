@@ -48,7 +48,7 @@ class Load(NamedTuple):
 
 
 def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, Any]:
-    """Offer the activity at its rate, and return what was seen; progress is printed each second."""
+    """Offer the activity at its rate, print the progress each second, and return the result."""
     before = _used(stands)
     children = [_generator(stands, ids, load, part) for part in range(load.processes)]
     try:

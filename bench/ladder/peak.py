@@ -58,7 +58,7 @@ def holds(seen: dict[str, Any]) -> bool:
 
 
 def verdict(seen: dict[str, Any]) -> str:
-    """Return what became of a try, and what was the limit."""
+    """Return whether a try holds, and else its limit."""
     if holds(seen):
         return "holds"
     used = seen["cores"] + seen["generator_cores"] + seen["others_cores"]

@@ -79,7 +79,9 @@ Build = Callable[[Base, ExitStack], Standing]
 
 @dataclass(frozen=True)
 class Rung:
-    """``note`` says what is new on it; ``is_peer``: not ours, with an empty cache at first.
+    """``note`` names the layer that the rung adds.
+
+    ``is_peer`` marks a peer, whose cache is empty at first.
 
     A rung without ``writes`` is offered reads alone.
     """

@@ -60,7 +60,7 @@ def tell(**line: Any) -> None:
 
 
 def run(host: str, port: int, activity: Activity, warm_s: float, seconds: float) -> None:
-    """Offer the activity for ``warm_s`` and then ``seconds``, and print what was seen."""
+    """Offer the activity for ``warm_s`` and then ``seconds``, and print the result."""
     whole_s = warm_s + seconds
     # drawn before it begins: to draw costs a third of what it costs to ask
     requests = list(activity.schedule(whole_s))

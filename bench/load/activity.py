@@ -206,7 +206,7 @@ class Activity:
 
 
 def _arrivals(behaviour: Behaviour) -> dict[str, float]:
-    """Return what comes by itself, with its rate a second."""
+    """Return the rate a second of each kind of arrival: visits, writes and releases."""
     reads_s = behaviour.rate_s * (1 - behaviour.write_share)
     found = {
         "visit": reads_s / behaviour.requests_a_visit,

@@ -284,10 +284,13 @@ async def test_while_the_store_is_away_home_is_made_of_what_there_is(here: Repli
     for genre in some:
         await here.listed(genre)
     await here.videos.genres()
-    here.store.failures["genre"] = Unavailable("away")
+    away = Unavailable("away")
+    away.__cause__ = OSError("the driver's own words, for the log")
+    here.store.failures["genre"] = away
     for _ in range(5):
         assert await home(here) == {genre: ids[genre] for genre in some}
     for genre in some:
         await here.videos.delete(ids[genre][0], ANY)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as raised:
         await home(here)
+    assert raised.value.__cause__ is away.__cause__

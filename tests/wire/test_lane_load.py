@@ -67,6 +67,14 @@ class World(NamedTuple):
         return request("GET", self.path)
 
 
+def having_near(world: World) -> Lane:
+    """The lane, with the world's row in its near cache."""
+    lane: Lane = world.app.state.lane
+    lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
+    lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+    return lane
+
+
 @asynccontextmanager
 async def loading(
     folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any
@@ -300,9 +308,7 @@ async def test_a_row_that_came_near_meanwhile_is_not_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with loading(tmp_path, monkeypatch) as world:
-        lane: Lane = world.app.state.lane
-        lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
-        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        lane = having_near(world)
         asked, now_s = world.store.asked, asyncio.get_running_loop().time()
         response, _ = await lane.load(world.path, [], now_s, [], lambda: False)
         assert b"detail=near" in response
@@ -314,9 +320,7 @@ async def test_the_last_answer_of_a_connection_is_counted_once(
 ) -> None:
     """Also of a row that came near meanwhile, whose head could not say that it is the last."""
     async with loading(tmp_path, monkeypatch) as world:
-        lane: Lane = world.app.state.lane
-        lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
-        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        lane = having_near(world)
         layers: list[str] = []
         monkeypatch.setattr(
             RequestMetrics, "observe", lambda metrics, *seen: layers.append(seen[-1])
