@@ -23,11 +23,11 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 import server
-from api.guard import Cors
+from api.guard import cors
 from api.handlers import Content
 from api.home import Home
 from api.probes import Probes
-from api.resource import CONTRACT, Asset, Resource, routes, site
+from api.resource import CONTRACT, Resource, asset, routes, site
 from cache.near import Near
 from cache.near_metrics import NearMetrics
 from cache.redis.absent import NoRedis, Rows
@@ -93,7 +93,7 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
         Resource("/healthz", GET=probes.alive),
         Resource("/readyz", GET=probes.ready),
         Resource("/metrics", GET=probes.metrics),
-        Resource("/openapi.json", GET=Asset(CONTRACT, b"no-cache").respond),
+        Resource("/openapi.json", GET=asset(CONTRACT, b"no-cache")),
         *site("swagger", "/docs"),
         *(site("demo", "/demo") if demo else ()),
     ]
@@ -138,7 +138,7 @@ def create_app(
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
     onion = Onion(app.router, stack, drain)
-    app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
+    app.middleware_stack = cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, WireMetrics(registry))
     if config.fast_lane and not config.cors_origins:
         # CORS adds headers to every answer, which the lane does not do

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from api import request
 from api.guard import Guard
 from api.home import Home
@@ -92,19 +90,17 @@ class Content:
     async def ids(self, ctx: Context) -> None:
         """Answer with a page of ids, and link the next page."""
         limit = request.page_limit(ctx)
-        cursor = request.query(ctx, "cursor")
-        store = self._videos.store
-        after = None if cursor is None else request.decode_cursor(cursor, store.name)
-        found = await store.ids(after, limit + 1)  # one more shows that there is a next page
+        after = request.page_start(ctx)
+        # one more shows that there is a next page
+        found = await self._videos.store.ids(after, limit + 1)
         page = found[:limit]
         ctx.answer(page)
         ctx.headers[b"etag"] = digest(ctx.body)
         ctx.headers[b"cache-control"] = self._config.cache_control
         ctx.headers[b"cache-status"] = STATUS["store"]
         if len(found) > limit:
-            following = request.encode_cursor(page[-1], store.name)
-            query = urlencode({"limit": limit, "cursor": following})
-            ctx.headers[b"link"] = f'<uuids?{query}>; rel="next"'.encode()
+            following = f"uuids?limit={limit}&cursor={page[-1]}"
+            ctx.headers[b"link"] = f'<{following}>; rel="next"'.encode()
 
     def _answer(self, ctx: Context, found: Answer) -> None:
         answer(ctx, found.entry, found.layer, self._config.cache_control)

@@ -26,8 +26,6 @@ replaces the whole list."""
 ROOM = Path(__file__).parent
 CONTRACT = ROOM / "openapi.json"
 """The contract, OpenAPI 3.1. Tests hold it against the routes, the parser and real answers."""
-MAX_AGE_S = 3600  # a file keeps its name when its content changes
-ACCEPTED_MAX = 256
 PAGE = "page.html"
 MEDIA = {
     ".css": b"text/css; charset=utf-8",
@@ -82,70 +80,44 @@ def routes(resources: Iterable[Resource]) -> list[Route]:
     return table
 
 
-class Asset:
-    """A static file, which may be stored as gzip.
+def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:
+    """Return the handler of a static file, which may be stored as gzip.
 
-    Compressed bytes have a tag of their own (RFC 9110, 8.8.3.3).
+    A file keeps its name when its content changes, so it may be kept for an hour only.
     """
+    body = path.read_bytes()
+    if path.suffix == ".gz":
+        body = gzip.decompress(body)
+    headers = {
+        b"content-type": MEDIA[Path(_name(path)).suffix],
+        b"cache-control": cache_control,
+        b"x-content-type-options": b"nosniff",
+        b"etag": digest(body),
+    }
+    if path.name == PAGE:
+        headers[b"content-security-policy"] = POLICY
 
-    def __init__(self, path: Path, cache_control: bytes = b"max-age=%d" % MAX_AGE_S) -> None:
-        stored = path.read_bytes()
-        is_packed = path.suffix == ".gz"
-        plain = gzip.decompress(stored) if is_packed else stored
-        # without a time: the same bytes, and the same tag, on every replica
-        packed = stored if is_packed else gzip.compress(stored, mtime=0)
-        headers = {
-            b"content-type": MEDIA[Path(_name(path)).suffix],
-            b"cache-control": cache_control,
-            b"vary": b"accept-encoding",
-            b"x-content-type-options": b"nosniff",
-        }
-        if _name(path) == PAGE:
-            headers[b"content-security-policy"] = POLICY
-        self._plain = plain, {**headers, b"etag": digest(plain)}
-        self._packed = self._plain
-        if len(packed) < len(plain):
-            coded = {b"etag": digest(packed), b"content-encoding": b"gzip"}
-            self._packed = packed, {**headers, **coded}
+    async def respond(ctx: Context) -> None:
+        ctx.status, ctx.body, ctx.headers = 200, body, dict(headers)
 
-    async def respond(self, ctx: Context) -> None:
-        """Answer with the representation that the client accepts."""
-        takes = takes_gzip(ctx.header(b"accept-encoding"))
-        ctx.status = 200
-        ctx.body, headers = self._packed if takes else self._plain
-        ctx.headers = dict(headers)
+    return respond
 
 
 def site(folder: str, path: str) -> list[Resource]:
     """Return the page of ``folder`` at ``path``, and the page's assets below."""
-    files = sorted((ROOM / folder).iterdir())
-    assets = {_name(file): Asset(file) for file in files if Path(_name(file)).suffix in MEDIA}
+    files = {_name(file): file for file in (ROOM / folder).iterdir()}
     # the page's relative links lead to the assets only from the page's own path
-    page = assets.pop(PAGE)
+    page = asset(files.pop(PAGE))
+    assets = {name: asset(file) for name, file in files.items() if Path(name).suffix in MEDIA}
 
     async def respond(ctx: Context) -> None:
-        asset = assets.get(ctx.scope["path_params"]["asset"])
-        if asset is None:
+        found = assets.get(ctx.scope["path_params"]["asset"])
+        if found is None:
             raise NotFound()
-        await asset.respond(ctx)
+        await found(ctx)
 
-    return [Resource(path, GET=page.respond), Resource(path + "/{asset}", GET=respond)]
+    return [Resource(path, GET=page), Resource(path + "/{asset}", GET=respond)]
 
 
 def _name(path: Path) -> str:
     return path.name.removesuffix(".gz")
-
-
-def takes_gzip(accepted: str | None) -> bool:
-    """Return whether ``Accept-Encoding`` names gzip, or *, with a weight above zero.
-
-    A value longer than ACCEPTED_MAX is not parsed, because every client accepts the file without
-    compression.
-    """
-    weights: dict[str, str] = {}
-    if accepted is None or len(accepted) > ACCEPTED_MAX:
-        return False
-    for element in accepted.lower().split(","):
-        coding, _, parameter = element.partition(";")
-        weights[coding.strip()] = parameter.strip().removeprefix("q=") or "1"
-    return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""
