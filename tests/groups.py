@@ -26,7 +26,7 @@ LONGEST = (
     *(FRAIL, "tests/test_failover_consistency.py", "tests/simulation/test_mutants.py"),
     *("tests/http/ cassandra, redis, near, lane", "tests/http/ cassandra, redis"),
     *("tests/test_workers_end.py", "tests/cache/test_failover.py", "tests/wire/ store"),
-    *("tests/db/test_cassandra_moved.py", "tests/test_lives.py", "tests/test_consistency.py"),
+    *("tests/db/test_cassandra_moved.py", "tests/test_consistency.py"),
     *("tests/wire/ redis", "tests/wire/ near", "tests/db/test_cassandra_secure.py"),
     *("tests/db/test_same_catalogue.py", "tests/api/test_demo_page.py"),
 )

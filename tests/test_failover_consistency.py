@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.consistency.chaos import Options
 from bench.consistency.check import run_on
-from bench.consistency.world import Options
 from bench.lab.sentinel import watched
 from bench.lab.servers import CassandraNode
 

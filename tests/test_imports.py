@@ -41,7 +41,7 @@ DRIVERS = {
     },
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
-    "sqlite3": {"db/embedded", "bench/lab/store_lines.py", "tests/"},
+    "sqlite3": {"db/embedded", "tests/"},
     "uvicorn": {"server.py", "wire/", "bench/", "tests/"},
     "httptools": {"server.py", "wire/", "bench/", "tests/"},
 }

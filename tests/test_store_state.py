@@ -5,42 +5,35 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-import orjson
-
-from bench.consistency.client import Client
+from bench.lab.asking import ask
 from bench.lab.targets import Service
 
 ROW = {"title": "A title", "genres": ["Drama"], "isMovie": True, "description": "x" * 5_000}
 NO_LIMIT = resource.RLIM_INFINITY
 
 
-async def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: Path) -> None:
+def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: Path) -> None:
     settings = {"EMBEDDED_PATH": str(tmp_path / "content.sqlite3")}
     with Service(settings, tmp_path) as replica:
-        client = Client(replica.port)
 
-        async def post() -> int:
-            body = orjson.dumps(ROW)
-            answer = await client.ask("POST", "/content", body)
-            return answer.status
+        def post() -> int:
+            return ask(replica, "/content", "POST", ROW).status
 
-        async def ready() -> tuple[int, dict[str, str]]:
-            answer = await client.ask("GET", "/readyz")
-            data: dict[str, str] = orjson.loads(answer.body)["data"]
-            return answer.status, data
+        def ready() -> tuple[int, dict[str, str]]:
+            told = ask(replica, "/readyz")
+            return told.status, told.data
 
-        assert (await post(), (await ready())[1]["state"]) == (201, "ready")
+        assert (post(), ready()[1]["state"]) == (201, "ready")
         resource.prlimit(replica.pid, resource.RLIMIT_FSIZE, (300_000, NO_LIMIT))
-        statuses = [await post() for _ in range(100)]
+        statuses = [post() for _ in range(100)]
         assert set(statuses) == {201, 503}
-        status, data = await ready()
+        status, data = ready()
         assert (status, data["state"], data["store"]) == (200, "degraded", "down")
         assert "disk I/O error" in data["reason"] or "disk is full" in data["reason"]
-        assert (await client.ask("GET", "/videos")).status == 200
+        assert ask(replica, "/videos").status == 200
         resource.prlimit(replica.pid, resource.RLIMIT_FSIZE, (NO_LIMIT, NO_LIMIT))
-        assert await post() == 201
-        assert (await ready())[1] == {"state": "ready", "store": "up", "redis": "off"}
-        await client.close()
+        assert post() == 201
+        assert ready()[1] == {"state": "ready", "store": "up", "redis": "off"}
     assert replica.log_path is not None
     log = replica.log_path.read_text()
     assert "Traceback" not in log

@@ -1,37 +1,81 @@
-"""The faults of the consistency check, each at its own interval.
+"""The servers of the consistency check, and its faults, each at its own interval.
 
 A *stop* is an orderly end of a replica whose writes are slow, and a new start of that replica. The
 proxy delays every request to Cassandra, so that the replica gives up writes which Cassandra
-executes later. Meanwhile the other replica reads, and fills, as fast as ever.
+executes later. Meanwhile the other replica reads, and fills, as fast as ever. A *crash* is the same
+with SIGKILL. A *cut* loses what is under way between one replica and Cassandra: requests, and
+replies to transactions that are done.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.consistency.world import Options, World
+from redis import Redis
+
 from bench.consistency.writers import Write
 from bench.lab.processes import Server
+from bench.lab.proxy import Proxy
 from bench.lab.targets import Service
 
-EVERY_S = {"freeze": 0.3, "evict": 0.5, "kill": 2.0, "hang": 4.5, "flush": 7.0, "stop": 12.0}
+EVERY_S = {
+    "freeze": 0.3,
+    "evict": 0.5,
+    "kill": 2.0,
+    "hang": 4.5,
+    "flush": 7.0,
+    "cut": 8.0,
+    "stop": 12.0,
+    "crash": 12.0,
+}
+FAULTS = tuple(EVERY_S)
 FROZEN_S = 0.02, 0.06  # longer than a whole write takes, and than the deadline of a read of Redis
 HUNG_S = 0.3, 0.4  # longer than the deadline of an intent, and too short to be noticed as dead
+CUT_S = 0.05  # each way, before the cut: so transactions are lost on both ways
 SLOW_S = 2.0
-BEFORE_STOP_S = 0.1, 1.0
-STOP_SETTINGS = {"STORE_DEADLINE_S": "4", "WRITE_DEADLINE_S": "1.5", "DRAIN_S": "0.3"}
+BEFORE_END_S = 0.1, 1.0
+END_SETTINGS = {"STORE_DEADLINE_S": "4", "WRITE_DEADLINE_S": "1.5", "DRAIN_S": "0.3"}
 """Cassandra may take longer than a write's caller waits. So a stop gives up writes under way."""
 EVICT = "for _, key in ipairs(redis.call('KEYS', 'content:*:i:*')) do redis.call('DEL', key) end"
 TICK_S = 0.02
 AFTER_S = 0.3
 """A write that begins so soon after a fault may be refused because of that fault."""
-BLAMED = ("restart", "hang", "stop", "kill", "freeze", "flush")
+BLAMED = ("restart", "hang", "stop", "crash", "cut", "kill", "freeze", "flush")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``pause_s``: the average time that a writer waits between two writes. ``faults``: those that
+    occur."""
+
+    seconds: float = 60.0
+    readers: int = 2
+    writers: int = 4
+    keys: int = 20
+    pause_s: float = 0.02
+    faults: tuple[str, ...] = FAULTS
+    restart_redis: bool = False
+
+    @property
+    def ends_replicas(self) -> bool:
+        """Whether replicas are stopped or killed."""
+        return not {"stop", "crash"}.isdisjoint(self.faults)
+
+
+@dataclass
+class World:
+    """The servers of a run. Each replica reaches Cassandra through its own proxy."""
+
+    settings: Mapping[str, str]
+    redis: Server
+    replicas: Sequence[Service]
+    proxies: Sequence[Proxy]
+    restart_redis: Callable[[], object]
 
 
 class Window(NamedTuple):
@@ -52,17 +96,13 @@ class Chaos:
         self._until = now + options.seconds
         self._every_s = {getattr(self, name): EVERY_S[name] for name in options.faults}
         self._due = {act: now + every_s for act, every_s in self._every_s.items()}
-        if "stop" in options.faults:
-            self._due[self.stop] = now + min(EVERY_S["stop"], options.seconds) / 4
+        for act, share in ((self.stop, 0.2), (self.cut, 0.3), (self.crash, 0.5)):
+            if act in self._due:
+                self._due[act] = now + share * min(EVERY_S["stop"], options.seconds)
         if options.restart_redis:
             self._due[self.restart] = now + options.seconds / 2
-        self._stopper = threading.Thread()
-        self._stopping: Service | None = None
-
-    @property
-    def done(self) -> Counter[str]:
-        """The number of faults by their names."""
-        return Counter(window.fault for window in self.windows)
+        self._ender = threading.Thread()
+        self._ending: Service | None = None
 
     @property
     def unfenced_s(self) -> list[float]:
@@ -74,31 +114,34 @@ class Chaos:
         """Cause the faults until the end of the run."""
         while (now := time.monotonic()) < self._until:
             for act in [act for act, due in self._due.items() if due <= now]:
-                if act == self.stop:
-                    self._stop_aside()
-                else:
+                if act not in (self.stop, self.crash):
                     self._time(act)
+                elif self._ender.is_alive():
+                    continue
+                else:
+                    self._end_aside(act)
                 self._due[act] = now + self._every_s.get(act, float("inf"))
             time.sleep(TICK_S)
-        if self._stopper.ident:
-            self._stopper.join()
+        if self._ender.ident:
+            self._ender.join()
 
     def _time(self, act: Callable[[], None]) -> None:
         began_s = time.monotonic()
         act()
         self.windows.append(Window(act.__name__, began_s, time.monotonic()))
 
-    def _stop_aside(self) -> None:
-        """Run ``stop`` in a thread, because it takes seconds and other faults go on."""
-        if not self._stopper.is_alive():
-            self._stopping = random.choice(self._world.replicas)
-            self._stopper = threading.Thread(target=self._time, args=(self.stop,))
-            self._stopper.start()
+    def _end_aside(self, act: Callable[[], None]) -> None:
+        """End a replica in a thread, because it takes seconds and other faults go on."""
+        self._ending = random.choice(self._world.replicas)
+        self._ender = threading.Thread(target=self._time, args=(act,))
+        self._ender.start()
 
     def freeze(self) -> None:
         """Delay the replies to one replica, and the invalidations that it is sent."""
-        free = [each for each in self._world.replicas if each is not self._stopping]
-        self._pause(random.choice(free), FROZEN_S)
+        self._pause(self._running(), FROZEN_S)
+
+    def _running(self) -> Service:
+        return random.choice([each for each in self._world.replicas if each is not self._ending])
 
     def hang(self) -> None:
         """Let Redis execute commands when nobody waits for their replies any more."""
@@ -109,39 +152,63 @@ class Chaos:
         time.sleep(random.uniform(*for_s))
         server.resume()
 
+    def _redis(self) -> Redis:
+        return Redis(self._world.redis.host, self._world.redis.port, decode_responses=True)
+
     def evict(self) -> None:
         """Delete the intents of all writes under way, as a Redis does that is full."""
-        self._world.ask_redis(f'EVAL "{EVICT}" 0')
+        with self._redis() as redis:
+            redis.eval(EVICT, 0)
 
     def kill(self) -> None:
         """Close all connections to Redis, or that of one replica while the other goes on."""
-        clients = self._world.ask_redis("CLIENT LIST")
-        found = re.findall(rb"\bid=(\d+) .*?name=content ", clients)
-        if found and self.done["kill"] % 2:
-            self._world.ask_redis(f"CLIENT KILL ID {random.choice(found).decode()}")
-        else:
-            self._world.ask_redis("CLIENT KILL TYPE normal SKIPME yes")
+        with self._redis() as redis:
+            found = [each["id"] for each in redis.client_list() if each["name"] == "content"]
+            if found and random.random() < 0.5:
+                redis.client_kill_filter(_id=random.choice(found))
+            else:
+                redis.client_kill_filter(_type="normal", skipme=True)
 
     def flush(self) -> None:
         """Let Redis forget its scripts."""
-        self._world.ask_redis("SCRIPT FLUSH")
+        with self._redis() as redis:
+            redis.script_flush()
 
     def restart(self) -> None:
         """Restart Redis, or replace its master."""
         self._world.restart_redis()
 
+    def cut(self) -> None:
+        """Lose what is under way between one replica and Cassandra."""
+        proxy = self._proxy(self._running())
+        proxy.delay(CUT_S, CUT_S)
+        time.sleep(2 * CUT_S)
+        proxy.cut()
+        proxy.open()
+
+    def _proxy(self, replica: Service) -> Proxy:
+        return self._world.proxies[self._world.replicas.index(replica)]
+
     def stop(self) -> None:
         """Stop one replica in order while its writes are slow, and start it again."""
-        assert self._stopping is not None
-        proxy = self._world.proxies[self._world.replicas.index(self._stopping)]
+        self._end(Service.stop)
+
+    def crash(self) -> None:
+        """Kill one replica while its writes are slow, and start it again."""
+        self._end(Service.kill)
+
+    def _end(self, ends: Callable[[Service], None]) -> None:
+        replica = self._ending
+        assert replica is not None
+        proxy = self._proxy(replica)
         try:
             proxy.delay(SLOW_S, 0.0)
-            time.sleep(random.uniform(*BEFORE_STOP_S))
-            self._stopping.stop()
+            time.sleep(random.uniform(*BEFORE_END_S))
+            ends(replica)
             proxy.open()
-            self._stopping.start()
+            replica.start()
         finally:
-            self._stopping = None
+            self._ending = None
 
 
 def blame(write: Write, windows: Sequence[Window]) -> str:

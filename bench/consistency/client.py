@@ -3,64 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from functools import partial
+
+from bench.load.wire import Answer, Asked, Connection, Request
 
 ANSWER_S = 20.0  # no write may take longer than that, whatever happens to it
 NO_ANSWER = 0
 """The status of a request whose connection ended before the answer."""
 
 
-class Answer(NamedTuple):
-    """An answer to a request."""
-
-    status: int
-    tag: str
-    body: bytes
-
-
 class Client:
-    """One kept-alive connection, one request at a time: a client library costs a millisecond of
-    the CPU that the servers need, and as much between an answer and our knowing it."""
+    """One kept-alive connection, one request at a time; reconnects when it was lost."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._connection: Connection | None = None
+        self._answer: asyncio.Future[Answer]
 
-    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Answer:
+    async def ask(self, request: Request) -> Answer:
         """Send a request, and return its answer; raises ConnectionRefusedError if nothing listens.
 
         Raises TimeoutError after ANSWER_S, because no write takes longer.
         """
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            return await self._exchange(*self._streams, method, path, body, headers)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            await self.close()
-            return Answer(NO_ANSWER, "", b"")
-
-    async def _exchange(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: str,
-    ) -> Answer:
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}{headers}\r\n"
-        writer.write(head.encode() + body)
+        loop = asyncio.get_running_loop()
+        if self._connection is None:
+            connect = partial(Connection, self)
+            _, self._connection = await loop.create_connection(connect, "127.0.0.1", self._port)
+        self._answer = loop.create_future()
+        self._connection.send(Asked(request, 0.0, 0.0))
         async with asyncio.timeout(ANSWER_S):
-            line, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            fields = dict(each.split(": ", 1) for each in rest if each)
-            answer = await reader.readexactly(int(fields.get("content-length", 0)))
-        if fields.get("connection") == "close":
-            await self.close()
-        return Answer(int(line.split()[1]), fields.get("etag", ""), answer)
+            return await self._answer
 
-    async def close(self) -> None:
-        """Close the connection; the next request opens another one."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+    def idle(self, connection: Connection) -> None:
+        """Wait for the next request."""
+
+    def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None:
+        """Return an answer from ``ask``."""
+        self._answer.set_result(answer)
+
+    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
+        """Return NO_ANSWER from ``ask``; the next request opens another connection."""
+        self._connection = None
+        if asked is not None:
+            self._answer.set_result(Answer(NO_ANSWER, b"", b""))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.transport.close()

@@ -4,63 +4,89 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable
+from urllib.parse import quote
 
 import orjson
 
+from bench.consistency.chaos import World
 from bench.consistency.judge import Judge, state_of
 from bench.consistency.readers import ABSENT
-from bench.consistency.world import World
 from bench.consistency.writers import Course, position_of
 from bench.lab.asking import ask
 from config import Config
 from db.cassandra.store import CassandraStore
-from errors import Late, NotFound, Unavailable
+from db.store import Stored
+from errors import Late, Unavailable
 
-UP_S = 60.0
+SETTLED_S = 35.0
+"""Longer than a write of unknown outcome is settled, and a name of a genre looked at."""
+Line = tuple[str, str, str]
+"""A line's genre, the time of its row's creation, and the id of its row."""
 
 
-async def rows_in_store(config: Config, ids: Sequence[str]) -> list[dict[str, Any] | None]:
-    """Return the rows as they are in Cassandra, past everything that was under test."""
+async def stored(config: Config) -> tuple[list[Stored], list[str]]:
+    """Return the rows in Cassandra, past everything that was under test, and what their lists lack.
+
+    Waits up to SETTLED_S for lists that agree with the rows.
+    """
     store = CassandraStore(config)
     await store.open()
+    end_s, faults = time.monotonic() + SETTLED_S, ["Cassandra is not there"]
+    rows: list[Stored] = []
     try:
-        async with asyncio.timeout(UP_S):
-            return [await _row(store, video_id) for video_id in ids]
+        while faults and time.monotonic() < end_s:
+            await asyncio.sleep(0.1)
+            try:
+                rows = [each async for each in store.scan()]
+                lines = [each[:3] async for each in store.entries()]
+                faults = list_faults(rows, lines, await store.genres())
+            except (Late, Unavailable):  # not connected yet
+                continue
+        return rows, faults
     finally:
         await store.close()
 
 
-async def _row(store: CassandraStore, video_id: str) -> dict[str, Any] | None:
-    while True:
-        try:
-            return await store.video(video_id)
-        except NotFound:
-            return None
-        except (Late, Unavailable):  # not connected yet
-            await asyncio.sleep(0.05)
+def list_faults(rows: Iterable[Stored], lines: Iterable[Line], genres: Iterable[str]) -> list[str]:
+    """Return what differs: each row has one line in each of its genres, with its own ``created``.
+
+    There is no other line, and ``genres`` are those that have lines.
+    """
+    listed, names = Counter(lines), Counter(genres)
+    wanted = Counter(
+        (genre, each.created, each.row["id"]) for each in rows for genre in each.row["genres"]
+    )
+    used = Counter({genre for genre, *_ in listed})
+    return [
+        *(f"missing line: {each}" for each in (wanted - listed).elements()),
+        *(f"line of nothing: {each}" for each in (listed - wanted).elements()),
+        *(f"wrong in the list of genres: {each}" for each in (used - names) + (names - used)),
+    ]
 
 
-def check_end(
-    world: World, course: Course, judge: Judge, rows: Sequence[dict[str, Any] | None]
-) -> None:
-    """Judge whether no write is lost, replicas and store agree, and lists name their rows."""
-    now_s = time.monotonic()
-    for key, row in enumerate(rows):
-        position = position_of(row["lastupdated"]) if row else ABSENT
-        judge.final(key, -1, position, now_s)
+def check_end(world: World, course: Course, judge: Judge, found: Iterable[Stored]) -> None:
+    """Judge whether no write is lost, and replicas and store agree."""
+    now_s, rows = time.monotonic(), {each.row["id"]: each.row for each in found}
+    for key, video_id in enumerate(course.ids):
+        row = rows.get(video_id)
+        judge.final(key, -1, position_of(row["lastupdated"]) if row else ABSENT, now_s)
         for replica, server in enumerate(world.replicas):
-            status, _, body = ask(server, f"/content/{course.ids[key]}")
+            status, _, body = ask(server, f"/content/{video_id}")
             if status == 200:
                 judge.state(key, state_of(body), body)
             judge.final(key, replica, state_of(body) if status == 200 else ABSENT, now_s)
             if (orjson.loads(body)["data"] if status == 200 else None) != row:
                 judge.at_rest("end differs", key, f"at replica {replica}: {body!r}, stored {row}")
+
+
+def check_lists(world: World, course: Course, judge: Judge, found: Iterable[Stored]) -> None:
+    """Judge whether the lists that replicas serve name their rows."""
     for genre in course.genres:
-        expected = {row["id"] for row in rows if row and genre in row["genres"]}
+        expected = {each.row["id"] for each in found if genre in each.row["genres"]}
         for server in world.replicas:
-            status, _, body = ask(server, f"/content/genre/{genre.replace(' ', '%20')}")
+            status, _, body = ask(server, f"/content/genre/{quote(genre)}")
             listed = orjson.loads(body)["data"][genre] if status == 200 else []
             if sorted(listed) != sorted(expected):
                 judge.verdict.convict("genre list", f"{genre}: {listed}, expected {expected}")

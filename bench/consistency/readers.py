@@ -8,6 +8,7 @@ are *doubts*, kept with their times and judged when everything is known (``judge
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 from collections import Counter
@@ -16,13 +17,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 import uvloop
 
 from bench.consistency.writers import Course, position_of
-from bench.load.wire import value_of
+from bench.load.wire import Answer, Asked, Connection, Request, value_of
 from db.version import etag
 from middleware.cache_lookup import STATUS
 
@@ -69,30 +70,24 @@ class Readings:
             self.faults.append(text)
 
 
-class Ask(NamedTuple):
-    """A request, ready to be sent; of a conditional one, what comes before the tag."""
+def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:
+    """Return a round of requests for random rows, spelled in every way that leads to one.
 
-    key: int
-    spelling: str
-    request: bytes
-
-
-def asks(ids: Sequence[str]) -> list[Ask]:
-    """Return a round of requests for random rows, spelled in every way that leads to one."""
+    Each has the number of its row. A request's kind is its spelling.
+    """
     weights = (PLAIN_WEIGHT, *(1 for _ in SPELLINGS))
     spellings = random.choices(("plain", *SPELLINGS), weights, k=ROUND)
-    return [_ask(key, ids[key], each) for each in spellings for key in [random.randrange(len(ids))]]
+    keys = random.choices(range(len(ids)), k=ROUND)
+    return [(key, _spelled(ids[key], each)) for key, each in zip(keys, spellings, strict=True)]
 
 
-def _ask(key: int, video_id: str, spelling: str) -> Ask:
+def _spelled(video_id: str, spelling: str, tag: bytes = b"") -> Request:
     path = {
         "query": f"/content?videoId={video_id}",
         "upper": f"/content/{video_id.upper()}",
     }.get(spelling, f"/content/{video_id}")
-    method = "HEAD" if spelling == "head" else "GET"
-    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
-    head += "If-None-Match: " if spelling == "condition" else "\r\n"
-    return Ask(key, spelling, head.encode())
+    headers = b"If-None-Match: %b\r\n" % tag if tag else b""
+    return Request(path, headers, spelling, method="HEAD" if spelling == "head" else "GET")
 
 
 def layer_of(status: bytes) -> str:
@@ -100,110 +95,88 @@ def layer_of(status: bytes) -> str:
     return "stale" if b"ttl=-" in status else LAYERS.get(status, "?")
 
 
-class Connection(asyncio.Protocol):
-    """One kept-alive connection to one replica: asks, checks, asks again, until ``until``."""
+class Reader:
+    """Owns one kept-alive connection to one replica: asks, checks, asks again, until ``until``."""
 
     def __init__(self, course: Course, replica: int, readings: Readings, until: float) -> None:
         self.ended = asyncio.get_running_loop().create_future()
         self._newest, self._ids = course.newest, course.ids
         self._replica, self._readings, self._until = replica, readings, until
-        self._asks = asks(course.ids)
-        self._next = 0
+        self._asks = itertools.cycle(asks(course.ids))
         self._seen = [0] * len(course.ids)
         self._tags = [b'"none"'] * len(course.ids)
-        self._part = b""
-        self._is_told_to_close = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._send()
+    def idle(self, connection: Connection) -> None:
+        """Send the next request."""
+        self._key, request = next(self._asks)
+        if request.kind == "condition":
+            request = _spelled(self._ids[self._key], "condition", self._tags[self._key])
+        # the order matters: what is acknowledged from here on, the answer need not know of
+        self._floor = self._newest[self._key]
+        self._start_s = monotonic()
+        if self._start_s < self._until:
+            connection.send(Asked(request, self._start_s, 0.0))
+        else:
+            connection.transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if monotonic() < self._until and not self._is_told_to_close:
+    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
+        """Count a request without an answer."""
+        if error == "malformed":
+            self._readings.fault(f"{asked} got a malformed answer")
+        elif asked is not None:
             self._readings.counts["cut off"] += 1
         self.ended.set_result(None)
 
-    def _send(self) -> None:
-        self._ask = ask = self._asks[self._next]
-        self._next = (self._next + 1) % ROUND
-        request = ask.request
-        if ask.spelling == "condition":
-            request += self._tags[ask.key] + b"\r\n\r\n"
-        # the order matters: what is acknowledged from here on, the answer need not know of
-        self._floor = self._newest[ask.key]
-        self._start_s = monotonic()
-        if self._start_s < self._until:
-            self._transport.write(request)
-        else:
-            self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        data = self._part + data
-        end = data.find(b"\r\n\r\n") + 4
-        head = data[:end]
-        is_whole = end >= 4
-        if is_whole and self._ask.spelling != "head":
-            is_whole = len(data) - end >= int(value_of(head, b"content-length: ") or b"0")
-        if not is_whole:
-            self._part = data
-            return
-        self._part = b""
-        self._check(head[9:12], head, data[end:])
-        self._is_told_to_close = b"connection: close" in head
-        if self._is_told_to_close:
-            self._transport.close()
-        else:
-            self._send()
-
-    def _check(self, status: bytes, head: bytes, body: bytes) -> None:
-        counts, ask = self._readings.counts, self._ask
-        if status == b"404":
+    def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None:
+        """Check an answer."""
+        counts, spelling = self._readings.counts, asked.request.kind
+        status, head, body = answer
+        if status == 404:
             counts["absent"] += 1
             # with a deletion as the newest that was acknowledged, absent is right
             if self._floor and not self._floor & 1:
-                self._doubt("absent", ABSENT)
+                self._doubt("absent", spelling, ABSENT)
             return
         layer = layer_of(value_of(head, b"cache-status: "))
-        if status in (b"503", b"504"):
-            counts[f"read {status.decode()}"] += 1
-            return
-        if status not in (b"200", b"304") or layer == "?":
-            self._readings.fault(f"{ask.spelling} of key {ask.key}: {head!r}")
-            return
-        counts[layer] += 1
-        self._check_state(layer, status, value_of(head, b"etag: "), body)
+        if status in (503, 504):
+            counts[f"read {status}"] += 1
+        elif status not in (200, 304) or layer == "?":
+            self._readings.fault(f"{spelling} of key {self._key}: {head!r}")
+        else:
+            counts[layer] += 1
+            self._check_state(layer, spelling, status, value_of(head, b"etag: "), body)
 
-    def _check_state(self, layer: str, status: bytes, tag: bytes, body: bytes) -> None:
-        ask, state = self._ask, self._readings.states.get(tag)
-        if status == b"304" and tag != self._tags[ask.key]:
-            self._readings.fault(f"304 with {tag!r} for {self._tags[ask.key]!r}")
-        elif status == b"200" and ask.spelling != "head":
+    def _check_state(self, layer: str, spelling: str, status: int, tag: bytes, body: bytes) -> None:
+        key, state = self._key, self._readings.states.get(tag)
+        if status == 304 and tag != self._tags[key]:
+            self._readings.fault(f"304 with {tag!r} for {self._tags[key]!r}")
+        elif status == 200 and spelling != "head":
             if state is None:
                 state = self._learn(tag, body)
-            if state[0] != ask.key or state[2] != body:
-                self._readings.fault(f"{ask.spelling} of key {ask.key}: {tag!r} with {body!r}")
-        key, position = ask.key, state[1] if state else position_of(tag.decode())
+            if state[0] != key or state[2] != body:
+                self._readings.fault(f"{spelling} of key {key}: {tag!r} with {body!r}")
+        position = state[1] if state else position_of(tag.decode())
         if position < self._floor or position < self._seen[key]:
-            self._doubt(layer, position)
+            self._doubt(layer, spelling, position)
         if position >= self._seen[key]:
             self._seen[key] = position
             self._tags[key] = tag
 
     def _learn(self, tag: bytes, body: bytes) -> tuple[int, int, bytes]:
         """Keep a state that is new to this process; its tag has to fit its row and version."""
-        key = self._ask.key
+        key = self._key
         state = self._readings.states[tag] = (key, position_of(tag.decode()), body)
         row = orjson.loads(body)["data"]
         if row["id"] != self._ids[key] or tag.decode() != etag(row):
             self._readings.fault(f"key {key}: {tag!r} with {body!r}")
         return state
 
-    def _doubt(self, layer: str, position: int) -> None:
-        readings, ask = self._readings, self._ask
+    def _doubt(self, layer: str, spelling: str, position: int) -> None:
+        readings, key = self._readings, self._key
         readings.counts["doubt"] += 1
         if len(readings.doubts) < DOUBTS_MAX:
-            where = (ask.key, self._replica, layer, ask.spelling, self._start_s, monotonic())
-            readings.doubts.append(Doubt(*where, position, self._seen[ask.key]))
+            where = (key, self._replica, layer, spelling, self._start_s, monotonic())
+            readings.doubts.append(Doubt(*where, position, self._seen[key]))
 
 
 def run_readers(course: Course, pipe: Pipe) -> None:
@@ -224,11 +197,13 @@ def run_readers(course: Course, pipe: Pipe) -> None:
 
 async def _read(course: Course, replica: int, readings: Readings, until: float) -> None:
     """Read through one connection, and through another one when ``replica`` has closed it."""
-    loop, make = asyncio.get_running_loop(), partial(Connection, course, replica, readings, until)
+    loop = asyncio.get_running_loop()
     while monotonic() < until:
+        reader = Reader(course, replica, readings, until)
+        make = partial(Connection, reader)
         try:
-            _, connection = await loop.create_connection(make, "127.0.0.1", course.ports[replica])
+            await loop.create_connection(make, "127.0.0.1", course.ports[replica])
         except OSError:  # it was stopped
             await asyncio.sleep(AGAIN_S)
-            continue
-        await connection.ended
+        else:
+            await reader.ended

@@ -22,7 +22,8 @@ from typing import NamedTuple
 import orjson
 import uvloop
 
-from bench.consistency.client import NO_ANSWER, Answer, Client
+from bench.consistency.client import NO_ANSWER, Client
+from bench.load.wire import Answer, Request, value_of
 from db.version import new_id, version_us
 
 DELETED, REWRITTEN, REGENRED = 0.07, 0.07, 0.12
@@ -88,6 +89,11 @@ def position_of(tag: str) -> int:
     return 2 * version_us(tag.strip('"').partition(".")[0])
 
 
+def tag_of(answer: Answer) -> str:
+    """Return the entity tag of an answer; empty if there is none."""
+    return value_of(answer.head, b"etag: ").decode()
+
+
 @dataclass
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
@@ -138,7 +144,7 @@ class Writer:
                 await self._write(key)  # soon: reads of what is not there cost the most
                 await self._pause()
         for client in self._clients:
-            await client.close()
+            client.close()
 
     async def _look_at_rest(self, key: int) -> None:
         """Compare the caches with the store once the rest of ``key`` has ended: a write on the
@@ -147,10 +153,10 @@ class Writer:
         if rows.rest_s[key] > monotonic():
             return
         rows.rest_s[key] = float("inf")  # for the other writers, until the comparison is done
-        replica, found = await self._ask("GET", f"/content/{self._course.ids[key]}")
+        replica, found = await self._ask(Request(f"/content/{self._course.ids[key]}"))
         status = None
         if found.status == 200:
-            status = await self._send(key, "PATCH", found.tag)
+            status = await self._send(key, "PATCH", tag_of(found))
         elif found.status == 404:
             status = await self._send(key, "POST")
         if status in (404, 412, 422):
@@ -158,14 +164,12 @@ class Writer:
         if rows.rest_s[key] == float("inf"):
             del rows.rest_s[key]
 
-    async def _ask(
-        self, method: str, path: str, body: bytes = b"", headers: str = ""
-    ) -> tuple[int, Answer]:
+    async def _ask(self, request: Request) -> tuple[int, Answer]:
         """Ask any replica that listens, and return its number with its answer."""
         while True:
             replica = random.randrange(len(self._clients))
             with suppress(ConnectionRefusedError):  # it was stopped
-                return replica, await self._clients[replica].ask(method, path, body, headers)
+                return replica, await self._clients[replica].ask(request)
             await asyncio.sleep(AGAIN_S)
 
     async def _pause(self) -> None:
@@ -188,15 +192,17 @@ class Writer:
         headers += f"If-Match: {tag}\r\n" if tag else ""
         body = b"" if method == "DELETE" else self._body(number, method)
         sent_s = monotonic()
-        replica, answer = await self._ask(method, path, body, headers)
+        request = Request(path, headers.encode(), method=method, body=body)
+        replica, answer = await self._ask(request)
         answered_s = monotonic()  # before anything else: from here on the old row is too old
-        position = position_of(answer.tag) if answer.status in (200, 201) and answer.tag else 0
+        told = tag_of(answer)
+        position = position_of(told) if answer.status in (200, 201) and told else 0
         if method == "DELETE" and tag != UNKNOWN:
             position = position_of(tag) + 1
         entry = Write(
             key, number, method, replica, sent_s, answered_s, answer.status, position, answer.body
         )
-        self._rows.note(entry, answer.tag)
+        self._rows.note(entry, told)
         return answer.status
 
     def _body(self, number: int, method: str) -> bytes:

@@ -1,7 +1,7 @@
 """Processes on this machine that tests and benchmarks start, wait for, freeze and stop.
 
 Invariant: a process started here is stopped by its own id and by no other means, and is gone once
-this interpreter is gone, however that ends: by `stop()`, or by the kernel (`die_with_parent.py`).
+this interpreter is gone, however that ends: by `stop()`, or by the kernel (`spawn.py`).
 """
 
 from __future__ import annotations

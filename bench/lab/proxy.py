@@ -25,8 +25,6 @@ CHUNKS_MAX = 256
 SWITCH_S = 5.0
 UNBOUNDED = float("inf")
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
 
 class Proxy:
     """A proxy of ``host:port``, with a loop and a thread of its own.
@@ -120,9 +118,10 @@ class Proxy:
         """Forward one connection, to the end of either side."""
         transports = [writer.transport]
         try:
-            upstream = await asyncio.open_connection(*self._upstream)
-            transports.append(upstream[1].transport)
-            both = [asyncio.create_task(way) for way in self._ways((reader, writer), upstream)]
+            replies, requests = await asyncio.open_connection(*self._upstream)
+            transports.append(requests.transport)
+            there, back = self._pump(reader, requests, 0), self._pump(replies, writer, 1)
+            both = [asyncio.create_task(way) for way in (there, back)]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -135,10 +134,6 @@ class Proxy:
         finally:
             for transport in transports:
                 transport.close()  # what was written to it still goes out
-
-    def _ways(self, client: Streams, server: Streams) -> list[Coroutine[Any, Any, None]]:
-        """Return what forwards to the server, and back."""
-        return [self._pump(client[0], server[1], 0), self._pump(server[0], client[1], 1)]
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int

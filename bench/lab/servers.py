@@ -2,23 +2,18 @@
 
 Everything comes from PyPI and Maven Central and runs without root, on free loopback ports, in
 temporary folders or given ones; what was started is stopped by process id, also when we are
-interrupted (`processes.py`). `python -m bench.lab.servers` starts one of each, prints the settings
-that name them for the service, and stops both at Ctrl-C.
+interrupted (`processes.py`).
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import logging
 import shutil
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.lab.cassandra_node import CassandraNode, Ports, cassandra_ring
-from bench.lab.processes import Server, exchange, free_ports, interruptible
+from bench.lab.processes import Server, exchange, free_ports
 from bench.lab.spawn import ServerError
 
 __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "cassandra_ring"]
@@ -60,20 +55,3 @@ def settings_of(cassandra: Server | None = None, redis: Server | None = None) ->
         if server:
             settings |= {f"{prefix}_HOST": server.host, f"{prefix}_PORT": str(server.port)}
     return settings
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run a Redis and a Cassandra, print their settings, and wait for a signal."""
-    argparse.ArgumentParser(prog="python -m bench.lab.servers", description=__doc__).parse_args(
-        arguments
-    )
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with interruptible(), RedisServer() as redis, CassandraNode() as cassandra:
-        for name, value in settings_of(cassandra, redis).items():
-            print(f"{name}={value}", flush=True)
-        signal.pause()
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

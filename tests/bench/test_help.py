@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILDREN = {"peers", "die_with_parent.py"}
-"""Programs that only other programs start."""
+CHILDREN = {"peers"}
+"""The room of programs that only other programs start."""
 
 
 def programs() -> list[Path]:

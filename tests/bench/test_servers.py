@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab import spawn
 from bench.lab.processes import exchange
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 
@@ -110,10 +109,7 @@ def test_server_that_never_answers_is_killed(
     assert not is_alive(server.pid)
 
 
-def test_second_server_in_one_folder_is_refused(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spawn, "CLAIM_BOUND_S", 0.1)
+def test_second_server_in_one_folder_is_refused(redis: RedisServer) -> None:
     with pytest.raises(ServerError, match="in use"):
         RedisServer(redis.folder).start()
 

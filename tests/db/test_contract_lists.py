@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bench.lab.store_lines import Line, lines
 from config import Config
 from db.store import GENRE_LIST, CatalogueStore
 from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound
 from tests.db.samples import LONG_AGO_US, draft, eventually, genre_name, listed, loaded, long_ago
+from tests.db.store_lines import Line, lines
 
 ANY = Expected()
 

@@ -7,13 +7,13 @@ import uuid
 import orjson
 import pytest
 
-from bench.lab.store_lines import lines, rows_of
 from config import Config
 from db.store import IDENTITY, CatalogueStore, RepairableStore, Stored, Written, open_store
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound
 from tests.db.samples import draft, eventually, genre_name, listed, loaded, long_ago, walk
+from tests.db.store_lines import lines, rows_of
 
 ANY = Expected()
 

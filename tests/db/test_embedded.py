@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.lab.store_lines import created_at
 from db import embedded_file
 from db.embedded import EmbeddedStore, position
 from db.embedded_file import FileConnection
@@ -23,6 +22,7 @@ from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound, Unavailable
 from tests.db.samples import draft, genre_name, loaded, long_ago
+from tests.db.store_lines import created_at
 
 
 @pytest.fixture

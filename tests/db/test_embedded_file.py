@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from bench.lab.store_lines import lines, rows_of
 from config import Config, ConfigError
 from db.embedded import EmbeddedStore
 from db.embedded_file import SCHEMA_VERSION, use_wal
@@ -24,6 +23,7 @@ from db.version import Expected, new_id
 from db.video import Changes
 from errors import Unavailable
 from tests.db.samples import draft, genre_name, listed
+from tests.db.store_lines import lines, rows_of
 
 ROOT = Path(__file__).parents[2]
 OPENER = """

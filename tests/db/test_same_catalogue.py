@@ -15,11 +15,11 @@ import orjson
 import pytest
 
 from bench.lab.servers import CassandraNode, settings_of
-from bench.lab.store_lines import lines, rows_of
 from bench.lab.targets import CATALOGUE, ROOT
 from config import Config
 from db.store import CatalogueStore, Entry, RepairableStore, open_store
 from tests.db.samples import eventually
+from tests.db.store_lines import lines, rows_of
 
 TITLES = 8_786
 AT_ONCE = 200

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
-from bench.lab.store_lines import Line, lines, rows_of
 from config import Config
 from db.catalog.running import Patience
 from db.embedded import EmbeddedStore
 from db.store import Stored
 from errors import Unavailable
+from tests.db.store_lines import Line, lines, rows_of
 
 
 class StrainedStore(EmbeddedStore):
