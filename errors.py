@@ -23,9 +23,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 ERRORS_MAX = 20
+REFUSALS = {
+    HTTPStatus.BAD_REQUEST: "The request cannot be read",
+    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The request target is too long",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's head is too large",
+    HTTPStatus.NOT_IMPLEMENTED: "This is no proxy",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections or unfinished requests; try again",
+}
+"""The texts of refusals on the wire. Such a refusal ends its connection, and no handler runs."""
 
 
 class FieldError(NamedTuple):

@@ -49,7 +49,7 @@ from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion, compose
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
-from wire.limits import Wire, WireMetrics
+from wire.limits import Wire
 
 logger = logging.getLogger("content")
 
@@ -139,7 +139,7 @@ def create_app(
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
     onion = Onion(app.router, stack, drain)
     app.middleware_stack = cors(onion, config.cors_origins) if config.cors_origins else onion
-    app.state.wire = Wire(config, WireMetrics(registry))
+    app.state.wire = Wire(config, registry)
     if config.fast_lane and not config.cors_origins:
         # CORS adds headers to every answer, which the lane does not do
         load = compose(of_misses, content.by_id)

@@ -1,13 +1,18 @@
-"""The limits of a worker's connections, and the metrics that count connections and refusals."""
+"""The limits of a worker's connections, their metrics, and the refusal of a request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cache
+import ipaddress
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from config import Config
+from errors import REFUSALS
 from metrics import gauge
 
 SLOW_READER = "slow_reader"
@@ -15,14 +20,32 @@ HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150
 """Memory that a header takes beside its characters: two bytes objects and a tuple."""
-_REFUSALS = ("400", "408", "414", "431", "501", "503", SLOW_READER)
+_HOST = re.compile(
+    rb"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]"
+    rb"|(?:[\w.~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
+)
+"""``uri-host [":" port]`` (RFC 9110, 7.2; RFC 3986, 3.2.2). An empty value is allowed."""
+_REFUSAL = (
+    b"content-type: application/json\r\ncache-control: no-store\r\n"
+    b"content-length: %d\r\nconnection: close\r\n%b\r\n%b"
+)
 
 
-class WireMetrics:
-    """The metrics of a worker's connections. Without ``registry`` nothing exports them."""
+class Wire:
+    """What the connections of an application share; the protocol finds it at ``app.state.wire``.
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        registry = registry or CollectorRegistry()
+    ``left_bytes`` is the budget: bytes that all connections may still hold for requests without an
+    answer. The first FREE_BYTES of each connection do not count, so ordinary requests are served
+    when the budget is used up. A request above FREE_BYTES is forgotten once it is answered.
+    ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their
+    free bytes, the near cache 64 MB. ``python -m bench.held`` measures the connections.
+    """
+
+    def __init__(
+        self, limits: Config, registry: CollectorRegistry, left_bytes: int = HELD_MAX_BYTES
+    ) -> None:
+        self.limits = limits
+        self.left_bytes = left_bytes
         # without connections above connections_max, which are refused at once
         self.connections = gauge("content_connections", "Open connections.", registry)
         refusals = Counter(
@@ -32,39 +55,30 @@ class WireMetrics:
             ("status",),
             registry=registry,
         )
-        self._refusals = {each: refusals.labels(each) for each in _REFUSALS}
+        statuses = (*(str(status.value) for status in REFUSALS), SLOW_READER)
+        self._refusals = {status: refusals.labels(status) for status in statuses}
 
     def refused(self, status: int | str) -> None:
         """Count one refused connection. ``status``: that of the refusal, or ``SLOW_READER``."""
         self._refusals[str(status)].inc()
 
 
-class Budget:
-    """Bytes that a worker's connections may hold together for requests without an answer.
-
-    The first FREE_BYTES of each connection do not count, so ordinary requests are served when the
-    budget is used up. A request above FREE_BYTES is forgotten once it is answered. ``stack.yml``
-    gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the
-    near cache 64 MB. ``python -m bench.held`` measures the connections.
-    """
-
-    def __init__(self, left_bytes: int = HELD_MAX_BYTES) -> None:
-        self.left_bytes = left_bytes
+def refusal(status: HTTPStatus, defaults: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return a whole response that ends its connection; ``defaults`` are the server's headers."""
+    body = orjson.dumps({"status": "failed", "message": REFUSALS[status]})
+    more = b"".join(b"%b: %b\r\n" % header for header in defaults)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        more += b"retry-after: 1\r\n"
+    return STATUS_LINE[status] + _REFUSAL % (len(body), more, body)
 
 
-@dataclass(frozen=True)
-class Wire:
-    """The limits, metrics and budget of all connections of an application.
-
-    The protocol reads them from ``app.state.wire``.
-    """
-
-    limits: Config = field(default_factory=Config)
-    metrics: WireMetrics = field(default_factory=WireMetrics)
-    budget: Budget = field(default_factory=Budget)
-
-
-@cache
-def defaults() -> Wire:
-    """Return the ``Wire`` that applications without ``app.state.wire`` share."""
-    return Wire()
+def is_host(value: bytes) -> bool:
+    """Return whether ``value`` may stand in a ``Host`` header (RFC 9112, 3.2)."""
+    host = _HOST.fullmatch(value)
+    if host is None or host["v6"] is None:
+        return host is not None
+    try:
+        ipaddress.IPv6Address(host["v6"].decode())
+    except ValueError:
+        return False
+    return True

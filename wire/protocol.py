@@ -98,7 +98,7 @@ class Protocol(StrictProtocol):
             super().send_400_response(msg)
             return
         self._charge(0)
-        self._metrics.refused(self._refusal)
+        self._wire.refused(self._refusal)
         self._closing = True
 
     def shutdown(self) -> None:

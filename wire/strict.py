@@ -15,6 +15,7 @@ without a response. An offer to upgrade is ignored, and the body behind it is ke
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from contextlib import suppress
 from http import HTTPStatus
@@ -23,8 +24,7 @@ from typing import Any, NoReturn
 import httptools
 
 from middleware.deadline import ARRIVED
-from wire import limits, refusal
-from wire.host import is_host
+from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, Wire, is_host, refusal
 from wire.turns import PIECE_BYTES, Leaving, TurnsProtocol
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
@@ -35,17 +35,10 @@ class StrictProtocol(TurnsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        wire = getattr(getattr(self.app, "state", None), "wire", None) or limits.defaults()
-        self._metrics: limits.WireMetrics = wire.metrics
-        self._budget: limits.Budget = wire.budget
+        self._wire: Wire = self.app.state.wire
+        self._limits = self._wire.limits
         self._charged_bytes = 0  # taken from the budget
         self.headers, self.url = [], b""  # the parent sets them with the first request
-        # attributes here, because some are read for every header
-        self._connections_max: int = wire.limits.connections_max
-        self._target_max_bytes: int = wire.limits.target_max_bytes
-        self._head_max_bytes: int = wire.limits.head_max_bytes
-        self._headers_max: int = wire.limits.headers_max
-        self._arrival_s: float = wire.limits.arrival_s
         self._begun = 0  # requests that began in the data being parsed
         self._in_head = self._offered = self._silent = False
         # of the newest request: its headers, all bytes behind its first piece, its body
@@ -54,30 +47,27 @@ class StrictProtocol(TurnsProtocol):
         self._method = ""
         self._host = b""
         self._due_s = 0.0  # the end of the time to arrive, by the loop's clock
-        self._arrival: asyncio.TimerHandle | None = None
         self._refusal = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self._connections_max:
+        if len(self.connections) >= self._limits.connections_max:
             self.transport = transport
             self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
             self.send_400_response("")
             return
         super().connection_made(transport)
-        self._metrics.connections.set(len(self.connections))
-        _bound_unsent(transport, self._arrival_s)
-        self._silent = True  # no request has begun: ``_look`` closes the connection at ``_due_s``
-        self._due_s = self.loop.time() + self._arrival_s
-        self._await_arrival()
+        self._wire.connections.set(len(self.connections))
+        _bound_unsent(transport, self._limits.arrival_s)
+        self._silent = True  # no request has begun: ``look`` closes the connection at ``_due_s``
+        self._due_s = self.loop.time() + self._limits.arrival_s
+        self.look_by(self._due_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._arrival is not None:
-            self._arrival.cancel()
         if isinstance(exc, TimeoutError):
-            self._metrics.refused(limits.SLOW_READER)
+            self._wire.refused(SLOW_READER)
         self._charge(0)
         super().connection_lost(exc)
-        self._metrics.connections.set(len(self.connections))
+        self._wire.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -85,8 +75,8 @@ class StrictProtocol(TurnsProtocol):
         self._begun = 0
         super().data_received(data)
         if not self._between:
-            self._await_arrival()
-        if self._charged_bytes or self._held_bytes() > limits.FREE_BYTES:
+            self.look_by(self._due_s)
+        if self._charged_bytes or self._held_bytes() > FREE_BYTES:
             self._hold()
             self._let_go()
 
@@ -110,12 +100,12 @@ class StrictProtocol(TurnsProtocol):
         self._in_head = True
         self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
-        self._due_s = self.loop.time() + self._arrival_s
+        self._due_s = self.loop.time() + self._limits.arrival_s
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > self._target_max_bytes:
+        if len(self.url) > self._limits.target_max_bytes:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -124,11 +114,12 @@ class StrictProtocol(TurnsProtocol):
         value = value.strip(b" \t")  # blanks around it do not belong to it (RFC 9110, 5.5)
         super().on_header(name, value)
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self._head_max_bytes or len(self.headers) > self._headers_max:
+        most = self._limits
+        if self._head_bytes > most.head_max_bytes or len(self.headers) > most.headers_max:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        self._due_s = self.loop.time() + self._arrival_s
+        self._due_s = self.loop.time() + self._limits.arrival_s
         self._method = self.parser.get_method().decode("ascii")
         hosts = 0
         self._has_body = False
@@ -152,7 +143,7 @@ class StrictProtocol(TurnsProtocol):
 
     def start_request(self) -> None:
         """Start the request, whose head is complete and within the limits."""
-        self.scope[ARRIVED] = self._due_s - self._arrival_s  # type: ignore[literal-required]
+        self.scope[ARRIVED] = self._due_s - self._limits.arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
         if self._has_body:
             self.cycle.transport = Leaving(self)  # type: ignore[assignment]
@@ -172,7 +163,7 @@ class StrictProtocol(TurnsProtocol):
             return
         self._refused = True  # later bytes are dropped
         self._charge(0)
-        self._metrics.refused(self._refusal)
+        self._wire.refused(self._refusal)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # earlier requests are answered; then the connection closes without this response
             if not self._in_head:
@@ -188,7 +179,7 @@ class StrictProtocol(TurnsProtocol):
         if not self._is_idle():
             self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
             self.cycle.message_event.set()
-        self.transport.write(refusal.render(self._refusal, self.server_state.default_headers))
+        self.transport.write(refusal(self._refusal, self.server_state.default_headers))
         if self not in self.connections or self._ended:  # no linger above the maximum
             self.transport.close()
         else:
@@ -202,7 +193,7 @@ class StrictProtocol(TurnsProtocol):
 
     def _let_go(self) -> None:
         """Forget a large request once it is answered, so that an idle connection has no charge."""
-        if self.is_busy() or self._held_bytes() <= limits.FREE_BYTES:
+        if self.is_busy() or self._held_bytes() <= FREE_BYTES:
             return
         self._head_bytes = self._body_bytes = self._fed_bytes = 0
         self.headers, self.url, self._host = [], b"", b""
@@ -213,7 +204,7 @@ class StrictProtocol(TurnsProtocol):
         arrived = self._head_bytes + self._body_bytes
         if arrived < self._fed_bytes:
             arrived = self._fed_bytes
-        fields = limits.FIELD_BYTES * len(self.headers)
+        fields = FIELD_BYTES * len(self.headers)
         return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
@@ -223,8 +214,8 @@ class StrictProtocol(TurnsProtocol):
 
     def _reserve(self, size: int) -> None:
         """Charge the bytes above FREE_BYTES to the budget; end the connection if it has no room."""
-        size = max(0, size - limits.FREE_BYTES)
-        if size - self._charged_bytes > self._budget.left_bytes:
+        size = max(0, size - FREE_BYTES)
+        if size - self._charged_bytes > self._wire.left_bytes:
             self._unread = b""
             self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
             self.send_400_response("")
@@ -232,7 +223,7 @@ class StrictProtocol(TurnsProtocol):
             self._charge(size)
 
     def _charge(self, size: int) -> None:
-        self._budget.left_bytes += self._charged_bytes - size
+        self._wire.left_bytes += self._charged_bytes - size
         self._charged_bytes = size
 
     def _decline(self, rest: bytes) -> None:
@@ -247,15 +238,6 @@ class StrictProtocol(TurnsProtocol):
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._between = True
         self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)
-
-    def _await_arrival(self) -> None:
-        """Start the arrival timer unless one runs.
-
-        Most requests arrive at once, so none moves the timer; ``_look`` compares ``_due_s`` with
-        the clock.
-        """
-        if self._arrival is None:
-            self._arrival = self.loop.call_at(self._due_s, self._look)
 
     def is_busy(self) -> bool:
         """Return whether a request has no answer yet, or has not arrived completely."""
@@ -276,15 +258,18 @@ class StrictProtocol(TurnsProtocol):
         else:  # the rest of the request will never arrive
             self.send_400_response("")
 
-    def _look(self) -> None:
-        """Close the connection, or refuse its request, if the time to arrive is over."""
-        self._arrival = None
-        if self.transport.is_closing() or not (self._silent or not self._between):
+    def look(self) -> None:
+        self._looks_s = math.inf
+        if self.transport.is_closing():
             return
+        is_idle = self._between and not self._silent
+        if is_idle and self.is_busy():
+            return  # until the answer
         if self.flow.read_paused:
-            self._due_s = self.loop.time() + self._arrival_s  # the client waits for us
-        if self.loop.time() < self._due_s:
-            self._await_arrival()
+            self._due_s = self.loop.time() + self._limits.arrival_s  # the client waits for us
+        due_s = self._answered_s + self.timeout_keep_alive if is_idle else self._due_s
+        if self.loop.time() < due_s:
+            self.look_by(due_s)
         elif self._silent or self._is_answered():
             self.transport.close()
         else:
@@ -298,7 +283,8 @@ class StrictProtocol(TurnsProtocol):
         trailers. A chunk of one byte takes six.
         """
         self._fed_bytes += size
-        if self._fed_bytes > self._head_max_bytes + 8 * self._body_bytes and not self._between:
+        most = self._limits.head_max_bytes + 8 * self._body_bytes
+        if self._fed_bytes > most and not self._between:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _refuse(self, status: HTTPStatus) -> NoReturn:

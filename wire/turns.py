@@ -9,6 +9,7 @@ of these bytes stay in the kernel's buffers.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sized
 from typing import Any
 
@@ -56,6 +57,8 @@ class TurnsProtocol(HttpToolsProtocol):
         self._refused = False  # later bytes are dropped
         self._lingering: asyncio.TimerHandle | None = None
         self._answered_s = 0.0  # the last answer, by the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._looks_s = math.inf  # when the timer calls ``look``; the connection has no other timer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -67,10 +70,9 @@ class TurnsProtocol(HttpToolsProtocol):
             # the parent tells only the newest request, which may still wait for its turn
             running.disconnected = True
             running.message_event.set()
-        if self._lingering is not None:
-            self._lingering.cancel()
+        for timer in filter(None, (self._lingering, self._timer)):
+            timer.cancel()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # the parent keeps the timer after an error
         self._unread = b""
         # request and protocol refer to each other; the garbage collector would free them late
         self.cycle = self._running = None  # type: ignore[assignment]
@@ -130,27 +132,25 @@ class TurnsProtocol(HttpToolsProtocol):
         self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
 
     def answered(self) -> None:
-        """Note that an answer was sent and the connection stays open."""
-        self._answered_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._arm(self.timeout_keep_alive)
+        """Note that an answer was sent and the connection stays open.
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle for ``timeout_keep_alive`` seconds, or wait on.
-
-        An answer does not move the timer, because that costs more than this look at the clock.
+        The timer is hardly ever moved, because that costs more than a ``look`` at the clock.
         """
-        self.timeout_keep_alive_task = None
-        left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0 or self.is_busy():
-            self._arm(max(left_s, 1.0))
-        else:
-            super().timeout_keep_alive_handler()
+        self._answered_s = self.loop.time()
+        due_s = self._answered_s + self.timeout_keep_alive
+        if due_s < self._looks_s:
+            self.look_by(due_s)
 
-    def _arm(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
+    def look_by(self, when_s: float) -> None:
+        """Call ``look`` at ``when_s`` by the loop's clock, unless it is called sooner."""
+        if when_s < self._looks_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._looks_s = self.loop.call_at(when_s, self.look), when_s
+
+    def look(self) -> None:
+        """Close a connection that was idle, or took to send a request, for too long."""
+        raise NotImplementedError
 
     def on_response_complete(self) -> None:
         """Start the next request, then parse the bytes behind it.

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config import Config
 from tests.http.wire import Answer, parse
-from wire.limits import HELD_MAX_BYTES, Budget, Wire, WireMetrics
+from wire.limits import HELD_MAX_BYTES, Wire
 from wire.protocol import Protocol
 
 BOUND_S = 10.0
@@ -50,8 +50,8 @@ class Within:
     def __init__(self, app: ASGIApp, limits: Config, held_max_bytes: int = HELD_MAX_BYTES) -> None:
         self.app = app
         self.registry = CollectorRegistry()
-        self.budget = Budget(held_max_bytes)
-        self.state = State({"wire": Wire(limits, WireMetrics(self.registry), self.budget)})
+        self.wire = Wire(limits, self.registry, held_max_bytes)
+        self.state = State({"wire": self.wire})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)

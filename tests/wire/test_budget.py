@@ -60,13 +60,13 @@ async def test_no_more_is_held_than_the_budget_allows(
             most = BUDGET // (len(stalled) - FREE_BYTES)
             await until(lambda: app.refused("503") >= number - most)
             assert app.refused("503") < number
-            assert app.budget.left_bytes >= 0
+            assert app.wire.left_bytes >= 0
             assert await is_served(other)  # a small request needs nothing of the budget
         await until(lambda: app.connections() == 1)
-        assert app.budget.left_bytes == BUDGET
+        assert app.wire.left_bytes == BUDGET
         other.send(STALLED_BODY + b"x")
         assert (await other.answer()).status == 200
-        assert app.budget.left_bytes == BUDGET
+        assert app.wire.left_bytes == BUDGET
 
 
 async def test_a_request_above_the_budget_is_told_when_to_come_again() -> None:
@@ -96,13 +96,13 @@ async def test_all_is_given_back_however_a_request_ends(
     app = limited(arrival_s=0.8)
     async with strict(app, StrictProtocol) as port, connected(port) as client:
         client.send(start)
-        await until(lambda: app.budget.left_bytes < BUDGET)
+        await until(lambda: app.wire.left_bytes < BUDGET)
         client.send(end)
         assert (await client.answer()).status == status
-        assert app.budget.left_bytes == BUDGET
+        assert app.wire.left_bytes == BUDGET
         assert app.connections() == 1
     await until(lambda: app.connections() == 0)
-    assert app.budget.left_bytes == BUDGET
+    assert app.wire.left_bytes == BUDGET
 
 
 @pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
@@ -143,7 +143,7 @@ async def test_bytes_behind_requests_that_wait_count(budget_bytes: int, is_enoug
         assert paths[0] == "/first"
         assert (paths[-1] == "/last") is is_enough
         assert (app.refused("503") == 0) is is_enough
-        assert app.budget.left_bytes == budget_bytes
+        assert app.wire.left_bytes == budget_bytes
 
 
 @pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
@@ -184,7 +184,7 @@ async def test_a_body_behind_its_answer_takes_nothing_of_the_budget() -> None:
         client.send(b"x" * 2 * BUDGET)
         await client.writer.drain()
         await asyncio.sleep(0.1)
-        assert app.budget.left_bytes == BUDGET
+        assert app.wire.left_bytes == BUDGET
         assert app.refused("503") == 0
 
 

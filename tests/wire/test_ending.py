@@ -24,7 +24,7 @@ async def test_a_body_that_stalls_to_the_end_is_answered(tmp_path: Path) -> None
         port = await running.enter_async_context(serving(app, timeout_graceful_shutdown=0.3))
         async with connected(port) as client:
             client.send(STALLED)
-            seen = app.state.wire.metrics.connections
+            seen = app.state.wire.connections
             await until(lambda: seen._value.get() > 0)
             await asyncio.sleep(0.1)  # and its first bytes are there
             ending = asyncio.create_task(running.aclose())

@@ -100,7 +100,8 @@ async def test_a_connection_that_breaks_behind_a_hit_is_watched_no_longer(
         client.writer.transport.abort()  # which resets it
     (protocol,) = Kept.made
     await until(lambda: protocol not in protocol.connections)
-    assert protocol.timeout_keep_alive_task is None
+    assert protocol._timer is not None
+    assert protocol._timer.cancelled()
 
 
 async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,12 +150,10 @@ async def test_a_connection_is_not_idle_while_the_lane_asks_redis(
         client.send(plain(near))
         await client.answer()
         protocol = Kept.made[-1]
-        protocol._unset_keepalive_if_required()
         protocol._answered_s -= 100.0
         protocol._asked = True
-        protocol.timeout_keep_alive_handler()
+        protocol.look()
         assert not protocol.transport.is_closing()
         protocol._asked = False
-        protocol._unset_keepalive_if_required()
-        protocol.timeout_keep_alive_handler()
+        protocol.look()
         assert await client.rest() == b""

@@ -12,7 +12,7 @@ from tests.http.wire import request
 from tests.wire.in_process import until
 from tests.wire.test_lane_load import STORE, World, loading
 from wire.lane import Lane
-from wire.limits import FREE_BYTES, HELD_MAX_BYTES, Budget, Wire, WireMetrics
+from wire.limits import FREE_BYTES, HELD_MAX_BYTES, Wire
 
 KIB = 1_024
 LARGE = request("GET", "/nowhere", *(f"X-{number}: {'y' * 150}" for number in range(80)))
@@ -28,15 +28,15 @@ async def held(world: World, sent: bytes) -> None:
     world.client.send(sent)
 
 
-def budget_of(world: World) -> Budget:
+def budget_of(world: World) -> Wire:
     wire: Wire = world.app.state.wire
-    return wire.budget
+    return wire
 
 
 def refusals(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
     """What connections are ended for from now on."""
     found: list[int | str] = []
-    monkeypatch.setattr(WireMetrics, "refused", lambda metrics, status: found.append(status))
+    monkeypatch.setattr(Wire, "refused", lambda wire, status: found.append(status))
     return found
 
 

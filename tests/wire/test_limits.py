@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -48,7 +49,7 @@ async def test_as_many_connections_as_the_limit_says_are_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app, counts = Within(echo, Config(connections_max=5)), []
-    gauge = app.state.wire.metrics.connections
+    gauge = app.wire.connections
     set_gauge = gauge.set
 
     def note(count: float) -> None:
@@ -139,7 +140,8 @@ async def test_a_socket_that_is_not_tcp_is_served(tmp_path: Path) -> None:
     loop, path = asyncio.get_running_loop(), str(tmp_path / "socket")
     failures: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, failure: failures.append(failure))
-    config = uvicorn.Config(Within(echo, Config()), lifespan="off", log_config=None)
+    options: Any = {"lifespan": "off", "log_config": None, "proxy_headers": False}
+    config = uvicorn.Config(Within(echo, Config()), **options)
     state = ServerState()
     server = await loop.create_unix_server(lambda: StrictProtocol(config, state, {}), path)
     async with server:

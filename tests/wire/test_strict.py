@@ -214,7 +214,8 @@ async def test_no_request_behind_a_last_answer_is_begun() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async with serving(last, StrictProtocol, lifespan="off") as port, connected(port) as client:
+    app = Within(last, Config())
+    async with serving(app, StrictProtocol, lifespan="off") as port, connected(port) as client:
         client.send(request("POST", "/last", body=b"x"))
         client.send(request("POST", "/behind", "Content-Length: 9") + b"y")
         assert [answer.status for answer in parse(await client.rest())] == [200]
