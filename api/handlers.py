@@ -5,7 +5,6 @@ from __future__ import annotations
 from api import request
 from api.guard import Guard
 from api.home import Home
-from cache.reads import Answer
 from cache.store import CachedVideoStore
 from config import Config
 from db.fields import genre_name
@@ -24,7 +23,7 @@ class Content:
     """
 
     def __init__(self, config: Config, videos: CachedVideoStore, home: Home) -> None:
-        self._config = config
+        self._body_max_bytes, self._cache_control = config.body_max_bytes, config.cache_control
         self._videos = videos
         self._home = home
         self._guard = Guard(config)
@@ -36,18 +35,18 @@ class Content:
 
     async def by_id(self, ctx: Context) -> None:
         """Answer with the row of the id in the path."""
-        self._answer(ctx, await self._videos.video(request.path_id(ctx)))
+        answer(ctx, await self._videos.video(request.path_id(ctx)), self._cache_control)
 
     async def by_query(self, ctx: Context) -> None:
         """Answer with the row of the id in the query."""
-        self._answer(ctx, await self._videos.video(request.query_id(ctx)))
+        answer(ctx, await self._videos.video(request.query_id(ctx)), self._cache_control)
 
     async def genre(self, ctx: Context) -> None:
         """Answer with the ids of a genre's newest videos."""
         genre = genre_name(ctx.scope["path_params"]["genre"])
         if genre is None:
             raise NotFound()
-        self._answer(ctx, await self._videos.genre(genre))
+        answer(ctx, await self._videos.genre(genre), self._cache_control)
 
     async def home(self, ctx: Context) -> None:
         """Answer with a home page."""
@@ -56,7 +55,7 @@ class Content:
     async def create(self, ctx: Context) -> None:
         """Create a row."""
         self._guard.check(ctx)
-        values = parse_draft(await request.read_json(ctx, self._config.body_max_bytes))
+        values = parse_draft(await request.read_json(ctx, self._body_max_bytes))
         key = request.idempotency_key(ctx)
         if ctx.header(b"if-match") is not None:  # a new row has no tag that could match
             raise PreconditionFailed(None, None, "A new row has no version for If-Match")
@@ -69,7 +68,7 @@ class Content:
         """Change some fields of a row."""
         video_id = request.path_id(ctx, "Could not update a nonexistent video")
         self._guard.check(ctx)
-        body = await request.read_json(ctx, self._config.body_max_bytes)
+        body = await request.read_json(ctx, self._body_max_bytes)
         changes = parse_changes(body, video_id)
         expected = request.expected(ctx, changes.last_updated)
         written = await self._videos.update(video_id, changes, expected)
@@ -96,14 +95,11 @@ class Content:
         page = found[:limit]
         ctx.answer(page)
         ctx.headers[b"etag"] = digest(ctx.body)
-        ctx.headers[b"cache-control"] = self._config.cache_control
+        ctx.headers[b"cache-control"] = self._cache_control
         ctx.headers[b"cache-status"] = STATUS["store"]
         if len(found) > limit:
             following = f"uuids?limit={limit}&cursor={page[-1]}"
             ctx.headers[b"link"] = f'<{following}>; rel="next"'.encode()
-
-    def _answer(self, ctx: Context, found: Answer) -> None:
-        answer(ctx, found.entry, found.layer, self._config.cache_control)
 
     def _written(self, ctx: Context, row: Row, status: int) -> None:
         ctx.answer(row, status)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from db.fields import genre_name
-from db.version import parse_id
+from db.version import UUID, parse_id
 
 ROW = "/content/"
 GENRE = "/content/genre/"
@@ -19,7 +19,8 @@ HOME = "/home"
 ROW_ROUTE = "/content/{id}"
 GENRE_ROUTE = "/content/genre/{genre:path}"
 BY_QUERY = "/content"
-_ROW_LENGTH = len(ROW) + 36
+is_row = re.compile(f"{ROW}{UUID}").fullmatch
+"""Matches a request target that is the key of a row, in canonical spelling."""
 _BY_QUERY = re.compile(
     rb"videoId=(%22|%27|\"|'|)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\1"
 )
@@ -61,15 +62,6 @@ def key_of(path: str, query: bytes = b"") -> str | None:
         return None if genre is None else genre_key(genre)
     video_id = parse_id(path[len(ROW) :])
     return None if video_id is None else ROW + video_id
-
-
-def is_row(key: str) -> bool:
-    """Return whether a request target is the key of a row, in canonical spelling."""
-    return (
-        len(key) == _ROW_LENGTH
-        and key.startswith(ROW)
-        and key[len(ROW) :] == parse_id(key[len(ROW) :])
-    )
 
 
 def is_list(key: str) -> bool:

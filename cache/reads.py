@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from cache.entry import Entry
@@ -84,7 +85,7 @@ class Reads:
         """Return a loaded entry, after ``cached`` found none. Raise NotFound if it is negative."""
         while True:
             try:
-                answer, joined = await self._fly(key, load)
+                answer, joined = await self._flights.do(key, partial(self._load, key, load))
                 break
             except Shed as shed:
                 if shed.was_urgent or not urgent.get():
@@ -93,9 +94,6 @@ class Reads:
         if answer.entry.status == 404:
             raise NotFound()
         return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
-
-    def _fly(self, key: str, load: Load) -> Awaitable[tuple[Answer, bool]]:
-        return self._flights.do(key, lambda flight: self._load(key, load, flight))
 
     def forget(self, key: str) -> None:
         """Drop the near entry and detach a load under way, because a write has begun or ended."""
@@ -122,7 +120,7 @@ class Reads:
         stale: Entry | None = None
         if isinstance(lease, Entry):
             if lease.is_fresh():
-                return Answer(lease, "redis")
+                return Answer(lease, self._redis.layer)
             stale, lease = lease, await self._redis.lease(key, replace=True)
             assert not isinstance(lease, Entry)
             if may_answer(-stale.left_s(time.time()), self._store_is_up()):
@@ -155,8 +153,18 @@ class Reads:
         self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
     ) -> Entry:
         """Load an entry, and start its fill."""
-        entry = await _read(load)
-        entry.ttl_s = ttl_s = self._ttl_s(key, entry)
+        try:
+            entry = await load()
+        except NotFound:
+            entry = Entry.absent()
+        if entry.status == 404:
+            ttl_s = NEGATIVE_TTL_S
+        # lists filled together must not expire together, or every home page would wait for some
+        elif is_list(key):
+            ttl_s = LIST_TTL_S * random.uniform(0.5, 1.0)
+        else:
+            ttl_s = self._row_ttl_s * random.uniform(0.9, 1.0)
+        entry.ttl_s = ttl_s
         is_current = flight is None or flight.current  # else a write may have changed the row
         if lease is not None and lease.granted and is_current:
             keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
@@ -195,18 +203,3 @@ class Reads:
             if entry is not None and entry.is_fresh():
                 return entry
         return None
-
-    def _ttl_s(self, key: str, entry: Entry) -> float:
-        if entry.status == 404:
-            return NEGATIVE_TTL_S
-        # lists filled together must not expire together, or every home page would wait for some
-        if is_list(key):
-            return LIST_TTL_S * random.uniform(0.5, 1.0)
-        return self._row_ttl_s * random.uniform(0.9, 1.0)
-
-
-async def _read(load: Load) -> Entry:
-    try:
-        return await load()
-    except NotFound:
-        return Entry.absent()

@@ -65,21 +65,17 @@ class SingleFlight(Generic[T]):
     ) -> None:
         try:
             value = await load(flight)
+            for waiter in flight.waiters:
+                if not waiter.done():
+                    waiter.set_result(value)
         except BaseException as error:
-            self._land(key, flight)
             while flight.waiters:
                 _fail(flight.waiters.pop(), error)
             if not isinstance(error, Exception):
                 raise
-        else:
-            self._land(key, flight)
-            for waiter in flight.waiters:
-                if not waiter.done():
-                    waiter.set_result(value)
-
-    def _land(self, key: str, flight: Flight[T]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
 
 
 def _fail(waiter: asyncio.Future[T], error: BaseException) -> None:

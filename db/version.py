@@ -21,7 +21,8 @@ REPRESENTATION = 2
 
 AHEAD_US = 3_600_000_000
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ID = re.compile(UUID)
 _NUMBER = re.compile(r'[0-9]+"')
 _GREGORIAN_OFFSET_US = 12_219_292_800_000_000  # 1582-10-15 to 1970-01-01, RFC 9562 6.1
 _IDEMPOTENCY = uuid.UUID("6f1c3a52-7f6e-5c7e-9a64-2b1d1f0c8a11")
@@ -30,7 +31,7 @@ _IDEMPOTENCY = uuid.UUID("6f1c3a52-7f6e-5c7e-9a64-2b1d1f0c8a11")
 def parse_id(text: str) -> str | None:
     """Return ``text`` as a lower-case id, or None if it is not 36 characters of a UUID."""
     lower = text.lower()
-    return lower if _UUID.fullmatch(lower) else None
+    return lower if _ID.fullmatch(lower) else None
 
 
 def parse_version(text: object) -> str | None:

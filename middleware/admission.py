@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from prometheus_client import CollectorRegistry, Counter
 
 from errors import Shed
-from middleware.deadline import arrived
+from middleware.deadline import ARRIVED
 from middleware.onion import Context, Middleware, Next
 from priority import is_hover, urgent
 
@@ -38,12 +38,12 @@ def admission(
 
     async def admission(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         may_shed = ctx.method in ("GET", "HEAD") and ctx.scope["path"] not in probes
-        may_wait = may_shed and is_hover(ctx.header(b"priority"), ctx.header(b"sec-purpose"))
+        may_wait = may_shed and is_hover(ctx.scope["headers"])
         # always, because a pipelined request inherits the context of the request before it
         urgent.set(not may_wait)
         if may_wait:
-            waited_s = asyncio.get_running_loop().time() - arrived(ctx.scope)
-            if waited_s > LAG_S or is_congested():
+            now = asyncio.get_running_loop().time()
+            if now - ctx.scope.get(ARRIVED, now) > LAG_S or is_congested():
                 hovers.inc()
                 raise Shed(was_urgent=False)
         try:

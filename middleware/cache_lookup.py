@@ -57,7 +57,7 @@ def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -
         ctx.route = BY_QUERY if path == BY_QUERY else route_of(key)
         if entry.status == 404:
             raise NotFound()
-        answer(ctx, entry, layer, cache_control)
+        answer(ctx, (entry, layer), cache_control)
 
     return cache_lookup
 
@@ -76,12 +76,13 @@ def _stale(entry: Entry) -> bytes:
     return b"content; hit; ttl=%d; detail=redis" % min(-1, math.floor(entry.left_s(time.time())))
 
 
-def answer(ctx: Context, entry: Entry, layer: str, cache_control: bytes) -> None:
-    """Answer with a finished entry.
+def answer(ctx: Context, found: tuple[Entry, str], cache_control: bytes) -> None:
+    """Answer with a finished entry, and the layer that had it.
 
     Only hits have ``Age``, which counts from the fill, because an answer fresh from the origin has
     none (RFC 9111, 5.1).
     """
+    entry, layer = found
     ctx.status = 200
     ctx.body = entry.body
     ctx.layer = layer

@@ -8,14 +8,13 @@ ends. A load that other requests share goes on, and so does a write that was sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 from errors import Late, OutcomeUnknown
 from middleware.onion import Context, Middleware, Next
 
 ARRIVED = "content.arrived"
-"""In the scope: when the request's head had arrived, in seconds by the loop's clock."""
+"""In the scope: when the request's head had arrived, in seconds by the loop's clock. If the server
+does not set the time, the request arrives now."""
 
 
 def deadline(read_s: float, write_s: float) -> Middleware:
@@ -23,15 +22,15 @@ def deadline(read_s: float, write_s: float) -> Middleware:
 
     async def deadline(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         loop = asyncio.get_running_loop()
-        is_read = ctx.method in ("GET", "HEAD")
-        when: float | None = arrived(ctx.scope) + (read_s if is_read else write_s)
+        now, is_read = loop.time(), ctx.method in ("GET", "HEAD")
+        when = ctx.scope.get(ARRIVED, now) + (read_s if is_read else write_s)
         if ctx.method in ("POST", "PATCH"):
-            when = None
-        elif when is not None and when <= loop.time():
-            raise Late()
-        timeout = asyncio.timeout_at(when)
-        if when is None:
+            timeout = asyncio.timeout_at(None)
             ctx.on_read = lambda: timeout.reschedule(loop.time() + write_s)
+        elif when <= now:
+            raise Late()
+        else:
+            timeout = asyncio.timeout_at(when)
         try:
             async with timeout:
                 await next()
@@ -41,9 +40,3 @@ def deadline(read_s: float, write_s: float) -> Middleware:
             raise (Late() if is_read else Late(OutcomeUnknown.message)) from None
 
     return deadline
-
-
-def arrived(scope: Mapping[str, Any]) -> float:
-    """Return when a request arrived, by the loop's clock. Return now if the server sets no time."""
-    found = scope.get(ARRIVED)
-    return asyncio.get_running_loop().time() if found is None else float(found)

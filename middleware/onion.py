@@ -8,6 +8,7 @@ every layer may still change the response. A request without an answer is a 404.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -58,9 +59,12 @@ class Context:
 
     def header(self, name: bytes) -> str | None:
         """Return a request header, None if absent. Fields of the same name are joined by commas."""
-        found = [value for key, value in self.scope["headers"] if key == name]
+        found = None
+        for key, value in self.scope["headers"]:
+            if key == name:
+                found = value if found is None else b"%b, %b" % (found, value)
         # not every server strips the blanks around a value (RFC 9110, 5.5)
-        return b", ".join(found).decode("latin-1").strip(" \t") if found else None
+        return None if found is None else found.decode("latin-1").strip(" \t")
 
     def answer(self, data: Any, status: int = 200) -> None:
         """Answer with ``data`` in the envelope of success."""
@@ -96,11 +100,6 @@ class Context:
 
         The client may wait for ``100 Continue``, or may keep the body back once it sees an error.
         """
-        for name, _ in self.scope["headers"]:
-            if name in _FRAMING:
-                break
-        else:
-            return False  # nearly every request
         told = dict(self.scope["headers"])
         held = self.status >= 400 or b"expect" in told
         return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
@@ -112,9 +111,11 @@ class Context:
             body = b""
         elif b"content-length" not in self.headers:
             self.headers[b"content-length"] = b"%d" % len(body)
-        if not self.was_read and self._leaves_a_body():
-            # if the client keeps its body back, its next request would be read as that body
-            self.headers[b"connection"] = b"close"
+        for name, _ in self.scope["headers"]:  # nearly no request has such a header
+            if name in _FRAMING and not self.was_read and self._leaves_a_body():
+                # if the client keeps its body back, its next request would be read as that body
+                self.headers[b"connection"] = b"close"
+                break
         return list(self.headers.items()), b"" if self.method == "HEAD" else body
 
 
@@ -125,28 +126,18 @@ Handler = Callable[[Context], Awaitable[None]]
 
 def compose(stack: Sequence[Middleware], last: Handler) -> Handler:
     """Fold ``stack`` around ``last``, the first outermost. Later changes of the list are unseen."""
-    handler = last
-    for middleware in reversed(stack):
+    inner_first = tuple(reversed(stack))
+    for middleware in inner_first:
         if not callable(middleware):
             raise TypeError(f"a middleware has to be callable, not {middleware!r}")
-        handler = _wrap(middleware, handler)
-    return handler
 
+    def respond(ctx: Context) -> Awaitable[None]:
+        following: Next = partial(last, ctx)
+        for middleware in inner_first:
+            following = partial(middleware, ctx, following)
+        return following()
 
-def _wrap(middleware: Middleware, inner: Handler) -> Handler:
-    def run(ctx: Context) -> Awaitable[None]:
-        called = False
-
-        def next() -> Awaitable[None]:  # noqa: A001 - Koa's name for it
-            nonlocal called
-            if called:
-                raise RuntimeError("next() was called twice in one middleware")
-            called = True
-            return inner(ctx)
-
-        return middleware(ctx, next)
-
-    return run
+    return respond
 
 
 class Onion:

@@ -15,7 +15,6 @@ All other requests go through ASGI.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from cache.entry import Entry
-from cache.keys import HOME, ROW, ROW_ROUTE, is_row
+from cache.keys import HOME, ROW, ROW_ROUTE
 from drain import Drain
 from etags import names
 from middleware.cache_lookup import STATUS
@@ -42,12 +41,15 @@ PAGE = (
     b"content-type: %b\r\ncache-control: no-store\r\n"
     b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n\r\n"
 ) % JSON
+AGE = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n"
+"""Ends a head that ends where the value of ``age`` begins."""
 Headers = Sequence[tuple[bytes, bytes]]
 
 _ASIDE = frozenset(
     (b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade")
 )
 """Headers that announce a body or may change the answer. Their requests go through ASGI."""
+_LINE = b"%b: %b\r\n".__mod__
 KEPT = frozenset((b"priority", b"sec-purpose"))
 """Headers of a plain GET that the middleware of a miss reads."""
 
@@ -79,9 +81,10 @@ def is_ordinary(headers: Headers) -> bool:
 class Lane:
     """Make the responses to hits, and count them in ``metrics`` as the middleware does.
 
-    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis, ``load`` by ``respond``,
-    which gets a Context. ``home`` makes a home page of near entries, or returns None. While
-    ``drain`` is active new requests go through ASGI, whose answers carry ``Connection: close``.
+    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis; ``load`` answers a
+    ``context``, and ``loaded`` makes its response. ``home`` makes a home page of near entries, or
+    returns None. While ``drain`` is active new requests go through ASGI, whose answers carry
+    ``Connection: close``.
     """
 
     def __init__(
@@ -89,32 +92,38 @@ class Lane:
         near: Near,
         redis: Rows,
         home: Callable[[], bytes | None],
-        respond: Handler,
+        load: Handler,
         metrics: RequestMetrics,
         cache_control: bytes,
         drain: Drain,
     ) -> None:
         self._near = near
-        self._redis = redis
         self._home = home
-        self._respond = respond
+        self.ask, self.load = redis.ask, load
         self._metrics = metrics
         self._drain = drain
         self._render = render_with(cache_control, "redis")
+        self._defaults: Headers = ()
+        self._default_lines = b""
 
     def near(
         self, method: str, target: str, condition: str | None, defaults: Headers
     ) -> bytes | None:
-        """Return the whole response from the near cache; None if the request must go through ASGI.
+        """Return the whole response from the near cache.
 
-        ``condition`` is ``If-None-Match``, ``defaults`` are the server's own headers.
+        Return None if the near cache has no entry, and empty bytes if the request must go through
+        ASGI: the entry is a 404, or the service drains. ``condition`` is ``If-None-Match``,
+        ``defaults`` are the server's own headers.
         """
         start = time.perf_counter()
+        if self._drain.active:
+            return b""
         entry = self._near.get(target)
-        if entry is None and target == HOME and condition is None:
-            return self._page(method, start, defaults)
-        if entry is None or entry.status != 200 or self._drain.active:
-            return None
+        if entry is None:
+            has_page = target == HOME and condition is None
+            return self._page(method, start, defaults) if has_page else None
+        if entry.status != 200:
+            return b""
         line, head, body, status = OK, entry.head, entry.body, 200
         if condition is not None and names(condition, entry.etag.decode(), weak=True):
             # a 304 has no body, so it omits content-type and content-length, which come before etag
@@ -123,83 +132,58 @@ class Lane:
             body = b""
         seconds = time.perf_counter() - start
         self._metrics.observe(entry.route, method, status, seconds, "near")
-        return _join(line, defaults, head, entry.filled_at, seconds, body)
+        age_s = max(0, int(time.time() - entry.filled_at))
+        return self._join(line, defaults, head, AGE % (age_s, seconds * 1000), body)
 
     def _page(self, method: str, start: float, defaults: Headers) -> bytes | None:
-        page = None if self._drain.active else self._home()
+        page = self._home()
         if page is None:
             return None
         seconds = time.perf_counter() - start
         self._metrics.observe(HOME, method, 200, seconds)
         head = PAGE % (seconds * 1000, len(page))
         body = b"" if method == "HEAD" else page
-        return b"".join((OK, _lines(defaults), head, body))
+        return self._join(OK, defaults, head, body)
 
-    def is_row(self, target: str) -> bool:
-        """Return whether the lane may read ``target`` from Redis or the store.
-
-        False: the service drains, ``target`` is not a row's key, or the near cache holds a 404 for
-        it.
-        """
-        return not self._drain.active and is_row(target) and self._near.get(target) is None
-
-    def ask(self, target: str) -> asyncio.Future[Entry | None] | None:
-        """Start reading a row from Redis; the future gives its entry, or None on a miss.
-
-        Return None if Redis is not configured or away.
-        """
-        return self._redis.ask(target)
-
-    async def load(
-        self,
-        target: str,
-        headers: Headers,
-        arrived_s: float,
-        defaults: Headers,
-        is_last: Callable[[], bool],
-    ) -> tuple[bytes, bool]:
-        """Return the response to a GET of a row that no cache has, and whether it is the last.
-
-        The connection must end after the last one, as ``is_last`` or a drain wants. The request
-        arrived at ``arrived_s``, by the loop's clock. ``headers`` are those of KEPT.
-        """
-        hit = None if is_last() else self.near("GET", target, None, defaults)
-        if hit is not None:  # another load has ended since the look at the near cache
-            return hit, False
-        scope = {"type": "http", "method": "GET", "path": target, "query_string": b""}
-        named = {"headers": headers, "path_params": {"id": target[len(ROW) :]}, ARRIVED: arrived_s}
-        ctx = Context(scope | named, _no_body)
-        ctx.route = ROW_ROUTE
-        await self._respond(ctx)
-        if self._drain.active or is_last():
-            ctx.headers[b"connection"] = b"close"
-        fields, body = ctx.finish()
-        head = (STATUS_LINE[ctx.status], _lines(defaults), _lines(fields))
-        return b"".join((*head, b"\r\n", body)), b"connection" in ctx.headers
-
-    def found(self, entry: Entry | None, seconds: float, defaults: Headers) -> bytes | None:
+    def found(self, entry: Entry, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
 
-        Return None on a miss, a 404 and a stale entry, and during a drain: ``load`` answers then.
+        Return None for a 404 and a stale entry, and during a drain: ``load`` answers then.
         """
-        if entry is None or entry.status != 200 or not entry.is_fresh() or self._drain.active:
+        if entry.status != 200 or not entry.is_fresh() or self._drain.active:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
-        return _join(OK, defaults, self._render(entry), entry.filled_at, seconds, entry.body)
+        head, age_s = self._render(entry), max(0, int(time.time() - entry.filled_at))
+        return self._join(OK, defaults, head, AGE % (age_s, seconds * 1000), entry.body)
+
+    def context(self, key: str, headers: Headers, arrived_s: float) -> Context:
+        """Return the context of a GET of a row, to be answered by ``load``.
+
+        The request arrived at ``arrived_s``, by the loop's clock. ``headers`` are those of KEPT.
+        """
+        scope = {"type": "http", "method": "GET", "path": key, "query_string": b""}
+        named = {"headers": headers, "path_params": {"id": key[len(ROW) :]}, ARRIVED: arrived_s}
+        ctx = Context(scope | named, _no_body)
+        ctx.route = ROW_ROUTE
+        return ctx
+
+    def loaded(self, ctx: Context, defaults: Headers, *, is_last: bool) -> tuple[bytes, bool]:
+        """Return the whole response that ``load`` put on ``ctx``, and whether it is the last.
+
+        The connection must end after the last one, as ``is_last`` or a drain wants.
+        """
+        if is_last or self._drain.active:
+            ctx.headers[b"connection"] = b"close"
+        fields, body = ctx.finish()
+        response = self._join(STATUS_LINE[ctx.status], defaults, *map(_LINE, fields), b"\r\n", body)
+        return response, b"connection" in ctx.headers
+
+    def _join(self, line: bytes, defaults: Headers, *parts: bytes) -> bytes:
+        """Return the whole response: status line, the server's own headers, ``parts``."""
+        if defaults is not self._defaults:  # a new list each second, with another date
+            self._defaults, self._default_lines = defaults, b"".join(map(_LINE, defaults))
+        return b"".join((line, self._default_lines, *parts))
 
 
 async def _no_body() -> Message:
     raise RuntimeError("a plain GET has no body")
-
-
-def _join(
-    line: bytes, defaults: Headers, head: bytes, filled_at: float, seconds: float, body: bytes
-) -> bytes:
-    """Return the whole response; ``head`` ends where the value of ``age`` begins."""
-    age_s = max(0, int(time.time() - filled_at))
-    timing = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n" % (age_s, seconds * 1000)
-    return b"".join((line, _lines(defaults), head, timing, body))
-
-
-def _lines(headers: Headers) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])

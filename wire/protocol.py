@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from cache.entry import Entry
+from cache.keys import is_row
+from middleware.onion import Context
 from wire.lane import KEPT, Lane, is_ordinary
 from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
@@ -46,7 +49,7 @@ class Protocol(StrictProtocol):
         if self._between and self._plain and self._is_idle():
             line, _, rest = data.partition(b"\r\n")
             same = rest == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
-            if same and (self._hit("GET", line[4:-9], None) or self._ask(line[4:-9])):
+            if same and self._get(line[4:-9].decode("latin-1")):
                 return
         self._parse(data)
 
@@ -77,7 +80,9 @@ class Protocol(StrictProtocol):
             condition = b", ".join(conditions).decode("latin-1") if conditions else None
             self._is_plain = self._method == "GET" and not conditions
             self._parsed = [field for field in self.headers if field[0] in KEPT]
-            if self._method in ("GET", "HEAD") and self._hit(self._method, self.url, condition):
+            if self._method in ("GET", "HEAD") and self._hit(
+                self._method, self.url.decode("latin-1"), condition
+            ):
                 self._laned = True
                 return
         super().start_request()
@@ -110,31 +115,34 @@ class Protocol(StrictProtocol):
     def is_busy(self) -> bool:
         return self._asked or super().is_busy()
 
-    def _hit(self, method: str, target: bytes, condition: str | None) -> bool:
-        """Answer from the near cache. Return False if the request must go through ASGI."""
-        lane = self._lane
-        if lane is None or not self._is_read():
-            return False
-        defaults = self.server_state.default_headers
-        response = lane.near(method, target.decode("latin-1"), condition, defaults)
-        if response is None:
-            return False
-        self._write(response)
-        return True
-
-    def _ask(self, target: bytes) -> bool:
-        """Start reading a row. Return False if the request must go through ASGI."""
-        lane, key = self._lane, target.decode("latin-1")
-        if lane is None or not self._is_read() or not lane.is_row(key):
-            return False
-        asked = lane.ask(key)
-        if asked is None:
-            self._load(lane, key, self.loop.time())
+    def _get(self, target: str) -> bool:
+        """Answer a plain GET, now or later. Return False if it must go through ASGI."""
+        hit, lane = self._hit("GET", target, None), self._lane
+        if hit is not None or lane is None or not is_row(target):
+            return bool(hit)
+        asked, arrived_s = lane.ask(target), self.loop.time()
+        if asked is None:  # there is no Redis, or it is away
+            self._load(lane, target, arrived_s)
         else:
             self._asked = True
-            start = perf_counter(), self.loop.time()
-            asked.add_done_callback(partial(self._told, lane, key, start))
+            start = perf_counter(), arrived_s
+            asked.add_done_callback(partial(self._told, lane, target, start))
         return True
+
+    def _hit(self, method: str, target: str, condition: str | None) -> bytes | None:
+        """Answer from the near cache, and return the response.
+
+        Return None if the near cache has no entry, and empty bytes if the request must go through
+        ASGI.
+        """
+        lane, transport = self._lane, self.transport
+        is_read = transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
+        if lane is None or transport.is_closing() or not is_read:
+            return b""
+        response = lane.near(method, target, condition, self.server_state.default_headers)
+        if response:
+            self._write(response)
+        return response
 
     def _told(
         self,
@@ -147,10 +155,11 @@ class Protocol(StrictProtocol):
         self._asked = False
         if self.transport.is_closing():
             return
+        entry = None if asked.cancelled() or self._closing else asked.result()
         response = None
-        if not asked.cancelled() and not self._closing:
+        if entry is not None:
             seconds = perf_counter() - start[0]
-            response = lane.found(asked.result(), seconds, self.server_state.default_headers)
+            response = lane.found(entry, seconds, self.server_state.default_headers)
         if response is None:
             self._load(lane, key, start[1])
         else:
@@ -160,22 +169,22 @@ class Protocol(StrictProtocol):
     def _load(self, lane: Lane, key: str, arrived_s: float) -> None:
         """Load a row in a task, which is in the server's ``tasks`` like uvicorn's own."""
         self._asked = True
-        defaults = self.server_state.default_headers
-        load = lane.load(key, self._kept, arrived_s, defaults, lambda: self._closing)
-        loading = self.loop.create_task(load)
-        self.tasks.add(loading)  # type: ignore[arg-type]  # it asks for no result
-        loading.add_done_callback(self._loaded)
+        ctx = lane.context(key, self._kept, arrived_s)
+        loading = self.loop.create_task(cast(Coroutine[Any, Any, None], lane.load(ctx)))
+        self.tasks.add(loading)
+        loading.add_done_callback(partial(self._loaded, lane, ctx))
 
-    def _loaded(self, loading: asyncio.Task[tuple[bytes, bool]]) -> None:
+    def _loaded(self, lane: Lane, ctx: Context, loading: asyncio.Task[None]) -> None:
         self.tasks.discard(loading)
         self._asked = False
         try:
-            response, is_last = loading.result()
+            loading.result()
         except BaseException:  # the middleware answers every error except its own
             self.transport.close()
             raise
         if not self.transport.is_closing():
-            self._closing |= is_last
+            defaults = self.server_state.default_headers
+            response, self._closing = lane.loaded(ctx, defaults, is_last=self._closing)
             self._write(response)
             self._go_on()
 
@@ -195,11 +204,6 @@ class Protocol(StrictProtocol):
             self.data_received(unread)
         if self._ended and not self._asked:
             self.end()
-
-    def _is_read(self) -> bool:
-        """Return whether the client reads its responses."""
-        transport = self.transport
-        return not transport.is_closing() and transport.get_write_buffer_size() <= UNSENT_MAX_BYTES
 
     def _write(self, response: bytes) -> None:
         self.transport.write(response)

@@ -20,7 +20,7 @@ class NoRedis:
     That is coherent only for one process. ``Reads`` fills no load that a write has overtaken.
     """
 
-    state, reason = "off", ""
+    state, reason, layer = "off", "", "near"
 
     def __init__(self, near: Near) -> None:
         self._near = near
@@ -39,8 +39,8 @@ class NoRedis:
 
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
-    ) -> Lease:
-        return _LEASE
+    ) -> Entry | Lease:
+        return self._near.get(key) or _LEASE  # another load may have put it near meanwhile
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
         self._near.put(key, entry, route_of(key))

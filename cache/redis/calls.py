@@ -22,7 +22,7 @@ from typing import TypeVar
 from hiredis import ReplyError
 
 from cache.entry import Entry
-from cache.redis.connection import Argument, Connection, Reply
+from cache.redis.connection import Argument, Connection, OnReply, Reply
 from cache.redis.handshake import is_outage
 from cache.redis.link import Link
 from cache.redis.metrics import RedisMetrics
@@ -93,7 +93,7 @@ class Batches:
         if self._open is batch:
             self._open = {}
         prefix = self._prefix
-        command = ("MGET", *[prefix + key for key in batch])
+        command = ("MGET", *map(prefix.__add__, batch))
         if not self._connection.send(command, partial(self._answered, batch)):
             return self._give_up(batch, "down")
         self._sent.append((self._loop.time() + self._deadline_s, batch))
@@ -102,6 +102,9 @@ class Batches:
         return None
 
     def _look(self) -> None:
+        if not self._sent:
+            self._timer = None
+            return
         once_read(self._loop, partial(self._expire, self._loop.time()))
 
     def _expire(self, now: float) -> None:
@@ -120,8 +123,10 @@ class Batches:
         # replies keep the order of the batches, so any other batch here was late
         if self._sent and self._sent[0][1] is batch:
             self._sent.popleft()
-            self._count("hit", hits)
-            self._count("down" if error else "miss", misses)
+            if hits:
+                self._count("hit", hits)
+            if misses:
+                self._count("down" if error else "miss", misses)
         if error:
             self._connection.abort(str(error))
 
@@ -179,23 +184,41 @@ class Calls:
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
             if not is_late:
                 future.set_result(result)
-            self._judge(reply)
+            if self.refusal or isinstance(reply, Exception):
+                self._judge(reply)
 
-        connection = self._link.connection
-        if connection is None or not script.send(connection, keys, args, answered):
+        if not self.send(script, keys, args, answered):
             timer.cancel()
             future.set_result(None)
         return future
 
-    def tell(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> None:
-        """Run a script whose result nobody waits for."""
-        if self._link.connection is not None:
-            script.send(self._link.connection, keys, args, self._judge)
+    def send(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Argument],
+        on_reply: OnReply | None = None,
+    ) -> bool:
+        """Send a call of a script, as ``Connection.send`` does."""
+        connection = self._link.connection
+        if connection is None:
+            return False
+        is_known = script.sha in connection.known
+        run = ("EVALSHA", script.sha) if is_known else ("EVAL", script.lua)
+        if not connection.send((*run, len(keys), *keys, *args), on_reply or self._judge):
+            return False
+        if not is_known:
+            connection.known.add(script.sha)
+        return True
 
     def _judge(self, reply: Reply) -> None:
+        """Act on a refusal, on the end of a refusal, or on an outage."""
         if isinstance(reply, ReplyError):
             text = str(reply)
-            if is_outage(reply) or _READ_ONLY.search(text):
+            connection = self._link.connection
+            if connection is not None and self.refusal and text.startswith("NOSCRIPT"):
+                connection.known.clear()  # Redis has refused the script's text
+            elif is_outage(reply) or _READ_ONLY.search(text):
                 return self._link.fail(text)
             self._metrics.refusals.inc()
             if not self.refusal:

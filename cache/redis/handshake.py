@@ -35,9 +35,10 @@ FORMAT = 2
 
 OUTAGES = {
     *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED"),
-    *("NEWREIGN", "NOAUTH", "TRYAGAIN", "WRONGPASS"),
+    *("NEWREIGN", "NOAUTH", "NOSCRIPT", "TRYAGAIN", "WRONGPASS"),
 }
-"""Codes of errors that mean "not now" or "not here", whatever the command."""
+"""Codes of errors that mean "not now" or "not here", whatever the command. NOSCRIPT is the reply
+after a SCRIPT FLUSH, because the next connection sends the scripts' texts again."""
 
 
 @dataclass
@@ -45,22 +46,18 @@ class Session:
     """The result of a handshake.
 
     Keys begin with ``prefix``, which holds ``run``, the name of the reign. The keys that mark
-    reigns begin with ``reigns``. ``tracking`` means that invalidations arrive. ``clock_s`` is how
-    far the server's clock is ahead of this machine's.
+    reigns begin with ``reigns``; the first write of this reign sets ``marker``. ``tracking`` means
+    that invalidations arrive. ``clock_s`` is how far the server's clock is ahead of this machine's.
     """
 
     prefix: str = ""
     reigns: str = ""
+    marker: str = ""
     run: str = ""
     replication_id: str = ""  # empty: unknown, so promotions go unnoticed
     clock_s: float = 0.0
     tracking: bool = False
     warnings: tuple[str, ...] = ()
-
-    @property
-    def marker(self) -> str:
-        """Return the key that the first write of this reign sets."""
-        return self.reigns + self.run
 
 
 def is_outage(error: ReplyError) -> bool:
@@ -85,7 +82,8 @@ async def greet(connection: Connection, identity: str) -> Session:
     check_role(hello)
     run, replication_id = run_of(server, replication)
     reigns = f"content:{FORMAT}:{identity}:reign:"
-    session = Session(f"content:{FORMAT}:{identity}:{run}:", reigns, run, replication_id)
+    prefix = f"content:{FORMAT}:{identity}:{run}:"
+    session = Session(prefix, reigns, reigns + run, run, replication_id)
     session.clock_s = await _clock_s(connection)
     values = f"{session.prefix}v:"
     # Redis sends invalidations at the end of a turn of its loop, so after any reply that a later

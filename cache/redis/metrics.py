@@ -38,5 +38,4 @@ class RedisMetrics:
 
     def count(self, result: str, reads: int) -> None:
         """Count ``reads`` reads that ended as ``result``."""
-        if reads:
-            self._reads[result].inc(reads)
+        self._reads[result].inc(reads)

@@ -48,6 +48,8 @@ class RedisRows:
     value has changed or gone.
     """
 
+    layer = "redis"
+
     def __init__(
         self,
         place: Place,
@@ -65,8 +67,7 @@ class RedisRows:
         self._metrics = RedisMetrics(registry)
         self._session = Session()
         self._reads: Batches | None = None
-        process = secrets.token_hex(8)
-        self._tokens = (f"{process}-{number}" for number in itertools.count())
+        self._tokens = map(f"{secrets.token_hex(8)}-{{}}".format, itertools.count())
         self._link = Link(place, identity, self._pushed, self._changed, hang_s, handshake_s)
         self._calls = Calls(self._link, self._metrics)
 
@@ -123,11 +124,11 @@ class RedisRows:
 
         args = (token, LEASE_MS, int(replace))
         deadline_s = deadline_s or self._deadline_s
-        found = await self._calls.start(scripts.LEASE, self._keys([key]), args, deadline_s, parse)
+        found = await self._calls.start(scripts.LEASE, self._names(key), args, deadline_s, parse)
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
-        """Store ``entry`` for ``keep_s``, if ``lease`` still stands when Redis gets there.
+        """Store ``entry`` for ``keep_s``, if the granted ``lease`` stands when Redis gets there.
 
         Nobody waits: later commands of this process follow it on the wire.
 
@@ -135,15 +136,12 @@ class RedisRows:
         scripts, so the value would leave at once. The next read brings the value near.
         """
         packed, keep_ms = entry.pack(self._session.clock_s), max(1, round(keep_s * 1000))
-        self._use(scripts.FILL, key, lease, packed, keep_ms)
+        self._calls.send(scripts.FILL, self._names(key)[:2], (lease.token, packed, keep_ms))
 
     def release(self, key: str, lease: Lease) -> None:
         """Give a granted lease back without a fill."""
-        self._use(scripts.RELEASE, key, lease)
-
-    def _use(self, script: Script, key: str, lease: Lease, *args: Argument) -> None:
         if lease.granted:
-            self._calls.tell(script, self._keys([key])[:2], (lease.token, *args))
+            self._calls.send(scripts.RELEASE, self._names(key)[:2], (lease.token,))
 
     async def intend(self, keys: Sequence[str], *, may_be_late: bool = False) -> Intent:
         """Place an intent.
@@ -183,12 +181,12 @@ class RedisRows:
 
         def parse(reply: Reply, is_late: bool) -> bool:
             if is_late and lift_if_late:  # the writer has given up and will not write
-                self._calls.tell(scripts.SETTLE, names, (args[0], reign))
+                self._calls.send(scripts.SETTLE, names, (args[0], reign))
             return True
 
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
             connection, left_s = self._link.connection, until - loop.time()
-            names = [*self._keys(keys), self._session.marker]
+            names = [*itertools.chain.from_iterable(map(self._names, keys)), self._session.marker]
             reign = self._session.replication_id
             if await self._calls.start(script, names, (*args, reign), left_s, parse):
                 return True
@@ -196,9 +194,10 @@ class RedisRows:
                 return False
         return False
 
-    def _keys(self, keys: Sequence[str]) -> list[str]:
+    def _names(self, key: str) -> tuple[str, str, str]:
+        """Return the names in Redis of a key's value, lease and intents."""
         prefix = self._session.prefix
-        return [f"{prefix}{kind}:{key}" for key in keys for kind in "vli"]
+        return f"{prefix}v:{key}", f"{prefix}l:{key}", f"{prefix}i:{key}"
 
     def _parse(self, key: str, packed: bytes) -> Entry | None:
         try:

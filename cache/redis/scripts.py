@@ -22,12 +22,7 @@ The scripts of a write keep the connections of an old and of a new reign apart (
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import NamedTuple
-
-from hiredis import ReplyError
-
-from cache.redis.connection import Argument, Connection, Lost, OnReply, Reply
 
 GRANTED, HELD, FENCED = 1, 0, 2
 """Replies of LEASE without a value: fill; another reader fills; a write is under way."""
@@ -49,35 +44,11 @@ class Lease(NamedTuple):
 
 
 class Script:
-    """A script, run by its digest, and by its text if the server does not know the digest."""
+    """A script. A connection sends its text once, and its digest from then on."""
 
     def __init__(self, lua: str) -> None:
         self.lua = lua
         self.sha = hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest()
-
-    def send(
-        self,
-        connection: Connection,
-        keys: Sequence[str],
-        args: Sequence[Argument],
-        on_reply: OnReply,
-    ) -> bool:
-        """Send a call, as ``Connection.send`` does.
-
-        A call that is repeated as EVAL runs after commands that were sent meanwhile. That is safe,
-        because each script is right in any order. Repeated calls keep the order of their first
-        replies.
-        """
-        rest = (len(keys), *keys, *args)
-
-        def answered(reply: Reply) -> None:
-            if isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT"):
-                if not connection.send(("EVAL", self.lua, *rest), on_reply):
-                    on_reply(Lost("too much is unsent"))
-            else:
-                on_reply(reply)
-
-        return connection.send(("EVALSHA", self.sha, *rest), answered)
 
 
 _NOW_MS = """

@@ -12,6 +12,7 @@ from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.redis.calls import KEYS_MAX
 from cache.redis.rows import RedisRows
+from cache.redis.scripts import Lease
 from errors import Unavailable
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
@@ -53,6 +54,29 @@ async def test_gets_of_one_key_ask_once_and_all_are_answered(rows: RedisRows) ->
     assert one is not None
     assert one is two
     assert absent is None
+
+
+async def test_a_script_is_sent_whole_once_and_then_by_its_digest(
+    rows: RedisRows, redis: RedisServer
+) -> None:
+    before = calls(redis)
+    for number in range(3):
+        intent = await rows.intend([f"k{number}"])
+        assert await rows.settle([f"k{number}"], intent)
+    assert calls(redis)["eval"] == before["eval"] + 2
+    assert calls(redis)["evalsha"] == before["evalsha"] + 4
+
+
+async def test_no_write_is_refused_because_redis_has_forgotten_the_scripts(
+    rows: RedisRows, redis: RedisServer
+) -> None:
+    await rows.settle(["k"], await rows.intend(["k"]))
+    command(redis, "SCRIPT", "FLUSH")
+    intent = await rows.intend(["k"])
+    lease = await rows.lease("k")
+    assert isinstance(lease, Lease)
+    assert not lease.granted
+    assert await rows.settle(["k"], intent)
 
 
 async def test_a_hit_is_what_was_filled(rows: RedisRows) -> None:

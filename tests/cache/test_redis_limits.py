@@ -183,6 +183,7 @@ async def test_without_scripts_reads_go_on_and_writes_are_refused(
 ) -> None:
     rows = await limited.open()
     await filled(rows, "k")
+    await rows.settle(["other"], await rows.intend(["other"]))
     command(redis, "SCRIPT", "FLUSH")
     limited.allow(rule)
     for _ in range(2):
@@ -190,7 +191,8 @@ async def test_without_scripts_reads_go_on_and_writes_are_refused(
             await rows.intend(["k"])
     assert isinstance(await rows.get("k"), Entry)
     assert rows.state == "up"
-    (warning,) = warnings(caplog)
+    # SCRIPT FLUSH ends the connection once, if Redis knows digests at all
+    (warning,) = (each for each in warnings(caplog) if "NOSCRIPT" not in each)
     assert "fills and writes" in warning
     assert "permission" in warning or "can't run this command" in warning
 

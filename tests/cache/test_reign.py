@@ -39,7 +39,8 @@ async def test_a_script_of_a_write_does_nothing_in_another_reign(
 
     async def run(replid: str) -> object:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        assert script.send(connection, ["v", "l", "i", "m"], (*args, replid), future.set_result)
+        call = ("EVAL", script.lua, 4, "v", "l", "i", "m", *args, replid)
+        assert connection.send(call, future.set_result)
         return await future
 
     command(redis, "SET", "v", "row")
@@ -156,6 +157,6 @@ async def test_a_write_marks_its_reign_once_and_again_when_the_mark_is_gone(
 async def test_a_refused_script_ends_the_connection(open_rows: OpenRows) -> None:
     async with FakeRedis() as server:
         rows = await open_rows(server.url)
-        server.answers["EVALSHA"] = b"-NEWREIGN the replication id is another one now\r\n"
+        server.answers["EVAL"] = b"-NEWREIGN the replication id is another one now\r\n"
         assert await rows.lease("k") is None
         await until(lambda: server.connections == 2)

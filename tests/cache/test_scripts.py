@@ -13,7 +13,7 @@ from bench.lab.servers import RedisServer
 from cache.redis.address import Address
 from cache.redis.connection import Connection
 from cache.redis.scripts import FENCED, FILL, GRANTED, HELD, INTEND, LEASE, SETTLE, Script
-from tests.cache.redis_world import calls, command, url_of
+from tests.cache.redis_world import command, url_of
 
 LEASE_MS, INTENT_MS, TTL_MS = 2_000, 10_000, 60_000
 
@@ -26,7 +26,8 @@ class World:
 
     async def run(self, script: Script, keys: list[str], *args: str | int) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        assert script.send(self.connection, keys, args, future.set_result)
+        command = ("EVAL", script.lua, len(keys), *keys, *args)
+        assert self.connection.send(command, future.set_result)
         reply = await future
         if isinstance(reply, Exception):
             raise reply
@@ -224,16 +225,3 @@ async def test_a_full_redis_refuses_fills_but_no_write(world: World) -> None:
         assert world.ask("EXISTS", "i") == 0
     finally:
         world.ask("CONFIG", "SET", "maxmemory", 0)
-
-
-async def test_unknown_scripts_are_sent_once_and_then_called_by_digest(world: World) -> None:
-    world.ask("SCRIPT", "FLUSH")
-    world.ask("CONFIG", "RESETSTAT")
-    await asyncio.gather(
-        *(world.run(LEASE, [f"v{n}", f"l{n}", f"i{n}"], "t", LEASE_MS) for n in range(5)),
-        *(world.run(INTEND, [f"v{n}", f"l{n}", f"i{n}", "m"], "w", INTENT_MS) for n in range(5, 8)),
-    )
-    assert calls(world.redis)["eval"] == 8
-    assert world.ask("EXISTS", *(f"l{n}" for n in range(5)), *(f"i{n}" for n in range(5, 8))) == 8
-    await world.lease("again")
-    assert calls(world.redis)["eval"] == 8

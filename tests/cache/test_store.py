@@ -62,6 +62,14 @@ async def test_every_layer_gives_the_same_bytes_and_says_who_it_was(here: Replic
     assert here.store.calls["video"] == 1
 
 
+async def test_a_row_that_came_meanwhile_is_not_loaded_again(here: Replica) -> None:
+    """The reader has missed, and another reader's load has ended since."""
+    video_id = await here.create()
+    assert (await here.videos.video(video_id)).layer == "store"
+    assert (await here.videos.video(video_id)).layer == ("redis" if here.redis else "near")
+    assert here.store.calls["video"] == 1
+
+
 async def test_a_cancelled_reader_stops_nobody_and_what_it_began_is_kept(here: Replica) -> None:
     video_id = await here.create()
     trap = here.store.has_read["video"].trap()

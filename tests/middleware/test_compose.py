@@ -84,38 +84,6 @@ async def test_next_returns_nothing() -> None:
     await compose([look, look], ending([]))(context())
 
 
-@pytest.mark.parametrize("awaited", [True, False])
-async def test_next_twice_in_one_middleware_is_refused(awaited: bool) -> None:
-    notes: list[Any] = []
-
-    async def greedy(ctx: Context, inner: Next) -> None:
-        first = inner()
-        if awaited:
-            await first
-        try:
-            await inner()
-        finally:
-            if not awaited:
-                await first
-
-    with pytest.raises(RuntimeError, match="twice"):
-        await compose([noting(notes, 1), greedy, noting(notes, 2)], ending(notes))(context())
-    assert notes == [1, 2, "last", 2]
-
-
-async def test_next_after_a_failure_is_still_the_second() -> None:
-    async def retries(ctx: Context, inner: Next) -> None:
-        with pytest.raises(KeyError):
-            await inner()
-        await inner()
-
-    async def last(ctx: Context) -> None:
-        raise KeyError
-
-    with pytest.raises(RuntimeError, match="twice"):
-        await compose([retries], last)(context())
-
-
 async def test_each_middleware_may_call_its_own_next() -> None:
     notes: list[Any] = []
     same = noting(notes, "same")

@@ -78,8 +78,8 @@ MUTANTS = (
         "a lease and an intent have a token of their own",
         (
             REDIS,
-            'f"{process}-{number}" for number in itertools.count()',
-            '"token" for _ in itertools.count()',
+            'f"{secrets.token_hex(8)}-{{}}".format',
+            '"token".format',
         ),
     ),
     mutant(
@@ -138,8 +138,8 @@ MUTANTS = (
         "keys are named after the run of Redis that holds them",
         (
             HANDSHAKE,
-            'Session(f"content:{FORMAT}:{identity}:{run}:"',
-            'Session(f"content:{FORMAT}:{identity}:one:"',
+            'prefix = f"content:{FORMAT}:{identity}:{run}:"',
+            'prefix = f"content:{FORMAT}:{identity}:one:"',
         ),
     ),
     mutant(

@@ -11,7 +11,6 @@ from cache.entry import Entry
 from tests.http.wire import request
 from tests.wire.in_process import until
 from tests.wire.test_lane_load import STORE, World, loading
-from wire.lane import Lane
 from wire.limits import FREE_BYTES, HELD_MAX_BYTES, Wire
 
 KIB = 1_024
@@ -109,7 +108,7 @@ async def test_without_room_the_connection_ends_after_an_answer_of_the_app(
     async with loading(tmp_path, monkeypatch) as world:
         budget, refused = budget_of(world), refusals(world, monkeypatch)
         asked: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
-        monkeypatch.setattr(Lane, "ask", lambda lane, key: asked)
+        monkeypatch.setattr(world.app.state.lane, "ask", lambda key: asked)
         budget.left_bytes = KIB
         world.client.send(world.plain)
         await asyncio.sleep(0.02)

@@ -20,7 +20,7 @@ from config import Config
 from db.embedded import EmbeddedStore
 from db.video import Row
 from errors import Late, NotFound, Unavailable
-from middleware.timing import RequestMetrics
+from middleware.onion import Context
 from service import create_app
 from tests.http.samples import draft
 from tests.http.wire import request
@@ -67,12 +67,12 @@ class World(NamedTuple):
         return request("GET", self.path)
 
 
-def having_near(world: World) -> Lane:
-    """The lane, with the world's row in its near cache."""
+async def loaded(world: World, arrived_s: float) -> tuple[bytes, bool]:
+    """Return the lane's response to a GET of the row, which arrived at ``arrived_s``."""
     lane: Lane = world.app.state.lane
-    lane._near = Near(1 << 20, 60.0, render=render_with(b"no-cache"))
-    lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
-    return lane
+    ctx = lane.context(world.path, [], arrived_s)
+    await lane.load(ctx)
+    return lane.loaded(ctx, [], is_last=False)
 
 
 @asynccontextmanager
@@ -80,13 +80,13 @@ async def loading(
     folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any
 ) -> AsyncIterator[World]:
     loaded: list[str] = []
-    load = Lane.load
+    context = Lane.context
 
-    def counted(lane: Lane, target: str, *rest: Any) -> Any:
-        loaded.append(target)
-        return load(lane, target, *rest)
+    def counted(lane: Lane, key: str, *rest: Any) -> Any:
+        loaded.append(key)
+        return context(lane, key, *rest)
 
-    monkeypatch.setattr(Lane, "load", counted)
+    monkeypatch.setattr(Lane, "context", counted)
     given = {"drain_s": 0, "near_bytes": 0, **settings}
     app = create_app(Config(embedded_path=str(folder / "content.sqlite3"), **given))
     async with serving(app) as port, connected(port) as client:
@@ -252,16 +252,16 @@ async def test_a_load_that_the_server_cancels_is_answered(
 ) -> None:
     """At the end of its patience with a drain."""
     made: list[asyncio.Task[Any]] = []
-    load = Lane.load
-
-    async def noted(lane: Lane, *given: Any) -> tuple[bytes, bool]:
-        task = asyncio.current_task()
-        assert task is not None
-        made.append(task)
-        return await load(lane, *given)
-
-    monkeypatch.setattr(Lane, "load", noted)
     async with loading(tmp_path, monkeypatch) as world:
+        load = world.app.state.lane.load
+
+        async def noted(ctx: Context) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            made.append(task)
+            await load(ctx)
+
+        world.app.state.lane.load = noted
         world.store.opened.clear()
         world.client.send(world.plain)
         await until(lambda: world.store.asked == 3)
@@ -297,36 +297,7 @@ async def test_a_load_has_its_deadline_from_the_arrival_of_its_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with loading(tmp_path, monkeypatch) as world:
-        lane: Lane = world.app.state.lane
         long_ago = asyncio.get_running_loop().time() - 60
-        response, is_last = await lane.load(world.path, [], long_ago, [], lambda: False)
+        response, is_last = await loaded(world, long_ago)
         assert response.startswith(b"HTTP/1.1 504 ")
         assert not is_last
-
-
-async def test_a_row_that_came_near_meanwhile_is_not_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with loading(tmp_path, monkeypatch) as world:
-        lane = having_near(world)
-        asked, now_s = world.store.asked, asyncio.get_running_loop().time()
-        response, _ = await lane.load(world.path, [], now_s, [], lambda: False)
-        assert b"detail=near" in response
-        assert world.store.asked == asked
-
-
-async def test_the_last_answer_of_a_connection_is_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also of a row that came near meanwhile, whose head could not say that it is the last."""
-    async with loading(tmp_path, monkeypatch) as world:
-        lane = having_near(world)
-        layers: list[str] = []
-        monkeypatch.setattr(
-            RequestMetrics, "observe", lambda metrics, *seen: layers.append(seen[-1])
-        )
-        now_s = asyncio.get_running_loop().time()
-        response, is_last = await lane.load(world.path, [], now_s, [], lambda: True)
-        assert b"connection: close" in response
-        assert is_last
-        assert layers == ["store"]
