@@ -11,10 +11,7 @@ a program that is missing is left out, and said.
 from __future__ import annotations
 
 import argparse
-import re
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,15 +19,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from redis import Redis
+
 from bench.lab.asking import ask, ids_of
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
-from bench.lab.targets import ROOT, HttpServer, Service, installed, load_catalogue
+from bench.lab.targets import HttpServer, Service, installed, load_catalogue
+from bench.load import wrk
 from bench.peers.servers import Koa, Nginx, Python
 
 SERVER_CORE, LOAD_CORE = 0, 1
-CONNECTIONS = 64
-IDS, MANY = 1_000, 2_000
+ONE, IDS, MANY = 1, 1_000, 2_000
 RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
+RANDOM = f"{MANY:,} rows at random"
+HEAD = "| way | CPU us/request | requests/s | x raw ASGI | x route |\n|---|---|---|---|---|"
 
 
 class Way(NamedTuple):
@@ -39,7 +40,6 @@ class Way(NamedTuple):
     name: str
     server: HttpServer
     ids: int
-    order: str = "turn"
 
 
 class Cost(NamedTuple):
@@ -49,41 +49,16 @@ class Cost(NamedTuple):
     requests_per_s: float
 
 
-def wrk_command(
-    url: str, seconds: int, ids: Path, *more: str, count: int = IDS, order: str = "turn"
-) -> list[str]:
-    """Return the command of a keep-alive load for the first ``count`` rows of the file ``ids``."""
-    return [
-        *(installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *more),
-        *("-s", str(ROOT / "bench" / "wrk" / "ids.lua"), url, "--", str(ids), str(count), order),
-    ]
-
-
-def wrk(way: Way, ids: Path, seconds: int) -> Cost:
+def cost_of(way: Way, ids: Path, seconds: int) -> Cost:
     """Load one way for ``seconds``; raises ServerError if an answer is not 200."""
-    before = way.server.cpu_s()
-    command = wrk_command(way.server.url, seconds, ids, count=way.ids, order=way.order)
-    pinned = [installed("taskset"), "-c", str(LOAD_CORE), *command]
-    text = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
-    used = way.server.cpu_s() - before
-    if "Non-2xx" in text or "Socket errors" in text:
-        raise ServerError(f"{way.name} failed under load:\n{text}")
-    requests = re.search(r"(\d+) requests in", text)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    assert requests is not None, text
-    assert rate is not None, text
-    return Cost(used / int(requests[1]) * 1e6, float(rate[1]))
-
-
-def put_bodies(service: Service, redis: RedisServer, ids: Sequence[str]) -> None:
-    """Put the bodies of our rows where the peer of Redis hits reads them."""
-    with socket.create_connection((redis.host, redis.port)) as connection:
-        for video_id in ids:
-            body = ask(service, f"/content/{video_id}").body
-            key = f"koa:{video_id}".encode()
-            connection.sendall(b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n" % (len(key), key))
-            connection.sendall(b"$%d\r\n%b\r\n" % (len(body), body))
-            assert connection.recv(64) == b"+OK\r\n"
+    before_s = way.server.cpu_s()
+    order = "random" if RANDOM in way.name else "turn"
+    command = wrk.command(way.server.url, seconds, "ids.lua", ids, way.ids, order)
+    seen = wrk.run([installed("taskset"), "-c", str(LOAD_CORE), *command])
+    if seen.failed:
+        raise ServerError(f"{way.name} failed under load: {seen}")
+    used_s = way.server.cpu_s() - before_s
+    return Cost(used_s / seen.requests * 1e6, seen.requests / seen.seconds)
 
 
 class Ways:
@@ -92,74 +67,59 @@ class Ways:
     def __init__(self, running: ExitStack, only: Sequence[str]) -> None:
         self._running, self._only = running, only
         self.found: list[Way] = []
-        self.redis = running.enter_context(RedisServer())
-        self.cassandra = running.enter_context(CassandraNode())
-        self.settings = dict(settings_of(self.cassandra, self.redis))
-        load_catalogue(self.settings)
-        self.fast = self.service("near")
-        self.started(self.fast)
-        self.ids = ids_of(self.fast, MANY)
+        self._redis = running.enter_context(RedisServer())
+        self._cassandra = running.enter_context(CassandraNode())
+        self._settings = settings_of(self._cassandra, self._redis)
+        load_catalogue(self._settings)
+        self._fast = running.enter_context(self._service("near"))
+        self.ids = ids_of(self._fast, MANY)
 
-    def service(self, name: str, **more: str) -> Service:
+    def _service(self, name: str, **more: str) -> Service:
         """Return our service with further settings; an empty one takes a setting away."""
-        settings = {key: value for key, value in {**self.settings, **more}.items() if value}
+        settings = {key: value for key, value in {**self._settings, **more}.items() if value}
         return Service(settings, name=name, core=SERVER_CORE)
 
-    def started(self, server: HttpServer) -> HttpServer:
-        """Start a server, unless it runs already, for the time of the run."""
-        return server if server.running else self._running.enter_context(server)
-
-    def add(
-        self, name: str, make: Callable[[], HttpServer], ids: int = 1, order: str = "turn"
-    ) -> None:
+    def _add(self, name: str, ids: int, make: Callable[[], HttpServer]) -> None:
         """Add a way; if a program is missing, say that the way is left out."""
         is_floor = name in (RAW, ROUTE)
         if self._only and not is_floor and not any(text in name for text in self._only):
             return
         try:
-            self.found.append(Way(name, self.started(make()), ids, order))
+            self.found.append(Way(name, self._running.enter_context(make()), ids))
         except ServerError as error:
             print(f"left out: {name}: {error}")
 
     def add_all(self) -> None:
         """Add the floors, our layers and the peers."""
-        fast, redis, node = self.fast, self.redis, self.cassandra
-        random = f"{MANY:,} rows at random"
+        fast, redis, node = self._fast, self._redis, self._cassandra
+        no_redis = {"REDIS_HOST": "", "REDIS_PORT": ""}
         # a database of its own, where nothing that another service filled is found
-        own = {
-            "REDIS_HOST": "",
-            "REDIS_PORT": "",
-            "REDIS_URL": f"redis://{redis.host}:{redis.port}/1",
-        }
+        own = {**no_redis, "REDIS_URL": f"redis://{redis.host}:{redis.port}/1"}
         uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0", **own}
-        alone = {"NEAR_BYTES": "0", "REDIS_HOST": "", "REDIS_PORT": ""}
         nginx = Nginx(fast.url, SERVER_CORE)
-        self.add(RAW, lambda: Python("raw", SERVER_CORE))
-        self.add(ROUTE, lambda: Python("route", SERVER_CORE))
-        self.add("near hit, fast lane", lambda: fast)
-        self.add(f"near hit, fast lane, {IDS:,} rows", lambda: fast, IDS)
-        self.add(f"near hit, fast lane, {random}", lambda: fast, MANY, "random")
-        self.add("near hit, onion", lambda: self.service("onion", FAST_LANE="0"))
-        self.add("Redis hit", lambda: self.service("redis", NEAR_BYTES="0"), IDS)
-        self.add("Cassandra, lease and fill", lambda: self.service("store", **uncached), IDS)
-        self.add("Cassandra alone", lambda: self.service("bare", **alone), IDS)
-        self.add("nginx proxy_cache hit", lambda: nginx)
-        self.add(f"nginx proxy_cache hit, {random}", lambda: nginx, MANY, "random")
-        self.add("Koa + ioredis, Redis hit", self._koa_hits, IDS)
-        self.add(
-            "the Koa original's shape, uncached",
-            lambda: Koa("uncached", redis.port, node.port, SERVER_CORE),
-            MANY,
-        )
-        self.add(
-            "empty route and the driver",
-            lambda: Python("driver", SERVER_CORE, self.settings, self.ids[0]),
-            IDS,
-        )
+        self._add(RAW, ONE, lambda: Python("raw", SERVER_CORE))
+        self._add(ROUTE, ONE, lambda: Python("route", SERVER_CORE))
+        for what, ids in (("", ONE), (f", {IDS:,} rows", IDS), (f", {RANDOM}", MANY)):
+            self._add(f"near hit, fast lane{what}", ids, lambda: fast)
+        self._add("near hit, onion", ONE, lambda: self._service("onion", FAST_LANE="0"))
+        self._add("Redis hit", IDS, lambda: self._service("redis", NEAR_BYTES="0"))
+        self._add("Cassandra, lease and fill", IDS, lambda: self._service("store", **uncached))
+        alone = {"NEAR_BYTES": "0", **no_redis}
+        self._add("Cassandra alone", IDS, lambda: self._service("bare", **alone))
+        self._add("nginx proxy_cache hit", ONE, lambda: nginx)
+        self._add(f"nginx proxy_cache hit, {RANDOM}", MANY, lambda: nginx)
+        self._add("Koa + ioredis, Redis hit", IDS, self._koa_hits)
+        koa = Koa("uncached", redis.port, node.port, SERVER_CORE)
+        self._add("the Koa original's shape, uncached", MANY, lambda: koa)
+        driver = Python("driver", SERVER_CORE, self._settings, self.ids[0])
+        self._add("empty route and the driver", IDS, lambda: driver)
 
     def _koa_hits(self) -> Koa:
-        put_bodies(self.fast, self.redis, self.ids[:IDS])
-        return Koa("hits", self.redis.port, core=SERVER_CORE)
+        """Return the peer of Redis hits, with the bodies of our rows where it reads them."""
+        with Redis(self._redis.host, self._redis.port) as redis:
+            for video_id in self.ids[:IDS]:
+                redis.set(f"koa:{video_id}", ask(self._fast, f"/content/{video_id}").body)
+        return Koa("hits", self._redis.port, core=SERVER_CORE)
 
 
 def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str, list[Cost]]:
@@ -167,7 +127,7 @@ def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str,
     costs: dict[str, list[Cost]] = {way.name: [] for way in found}
     for number in range(-1, rounds):
         for way in found:
-            cost = wrk(way, ids, seconds)
+            cost = cost_of(way, ids, seconds)
             if number >= 0:
                 costs[way.name].append(cost)
                 print(f"round {number + 1}: {way.name}: {cost.cpu_us:.1f} us", file=sys.stderr)
@@ -176,22 +136,15 @@ def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str,
 
 def table(costs: dict[str, list[Cost]]) -> str:
     """Return medians, and ratios taken within each round before their median, in Markdown."""
-    raw, route = costs[RAW], costs[ROUTE]
-
-    def ratio(those: list[Cost], floor: list[Cost]) -> float:
-        return statistics.median(a.cpu_us / b.cpu_us for a, b in zip(those, floor, strict=True))
-
-    lines = [
-        "| way | CPU us/request | requests/s | x raw ASGI | x route |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [HEAD]
     for name, those in costs.items():
-        cpu_us = statistics.median(cost.cpu_us for cost in those)
-        rate = statistics.median(cost.requests_per_s for cost in those)
-        lines.append(
-            f"| {name} | {cpu_us:.1f} | {rate:,.0f} | {ratio(those, raw):.2f} "
-            f"| {ratio(those, route):.2f} |"
+        ratios = (
+            statistics.median(a.cpu_us / b.cpu_us for a, b in zip(those, costs[floor], strict=True))
+            for floor in (RAW, ROUTE)
         )
+        cpu_us, rate = (statistics.median(each) for each in zip(*those, strict=True))
+        shown = " | ".join(f"{ratio:.2f}" for ratio in ratios)
+        lines.append(f"| {name} | {cpu_us:.1f} | {rate:,.0f} | {shown} |")
     return "\n".join(lines)
 
 

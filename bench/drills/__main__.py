@@ -22,7 +22,7 @@ from bench.lab.spawn import ServerError
 
 NAMES = (
     *("redis", "sentinel", "cassandra", "node", "cold", "overload"),
-    *("hostile", "balancer", "soak", "restarts"),
+    *("hostile", "held", "balancer", "soak", "restarts"),
 )
 
 

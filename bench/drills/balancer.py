@@ -6,25 +6,23 @@ Needs haproxy and wrk.
 
 from __future__ import annotations
 
-import re
-import subprocess
 import time
 from collections.abc import Callable
 
-from bench.cost import wrk_command
 from bench.drills.traffic import reading, warm, zipf
 from bench.drills.world import World, said
 from bench.lab.asking import ids_of, seconds_until
 from bench.lab.balancer import Balancer
 from bench.lab.proxy import Proxy
 from bench.lab.targets import Service
+from bench.load import wrk
 from bench.load.loops import offered, paced
 
-CONNECTIONS, GIVE_UP_S = 3_000, 8
+CONNECTIONS = 3_000
+OPTIONS = (f"-c{CONNECTIONS}", "--timeout=8s", "-H", "Priority: u=5")  # hovers
 STORE_BYTES_S = 400_000
 """Some 500 rows a second, so that hovers are shed."""
 ROWS, RATE_S = 500, 100
-HOVER = ("-H", "Priority: u=5")
 OUT_S = 2.0
 """A replica is out this long after the first sign of its end, plus half a second for what else this
 machine does."""
@@ -55,11 +53,7 @@ def _overload(world: World, balancer: Balancer, ids: list[str]) -> None:
     seconds = 4 if world.is_short else 15
     file = world.folder / "ids"
     file.write_text("\n".join(ids) + "\n")
-    command = wrk_command(
-        balancer.url, seconds, file, f"-c{CONNECTIONS}", f"--timeout={GIVE_UP_S}s", *HOVER
-    )
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    requests = re.search(r"(\d+) requests in", done.stdout)
+    seen = wrk.run(wrk.command(balancer.url, seconds, "ids.lua", file, more=OPTIONS))
     stats = balancer.stats()
     by_balancer = balancer.own_failures()
     shed = stats["BACKEND"].failed - by_balancer
@@ -67,9 +61,9 @@ def _overload(world: World, balancer: Balancer, ids: list[str]) -> None:
     world.judge(
         f"{CONNECTIONS:,} connections for {seconds} s, a slow store",
         "no replica goes out; no 5xx is the balancer's own",
-        f"{int(requests[1]) if requests else 0:,} requests, {shed:,} shed, {by_balancer:,} "
-        f"refused by the balancer; went down: {downs}",
-        requests is not None and shed > 0 and not by_balancer and not any(downs.values()),
+        f"{seen.requests:,} requests, {shed:,} shed, {by_balancer:,} refused by the balancer; "
+        f"went down: {downs}",
+        shed > 0 and not by_balancer and not any(downs.values()),
     )
 
 
@@ -100,6 +94,5 @@ def _end(
         out_s is not None
         and out_s <= OUT_S + TOLERANCE_S
         and back_s is not None
-        and tally.total > 0
-        and not tally.failed,
+        and tally.is_clean,
     )

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, suppress
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NamedTuple
 
 from bench.drills.traffic import reading, warm, zipf
@@ -20,17 +19,34 @@ from bench.lab.asking import ids_of
 from bench.lab.processes import Server
 from bench.load.apart import apart
 from bench.load.loops import offered, paced
-from bench.load.result import Result, Tally
+from bench.load.result import Tally
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
+
+class Attack(NamedTuple):
+    """A request without an end: ``begin``, and then ``part`` so many ``times``.
+
+    ``pause_s`` passes between two parts; ``clients`` attack at once, ``again`` and again or once.
+    """
+
+    name: str
+    clients: int
+    begin: bytes
+    part: bytes = b""
+    times: int = 0
+    pause_s: float = 0.0
+    again: bool = True
+
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 STALLED = b"POST /content HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
-BYTE_S = 1.0
+ENDLESS = 1 << 30
 CHUNK = b"X-Padding: " + b"x" * 65_000 + b"\r\n"
-CHUNKS = 20_000_000 // len(CHUNK)
-HEADERS, PARTS = b"a: b\r\n" * 1_000, 100
+ATTACKS = (
+    Attack("slow lorises", 500, HEAD + b"X-Slow: ", b"x", ENDLESS, 1.0),
+    Attack("stalled bodies", 100, STALLED),
+    Attack("20 MB of headers", 2, HEAD, CHUNK, 20_000_000 // len(CHUNK)),
+    Attack("100,000 headers", 2, HEAD, b"a: b\r\n" * 1_000, 100),
+)
 STATUS_BYTES = 12
 PAUSE_S = 0.5
 ROUNDS = 2
@@ -42,92 +58,60 @@ SAMPLE_S = 0.1
 KEYS = 1_000
 
 
-class Crowd(NamedTuple):
-    """The number of clients of each attack."""
-
-    lorises: int = 500
-    stalled: int = 100
-    long_heads: int = 2
-    many_headers: int = 2
-
-
-async def slow_loris(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Send a head that never ends, a byte a second."""
-    writer.write(HEAD + b"X-Slow: ")
-    while True:
-        writer.write(b"x")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BYTE_S):
-                return await reader.read(STATUS_BYTES)
+async def attack(counts: Counter[str], host: str, port: int, attacks: Sequence[Attack]) -> None:
+    """Attack until this is cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for each in attacks:
+            for _ in range(each.clients):
+                group.create_task(_attack(counts, host, port, each))
 
 
-async def stalled_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Promise a body that does not come."""
-    writer.write(STALLED)
-    return await reader.read(STATUS_BYTES)
-
-
-async def long_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Send 20 MB of headers."""
-    return await _pour(reader, writer, CHUNK, CHUNKS)
-
-
-async def many_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Send 100,000 headers."""
-    return await _pour(reader, writer, HEADERS, PARTS)
-
-
-async def _pour(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, part: bytes, times: int
-) -> bytes:
-    writer.write(HEAD)
-    for _ in range(times):
-        writer.write(part)
-        await writer.drain()
-    writer.write(b"\r\n")
-    return await reader.read(STATUS_BYTES)
-
-
-async def _again_and_again(
-    connect: Callable[[], Awaitable[Streams]], attack: Attack, counts: Counter[str]
-) -> None:
-    name = attack.__name__
-    while True:
-        counts[f"{name} begun"] += 1
+async def _attack(counts: Counter[str], host: str, port: int, attack: Attack) -> None:
+    is_first = True
+    while is_first or attack.again:
+        is_first = False
+        counts[f"{attack.name} begun"] += 1
         try:
-            reader, writer = await connect()
+            reader, writer = await asyncio.open_connection(host, port)
         except OSError:
-            counts[f"{name} refused"] += 1
+            counts[f"{attack.name} refused"] += 1
             await asyncio.sleep(PAUSE_S)
             continue
         answer = b""
         try:
-            answer = await attack(reader, writer)
+            answer = await _once(reader, writer, attack)
         except OSError:  # a reset takes with it what was said before
             pass
         finally:
             writer.transport.abort()
         is_answer = answer.startswith(b"HTTP/1.1 ")
-        counts[f"{name} {answer[9:12].decode() if is_answer else 'ended'}"] += 1
-        await asyncio.sleep(PAUSE_S if attack in (long_head, many_headers) else 0)
+        counts[f"{attack.name} {answer[9:12].decode() if is_answer else 'ended'}"] += 1
+        await asyncio.sleep(0 if attack.pause_s else PAUSE_S)
 
 
-async def attack(
-    counts: Counter[str], begun: Callable[[], None], host: str, port: int, crowd: Crowd
-) -> None:
-    """Attack with all of ``crowd`` until this is cancelled."""
-    connect = partial(asyncio.open_connection, host, port)
-    attacks = (slow_loris, stalled_body, long_head, many_headers)
-    async with asyncio.TaskGroup() as group:
-        for each, number in zip(attacks, crowd, strict=True):
-            for _ in range(number):
-                group.create_task(_again_and_again(connect, each, counts))
-        begun()
+async def _once(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, attack: Attack
+) -> bytes:
+    """Attack until an answer comes, and return its first bytes."""
+    writer.write(attack.begin)
+    for _ in range(attack.times):
+        writer.write(attack.part)
+        if not attack.pause_s:
+            await writer.drain()
+            continue
+        with suppress(TimeoutError):
+            async with asyncio.timeout(attack.pause_s):
+                return await reader.read(STATUS_BYTES)
+    if attack.times:
+        writer.write(b"\r\n")
+    return await reader.read(STATUS_BYTES)
 
 
-def hostile(server: Server, crowd: Crowd, counts: Counter[str]) -> AbstractContextManager[None]:
+def hostile(
+    server: Server, counts: Counter[str], attacks: Sequence[Attack] = ATTACKS
+) -> AbstractContextManager[None]:
     """Keep a block under attack; what became of the attacks is added to ``counts`` at its end."""
-    return apart(counts, attack, server.host, server.port, crowd)
+    return apart(counts, attack, server.host, server.port, attacks)
 
 
 def _watch(server: Server, seconds: float) -> int:
@@ -145,24 +129,23 @@ def run(world: World) -> None:
     service = world.service(world.cassandra, world.redis())
     rows = [reading(each) for each in ids_of(service)[:KEYS]]
     warm(service, rows)
-    crowd, counts = Crowd(), Counter[str]()
-    phases: list[tuple[bool, float, float]] = []
+    counts = Counter[str]()
+    quiet, attacked = Tally(), Tally()
     with offered(service.host, service.port, paced(zipf(rows), rate_s)) as result:
         time.sleep(1)
         before, most = service.resident_bytes(), 0
+        phases: list[tuple[Tally, float, float]] = []
         for _ in range(ROUNDS):
-            began_s = time.monotonic()
-            most = max(most, _watch(service, seconds))
-            phases.append((False, began_s, time.monotonic()))
-            with hostile(service, crowd, counts):
-                began_s = time.monotonic()
-                most = max(most, _watch(service, seconds))
-                phases.append((True, began_s, time.monotonic()))
-    what = (
-        f"{crowd.lorises} slow lorises, {crowd.stalled} stalled bodies, "
-        f"{crowd.long_heads} x 20 MB of headers, {crowd.many_headers} x 100,000 headers"
-    )
-    _judge_reads(world, what, _summed(result, phases, False), _summed(result, phases, True))
+            for tally, attackers in ((quiet, nullcontext()), (attacked, hostile(service, counts))):
+                with attackers:
+                    began_s = time.monotonic()
+                    most = max(most, _watch(service, seconds))
+                    phases.append((tally, began_s, time.monotonic()))
+    for tally, since_s, until_s in phases:
+        for line in result.lines(since_s=since_s, until_s=until_s):
+            tally.add(line)
+    what = ", ".join(f"{each.clients} {each.name}" for each in ATTACKS)
+    judge_reads(world, what, quiet, attacked)
     world.judge(
         what,
         f"memory stays within {GROWTH_BYTES / 1e6:.0f} MB",
@@ -170,25 +153,14 @@ def run(world: World) -> None:
         most - before <= GROWTH_BYTES,
     )
     begun = sum(number for name, number in counts.items() if name.endswith("begun"))
-    world.judge(what, "the attacks arrive", told(counts), begun >= ROUNDS * sum(crowd))
+    least = ROUNDS * sum(each.clients for each in ATTACKS)
+    world.judge(what, "the attacks arrive", told(counts), begun >= least)
 
 
-def _summed(result: Result, phases: list[tuple[bool, float, float]], is_hostile: bool) -> Tally:
-    tally = Tally()
-    for kind, since_s, until_s in phases:
-        if kind == is_hostile:
-            for line in result.lines(since_s=since_s, until_s=until_s):
-                tally.add(line)
-    return tally
-
-
-def _judge_reads(world: World, what: str, quiet: Tally, attacked: Tally) -> None:
-    world.judge(
-        what,
-        "no read of others fails",
-        str(attacked),
-        attacked.total > 0 and not attacked.failed and not quiet.failed,
-    )
+def judge_reads(world: World, what: str, quiet: Tally, attacked: Tally) -> None:
+    """Judge the reads of others."""
+    holds = attacked.is_clean and not quiet.failed
+    world.judge(what, "no read of others fails", str(attacked), holds)
     floor_s = SHORT_FLOOR_S if world.is_short else FLOOR_S
     usual_s, worst_s = quiet.percentile_s(99), attacked.percentile_s(99)
     world.judge(
@@ -201,4 +173,4 @@ def _judge_reads(world: World, what: str, quiet: Tally, attacked: Tally) -> None
 
 def told(counts: Counter[str]) -> str:
     """Return counts in a line."""
-    return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items())
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items())

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import random
 import time
-from collections.abc import Iterator
 
-from bench.drills.traffic import mixed, reading, writing
+from bench.drills.traffic import mixed, reading, writes, zipf
 from bench.drills.world import World
 from bench.lab.asking import ids_of
-from bench.lab.processes import Server
 from bench.lab.servers import cassandra_ring, settings_of
 from bench.lab.targets import load_catalogue
 from bench.load.loops import closed, offered, paced
-from bench.load.result import Tally
-from bench.load.wire import Request
 
 IN_FLIGHT_S = 1.0
 WARM_S, MEASURE_S, CLIENTS = 20.0, 3.0, 4
@@ -33,46 +27,25 @@ def run(world: World) -> None:
     # nothing cached: every read is the ring's
     service = world.service(ring[0], NEAR_BYTES="0", CASSANDRA_HOST=hosts)
     ids = ids_of(service)
-    requests = mixed((1 - WRITES, _reads(ids)), (WRITES, _writes(ids[:WRITTEN])))
+    reads = zipf([reading(each) for each in ids], 0.0)
+    requests = mixed((1 - WRITES, reads), (WRITES, writes(ids[:WRITTEN])))
     # Java is slow at what it does for the first time, writes above all
     closed(service.host, service.port, requests, WARM_S, CLIENTS)
-    rate_s = _bearable(service, ids)
+    most = closed(service.host, service.port, reads, MEASURE_S, CLIENTS).tally().good
+    rate_s = max(LEAST_S, min(MOST_S, most / MEASURE_S / 4))  # borne with ease
     with offered(service.host, service.port, paced(requests, rate_s)) as result:
         time.sleep(dead_s / 2)
         killed_s = time.monotonic()
         ring[-1].kill()
         time.sleep(dead_s)
-    what = "one of three nodes killed -9"
     for kind in ("read", "write"):
         usual = result.tally(kind, until_s=killed_s)
-        world.judge("nothing yet", f"no {kind} fails", str(usual), _is_clean(usual))
+        world.judge("nothing yet", f"no {kind} fails", str(usual), usual.is_clean)
         early = result.tally(kind, killed_s, killed_s + IN_FLIGHT_S)
         after = result.tally(kind, killed_s + IN_FLIGHT_S)
         world.judge(
-            what,
+            "one of three nodes killed -9",
             f"after {IN_FLIGHT_S:g} s no {kind} fails",
             f"{after}; within it {early.failed} of {early.total} failed",
-            _is_clean(after),
+            after.is_clean,
         )
-
-
-def _bearable(service: Server, ids: list[str]) -> float:
-    """Return the reads a second that three nodes on this machine bear with ease."""
-    tally = closed(service.host, service.port, _reads(ids), MEASURE_S, CLIENTS).tally()
-    return max(LEAST_S, min(MOST_S, tally.good / MEASURE_S / 4))
-
-
-def _reads(ids: list[str]) -> Iterator[Request]:
-    requests = [reading(each) for each in ids]
-    while True:
-        yield random.choice(requests)
-
-
-def _writes(ids: list[str]) -> Iterator[Request]:
-    """In turn, so that no two are of one row at once."""
-    for number in itertools.count():
-        yield writing(ids[number % len(ids)], 1 + number)
-
-
-def _is_clean(tally: Tally) -> bool:
-    return tally.total > 0 and not tally.failed

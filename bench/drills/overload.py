@@ -8,16 +8,15 @@ so much and no more leaves room for that, and is what most services wait for any
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
-from bench.drills.traffic import mixed, reading
+from bench.drills.traffic import mixed, reading, zipf
 from bench.drills.world import World
 from bench.lab.asking import ids_of
 from bench.lab.proxy import Proxy
 from bench.lab.targets import Service
 from bench.load.loops import OpenLoop, closed, paced
-from bench.load.result import Result, Tally
+from bench.load.result import Result
 from bench.load.wire import Request
 
 TIMES = 4
@@ -40,36 +39,38 @@ against the deadline, too, and is not the service's fault."""
 
 def run(world: World) -> None:
     """Judge an overload with shedding, beside an overload without."""
-    seconds = 4.0 if world.is_short else 15.0
-    node = world.cassandra
-    proxy = world.running.enter_context(Proxy(node.host, node.port))
+    seconds, warm_s = (4.0, 2.0) if world.is_short else (15.0, WARM_S)
+    proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))
     settings = {"CASSANDRA_HOST": proxy.host, "CASSANDRA_PORT": str(proxy.port)}
     settings["NEAR_BYTES"] = "0"  # and no Redis: every read is the store's
     shedding = world.service(**settings)
     ids = ids_of(shedding)
-    warm_s = 2.0 if world.is_short else WARM_S
     closed(shedding.host, shedding.port, _endless(ids, "click"), warm_s, CLIENTS)
     proxy.narrow(STORE_BYTES_S)
-    rate_s = TIMES * _capacity(shedding, ids, seconds / 2)
-    result = _offer(shedding, ids, rate_s, seconds)
+    capacity_s = _capacity(shedding, ids, seconds / 2)
+    offers = mixed((HOVERS, _endless(ids, "hover")), (1 - HOVERS, _endless(ids, "click")))
+
+    def offer(service: Service) -> Result:
+        paces = paced(offers, TIMES * capacity_s, seconds)
+        load = OpenLoop(
+            service.host, service.port, paces, connections=CONNECTIONS, give_up_s=GIVE_UP_S
+        )
+        return load.to_end()
+
+    result = offer(shedding)
     shedding.stop()
     proxy.open()
     plain = world.service(**settings, SHEDDING="0")
     proxy.narrow(STORE_BYTES_S)
-    beside = _offer(plain, ids, rate_s, seconds)
-    what = f"{TIMES} x {rate_s / TIMES:,.0f}/s offered, {HOVERS:.0%} hovers"
-    share, seen = _told(result, seconds)
+    beside = offer(plain)
+    what = f"{TIMES} x {capacity_s:,.0f}/s offered, {HOVERS:.0%} hovers"
+    share, seen = clicks_of(result, seconds)
     world.judge(
         what,
         f"{CLICKS_BAR:.1%} of clicks are 200 within {DEADLINE_S:g} s",
         seen,
         share >= CLICKS_BAR and not result.tally().wrong,
     )
-    _judge_generator(world, what, result)
-    world.judge(f"{what}, SHEDDING=0", "(for comparison)", _told(beside, seconds)[1], None)
-
-
-def _judge_generator(world: World, what: str, result: Result) -> None:
     slips_s = [line.slip_s for line in result.lines()]
     late = sum(slip_s > SLIP_S for slip_s in slips_s)
     world.judge(
@@ -78,6 +79,7 @@ def _judge_generator(world: World, what: str, result: Result) -> None:
         f"{late:,} of {len(slips_s):,}, by {max(slips_s):.2f} s",
         late <= SLIPS * len(slips_s),
     )
+    world.judge(f"{what}, SHEDDING=0", "(for comparison)", clicks_of(beside, seconds)[1], None)
 
 
 def _capacity(service: Service, ids: list[str], seconds: float) -> float:
@@ -90,31 +92,12 @@ def _capacity(service: Service, ids: list[str], seconds: float) -> float:
 
 
 def _endless(ids: list[str], kind: str) -> Iterator[Request]:
-    requests = [reading(each, kind, URGENCY[kind]) for each in ids]
-    while True:
-        yield from random.sample(requests, len(requests))
+    return zipf([reading(each, kind, URGENCY[kind]) for each in ids], 0.0)
 
 
-def _offer(service: Service, ids: list[str], rate_s: float, seconds: float) -> Result:
-    requests = mixed((HOVERS, _endless(ids, "hover")), (1 - HOVERS, _endless(ids, "click")))
-    load = OpenLoop(
-        service.host,
-        service.port,
-        paced(requests, rate_s, seconds),
-        connections=CONNECTIONS,
-        give_up_s=GIVE_UP_S,
-    )
-    return load.to_end()
-
-
-def _tallies(result: Result) -> tuple[Tally, Tally]:
-    clicks, hovers = (result.tally(kind, deadline_s=DEADLINE_S) for kind in ("click", "hover"))
-    return clicks, hovers
-
-
-def _told(result: Result, seconds: float) -> tuple[float, str]:
+def clicks_of(result: Result, seconds: float) -> tuple[float, str]:
     """Return the share of clicks that were served in time, and all figures for people."""
-    clicks, hovers = _tallies(result)
+    clicks, hovers = (result.tally(kind, deadline_s=DEADLINE_S) for kind in ("click", "hover"))
     share = clicks.good / max(clicks.total, 1)
     goodput = (clicks.good + hovers.good) / seconds
     return share, f"{share:.1%}; clicks: {clicks}; hovers: {hovers}; goodput {goodput:,.0f}/s"

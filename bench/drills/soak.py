@@ -7,26 +7,24 @@ descriptors are counted: under load they are the clients' doing.
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from typing import NamedTuple
 
-from bench.drills.hostile import Crowd, hostile, told
-from bench.drills.traffic import mixed, reading, warm, writing, zipf
+from bench.drills.hostile import ATTACKS, hostile, told
+from bench.drills.traffic import mixed, reading, warm, writes, zipf
 from bench.drills.world import World
 from bench.lab.asking import ids_of, is_ready, seconds_until
 from bench.lab.processes import Server
 from bench.lab.targets import Service
 from bench.load.loops import offered, paced
-from bench.load.result import Result, Tally
-from bench.load.wire import Request
+from bench.load.result import Tally
 
-CROWD = Crowd(lorises=100, stalled=20, long_heads=1, many_headers=1)
+FEWER = [each._replace(clients=max(1, each.clients // 5)) for each in ATTACKS]
 WRITES, WRITTEN = 0.02, 300
-READ_STATUSES, WRITE_STATUSES = {200, 503, 504}, {200, 503, 504}
+STATUSES = {200, 503, 504}
 """Nothing is deleted, and no write is conditional: all else would be a lie."""
 GROWTH_BYTES, DESCRIPTORS = 20_000_000, 20
 """From the state after the first tenth to the end. Connections to Redis and Cassandra, and what the
@@ -35,18 +33,19 @@ WARM_SHARE = 0.1
 QUIET_S, READY_S = 3.0, 120.0
 
 
-class Size(tuple[int, int]):
+class Size(NamedTuple):
     """Resident bytes and open descriptors."""
 
-    __slots__ = ()
+    resident: int
+    descriptors: int
 
     def __str__(self) -> str:
-        return f"{self[0] / 1e6:.0f} MB, {self[1]} descriptors"
+        return f"{self.resident / 1e6:.0f} MB, {self.descriptors} descriptors"
 
 
 def size_of(service: Server) -> Size:
     """Return the memory and the descriptors of a service."""
-    return Size((service.resident_bytes(), len(os.listdir(f"/proc/{service.pid}/fd"))))
+    return Size(service.resident_bytes(), len(os.listdir(f"/proc/{service.pid}/fd")))
 
 
 def run(world: World) -> None:
@@ -58,27 +57,23 @@ def run(world: World) -> None:
     ids = ids_of(service)
     rows = [reading(each) for each in ids]
     warm(service, rows)  # what the caches hold is no growth
-    requests = mixed((1 - WRITES, zipf(rows)), (WRITES, _writes(ids)))
+    requests = mixed((1 - WRITES, zipf(rows)), (WRITES, writes(ids[:WRITTEN])))
     began_s, sizes, done = time.monotonic(), [size_of(service)], Counter[str]()
-    reads, writes = Tally(), Tally()
+    reads, written = Tally(), Tally()
     warm_at = 1
     while time.monotonic() - began_s < seconds:
         with offered(service.host, service.port, paced(requests, rate_s)) as result:
             _break_everything(world, service, redis, round_s, done)
-        _add(result, reads, writes)
+        for line in result.lines():
+            (written if line.outcome.kind == "write" else reads).add(line)
         assert seconds_until(lambda: is_ready(service, "ready"), READY_S) is not None
         time.sleep(QUIET_S)
         sizes.append(size_of(service))
         if time.monotonic() - began_s < WARM_SHARE * seconds:
             warm_at = len(sizes) - 1
     minutes = (time.monotonic() - began_s) / 60
-    _judge(world, f"everything for {minutes:.1f} min ({told(done)})", reads, writes)
-    _judge_sizes(world, sizes, warm_at)
-
-
-def _writes(ids: list[str]) -> Iterator[Request]:
-    for number in itertools.count():
-        yield writing(ids[number % WRITTEN], 1 + number)
+    judge_answers(world, f"everything for {minutes:.1f} min ({told(done)})", reads, written)
+    judge_sizes(world, sizes, warm_at)
 
 
 def _break_everything(
@@ -86,47 +81,41 @@ def _break_everything(
 ) -> None:
     """One round. Each third of it has its outage, and some time after it."""
     third_s = round_s / 3
-    with hostile(service, CROWD, done):
+    with hostile(service, done, FEWER):
         time.sleep(third_s)
         redis.kill()
         time.sleep(random.uniform(0, third_s / 2))
         redis.start()
         done["kills of Redis"] += 1
         time.sleep(third_s / 2)
-        end = random.choice((world.cassandra.kill, world.cassandra.stop))
-        end()
+        random.choice((world.cassandra.kill, world.cassandra.stop))()
         world.cassandra.start()
         done["restarts of Cassandra"] += 1
         time.sleep(third_s)
 
 
-def _add(result: Result, reads: Tally, writes: Tally) -> None:
-    for line in result.lines():
-        (writes if line.outcome.kind == "write" else reads).add(line)
-
-
-def _judge(world: World, what: str, reads: Tally, writes: Tally) -> None:
-    for kind, tally, allowed in (
-        ("reads", reads, READ_STATUSES),
-        ("writes", writes, WRITE_STATUSES),
-    ):
+def judge_answers(world: World, what: str, reads: Tally, writes: Tally) -> None:
+    """Judge the answers."""
+    for kind, tally in (("reads", reads), ("writes", writes)):
         world.judge(
             what,
-            f"{kind}: the right row, whole, or one of {sorted(allowed)}; all are answered",
+            f"{kind}: the right row, whole, or one of {sorted(STATUSES)}; all are answered",
             str(tally),
             tally.statuses[200] > 0
             and not tally.wrong
             and not tally.errors
-            and set(tally.statuses) <= allowed,
+            and set(tally.statuses) <= STATUSES,
         )
 
 
-def _judge_sizes(world: World, sizes: list[Size], warm_at: int) -> None:
+def judge_sizes(world: World, sizes: list[Size], warm_at: int) -> None:
+    """Judge the growth since the size at ``warm_at``."""
     warm, end = sizes[warm_at], sizes[-1]
-    between = ", ".join(f"{resident / 1e6:.0f}" for resident, _ in sizes)
+    between = ", ".join(f"{each.resident / 1e6:.0f}" for each in sizes)
     seen = f"{sizes[0]} at first, {warm} after the first {WARM_SHARE:.0%}, {end} at the end"
     seen += f"; MB after each round: {between}"
-    holds = end[0] - warm[0] <= GROWTH_BYTES and end[1] - warm[1] <= DESCRIPTORS
+    holds = end.resident - warm.resident <= GROWTH_BYTES
+    holds = holds and end.descriptors - warm.descriptors <= DESCRIPTORS
     bar = f"it grows by at most {GROWTH_BYTES / 1e6:.0f} MB and {DESCRIPTORS} descriptors"
     # one round says nothing of growth
     world.judge(f"{len(sizes) - 1} rounds", bar, seen, holds if len(sizes) > warm_at + 1 else None)

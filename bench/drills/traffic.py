@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
 
 import orjson
 
@@ -28,9 +28,15 @@ def writing(video_id: str, duration: int) -> Request:
     return Request(f"/content/{video_id}", b"", "write", is_row(video_id), "PATCH", body)
 
 
+def writes(ids: Sequence[str]) -> Iterator[Request]:
+    """Yield writes without end, in turn, so that no two are of one row at once."""
+    for number in itertools.count():
+        yield writing(ids[number % len(ids)], 1 + number)
+
+
 def zipf(requests: Sequence[Request], exponent: float = 0.9) -> Iterator[Request]:
     """Draw requests without end; the n-th has the weight 1 / n ** ``exponent``."""
-    weights = list(accumulate((at + 1) ** -exponent for at in range(len(requests))))
+    weights = list(itertools.accumulate((at + 1) ** -exponent for at in range(len(requests))))
     while True:
         yield from random.choices(requests, cum_weights=weights, k=DRAWS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -82,3 +83,9 @@ def is_ready(service: Server, state: str) -> bool:
     """Return whether ``/readyz`` answers 200 with ``state``."""
     told = ask(service, "/readyz")
     return told.status == 200 and told.data["state"] == state
+
+
+def counted(service: Server, series: str) -> float:
+    """Return the sum of the series of ``/metrics`` that match a regular expression."""
+    text = ask(service, "/metrics").body.decode()
+    return sum(map(float, re.findall(rf"^{series} (\S+)$", text, re.MULTILINE)))

@@ -7,7 +7,6 @@ answered: what a JVM does besides is in it.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -20,15 +19,15 @@ from typing import Any, NamedTuple
 from hdrh.histogram import HdrHistogram
 
 from bench.lab.spawn import ServerError
-from bench.lab.targets import ROOT, installed
+from bench.lab.targets import ROOT
 from bench.ladder.rungs import Standing
+from bench.load import wrk
 from bench.load.__main__ import DEADLINE_S, LATE_SHARE
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import closed
 from bench.load.result import DIGITS, LONGEST_US
 from bench.load.wire import Request
 
-CONNECTIONS = 64
 FILLERS = 16
 PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
 CACHES = ("near", "redis", "nginx-HIT")
@@ -126,16 +125,18 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
     """
     before = _used(stands)
     try:
-        counted = _wrk(stands, requests, seconds)
+        seen, by = wrk.run(wrk.command(stands.entry.url, seconds, "replay.lua", requests)), "wrk"
     except ServerError:
-        counted = _closed(stands, ids, seconds)
-    rate_s = counted["requests"] / counted.pop("seconds")
-    cpu_us = _per_request(before, _used(stands), counted["requests"])
+        seen, by = _closed(stands, ids, seconds), "our closed loop"
+    rate_s = seen.requests / seen.seconds
+    cpu_us = _per_request(before, _used(stands), seen.requests)
     return {
-        **counted,
+        "by": by,
+        "requests": seen.requests,
+        "failed": seen.failed,
         "requests_s": rate_s,
-        "goodput_s": rate_s * (1 - counted["failed"] / max(1, counted["requests"])),
-        "connections": CONNECTIONS,
+        "goodput_s": rate_s * (1 - seen.failed / max(1, seen.requests)),
+        "connections": wrk.CONNECTIONS,
         "cpu_us": cpu_us,
         "cpu_us_total": sum(cpu_us.values()),
     }
@@ -152,38 +153,11 @@ def fill(stands: Standing, ids: Path) -> None:
     print(f"  filled with {tally.total:,} rows", flush=True)
 
 
-def _wrk(stands: Standing, requests: Path, seconds: int) -> dict[str, Any]:
-    script = str(ROOT / "bench" / "wrk" / "replay.lua")
-    url = f"http://{stands.entry.host}:{stands.entry.port}"
-    command = [installed("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
-    command += ["-s", script, url, "--", str(requests)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {"by": "wrk", **read_wrk(ran.stdout)}
-
-
-def read_wrk(text: str) -> dict[str, Any]:
-    """Return what wrk says; failures of connections are failed requests as well."""
-    found = re.search(r"(\d+) requests in ([\d.]+)(ms|m|s)", text)
-    assert found is not None, text
-    unit_s = {"ms": 0.001, "s": 1.0, "m": 60.0}[found[3]]
-    statuses = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    sockets = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
-    failed = int(statuses[1]) if statuses else 0
-    failed += sum(map(int, sockets.groups())) if sockets else 0
-    return {"requests": int(found[1]), "seconds": float(found[2]) * unit_s, "failed": failed}
-
-
-def _closed(stands: Standing, ids: Path, seconds: int) -> dict[str, Any]:
+def _closed(stands: Standing, ids: Path, seconds: int) -> wrk.Seen:
     began_s, entry = time.monotonic(), stands.entry
     requests = cycle(reads(ids.read_text().split()))
-    tally = closed(entry.host, entry.port, requests, seconds, CONNECTIONS).tally()
-    taken_s = time.monotonic() - began_s
-    return {
-        "by": "our closed loop",
-        "requests": tally.total,
-        "seconds": taken_s,
-        "failed": tally.failed,
-    }
+    tally = closed(entry.host, entry.port, requests, seconds, wrk.CONNECTIONS).tally()
+    return wrk.Seen(tally.total, tally.failed, time.monotonic() - began_s)
 
 
 def _used(stands: Standing) -> dict[str, float]:

@@ -15,7 +15,7 @@ from bench.lab.asking import ids_of, seconds_until
 from bench.lab.balancer import Balancer
 from bench.lab.processes import Server
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
-from bench.lab.targets import Service, load_catalogue
+from bench.lab.targets import HttpServer, Service, load_catalogue
 from bench.load.activity import reads
 from bench.peers.servers import Koa, Nginx
 
@@ -65,7 +65,7 @@ class Base:
 class Standing:
     """A rung that stands: ``entry`` is asked, and ``roles`` has every server by its role."""
 
-    entry: Server
+    entry: HttpServer
     roles: dict[str, list[Server]] = field(default_factory=dict)
 
     @property
@@ -129,7 +129,6 @@ def _replicas(count: int) -> Build:
 
 def _nginx(base: Base, running: ExitStack) -> Standing:
     stands = _on({})(base, running)
-    assert isinstance(stands.entry, Service)
     nginx = running.enter_context(Nginx(stands.entry.url))
     return Standing(nginx, {**stands.roles, "nginx": [nginx]})
 

@@ -15,7 +15,7 @@ import uvloop
 import server
 
 Clients = Callable[..., Coroutine[Any, Any, None]]
-"""An async function of a counter, a function to call once all have begun, and further arguments."""
+"""An async function of a counter and further arguments."""
 
 START_S = 120.0
 
@@ -47,7 +47,8 @@ def _run(pipe: Pipe, clients: Clients, arguments: tuple[object, ...]) -> None:
 
     async def run() -> Counter[str]:
         counts = Counter[str]()
-        task = asyncio.create_task(clients(counts, lambda: pipe.send("begun"), *arguments))
+        task = asyncio.create_task(clients(counts, *arguments))
+        pipe.send("begun")
         await asyncio.to_thread(pipe.poll, None)
         seen = Counter(counts)
         task.cancel()

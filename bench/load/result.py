@@ -85,6 +85,11 @@ class Tally:
             latency_us = min(max(int(line.latency_s * MICROSECONDS), 1), LONGEST_US)
             self.latency_us.record_value(latency_us)
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether there are answers, and all are right ones of success."""
+        return self.total > 0 and not self.failed
+
     def percentile_s(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 if nothing was counted."""
         return float(self.latency_us.get_value_at_percentile(percent)) / MICROSECONDS

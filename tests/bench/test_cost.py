@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cost import Cost, Way, table, wrk
+from bench.cost import Cost, Way, cost_of, table
 from bench.lab.spawn import ServerError
 from bench.peers.servers import Python
 
@@ -31,9 +31,9 @@ def test_a_run_counts_and_an_error_fails_it(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     ids.write_text("x\n")
     with Python("raw", 0) as raw, Python("route", 0) as route:
-        cost = wrk(Way(RAW, raw, 1), ids, 1)
+        cost = cost_of(Way(RAW, raw, 1), ids, 1)
         assert cost.cpu_us > 0
         assert cost.requests_per_s > 0
         ids.write_text("not/a/route\n")
         with pytest.raises(ServerError, match="failed under load"):
-            wrk(Way(ROUTE, route, 1), ids, 1)
+            cost_of(Way(ROUTE, route, 1), ids, 1)

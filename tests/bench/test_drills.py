@@ -17,6 +17,7 @@ import pytest
 
 from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
+from bench.drills.outage import Outage
 from bench.drills.world import Finding, Options, Stand, World, made
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.spawn import ServerError
@@ -140,28 +141,39 @@ def test_hostile_reads_twice_as_slow_or_failed_are_convicted(world: World) -> No
         tally(*[line(latency_s=0.02)] * 99, line(status=503)),
         tally(),
     ):
-        hostile._judge_reads(world, "x", quiet, attacked)
+        hostile.judge_reads(world, "x", quiet, attacked)
     assert held(world) == [True, True, True, False, False, True, False, True]
 
 
-def test_cold_reads_of_the_store_beyond_keys_and_joined_loads_are_convicted(world: World) -> None:
-    result, bursts = Result(), Result()
+def test_cold_reads_of_the_store_beyond_keys_and_lost_goodput_are_convicted(world: World) -> None:
+    result = Result()
     began_s = result.began_s
     for second in range(10):
         for _ in range(40 if second == 7 else 100):
             result.add(line(began_s + second))
-    for number, detail in ((0, "store"), (1, "store"), (1, "store"), (2, "store")):
-        bursts.add(line(kind=f"burst {number}", detail=detail))
-    cold._judge(world, result, bursts, [(5, 9), (11, 10)], began_s + 5)
-    assert held(world) == [True, False, False, True]
-    world.findings.clear()
+    for reads, holds in ((90, True), (111, False), (0, False)):
+        cold.judge_cold(world, result, reads, 100, began_s + 5)
+        assert held(world) == [True, holds, True]
+        world.findings.clear()
     for _ in range(1_000):
         result.add(line(began_s + 20))
-    cold._judge(world, result, bursts, [(0, 9)], began_s + 5)  # nothing from the ninth second on
-    assert held(world)[1::2] == [False, False]
+    cold.judge_cold(world, result, 90, 100, began_s + 5)  # nothing from the ninth second on
+    assert held(world) == [True, True, False]
 
 
-OUTAGE = cassandra.Outage("killed", 10.0, 0.1, 13.0, 20.0, 25.0, 1.0, 35.0)
+def test_connections_that_stall_are_held_within_the_limit() -> None:
+    with ExitStack() as running:
+        findings = drills.run("held", SHORT, Stand(running))
+    said = "\n".join(map(str, findings))
+    assert [each.holds for each in findings] == [True] * 3, said
+    small, bodies, heads = (each.seen for each in findings)
+    for seen in (small, bodies, heads):
+        assert "1,450 bodies" in seen or "1,450 heads" in seen
+    assert " 503" not in small.partition("near hits")[0]
+    assert " 503" in bodies.partition("near hits")[0]
+
+
+OUTAGE = Outage("killed", 10.0, 0.1, 20.0, 25.0, 1.0, 35.0)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +202,7 @@ def test_an_outage_of_cassandra_is_judged_by_its_times(
     ):
         result.add(line(due_s, status, kind=kind))
     result.add(fault)
-    cassandra._judge(world, OUTAGE, result)
+    cassandra.judge_outage(world, OUTAGE, result)
     assert held(world) == [at != convicted for at in range(4)]
 
 
@@ -200,19 +212,19 @@ def test_refusals_may_be_slow_one_in_a_hundred(world: World, slow: int, holds: b
     for number in range(200):
         latency_s = 0.06 if number < slow else 0.01
         result.add(line(15.0, 503, latency_s, kind="uncached"))
-    cassandra._judge_refusals(world, OUTAGE, result)
+    cassandra.judge_refusals(world, OUTAGE, result)
     assert held(world) == [holds]
 
 
 def test_a_soak_convicts_wrong_rows_other_statuses_and_growth(world: World) -> None:
     good = line()
     for bad in (line(is_wrong=True), line(status=500), line(status=0, error="reset")):
-        soak._judge(world, "x", tally(good, bad), tally(good))
+        soak.judge_answers(world, "x", tally(good, bad), tally(good))
     assert held(world) == [False, True] * 3
     world.findings.clear()
-    warm = soak.Size((50_000_000, 40))
+    warm = soak.Size(50_000_000, 40)
     for end in ((60_000_000, 45), (71_000_000, 45), (60_000_000, 61)):
-        soak._judge_sizes(world, [warm, warm, soak.Size(end)], 1)
+        soak.judge_sizes(world, [warm, warm, soak.Size(*end)], 1)
     assert held(world) == [True, False, False]
 
 
@@ -220,9 +232,9 @@ def test_clicks_that_are_late_are_no_goodput() -> None:
     result = Result()
     for latency_s, kind in ((0.5, "click"), (1.5, "click"), (0.5, "hover")):
         result.add(line(latency_s=latency_s, kind=kind))
-    clicks, hovers = overload._tallies(result)
-    assert (clicks.good, clicks.total, hovers.good) == (1, 2, 1)
-    assert overload._told(result, 1.0)[0] == 0.5
+    share, seen = overload.clicks_of(result, 1.0)
+    assert share == 0.5
+    assert "goodput 2/s" in seen
 
 
 def test_a_finding_is_a_row() -> None:
@@ -232,4 +244,4 @@ def test_a_finding_is_a_row() -> None:
 
 def test_what_was_never_said_is_not_slow() -> None:
     assert not nan > cassandra.AT_ONCE_S
-    assert hostile.told(Counter({"slow_loris begun": 1000})) == "1,000 slow loris begun"
+    assert hostile.told(Counter({"slow lorises begun": 1000})) == "1,000 slow lorises begun"

@@ -24,10 +24,6 @@ from bench.load.__main__ import seen
 from bench.load.result import Line, Outcome, Result
 from tests.bench.reports import figures_of, leaves
 
-WRK = """Running 1s test @ http://127.0.0.1:1/
-  1000 requests in 500.00ms, 1.00MB read
-"""
-
 
 def line(due_s: float, latency_s: float = 0.001, slip_s: float = 0.0, **more: Any) -> Line:
     outcome = Outcome("hover", 200, "near", False, "")._replace(**more)
@@ -63,13 +59,6 @@ def test_a_late_generator_is_the_limit_and_holds_nothing() -> None:
     for spoiled in ([line(11.0, slip_s=0.02)] * 2, [line(11.0, latency_s=0.1)] * 5):
         assert not peak.holds(summary(*in_time, *spoiled))
     assert not peak.holds(summary(*in_time, line(11.0, 0.001, status=500)))
-
-
-def test_wrk_is_read_with_its_failures() -> None:
-    assert measure.read_wrk(WRK) == {"requests": 1000, "seconds": 0.5, "failed": 0}
-    failed = WRK + "  Socket errors: connect 1, read 2, write 3, timeout 4\n"
-    failed += "  Non-2xx or 3xx responses: 90\n"
-    assert measure.read_wrk(failed)["failed"] == 100
 
 
 def test_the_rungs_are_those_of_the_issue() -> None:
@@ -118,7 +107,7 @@ def test_a_rung_is_stood_on_without_wrk(
     def without_wrk(program: str) -> str:
         raise ServerError(f"{program} is not installed")
 
-    monkeypatch.setattr(measure, "installed", without_wrk)
+    monkeypatch.setattr("bench.load.wrk.installed", without_wrk)
     plan = ladder.QUICK._replace(rate_s=50, warm_s=0.5, open_s=2, limit_s=1)
     monkeypatch.setattr(ladder, "QUICK", plan)
     status = ladder.main(["--quick", "--only", "embedded", "--folder", str(tmp_path)])

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from bench.lab.spawn import ServerError
 from bench.lab.targets import ROOT
+from bench.load.wrk import loaded
 from tests.deploy import dashboard, images
 from tests.deploy.engine import until
-from tests.deploy.load import loaded
 from tests.deploy.site import CATALOGUE_ROWS, STACK, TOKEN, Site
 
 UPDATES, REQUESTS = 5, 100_000

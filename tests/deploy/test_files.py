@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from bench.lab.targets import ROOT
+from bench.load.wrk import Seen
 from config import Config
 from db.cassandra.writes import SETTLE_S
-from tests.deploy.load import Seen, read
 from tests.http.service import running
 
 DEPLOY = ROOT / "deploy"
@@ -159,7 +159,7 @@ def test_the_documents_say_for_how_long_an_outcome_may_stay_open() -> None:
 
 def test_wrk_is_read_with_all_its_failures() -> None:
     seen = Seen()
-    read(WRK, seen)
+    seen.read(WRK)
     assert (seen.requests, seen.failed, seen.slowest_s) == (1204, 15, 1.25)
 
 
