@@ -38,7 +38,7 @@ class Wire:
     answer. The first FREE_BYTES of each connection do not count, so ordinary requests are served
     when the budget is used up. A request above FREE_BYTES is forgotten once it is answered.
     ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their
-    free bytes, the near cache 64 MB. ``python -m bench.held`` measures the connections.
+    free bytes, the near cache 64 MB. ``python -m bench.drills held`` measures them.
     """
 
     def __init__(
