@@ -28,7 +28,6 @@ from uvicorn.supervisors import Multiprocess
 from config import Config, ConfigError
 from metrics import FOLDER
 from wire.protocol import Protocol
-from wire.strict import StrictProtocol
 
 NOT_STARTED = STARTUP_FAILURE
 """The exit status of a worker after which uvicorn starts no other worker."""
@@ -57,11 +56,7 @@ def allow_connections(wanted: int = FILES) -> int:
     Each connection is a file, and a shell's soft limit of 1,024 is soon used up.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:  # which is -1; Linux itself has no such limit
-        return wanted
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    allowed = max(soft, wanted)
+    allowed = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return allowed
 
@@ -187,7 +182,7 @@ def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Confi
         factory=True,
         workers=config.workers,
         loop="uvloop",
-        http=Protocol if config.fast_lane else StrictProtocol,
+        http=Protocol,
         ws="none",
         lifespan="on",
         server_header=False,

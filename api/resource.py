@@ -9,11 +9,8 @@ is served, inside or outside of these folders.
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from errors import MethodNotAllowed, NotFound
@@ -68,16 +65,6 @@ class Resource:
         ctx.headers = {b"allow": self.allow.encode()}
         if "PATCH" in self.handlers:
             ctx.headers[b"accept-patch"] = ", ".join(PATCH_TYPES).encode()
-
-
-def routes(resources: Iterable[Resource]) -> list[Route]:
-    """Return Starlette's route table of ``resources``; the first match wins."""
-    table = [Route(resource.template, resource) for resource in resources]
-    for route in table:
-        # Starlette's ``$`` also matches before a final line end, and its ``.`` matches no line end
-        pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
-        route.path_regex = re.compile(pattern, re.DOTALL)
-    return table
 
 
 def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api.probes import Probes
+from api.handlers import Probes
 from drain import Drain
 from metrics import Publisher
 from tests.middleware.asgi import context
