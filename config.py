@@ -208,6 +208,8 @@ class Config:
     shedding: bool = setting(True, switch)
     body_max_bytes: int = setting(65_536, Number(1_024, 16_777_216))
     head_max_bytes: int = setting(16_384, Number(1_024, 1_048_576))
+    headers_max: int = setting(100, Number(10, 1_000))
+    target_max_bytes: int = setting(8_192, Number(256, 65_536))
     arrival_s: float = setting(10.0, seconds)
     connections_max: int = setting(10_000, Number(1, 1_000_000))
     keep_alive_s: int = setting(75, Number(1, 86_400))

@@ -21,13 +21,12 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 import server
-from api.guard import cors
+from api.guard import Cors
 from api.handlers import Content, Probes
 from api.home import Home
-from api.resource import CONTRACT, Resource, asset, site
+from api.resource import CONTRACT, Resource, asset, routes, site
 from cache.near import Near
 from cache.near_metrics import NearMetrics
 from cache.redis.absent import NoRedis, Rows
@@ -133,12 +132,12 @@ def create_app(
     probes = Probes(store, redis, publisher, drain)
     content = Content(config, videos, home)
     paths = resources(content, probes, demo=config.demo)
-    app = Starlette(routes=[Route(each.template, each) for each in paths], lifespan=lifespan)
+    app = Starlette(routes=routes(paths), lifespan=lifespan)
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
     onion = Onion(app.router, stack, drain)
-    app.middleware_stack = cors(onion, config.cors_origins) if config.cors_origins else onion
+    app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)
     if config.fast_lane and not config.cors_origins:
         # CORS adds headers to every answer, which the lane does not do

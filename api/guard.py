@@ -16,7 +16,9 @@ import hmac
 import ipaddress
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from config import Config
@@ -95,12 +97,23 @@ def _is_local(host: str) -> bool:
     return True
 
 
-def cors(app: ASGIApp, origins: Sequence[str]) -> CORSMiddleware:
-    """Return Starlette's middleware with the methods and headers of this API, for ``origins``."""
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=REQUEST_HEADERS.split(", "),
-        expose_headers=RESPONSE_HEADERS,
-    )
+class Cors(CORSMiddleware):
+    """Starlette's middleware with the methods and headers of this API, for ``origins``."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=REQUEST_HEADERS.split(", "),
+            expose_headers=RESPONSE_HEADERS,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the parent's answer, with a refusal's text in the envelope."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        envelope = {"status": "failed", "message": bytes(response.body).decode()}
+        del response.headers["content-length"], response.headers["content-type"]
+        return JSONResponse(envelope, response.status_code, response.headers)

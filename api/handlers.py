@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -98,17 +99,19 @@ class Content:
     async def ids(self, ctx: Context) -> None:
         """Answer with a page of ids, and link the next page."""
         limit = request.page_limit(ctx)
-        after = request.page_start(ctx)
-        # one more shows that there is a next page
-        found = await self._videos.store.ids(after, limit + 1)
+        cursor = request.query(ctx, "cursor")
+        store = self._videos.store
+        after = None if cursor is None else request.decode_cursor(cursor, store.name)
+        found = await store.ids(after, limit + 1)  # one more shows that there is a next page
         page = found[:limit]
         ctx.answer(page)
         ctx.headers[b"etag"] = digest(ctx.body)
         ctx.headers[b"cache-control"] = self._cache_control
         ctx.headers[b"cache-status"] = STATUS["store"]
         if len(found) > limit:
-            following = f"uuids?limit={limit}&cursor={page[-1]}"
-            ctx.headers[b"link"] = f'<{following}>; rel="next"'.encode()
+            following = request.encode_cursor(page[-1], store.name)
+            query = urlencode({"limit": limit, "cursor": following})
+            ctx.headers[b"link"] = f'<uuids?{query}>; rel="next"'.encode()
 
     def _written(self, ctx: Context, row: Row, status: int) -> None:
         ctx.answer(row, status)

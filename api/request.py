@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import hashlib
 import re
+import uuid
+from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
-from starlette.datastructures import QueryParams
 
 from api.resource import PATCH_TYPES
 from db.version import Expected, parse_id
@@ -17,7 +20,15 @@ from middleware.onion import Context
 
 PAGE_DEFAULT = 5_000
 PAGE_MAX = 10_000
+CONTAINERS_MAX, QUOTES_MAX = 1_000, 10_000
+"""The most arrays and objects, and the most quotes, of a body that is parsed. A video has four
+arrays and objects, and at most 4,000 strings."""
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_CHARSET = re.compile(r';[ \t]*charset="?([^";, \t]*)', re.IGNORECASE)
 
 
 def path_id(ctx: Context, message: str | None = None) -> str:
@@ -30,7 +41,11 @@ def path_id(ctx: Context, message: str | None = None) -> str:
 
 def query(ctx: Context, name: str) -> str | None:
     """Return the query parameter ``name``; None if absent. Raise BadRequest if it is repeated."""
-    values = QueryParams(ctx.scope["query_string"]).getlist(name)
+    text = ctx.scope["query_string"].decode("latin-1")
+    try:
+        values = parse_qs(text, keep_blank_values=True, max_num_fields=100).get(name, [])
+    except ValueError:
+        raise BadRequest("The query has too many parameters") from None
     if len(values) > 1:
         raise BadRequest(f"{name} is there more than once")
     return values[0] if values else None
@@ -55,7 +70,8 @@ def query_id(ctx: Context) -> str:
 async def read_json(ctx: Context, limit_bytes: int) -> object:
     """Return the body, parsed as JSON.
 
-    Raise TooLarge, UnsupportedMediaType for another media type, or BadRequest, in this order.
+    Raise TooLarge, UnsupportedMediaType for another media type, then BadRequest or Invalid, in this
+    order.
     """
     body = await ctx.read(limit_bytes)
     _check_type(ctx)
@@ -65,9 +81,14 @@ async def read_json(ctx: Context, limit_bytes: int) -> object:
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
         raise BadRequest("The body is empty; send a JSON object")
+    if _is_crowded(body):
+        raise BadRequest("The body has too many arrays and objects")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
+        if _HALF.search(body):  # which is valid by the grammar of JSON
+            error = FieldError("", "has half of a surrogate pair")
+            raise Invalid("Invalid fields", [error]) from None
         raise BadRequest("The body is not valid JSON in UTF-8") from None
 
 
@@ -81,6 +102,20 @@ def _check_type(ctx: Context) -> None:
         curl = f"with curl, -H 'Content-Type: {types[0]}'"
         headers = {"Accept-Patch": ", ".join(types)} if is_patch else None
         raise UnsupportedMediaType(f"The body has to be {' or '.join(types)}: {curl}", headers)
+    for charset in _CHARSET.finditer(content_type):
+        if charset[1].lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("The body has to be in UTF-8")
+
+
+def _is_crowded(body: bytes) -> bool:
+    """Return whether ``body`` has so many arrays and objects that parsing takes milliseconds."""
+    if body.count(b"[") + body.count(b"{") <= CONTAINERS_MAX:
+        return False
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') > QUOTES_MAX:
+        return True
+    outside = b"".join(plain.split(b'"')[::2])  # brackets inside of strings do not count
+    return outside.count(b"[") + outside.count(b"{") > CONTAINERS_MAX
 
 
 def expected(ctx: Context, last_updated: str | None = None) -> Expected:
@@ -119,15 +154,20 @@ def page_limit(ctx: Context) -> int:
     return int(text)
 
 
-def page_start(ctx: Context) -> str | None:
-    """Return ``?cursor=``, the last id of the page before; None if absent.
+def encode_cursor(video_id: str, store: str) -> str:
+    """Return a cursor for the position after ``video_id`` in the order of ids of ``store``.
 
-    Raise BadRequest if the cursor is no id. A forged one only names a position, which is public.
+    The checksum is no secret, because a forged cursor only names a position, which is public.
     """
-    cursor = query(ctx, "cursor")
-    if cursor is None:
-        return None
-    video_id = parse_id(cursor)
-    if video_id is None:
-        raise BadRequest("The cursor is damaged")
-    return video_id
+    raw = uuid.UUID(video_id).bytes
+    checksum = hashlib.blake2b(raw, digest_size=4, key=store.encode()).digest()
+    return base64.urlsafe_b64encode(raw + checksum).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, store: str) -> str:
+    """Return the id in ``cursor``. Raise BadRequest if it is damaged, or made for another store."""
+    with suppress(ValueError):
+        video_id = str(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor + "==")[:16]))
+        if encode_cursor(video_id, store) == cursor:
+            return video_id
+    raise BadRequest("The cursor is damaged, or from elsewhere")

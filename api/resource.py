@@ -9,8 +9,11 @@ is served, inside or outside of these folders.
 from __future__ import annotations
 
 import gzip
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from errors import MethodNotAllowed, NotFound
@@ -23,6 +26,7 @@ replaces the whole list."""
 ROOM = Path(__file__).parent
 CONTRACT = ROOM / "openapi.json"
 """The contract, OpenAPI 3.1. Tests hold it against the routes, the parser and real answers."""
+ACCEPTED_MAX = 256
 PAGE = "page.html"
 MEDIA = {
     ".css": b"text/css; charset=utf-8",
@@ -67,25 +71,43 @@ class Resource:
             ctx.headers[b"accept-patch"] = ", ".join(PATCH_TYPES).encode()
 
 
+def routes(resources: Iterable[Resource]) -> list[Route]:
+    """Return Starlette's route table of ``resources``; the first match wins."""
+    table = [Route(resource.template, resource) for resource in resources]
+    for route in table:
+        # Starlette's ``$`` also matches before a final line end, and its ``.`` matches no line end
+        pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
+        route.path_regex = re.compile(pattern, re.DOTALL)
+    return table
+
+
 def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:
     """Return the handler of a static file, which may be stored as gzip.
 
-    A file keeps its name when its content changes, so it may be kept for an hour only.
+    Compressed bytes have a tag of their own (RFC 9110, 8.8.3.3). A file keeps its name when its
+    content changes, so it may be kept for an hour only.
     """
-    body = path.read_bytes()
-    if path.suffix == ".gz":
-        body = gzip.decompress(body)
+    stored = path.read_bytes()
+    is_packed = path.suffix == ".gz"
+    plain = gzip.decompress(stored) if is_packed else stored
+    # without a time: the same bytes, and the same tag, on every replica
+    packed = stored if is_packed else gzip.compress(stored, mtime=0)
     headers = {
         b"content-type": MEDIA[Path(_name(path)).suffix],
         b"cache-control": cache_control,
+        b"vary": b"accept-encoding",
         b"x-content-type-options": b"nosniff",
-        b"etag": digest(body),
+        b"etag": digest(plain),
     }
     if path.name == PAGE:
         headers[b"content-security-policy"] = POLICY
+    coded = {**headers, b"etag": digest(packed), b"content-encoding": b"gzip"}
+    is_smaller = len(packed) < len(plain)
 
     async def respond(ctx: Context) -> None:
-        ctx.status, ctx.body, ctx.headers = 200, body, dict(headers)
+        takes = is_smaller and takes_gzip(ctx.header(b"accept-encoding"))
+        ctx.body, found = (packed, coded) if takes else (plain, headers)
+        ctx.status, ctx.headers = 200, dict(found)
 
     return respond
 
@@ -108,3 +130,18 @@ def site(folder: str, path: str) -> list[Resource]:
 
 def _name(path: Path) -> str:
     return path.name.removesuffix(".gz")
+
+
+def takes_gzip(accepted: str | None) -> bool:
+    """Return whether ``Accept-Encoding`` names gzip, or *, with a weight above zero.
+
+    A value longer than ACCEPTED_MAX is not parsed, because every client accepts the file without
+    compression.
+    """
+    weights: dict[str, str] = {}
+    if accepted is None or len(accepted) > ACCEPTED_MAX:
+        return False
+    for element in accepted.lower().split(","):
+        coding, _, parameter = element.partition(";")
+        weights[coding.strip()] = parameter.strip().removeprefix("q=") or "1"
+    return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""

@@ -16,8 +16,6 @@ from errors import REFUSALS
 from metrics import gauge
 
 SLOW_READER = "slow_reader"
-TARGET_MAX_BYTES = 8_192
-HEADERS_MAX = 100
 HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150

@@ -24,16 +24,7 @@ from typing import Any, NoReturn
 import httptools
 
 from middleware.deadline import ARRIVED
-from wire.limits import (
-    FIELD_BYTES,
-    FREE_BYTES,
-    HEADERS_MAX,
-    SLOW_READER,
-    TARGET_MAX_BYTES,
-    Wire,
-    is_host,
-    refusal,
-)
+from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, Wire, is_host, refusal
 from wire.turns import PIECE_BYTES, Leaving, TurnsProtocol
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
@@ -114,7 +105,7 @@ class StrictProtocol(TurnsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > TARGET_MAX_BYTES:
+        if len(self.url) > self._limits.target_max_bytes:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -123,7 +114,8 @@ class StrictProtocol(TurnsProtocol):
         value = value.strip(b" \t")  # blanks around it do not belong to it (RFC 9110, 5.5)
         super().on_header(name, value)
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self._limits.head_max_bytes or len(self.headers) > HEADERS_MAX:
+        most = self._limits
+        if self._head_bytes > most.head_max_bytes or len(self.headers) > most.headers_max:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -87,6 +88,17 @@ async def test_asset_is_served_with_its_type_and_may_be_kept(
     tag = {"If-None-Match": response.headers["etag"]}
     again = await client.get(f"/demo/{name}", headers=tag)
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_text_is_compressed_for_who_takes_that(client: httpx.AsyncClient) -> None:
+    for path in ("/demo", "/demo/page.css"):
+        plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+        packed = await client.head(path, headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.headers["etag"] != plain.headers["etag"]
+        assert int(packed.headers["content-length"]) == len(gzip.compress(plain.content, mtime=0))
+        assert packed.content == b""
 
 
 @pytest.mark.parametrize("name", ["page.html", "..%2Fassets.py", "..%2Fopenapi.json", "x"])

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from api.resource import CONTRACT, ROOM
+from api.resource import CONTRACT, ROOM, takes_gzip
 from tests.api.conformance import Api
 
 FOLDER = ROOM / "swagger"
@@ -42,12 +42,13 @@ async def test_script_of_the_page_asks_no_validator_elsewhere(api: Api) -> None:
 
 
 async def test_contract_is_served_as_the_file_stands(api: Api) -> None:
-    response = await api.client.get("/openapi.json")
-    assert response.content == CONTRACT.read_bytes()
-    assert response.headers["content-type"] == "application/json"
-    assert response.headers["cache-control"] == "no-cache"
-    tag = {"If-None-Match": response.headers["etag"]}
-    assert (await api.client.get("/openapi.json", headers=tag)).status_code == 304
+    for coding in ("identity", "gzip"):
+        response = await api.client.get("/openapi.json", headers={"Accept-Encoding": coding})
+        assert response.content == CONTRACT.read_bytes()
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-cache"
+        tag = {"If-None-Match": response.headers["etag"], "Accept-Encoding": coding}
+        assert (await api.client.get("/openapi.json", headers=tag)).status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -69,18 +70,27 @@ async def test_asset_is_served_with_its_type_and_may_be_kept(
     assert response.headers["content-type"] == media
     assert response.headers["cache-control"] == "max-age=3600"
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["vary"] == "accept-encoding"
     again = await api.client.get(
         f"/docs/{asset}", headers={"If-None-Match": response.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
 
 
+async def test_client_without_gzip_gets_the_same_script_under_another_tag(api: Api) -> None:
+    packed = await api.client.get(BUNDLE, headers={"Accept-Encoding": "gzip"})
+    plain = await api.client.get(BUNDLE, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert plain.content == gzip.decompress((FOLDER / f"{BUNDLE[6:]}.gz").read_bytes())
+    assert plain.content == packed.content
+    assert len(plain.content) == int(plain.headers["content-length"])
+    assert packed.headers["etag"] != plain.headers["etag"]
+
+
 async def test_head_of_an_asset_says_its_length_and_sends_nothing(api: Api) -> None:
-    plain = gzip.decompress((FOLDER / f"{BUNDLE[6:]}.gz").read_bytes())
-    assert (await api.client.get(BUNDLE)).content == plain
     response = await api.client.head(BUNDLE)
-    assert response.headers["content-length"] == str(len(plain))
-    assert "content-encoding" not in response.headers
+    assert response.headers["content-length"] == str((FOLDER / f"{BUNDLE[6:]}.gz").stat().st_size)
     assert response.content == b""
 
 
@@ -99,3 +109,23 @@ def test_what_is_vendored_is_small_reproducible_and_licensed() -> None:
     for path in FOLDER.glob("*.gz"):
         assert path.read_bytes()[4:8] == bytes(4), f"{path.name} has a time stamp"
     assert "Apache License" in (FOLDER / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [
+        (None, False),
+        ("", False),
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("*;q=0", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("identity", False),
+        ("*;q=0, gzip;q=1.0", True),
+        (";;,q=,gzip;x", True),
+    ],
+)
+def test_gzip_is_sent_to_who_takes_it(accepted: str | None, takes: bool) -> None:
+    assert takes_gzip(accepted) is takes

@@ -25,7 +25,7 @@ NO_SCHEMA_SAYS = {
     "is not the id of this row",
     "there is nothing to change",
     "The Idempotency-Key was used with another body",
-    "The cursor is damaged",
+    "The cursor is damaged, or from elsewhere",
 }
 CHECKS = {
     "ignored_auth": {"enabled": False},  # a token that nobody asks for may be wrong

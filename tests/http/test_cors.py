@@ -96,6 +96,14 @@ def test_a_preflight_allows_what_the_service_does(
     assert wanted <= names(answer, "access-control-allow-headers")
 
 
+def test_a_refused_preflight_has_the_envelope(shared: httpx.Client) -> None:
+    for answer in (preflight(shared, "/content", "POST", OTHER), preflight(shared, "/", "PUT")):
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["status"] == "failed"
+        assert list(answer.json()) == ["status", "message"]
+
+
 def test_options_without_an_origin_is_still_options(shared: httpx.Client) -> None:
     answer = shared.options("/content")
     assert answer.status_code == 204

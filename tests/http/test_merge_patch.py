@@ -35,10 +35,11 @@ def test_a_merge_patch_clears_and_replaces(client: httpx.Client, content_type: s
 def test_what_a_patch_may_be_is_told(client: httpx.Client) -> None:
     path = f"/content/{post(client)['id']}"
     assert client.options(path).headers["accept-patch"] == ACCEPTED
-    for content_type in ("text/plain", "application/json-patch+json"):
+    for content_type in ("text/plain", "application/json-patch+json", f"{MERGE};charset=latin-1"):
         refused = patch(client, path, b"{}", content_type)
         failure(refused, 415)
-        assert refused.headers["accept-patch"] == ACCEPTED
+        if "charset" not in content_type:
+            assert refused.headers["accept-patch"] == ACCEPTED
 
 
 def test_what_is_no_patch_is_told_nothing_of_it(client: httpx.Client) -> None:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
+from api.request import encode_cursor
 from tests.each import each
 from tests.http.conftest import StartsService
 from tests.http.samples import UUID, data, failure, post
 
-LINK = re.compile(r'<(uuids\?limit=(\d+)&cursor=([0-9a-f-]{36}))>; rel="next"')
+LINK = re.compile(r'<(uuids\?limit=(\d+)&cursor=([A-Za-z0-9_-]+))>; rel="next"')
 
 
 def next_url(answer: httpx.Response) -> str | None:
-    """Where to go on: a relative reference, whose cursor is the last id of the page."""
+    """Where to go on: a relative reference with a short, opaque cursor."""
     link = answer.headers.get("link")
     if link is None:
         return None
     found = LINK.fullmatch(link)
     assert found, link
+    assert len(found[3]) <= 64
     return found[1]
 
 
@@ -111,7 +115,7 @@ def test_a_last_page_that_is_full_has_no_next(start_service: StartsService) -> N
         assert [len(page) for page in walk(client, "/uuids?limit=3")] == [3, 3]
         assert [len(page) for page in walk(client, "/uuids?limit=6")] == [6]
         assert [len(page) for page in walk(client, "/uuids?limit=4")] == [4, 2]
-        (after_all,) = walk(client, "/uuids?cursor=" + ids[-1])
+        (after_all,) = walk(client, "/uuids?cursor=" + encode_cursor(ids[-1], "embedded"))
         assert after_all == []
 
 
@@ -140,14 +144,38 @@ def test_a_walk_outlives_what_others_do_meanwhile(client: httpx.Client) -> None:
     assert len(stays) > 10
 
 
-def test_a_cursor_that_is_no_id_is_unreadable(client: httpx.Client) -> None:
+def test_a_damaged_cursor_is_unreadable(client: httpx.Client) -> None:
+    cursor = cursor_of(client)
+    assert data(client.get(f"/uuids?cursor={cursor}"))
+    for place, character in enumerate(cursor):
+        letters = string.ascii_letters + string.digits + "-_"
+        other = letters[(letters.index(character) + 1) % len(letters)]
+        damaged = cursor[:place] + other + cursor[place + 1 :]
+        failure(client.get(f"/uuids?cursor={damaged}"), 400)
+
+
+def test_every_other_text_than_the_cursor_is_unreadable(client: httpx.Client) -> None:
     cursor = cursor_of(client)
     cut = [cursor[:length] for length in range(len(cursor))]
     grown = [cursor + tail for tail in ("A", "=", "==", "%20", "%0A", "%00", "/", "A" * 1_000)]
-    turned = ["%20" + cursor, "+" + cursor, f'"{cursor}"', cursor.replace("-", "")]
-    others = ["x", "null", "%FF", "🎬", "===="]
+    turned = [cursor.swapcase(), cursor[::-1], "%20" + cursor, "+" + cursor, f'"{cursor}"']
+    others = ["x", "null", "%FF", "🎬", "00000000-0000-0000-0000-000000000000", "===="]
     for text in (*cut, *grown, *turned, *others):
         failure(client.get(f"/uuids?cursor={text}"), 400)
+
+
+def test_a_cursor_from_elsewhere_is_unreadable(
+    client: httpx.Client, request: pytest.FixtureRequest
+) -> None:
+    name = "embedded" if "CASSANDRA_HOST" not in settings_of(request) else "cassandra"
+    video_id = post(client)["id"]
+    data(client.get(f"/uuids?cursor={encode_cursor(video_id, name)}"))
+    for other in {"embedded", "cassandra", "", "x"} - {name}:
+        failure(client.get(f"/uuids?cursor={encode_cursor(video_id, other)}"), 400)
+
+
+def settings_of(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue("service").environment()
 
 
 def test_a_random_id_is_that_of_a_row(client: httpx.Client) -> None:

@@ -15,7 +15,7 @@ ABSENT = [
     *("//evil.example/", "//evil.example/..", "/\\evil.example/", "/%5Cevil.example/"),
     *("/%2F%2Fevil.example", "/content/genre", "/content/genre/", "/HOME", "/Content/x"),
     *("/home;x", "/home%20", "/..%2f..%2fetc/passwd", "/content/x/y", "/home.json"),
-    *("/favicon.ico", "/robots.txt", "/.env", "/%", "/%zz", "/%FF", "/home%00", "/home%0Ax"),
+    *("/favicon.ico", "/robots.txt", "/.env", "/%", "/%zz", "/%FF", "/home%00", "/home%0A"),
 ]
 UNREADABLE = ["/🎬", "/\xff", "/home\x00", "/home\x7f"]  # as raw bytes
 FORGED = ("X-Forwarded-Host: evil.example", "X-Forwarded-Proto: http", "Connection: close")

@@ -1,4 +1,4 @@
-"""Every limit on the wire, with the lane and without; what ``/metrics`` says of it."""
+"""Every limit on the wire as a setting, with the lane and without; what ``/metrics`` says of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ ARRIVAL_S = 1.0
 SOON_S = 6.0  # well below the default
 CONNECTIONS = 4
 SMALL = {
-    "HEAD_MAX_BYTES": "8192",
+    "HEAD_MAX_BYTES": "1024",
+    "HEADERS_MAX": "10",
+    "TARGET_MAX_BYTES": "256",
     "ARRIVAL_S": str(ARRIVAL_S),
     "CONNECTIONS_MAX": str(CONNECTIONS),
     "NEAR_TTL_S": "600",
@@ -56,18 +58,18 @@ def ask(target: str, head_bytes: int = 0, headers: int = 2) -> bytes:
 
 
 def test_what_is_just_within_the_limits_is_read(service: RunningService, target: str) -> None:
-    assert talk(service, ask(target, head_bytes=8_192)).statuses == [200]
-    assert talk(service, ask(target, headers=100)).statuses == [200]
-    assert talk(service, ask("/healthz?" + "x" * 8_183)).statuses == [200]
+    assert talk(service, ask(target, head_bytes=1024)).statuses == [200]
+    assert talk(service, ask(target, headers=10)).statuses == [200]
+    assert talk(service, ask("/healthz?" + "x" * 247)).statuses == [200]
 
 
 @pytest.mark.parametrize(
     ("status", "sent"),
     [
-        (431, ask("/healthz", head_bytes=8_193)),
-        (431, ask("/healthz", head_bytes=16_384)),
-        (431, ask("/healthz", headers=101)),
-        (414, ask("/healthz?" + "x" * 8_184)),
+        (431, ask("/healthz", head_bytes=1025)),
+        (431, ask("/healthz", head_bytes=2_048)),
+        (431, ask("/healthz", headers=11)),
+        (414, ask("/healthz?" + "x" * 248)),
         (408, ask("/healthz")[:-2]),
         (408, request("POST", "/content", "Content-Length: 10") + b"{"),
         (400, request("GET", "/healthz", host=None)),
@@ -86,7 +88,7 @@ def test_what_is_above_a_limit_is_refused_and_counted(
 
 def test_a_head_that_never_ends_is_bounded_by_its_setting(service: RunningService) -> None:
     start = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
-    conversation = talk(service, start, *[b"x" * 5_000] * 2, quiet_s=0.5)  # before it is late
+    conversation = talk(service, start, *[b"x" * 600] * 2, quiet_s=0.5)  # before it is late
     assert [is_refusal(answer, 431) for answer in conversation.answers] == [True]
 
 

@@ -15,6 +15,8 @@ BOMBS: dict[str, bytes] = {
     "long keys": json.dumps({"k" * 3_000 + str(n): 1 for n in range(20)}).encode(),
     "emoji keys": json.dumps({"🎬" * 90 + str(n): 1 for n in range(60)}).encode(),
     "control keys": json.dumps({"\x01" * 90 + str(n): 1 for n in range(60)}).encode(),
+    "surrogate keys": b"{" + b",".join(b'"\\ud800%d":1' % n for n in range(4_000)) + b"}",
+    "some surrogate keys": b"{" + b",".join(b'"\\ud800%d":1' % n for n in range(50)) + b"}",
     "every field, every case": json.dumps(
         {spell: 5 for name in draft() for spell in (name, name.upper(), name.title())}
     ).encode(),
@@ -55,5 +57,5 @@ def test_a_field_behind_many_is_not_called_missing(client: httpx.Client) -> None
 
 
 def test_a_field_twice_in_capitals_of_another_script_is_encodable(client: httpx.Client) -> None:
-    body = b'{"\\u0130":1,"\\u0131":1,"i\\u0307":1}'
-    assert wrong_fields(client.post("/content", content=body))
+    for body in (b'{"\\ud800a":1,"\\ud800A":1}', b'{"\\u0130":1,"\\u0131":1,"i\\u0307":1}'):
+        assert wrong_fields(client.post("/content", content=body))
