@@ -13,9 +13,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from types import FrameType
 from typing import Any
 
+import orjson
 import uvicorn
 
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
@@ -27,6 +29,16 @@ from wire.protocol import Protocol
 AFTER_S = 0.02  # a fill goes on behind its answer
 TIMES = 20
 """The shortest trail of so many counts: in the others the service did something of its own, too."""
+DRAFT = {"title": "A row", "genres": ["Drama"], "isMovie": True}
+READS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    (
+        "miss, with lease and fill",
+        "store",
+        {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0"},
+    ),
+    ("Redis hit", "redis", {"NEAR_BYTES": "0"}),
+    ("near hit", "near", {}),
+)
 OURS = tuple(
     str(ROOT / place)
     for place in ("api/", "cache/", "db/", "middleware/", "wire/", "errors", "etags", "priority")
@@ -53,83 +65,69 @@ class Trail:
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[int]:
-    """Run the service in this process; yield its port."""
+async def serving(config: Config) -> AsyncIterator[HTTPConnection]:
+    """Run the service in this process; yield a connection once Cassandra and Redis are there.
+
+    The connection is used in other threads, which ``sys.setprofile`` does not see.
+    """
     options: dict[str, Any] = {"access_log": False, "log_config": None, "proxy_headers": False}
     app = create_app(config)
     server = uvicorn.Server(uvicorn.Config(app, http=Protocol, ws="none", lifespan="on", **options))
     listener = socket.create_server(("127.0.0.1", 0))
     running = asyncio.create_task(server._serve([listener]))
-    while not (server.started and await is_ready(listener)):  # noqa: ASYNC110 - nobody tells
+    connection = HTTPConnection(*listener.getsockname())
+    while b'"state":"ready"' not in (await ask(connection, "GET", "/readyz"))[1]:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
-    yield listener.getsockname()[1]
+    yield connection
+    connection.close()
     server.should_exit = True
     await running
 
 
-async def is_ready(listener: socket.socket) -> bool:
-    """Return whether both Cassandra and Redis are there."""
-    reader, writer = await asyncio.open_connection(*listener.getsockname())
-    writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    said = await reader.read()
-    writer.close()
-    return b'"store":"up"' in said and b'"redis":"up"' in said
+async def ask(
+    connection: HTTPConnection, method: str, path: str, body: bytes = b""
+) -> tuple[str, bytes]:
+    """Send a request on a connection that stays open; return its Cache-Status and its body."""
+
+    def exchange() -> tuple[str, bytes]:
+        connection.request(method, path, body or None, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.headers.get("cache-status", ""), response.read()
+
+    return await asyncio.to_thread(exchange)
 
 
-async def ask(port: int, path: str, layer: bytes) -> Trail:
-    """Get a row on one connection, and return the shortest trail of an answer by ``layer``."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def shortest(connection: HTTPConnection, path: str, layer: str) -> Trail:
+    """Get a row again and again, and return the shortest trail of an answer by ``layer``."""
     trails = []
     for _ in range(TIMES):
         trail = Trail()
         sys.setprofile(trail)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        status, _ = await ask(connection, "GET", path)
         await asyncio.sleep(AFTER_S)
         sys.setprofile(None)
-        if b"detail=" + layer in head:
+        if f"detail={layer}" in status:
             trails.append(trail)
-    writer.close()
     return min(trails, key=lambda trail: len(trail.files))
 
 
-async def trails(settings: Mapping[str, str], path: str) -> list[str]:
-    """Return the table's lines."""
-    lines = []
-    uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0"}
-    for name, layer, more in (
-        ("miss, with lease and fill", b"store", uncached),
-        ("Redis hit", b"redis", {"NEAR_BYTES": "0"}),
-        ("near hit", b"near", {}),
-    ):
-        config = Config.from_env({**settings, **more, "CASSANDRA_KEYSPACE": "calls"})
-        async with serving(config) as port:
-            lines.append((await ask(port, path, layer)).line(name))
-    return lines
-
-
-async def made(settings: Mapping[str, str]) -> str:
-    """Make a row, and return its path."""
-    async with serving(Config.from_env({**settings, "CASSANDRA_KEYSPACE": "calls"})) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        body = b'{"title": "A row", "genres": ["Drama"], "isMovie": true}'
-        head = b"POST /content HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        writer.write(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        answer = await reader.readuntil(b"\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 201"), answer
-        writer.close()
-    return "/" + answer.partition(b"location: ")[2].split(b"\r\n")[0].decode()
+async def measure(settings: Mapping[str, str]) -> None:
+    """Make a row, and print a line for each kind of read."""
+    settings = {**settings, "CASSANDRA_KEYSPACE": "calls"}
+    async with serving(Config.from_env(settings)) as connection:
+        _, body = await ask(connection, "POST", "/content", orjson.dumps(DRAFT))
+    path = f"/content/{orjson.loads(body)['data']['id']}"
+    print("| request | calls | files | changes of file |\n|---|---|---|---|")
+    for name, layer, more in READS:
+        async with serving(Config.from_env({**settings, **more})) as connection:
+            print((await shortest(connection, path, layer)).line(name))
 
 
 def main() -> None:
-    """Print a line for each kind of read."""
+    """Run from the command line."""
     argparse.ArgumentParser(prog="python -m bench.calls", description=__doc__).parse_args()
     with CassandraNode() as cassandra, RedisServer() as redis:
-        settings = settings_of(cassandra, redis)
-        path = asyncio.run(made(settings))
-        print("| request | calls | files | changes of file |\n|---|---|---|---|")
-        print("\n".join(asyncio.run(trails(settings, path))))
+        asyncio.run(measure(settings_of(cassandra, redis)))
 
 
 if __name__ == "__main__":

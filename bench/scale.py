@@ -18,9 +18,10 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.lab.asking import ids_of
 from bench.lab.processes import Server, interruptible
@@ -30,11 +31,13 @@ from bench.ladder.__main__ import RESULTS, WRITES
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, open_loop
 from bench.ladder.rungs import BARE, NEAR, Standing
+from bench.load.activity import Behaviour
 
 SHAPES = {"Zipf 0.9": 0.9, "uniform": 0.0}
 NEAR_BYTES = (1 << 20, 4 << 20, 16 << 20, 64 << 20)
+NO_REDIS = {"REDIS_HOST": "", "REDIS_PORT": ""}
 LAYERS: dict[str, Mapping[str, str]] = {
-    "Cassandra": BARE,
+    "Cassandra": {**BARE, **NO_REDIS},
     "+ Redis": BARE,
     "+ near cache": NEAR,
     "+ fast lane": {},
@@ -44,109 +47,95 @@ CURVE_WARM_S = 20.0  # some 70,000 rows asked for
 JVM_S = 60.0  # then it has compiled what it runs
 WARM_S = 8.0  # NEAR_TTL_S is 5: from then on as much is forgotten as is filled
 KEPT = ("rate_s", "requests", "failed", "wrong", "late", "cpu_us", "layers", "latency_ms")
+HEAD = "| store | rows | measured | CPU us/request | of it Cassandra | MB | near | store |\n"
+
+
+class Case(NamedTuple):
+    """A measurement: the part of the result that it belongs to, its name, and what it is made of.
+
+    An empty setting takes a setting away.
+    """
+
+    part: str
+    name: str
+    load: Load
+    settings: Mapping[str, str]
+
+
+def cases(asked: argparse.Namespace, store: str, rows: int) -> Iterator[Case]:
+    """Yield what is measured on one store; the curve and the layers at the largest size alone."""
+    load = Load(Behaviour(rate_s=asked.rate), WARM_S, asked.seconds)
+    fast = Load(Behaviour(rate_s=10 * asked.rate), CURVE_WARM_S, asked.seconds)
+    for shape, zipf in SHAPES.items():
+        shaped = load._replace(behaviour=replace(load.behaviour, zipf=zipf))
+        yield Case("sizes", shape, shaped, {})
+        if rows == max(asked.rows) and store == asked.stores[0]:
+            shaped = fast._replace(behaviour=replace(fast.behaviour, zipf=zipf))
+            for size in NEAR_BYTES:
+                near = {"NEAR_BYTES": str(size), "NEAR_TTL_S": "3600"}
+                yield Case("curve", f"{shape}, {size >> 20} MiB near", shaped, near)
+    if rows == max(asked.rows) and store != "embedded":
+        for layer, settings in LAYERS.items():
+            yield Case("layers", layer, load, settings)
 
 
 class Site:
     """A store with a catalogue and, before Cassandra, a Redis."""
 
     def __init__(self, store: str, rows: int, folder: Path, running: ExitStack) -> None:
-        self.store, self.rows = store, rows
         self._ids = folder / f"ids-{store}-{rows}"
         self._stores: dict[str, list[Server]] = {}
-        self._settings = {"EMBEDDED_PATH": str(folder / f"{rows}.sqlite3")}
+        self._settings: Mapping[str, str] = {"EMBEDDED_PATH": str(folder / f"{rows}.sqlite3")}
         if store != "embedded":
             cassandra = running.enter_context(CassandraNode())
             redis = running.enter_context(RedisServer())
             self._stores = {"cassandra": [cassandra], "redis": [redis]}
-            self._settings = dict(settings_of(cassandra, redis))
+            self._settings = settings_of(cassandra, redis)
         catalogue(self._settings, "generate", str(rows))
 
-    def seen(
-        self, load: Load, more: Mapping[str, str], label: str, *, without_redis: bool = False
-    ) -> dict[str, Any]:
+    def seen(self, load: Load, more: Mapping[str, str]) -> dict[str, Any]:
         """Load a new service; return its figures, and the memory of all processes in MB."""
-        settings = {**self._settings, **more}
-        if without_redis:  # unset, as an empty one is refused
-            settings = {name: each for name, each in settings.items() if name[:5] != "REDIS"}
+        settings = {name: each for name, each in {**self._settings, **more}.items() if each}
         with Service(settings) as service:
             if not self._ids.exists():
                 self._ids.write_text("\n".join(ids_of(service)) + "\n")
             stands = Standing(service, {"service": [service], **self._stores})
-            seen = open_loop(stands, self._ids, load, label)
-            memory = {
+            seen = open_loop(stands, self._ids, load)
+            memory_mb = {
                 role: round(sum(each.resident_bytes() for each in servers) / 1e6, 1)
                 for role, servers in stands.roles.items()
             }
-        kept = {name: seen[name] for name in KEPT}
-        return {"store": self.store, "rows": self.rows, **kept, "memory_mb": memory}
-
-
-def sizes(site: Site, load: Load) -> Iterator[dict[str, Any]]:
-    """Yield the site's figures under each shape."""
-    for shape, zipf in SHAPES.items():
-        seen = site.seen(load._replace(zipf=zipf), {}, f"{site.store} {site.rows:,} {shape}")
-        yield {"shape": shape, **seen}
-
-
-def curve(site: Site, load: Load) -> Iterator[dict[str, Any]]:
-    """Yield the site's figures by the size of the near cache."""
-    load = load._replace(rate_s=load.rate_s * 10, warm_s=CURVE_WARM_S)
-    for shape, zipf in SHAPES.items():
-        for near_bytes in NEAR_BYTES:
-            more = {"NEAR_BYTES": str(near_bytes), "NEAR_TTL_S": "3600"}
-            label = f"{near_bytes >> 20} MiB near, {shape}"
-            seen = site.seen(load._replace(zipf=zipf), more, label)
-            yield {"shape": shape, "near_bytes": near_bytes, **seen}
-
-
-def layers(site: Site, load: Load) -> Iterator[dict[str, Any]]:
-    """Yield the site's figures by the layers before the store."""
-    for name, settings in LAYERS.items():
-        yield {
-            "layer": name,
-            **site.seen(load, settings, name, without_redis=name == "Cassandra"),
-        }
-
-
-def table(result: Mapping[str, Any]) -> str:
-    """Return all figures in Markdown."""
-    lines = ["| store | rows | shape | CPU us/request | MB | near | store |", "|---" * 7 + "|"]
-    for each in result.get("sizes", ()):
-        cpu, memory = sum(each["cpu_us"].values()), each["memory_mb"]["service"]
-        shares = " | ".join(f"{each['layers'].get(name, 0):.0%}" for name in ("near", "store"))
-        lines.append(
-            f"| {each['store']} | {each['rows']:,} | {each['shape']} | {cpu:,.0f} | {memory:,.0f} "
-            f"| {shares} |"
-        )
-    lines += ["", "| near cache | shape | rows from it |", "|---|---|---|"]
-    for each in result.get("curve", ()):
-        share = f"{each['layers'].get('near', 0):.0%}"
-        lines.append(f"| {each['near_bytes'] >> 20} MiB | {each['shape']} | {share} |")
-    lines += ["", "| layers | rows from the store | CPU us/request in Cassandra |", "|---|---|---|"]
-    for each in result.get("layers", ()):
-        share, cpu = each["layers"].get("store", 0), each["cpu_us"].get("cassandra", 0)
-        lines.append(f"| {each['layer']} | {share:.1%} | {cpu:,.0f} |")
-    return "\n".join(lines)
+        return {**{name: seen[name] for name in KEPT}, "memory_mb": memory_mb}
 
 
 def run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure every size of every store; the curve and the layers at the largest size."""
-    load, largest = Load(asked.rate, WARM_S, asked.seconds), max(asked.rows)
+    """Measure every case of every size of every store."""
     result: dict[str, Any] = {part: [] for part in asked.parts}
     for store, rows in ((store, rows) for store in asked.stores for rows in asked.rows):
-        is_embedded, is_first = store == "embedded", store == asked.stores[0]
         with ExitStack() as running:
             site = Site(store, rows, folder, running)
-            if not is_embedded:
-                writes = load._replace(seconds=JVM_S, write_share=WRITES)
-                site.seen(writes, BARE, "for the JVM to get warm", without_redis=True)
-            if "sizes" in asked.parts:
-                result["sizes"] += sizes(site, load)
-            if rows == largest and is_first and "curve" in asked.parts:
-                result["curve"] += curve(site, load)
-            if rows == largest and not is_embedded and "layers" in asked.parts:
-                result["layers"] += layers(site, load)
+            if store != "embedded":
+                print("for the JVM to get warm", flush=True)
+                writes = Behaviour(rate_s=asked.rate, write_share=WRITES)
+                site.seen(Load(writes, WARM_S, JVM_S), LAYERS["Cassandra"])
+            for case in cases(asked, store, rows):
+                if case.part in asked.parts:
+                    print(f"{store}, {rows:,} rows, {case.name}", flush=True)
+                    seen = site.seen(case.load, case.settings)
+                    result[case.part].append(
+                        {"store": store, "rows": rows, "name": case.name, **seen}
+                    )
     return result
+
+
+def line(seen: Mapping[str, Any]) -> str:
+    """Return a line of the table."""
+    cpu_us, shares = seen["cpu_us"], seen["layers"]
+    return (
+        f"| {seen['store']} | {seen['rows']:,} | {seen['name']} | {sum(cpu_us.values()):,.0f} "
+        f"| {cpu_us.get('cassandra', 0):,.0f} | {seen['memory_mb']['service']:,.0f} "
+        f"| {shares.get('near', 0):.0%} | {shares.get('store', 0):.1%} |"
+    )
 
 
 def main() -> int:
@@ -161,12 +150,13 @@ def main() -> int:
     asked = parser.parse_args()
     with interruptible(), TemporaryDirectory(prefix="scale-") as folder:
         result = run(asked, Path(folder))
+        lines = [line(seen) for part in asked.parts for seen in result[part]]
         result |= {"machine": machine(), "versions": versions(), "seconds": asked.seconds}
         if asked.results.exists() and set(asked.parts) != set(PARTS):
             result = json.loads(asked.results.read_text()) | result
         asked.results.parent.mkdir(parents=True, exist_ok=True)
         asked.results.write_text(json.dumps(result, indent=1) + "\n")
-        print(f"\n{table(result)}")
+        print(f"\n{HEAD}{'|---' * 8}|\n" + "\n".join(lines))
         return 0
     return 1  # interrupted
 

@@ -1,6 +1,6 @@
 """`make bench`: what every layer buys, measured on this machine.
 
-    python -m bench.ladder [--quick] [--rate 400] [--only NAME ... [--again]] [--folder DIR]
+    python -m bench.ladder [--quick] [--rate 400] [--only NAME ...] [--folder DIR]
 
 Each rung gets the same activity at a rate that the weakest bears (latency from the time due), and
 then as much as it takes (wrk). What needs a program that is not there is left out, and said. The
@@ -11,13 +11,12 @@ one in a hundred failed.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,7 +57,7 @@ class Plan(NamedTuple):
     skipped: tuple[str, ...] = ()
 
 
-RATES = (4_000, 6_000, 8_000, 10_000, 12_000, 14_000, 15_000, 16_000, 18_000, 20_000)
+RATES = (6_000, 10_000, 14_000, 16_000, 18_000, 20_000)
 FULL = Plan(400, 10, 20, 10, 40, RATES, 10, 2)
 QUICK = Plan(300, 2, 3, 2, 3, (6_000,), 3, 1, ("1 replica", "2 replicas"))
 
@@ -76,8 +75,9 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
             fill(stands, ids)
             base.is_full |= is_first
         share = Behaviour.write_share if rung.writes else 0.0
-        load = Load(plan.rate_s, plan.warm_s, plan.open_s, seed=seed, write_share=share)
-        scheduled = partial(open_loop, stands, ids, load, rung.name)
+        behaviour = Behaviour(rate_s=plan.rate_s, seed=seed, write_share=share)
+        load = Load(behaviour, plan.warm_s, plan.open_s)
+        scheduled = partial(open_loop, stands, ids, load)
         most = partial(limit, stands, requests, ids, plan.limit_s)
         found: dict[str, Any] = {
             "name": rung.name,
@@ -89,9 +89,12 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
         rate_s, by = found["limit"]["requests_s"], found["limit"]["by"]
         print(f"  {rung.name}: {rate_s:,.0f} requests/s at most, by {by}")
         if rung.name == TOP:
-            sought = Load(0, WARM_S, plan.peak_s, GENERATORS, seed)
             found["peaks"] = [
-                peak(stands, ids, plan.peaks_s, sought._replace(write_share=each), plan.tries)
+                peak(
+                    *(stands, ids, plan.peaks_s),
+                    Load(replace(behaviour, write_share=each), WARM_S, plan.peak_s, GENERATORS),
+                    plan.tries,
+                )
                 for each in (0.0, Behaviour.write_share)
             ]
         return found
@@ -101,8 +104,7 @@ def warm(stands: Standing, ids: Path, requests: Path, plan: Plan) -> None:
     """Let the JVM read and write as often as a JVM that has been up for an hour."""
     print(f"  twice {plan.jvm_s} s for the JVM to get warm", flush=True)
     limit(stands, requests, ids, plan.jvm_s)
-    writes = Load(plan.rate_s, 0, plan.jvm_s, write_share=WRITES)
-    open_loop(stands, ids, writes, "writes")
+    open_loop(stands, ids, Load(Behaviour(rate_s=plan.rate_s, write_share=WRITES), 0, plan.jvm_s))
 
 
 def run(plan: Plan, only: Sequence[str], seed: int) -> dict[str, Any]:
@@ -146,27 +148,18 @@ def failures(result: dict[str, Any]) -> list[str]:
     return found
 
 
-def replaced(before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """Return an earlier run with the rungs of this one in place of its own, and their dates."""
-    new = {rung["name"]: rung for rung in result["rungs"]}
-    rungs = [new.get(rung["name"], rung) for rung in before["rungs"]]
-    again = {**before.get("again", {}), **dict.fromkeys(new, result["made"])}
-    return {**before, "rungs": rungs, "again": again}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="in under three minutes")
     parser.add_argument("--rate", type=float, help="requests/s that every rung is offered")
     parser.add_argument("--only", nargs="*", default=(), metavar="RUNG")
-    parser.add_argument("--again", action="store_true", help="put --only's into the full run's")
     parser.add_argument("--seed", type=int, default=Behaviour.seed)
     parser.add_argument("--folder", type=Path, help="of the results; bench/results, with a part")
     asked = parser.parse_args(arguments)
     plan = QUICK if asked.quick else FULL
     plan = plan._replace(rate_s=asked.rate or plan.rate_s)
-    is_part = asked.quick or (asked.only and not asked.again)
+    is_part = asked.quick or asked.only
     folder = asked.folder or (RESULTS / "part" if is_part else RESULTS)
     logging.basicConfig(level=logging.WARNING, format="bench: %(message)s")
     server.allow_connections()
@@ -181,8 +174,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "machine": machine(),
             "versions": versions(),
         }
-        if asked.again:
-            result = replaced(json.loads((folder / "ladder.json").read_text()), result)
         write_report(result, folder)
         print(f"\n{table(result)}\n\n{folder / 'report.html'}, {result['taken_s']} s")
         if failed := failures(result):

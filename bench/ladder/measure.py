@@ -6,23 +6,23 @@ answered: what a JVM does besides is in it.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import cycle
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdrh.histogram import HdrHistogram
 
 from bench.lab.spawn import ServerError
-from bench.lab.targets import ROOT
 from bench.ladder.rungs import Standing
 from bench.load import wrk
-from bench.load.__main__ import DEADLINE_S, LATE_SHARE
+from bench.load.__main__ import DEADLINE_S, LATE_SHARE, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import closed
 from bench.load.result import DIGITS, LONGEST_US
@@ -37,30 +37,26 @@ COUNTED = ("requests", "good", "failed", "wrong", "late")
 class Load(NamedTuple):
     """What is offered; ``processes`` generators have an equal part each."""
 
-    rate_s: float
+    behaviour: Behaviour
     warm_s: float
     seconds: float
     processes: int = 1
-    seed: int = Behaviour.seed
-    write_share: float = Behaviour.write_share
-    zipf: float = Behaviour.zipf
 
 
-def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, Any]:
-    """Offer the activity at its rate, print the progress each second, and return the result."""
-    before = _used(stands)
-    children = [_generator(stands, ids, load, part) for part in range(load.processes)]
-    try:
-        seen = _followed([iter(child.stdout or ()) for child in children], label)
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
+def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
+    """Offer the activity at its rate, and return the result."""
+    before, rate_s = _used(stands), load.behaviour.rate_s
+    behaviour = replace(load.behaviour, rate_s=rate_s / load.processes)
+    with ProcessPoolExecutor(load.processes, get_context("spawn")) as generators:
+        where = stands.entry.host, stands.entry.port, ids
+        offer = partial(run, *where, behaviour, warm_s=load.warm_s, seconds=load.seconds)
+        parts = [generators.submit(offer, part=part) for part in range(load.processes)]
+        seen = [each.result() for each in parts]
     whole_s = load.warm_s + load.seconds
     summary = summed(seen, load.seconds)
     answers = summary["requests"] * whole_s / load.seconds  # about: those of the warm-up as well
     return {
-        "rate_s": load.rate_s,
+        "rate_s": rate_s,
         "seconds": load.seconds,
         "generators": load.processes,
         **summary,
@@ -68,27 +64,6 @@ def open_loop(stands: Standing, ids: Path, load: Load, label: str) -> dict[str, 
         "cores": round(sum(_used(stands).values()) - sum(before.values()), 3) / whole_s,
         "generator_cores": sum(each["generator_cpu_s"] for each in seen) / whole_s,
     }
-
-
-def _generator(stands: Standing, ids: Path, load: Load, part: int) -> subprocess.Popen[str]:
-    entry = stands.entry
-    command = [sys.executable, "-m", "bench.load", entry.host, str(entry.port), str(ids)]
-    command += ["--rate", str(load.rate_s / load.processes), "--seconds", str(load.seconds)]
-    command += ["--warm", str(load.warm_s), "--seed", str(load.seed), "--part", str(part)]
-    command += ["--writes", str(load.write_share), "--zipf", str(load.zipf)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-def _followed(children: Sequence[Iterator[str]], label: str) -> list[dict[str, Any]]:
-    """Return what the generators saw; their lines come once a second, about at once."""
-    while True:
-        lines = [next(each, None) for each in children]
-        if None in lines:
-            raise ServerError("a generator ended without a word")
-        said = [json.loads(line or "") for line in lines]
-        if all("seen" in each for each in said):
-            return [each["seen"] for each in said]
-        print(f"  {label}: answered {sum(each['answered'] for each in said):,}/s", flush=True)
 
 
 def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from bench.ladder.rungs import Standing
 
 BAR_MS = 20.0
 """The 99th percentile has to be below this; from the time due, so a queue is in it."""
-BAR_S = 14_000
-"""Requests a second that it is hoped to hold: ten times what the original published."""
 WARM_S = 8.0
 GENERATORS = 2
 FULL = 0.75
@@ -29,26 +27,28 @@ def peak(
 ) -> dict[str, Any]:
     """Return every try of ``load`` at some rate, and the goodput of the highest that held, or 0.
 
-    From the bar upward to the first rate that does not hold, or downward to the first that does. A
-    rate is tried ``tries`` times at most, as a moment of the machine may spoil a try.
+    The rates are tried up to the first that does not hold, each at most ``tries`` times, because a
+    moment of the machine may spoil a try.
     """
-    print(f"  how much on schedule, {load.write_share:.1%} of it writes?", flush=True)
+    share = load.behaviour.write_share
+    print(f"  how much on schedule, {share:.1%} of it writes?", flush=True)
     tried: list[dict[str, Any]] = []
-
-    def bears(rate_s: int) -> bool:
-        offered = partial(open_loop, stands, ids, load._replace(rate_s=rate_s), f"{rate_s:,}/s")
+    for rate_s in rates_s:
+        rated = load._replace(behaviour=replace(load.behaviour, rate_s=rate_s))
         for _ in range(tries):
-            seen = beside(stands.bearers, offered)
+            seen = beside(stands.bearers, partial(open_loop, stands, ids, rated))
             tried.append({**seen, "holds": holds(seen), "verdict": verdict(seen)})
-            print(f"  {rate_s:,}/s: {told(tried[-1])}", flush=True)
+            print(
+                f"  {rate_s:,}/s: {verdict(seen)}: {seen['goodput_s']:,.0f} good/s, "
+                f"p99 {seen['latency_ms']['99']:.1f} ms",
+                flush=True,
+            )
             if holds(seen):
-                return True
-        return False
-
-    if not list(takewhile(bears, sorted(rate for rate in rates_s if rate >= BAR_S))):
-        any(map(bears, sorted((rate for rate in rates_s if rate < BAR_S), reverse=True)))
+                break
+        else:
+            break
     held_s = max((each["goodput_s"] for each in tried if each["holds"]), default=0.0)
-    return {"bar_ms": BAR_MS, "write_share": load.write_share, "held_s": held_s, "tried": tried}
+    return {"bar_ms": BAR_MS, "write_share": share, "held_s": held_s, "tried": tried}
 
 
 def holds(seen: dict[str, Any]) -> bool:
@@ -65,13 +65,3 @@ def verdict(seen: dict[str, Any]) -> str:
     if used > FULL * (os.cpu_count() or 1):
         return "no core was left"
     return "the generators were the limit" if seen["generator_was_the_limit"] else "too much"
-
-
-def told(seen: dict[str, Any]) -> str:
-    """Return a try in a line."""
-    return (
-        f"{seen['verdict']}: {seen['goodput_s']:,.0f} good/s, "
-        f"p99 {seen['latency_ms']['99']:.1f} ms, {seen['failed']} failed, {seen['late']:,} left "
-        f"late by up to {seen['worst_slip_ms']:.0f} ms; cores used: servers {seen['cores']:.2f}, "
-        f"generators {seen['generator_cores']:.2f}, others {seen['others_cores']:.2f}"
-    )

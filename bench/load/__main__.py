@@ -1,10 +1,10 @@
-"""One generator process of the activity: it asks, counts, and prints lines of JSON.
+"""One generator process of the activity: it asks, counts, and prints a line of JSON.
 
     python -m bench.load HOST PORT IDS --rate 400 --seconds 10 [--warm 2] [--seed 1]
 
-IDS is a file of ids. A line a second while it goes on, ``{"now": ...}``, and at the end
-``{"seen": ...}``, which counts what was due after the warm-up. It is a process of its own so that
-nothing else holds it up, and so that two can offer what one cannot; ``bench.ladder`` starts it.
+IDS is a file of ids. A line a second says how many were answered, and the last line is JSON, which
+counts what was due after the warm-up. It is a process of its own so that nothing else holds it up,
+and so that two can offer what one cannot, as in ``bench.ladder``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LATE_SHARE = 0.01
 READS = frozenset(("hover", "click"))
 
 
-def seen(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
+def summed(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
     """Return the sum of the requests due within ``seconds``, for JSON.
 
     ``layers`` counts the right answers for rows by the layer that had the row. The latencies are an
@@ -54,16 +54,20 @@ def seen(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
     }
 
 
-def tell(**line: Any) -> None:
-    """Print a line of JSON."""
-    print(json.dumps(line), flush=True)
-
-
-def run(host: str, port: int, activity: Activity, warm_s: float, seconds: float) -> None:
-    """Offer the activity for ``warm_s`` and then ``seconds``, and print the result."""
+def run(
+    host: str,
+    port: int,
+    ids: Path,
+    behaviour: Behaviour,
+    *,
+    warm_s: float,
+    seconds: float,
+    part: int = 0,
+) -> dict[str, Any]:
+    """Offer the activity for ``warm_s`` and then ``seconds``, and return the result."""
     whole_s = warm_s + seconds
     # drawn before it begins: to draw costs a third of what it costs to ask
-    requests = list(activity.schedule(whole_s))
+    requests = list(Activity(ids.read_text().split(), behaviour, part).schedule(whole_s))
     gc.collect()
     gc.freeze()
     gc.disable()  # what is made here lives to the end, and to look through it all takes too long
@@ -73,9 +77,9 @@ def run(host: str, port: int, activity: Activity, warm_s: float, seconds: float)
             until_s = result.began_s + min(second, whole_s)
             time.sleep(max(0.0, until_s - time.monotonic()))
             answered, before = len(result), answered
-            tell(now=second, answered=answered - before)
+            print(f"    answered {answered - before:,}/s", flush=True)
     cpu_s = time.process_time() - began_cpu_s
-    tell(seen={**seen(result, result.began_s + warm_s, seconds), "generator_cpu_s": cpu_s})
+    return {**summed(result, result.began_s + warm_s, seconds), "generator_cpu_s": cpu_s}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -88,15 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--warm", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=Behaviour.seed)
-    parser.add_argument("--part", type=int, default=0, help="of several processes")
     parser.add_argument("--writes", type=float, default=Behaviour.write_share)
     parser.add_argument("--zipf", type=float, default=Behaviour.zipf)
     asked = parser.parse_args(arguments)
     behaviour = Behaviour(
         rate_s=asked.rate, seed=asked.seed, write_share=asked.writes, zipf=asked.zipf
     )
-    activity = Activity(asked.ids.read_text().split(), behaviour, asked.part)
-    run(asked.host, asked.port, activity, asked.warm, asked.seconds)
+    seen = run(
+        *(asked.host, asked.port, asked.ids, behaviour), warm_s=asked.warm, seconds=asked.seconds
+    )
+    print(json.dumps(seen))
 
 
 if __name__ == "__main__":

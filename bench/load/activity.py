@@ -13,11 +13,10 @@ and fall geometrically by position.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate
 from typing import NamedTuple
 
 import orjson
@@ -108,16 +107,12 @@ def _about(rng: random.Random, mean_s: float) -> float:
     return rng.expovariate(1 / mean_s)
 
 
-@dataclass(eq=False)
-class Visitor:
-    """One under way; ``title`` is what the pointer rests on, and what a click plays."""
+class Event(NamedTuple):
+    """What is due, and in which visit; -1 outside of one."""
 
-    steps: Iterator[Step]
-    title: str = ""
-
-
-Event = tuple[float, int, str, Visitor | None]
-"""When, a number so that no two are compared further, what, and whose step it is."""
+    due_s: float
+    kind: str
+    visit: int
 
 
 class Activity:
@@ -133,7 +128,6 @@ class Activity:
         self._weights = list(accumulate((at + 1) ** -self.behaviour.zipf for at in range(len(ids))))
         self._home = Request("/home", b"", "home", _is_home)
         self._made: dict[tuple[str, str], Request] = {}
-        self._arrivals = _arrivals(self.behaviour)
 
     def schedule(self, seconds: float) -> Iterator[tuple[float, Request]]:
         """Yield the requests in the order in which they are due, from 0 to ``seconds``.
@@ -141,32 +135,38 @@ class Activity:
         The site has been open for a while: visits under way are there from the first moment. Call
         it once for each object.
         """
-        numbers = count()
-        since_s = -self._longest_s()
-        due: list[Event] = []
-        for kind, rate_s in self._arrivals.items():
-            heapq.heappush(
-                due, (since_s + _about(self._rng, 1 / rate_s), next(numbers), kind, None)
-            )
-        while due[0][0] < seconds:
-            at_s, _, kind, visitor = heapq.heappop(due)
-            if visitor is None:  # it came by itself, and so will the next
-                again_s = at_s + _about(self._rng, 1 / self._arrivals[kind])
-                heapq.heappush(due, (again_s, next(numbers), kind, None))
-            if kind == "visit":
-                visitor = Visitor(visit(self.behaviour, self._rng))
-                kind = next(visitor.steps).kind
-            request = self._request(kind, visitor)
-            if at_s >= 0 and request is not None:
-                yield at_s, request
-            if visitor is not None and (step := next(visitor.steps, None)) is not None:
-                heapq.heappush(due, (at_s + step.pause_s, next(numbers), step.kind, visitor))
+        titles: dict[int, str] = {}
+        for due_s, kind, visit in sorted(self._events(seconds)):
+            if kind == "release":
+                self._release()
+                continue
+            if kind == "hover":  # the pointer rests on a title, and a click plays that
+                titles[visit] = self._title()
+            if 0 <= due_s < seconds:
+                yield due_s, self._request(kind, titles.get(visit, ""))
 
-    def _longest_s(self) -> float:
-        """Nearly every visit is over after this: six times the mean of its length."""
+    def _events(self, seconds: float) -> Iterator[Event]:
+        """Yield everything that happens, and what lies shortly before and behind it."""
         behaviour = self.behaviour
+        # nearly every visit is over after this: six times the mean of its length
         step_s = behaviour.read_s + behaviour.glance_s + behaviour.scroll_s
-        return 6 * behaviour.hovers_a_visit * step_s
+        since_s = -6 * behaviour.hovers_a_visit * step_s
+        reads_s = behaviour.rate_s * (1 - behaviour.write_share)
+        visits = self._arrivals(reads_s / behaviour.requests_a_visit, since_s, seconds)
+        for number, due_s in enumerate(visits):
+            for step in visit(behaviour, self._rng):
+                due_s += step.pause_s
+                yield Event(due_s, step.kind, number)
+        for due_s in self._arrivals(behaviour.rate_s * behaviour.write_share, 0.0, seconds):
+            yield Event(due_s, "write", -1)
+        if behaviour.release_every_s:
+            for due_s in self._arrivals(1 / behaviour.release_every_s, since_s, seconds):
+                yield Event(due_s, "release", -1)
+
+    def _arrivals(self, rate_s: float, since_s: float, until_s: float) -> Iterator[float]:
+        """Yield moments of a Poisson process."""
+        while rate_s and (since_s := since_s + _about(self._rng, 1 / rate_s)) < until_s:
+            yield since_s
 
     def _release(self) -> None:
         half = len(self._ranked) // 2
@@ -176,23 +176,15 @@ class Activity:
     def _title(self) -> str:
         return self._rng.choices(self._ranked, cum_weights=self._weights)[0]
 
-    def _request(self, kind: str, visitor: Visitor | None) -> Request | None:
-        """Return the request of a step; None for a release, which changes later requests."""
-        if kind == "release":
-            self._release()
-            return None
+    def _request(self, kind: str, title: str) -> Request:
         if kind == "home":
             return self._home
-        if visitor is None:
+        if kind == "write":
             return self._write()
-        if kind == "hover":
-            visitor.title = self._title()
-        key = kind, visitor.title
-        if key not in self._made:
+        if (kind, title) not in self._made:
             headers = CLICK if kind == "click" else HOVER
-            path, expect = f"/content/{visitor.title}", is_row(visitor.title)
-            self._made[key] = Request(path, headers, kind, expect)
-        return self._made[key]
+            self._made[kind, title] = Request(f"/content/{title}", headers, kind, is_row(title))
+        return self._made[kind, title]
 
     def _write(self) -> Request:
         if self._rng.random() < POST_SHARE:
@@ -203,17 +195,6 @@ class Activity:
         title, body = self._title(), {"duration": self._rng.randrange(60, 14_400)}
         changed = orjson.dumps(body)
         return Request(f"/content/{title}", b"", "write", is_row(title), "PATCH", changed)
-
-
-def _arrivals(behaviour: Behaviour) -> dict[str, float]:
-    """Return the rate a second of each kind of arrival: visits, writes and releases."""
-    reads_s = behaviour.rate_s * (1 - behaviour.write_share)
-    found = {
-        "visit": reads_s / behaviour.requests_a_visit,
-        "write": behaviour.rate_s * behaviour.write_share,
-        "release": 1 / behaviour.release_every_s if behaviour.release_every_s else 0,
-    }
-    return {kind: rate_s for kind, rate_s in found.items() if rate_s}
 
 
 def reads(ids: Sequence[str]) -> list[Request]:

@@ -9,17 +9,10 @@ from pathlib import Path
 from bench.lab.targets import ROOT
 from bench.report import table, write_report
 
-
-def main(folder: Path) -> None:
-    """Draw the page of a folder anew, and print its table."""
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "bench" / "results")
+    folder: Path = parser.parse_args().folder
     result = json.loads((folder / "ladder.json").read_text())
     write_report(result, folder)
     print(table(result))
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", default=ROOT / "bench" / "results"
-    )
-    main(parser.parse_args().folder)

@@ -14,9 +14,9 @@ Rungs = Sequence[Mapping[str, Any]]
 WIDTH = 360  # about a phone's; a wider screen has several charts beside each other
 NAMES, VALUES = 88, 62  # left of the bars, and right of the longest bar
 ROW, BAR, TOP = 24, 15, 8
-LAYERS = {"near": 0, "collapsed": 4, "redis": 2, "store": 1}
-ROLES = {"service": 0, "koa": 6, "nginx": 7, "balancer": 3, "redis": 2, "cassandra": 1}
-OTHER = 7  # the colour of a part without a colour of its own
+LAYERS = {"near": "f0", "collapsed": "f4", "redis": "f2", "store": "f1"}
+ROLES = {"service": "f0", "koa": "f6", "balancer": "f3", "redis": "f2", "cassandra": "f1"}
+OTHER = "f7"  # the colour of a part without a colour of its own
 
 STYLE = """
 :root{--paper:#fff;--card:#f6f7f9;--ink:#1b1f24;--soft:#5c6570;--line:#d5d9df;--peer:#8b95a1;
@@ -32,45 +32,45 @@ svg .end{text-anchor:end}.peer{fill:var(--peer)}.f0{fill:var(--s0)}.f1{fill:var(
 
 def ladder(rungs: Rungs, *, alone: bool = False) -> str:
     """Draw the right answers a second of each rung; ``alone`` makes a file of its own."""
-    values = [rung["limit"]["goodput_s"] for rung in rungs]
-    most = max(values, default=1) or 1
-    drawn = []
-    for at, (rung, value) in enumerate(zip(rungs, values, strict=True)):
-        width = (WIDTH - NAMES - VALUES) * value / most
-        look = "peer" if rung["is_peer"] else "f0"
-        drawn += [_name(at, rung), _rect(NAMES, _top(at), width, BAR, look)]
-        drawn.append(_figure(NAMES + width, at, value, f"{value:,.0f}"))
-    y = _top(len(rungs)) + 10
-    drawn.append(text(NAMES, y, "requests/s at the limit; grey: peers", "soft"))
-    return _drawing(drawn, y + 8, "By rung, requests/s at the limit", alone=alone)
+    unit = "requests/s at the limit"
+    of = [{"peers" if rung["is_peer"] else unit: rung["limit"]["goodput_s"]} for rung in rungs]
+    return stacks(rungs, of, {unit: "f0", "peers": "peer"}, unit, shown="", alone=alone)
 
 
 def stacks(
-    rungs: Rungs, of: Sequence[Mapping[str, float]], colours: Mapping[str, int], unit: str
+    rungs: Rungs,
+    of: Sequence[Mapping[str, float]],
+    colours: Mapping[str, str],
+    unit: str,
+    *,
+    shown: str | None = None,
+    alone: bool = False,
 ) -> str:
     """Draw a bar a rung, made of the parts that ``of`` has for the rung, with a legend.
 
-    With the unit ``%`` every bar has the whole width.
+    With the unit ``%`` every bar has the whole width. Figures have the unit, or what is ``shown``.
     """
     totals = [sum(parts.values()) for parts in of]
     most, is_share = max(totals, default=1) or 1, unit == "%"
     room = WIDTH - NAMES - (8 if is_share else VALUES)
     seen = {name for parts in of for name in parts}
     names = [*(name for name in colours if name in seen), *sorted(seen - set(colours))]
-    looks = [(name, f"f{colours.get(name, OTHER)}") for name in names]
+    looks = [(name, colours.get(name, OTHER)) for name in names]
     drawn = []
     for at, (rung, parts, total) in enumerate(zip(rungs, of, totals, strict=True)):
-        x = float(NAMES)
-        drawn.append(_name(at, rung))
+        x, y = float(NAMES), TOP + at * ROW
+        drawn.append(text(NAMES - 6, y + 12, rung["name"], "end"))
         for name, look in looks:
             width = room * parts.get(name, 0.0) / (total if is_share else most)
             if width > 0:
-                drawn.append(_rect(x, _top(at), width, BAR, look))
+                drawn.append(_rect(x, y, width, BAR, look))
             x += width
-        if not is_share:
-            drawn.append(_figure(x, at, total, f"{total:,.0f} {unit}"))
-    below, height = legend(looks, _top(len(rungs)) + 2)
-    return _drawing([*drawn, *below], height, f"By rung, in {unit}")
+        if not is_share:  # the element has the exact value, too
+            figure = f"{total:,.0f} {unit if shown is None else shown}".strip()
+            place = f'x="{x + 5:.1f}" y="{y + 12}"'
+            drawn.append(f'<text {place} data-value="{total!r}">{figure}</text>')
+    below, height = legend(looks, TOP + len(rungs) * ROW + 2)
+    return _drawing([*drawn, *below], height, f"By rung, {unit}", alone=alone)
 
 
 def legend(names: Iterable[tuple[str, str]], y: float) -> tuple[list[str], float]:
@@ -100,19 +100,6 @@ def _drawing(parts: Iterable[str], height: float, title: str, *, alone: bool = F
         f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 {WIDTH} {height:g}" '
         f'role="img" aria-label="{escape(title)}">{style}{ground}{"".join(parts)}</svg>'
     )
-
-
-def _top(at: int) -> int:
-    return TOP + at * ROW
-
-
-def _name(at: int, rung: Mapping[str, Any]) -> str:
-    return text(NAMES - 6, _top(at) + 12, rung["name"], "end")
-
-
-def _figure(x: float, at: int, value: float, shown: str) -> str:
-    """Return a text right of a bar that shows ``value``; the element has the exact value, too."""
-    return f'<text x="{x + 5:.1f}" y="{_top(at) + 12}" data-value="{value!r}">{shown}</text>'
 
 
 def _rect(x: float, y: float, width: float, height: float, look: str) -> str:

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bench.near_rss import in_fresh_process
 from cache.entry import ABSENT, Entry
 from cache.near import LARGEST, NEGATIVE, Near
+from tests.cache.resident import in_fresh_process
 
 NOON = 1_700_000_000.0
 ROUTE = "/content/{id}"
