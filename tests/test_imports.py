@@ -34,7 +34,6 @@ WORKSHOP = {"bench", "tests"}
 DRIVERS = {
     "acsylla": {
         "db/cassandra/",
-        "db/roles.py",
         "bench/peers/floors.py",
         "tests/db/test_cassandra.py",
         "tests/simulation/",

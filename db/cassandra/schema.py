@@ -7,11 +7,12 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-from acsylla.errors import CassErrorServerSyntaxError
+from acsylla import errors as driver
 
 from config import Config, ConfigError
 
@@ -20,8 +21,9 @@ logger = logging.getLogger("content")
 AGREEMENT_S = 30.0
 RING = 3
 """A data centre with so many nodes gets so many replicas, and then one node may be lost."""
-LOOK_AGAIN_S = 3.0
-"""A ring that has just started answers before it knows all its nodes, so look a second time."""
+LOOKS_S = 0.0, 3.0
+"""The pause before each look for nodes. A ring that has just started answers before it knows all
+its nodes, so look a second time."""
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \$keyspace\.(\w+) \((.*?)\n\)", re.DOTALL)
 _COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
 
@@ -50,11 +52,9 @@ async def ensure(session: Any, config: Config) -> str:
             )
     try:
         if tables.keys() < columns().keys():
-            await make_keyspace(session, config, local)
-            for statement in _statements(config, local, 0)[1:]:
-                await session.query(statement)
+            await _make(session, config, local)
         await session.query(f"USE {config.cassandra_keyspace}")
-    except CassErrorServerSyntaxError:  # its form is Config's to check
+    except driver.CassErrorServerSyntaxError:  # its form is Config's to check
         raise ConfigError(
             f"CASSANDRA_KEYSPACE {config.cassandra_keyspace} is a reserved word of CQL"
         ) from None
@@ -62,9 +62,20 @@ async def ensure(session: Any, config: Config) -> str:
     return local
 
 
+async def _make(session: Any, config: Config, local: str) -> None:
+    """Create the keyspace and the tables that are absent."""
+    logger.info("creating the tables of keyspace %s", config.cassandra_keyspace)
+    keyspace, *tables = await statements("schema.cql", session, config, local)
+    # a service with a login of its own may only make tables
+    with suppress(driver.CassErrorServerUnauthorized):
+        await session.query(keyspace)
+    for statement in tables:
+        await session.query(statement)
+
+
 def columns() -> dict[str, dict[str, str]]:
     """Return the columns of every table of ``schema.cql``, with their types."""
-    return {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(_text())}
+    return {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(_text("schema.cql"))}
 
 
 async def local_datacenter(session: Any, config: Config) -> str:
@@ -72,54 +83,54 @@ async def local_datacenter(session: Any, config: Config) -> str:
 
     Raise ConfigError if the cluster lacks CASSANDRA_DC.
     """
-    known = [node.datacenter for node in await nodes(session)]
-    local = config.cassandra_dc or known[0]
-    if local not in known:
-        await asyncio.sleep(LOOK_AGAIN_S)
+    for pause_s in LOOKS_S:
+        await asyncio.sleep(pause_s)
         known = [node.datacenter for node in await nodes(session)]
-    if local not in known:
-        there = ", ".join(sorted(set(known)))
-        raise ConfigError(f"CASSANDRA_DC is {local}, but the cluster has {there}")
-    return local
+        local = config.cassandra_dc or known[0]
+        if local in known:
+            return local
+    there = ", ".join(sorted(set(known)))
+    raise ConfigError(f"CASSANDRA_DC is {local}, but the cluster has {there}")
 
 
-async def make_keyspace(session: Any, config: Config, local: str) -> None:
-    """Create the keyspace if it is absent."""
-    name = config.cassandra_keyspace
-    known = f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{name}'"
-    if (await session.query(known)).first() is not None:
-        return  # CREATE IF NOT EXISTS takes a permission that the service need not have
-    replication = config.cassandra_replication
-    if replication is None:
-        if not await is_ring(session, local):
-            await asyncio.sleep(LOOK_AGAIN_S)
-        replication = RING if await is_ring(session, local) else 1
-    logger.info("creating keyspace %s, replication %d", name, replication)
-    await session.query(_statements(config, local, replication)[0])
-
-
-async def is_ring(session: Any, datacenter: str) -> bool:
-    """Return whether ``datacenter`` has enough nodes to lose one of them."""
-    return sum(node.datacenter == datacenter for node in await nodes(session)) >= RING
-
-
-def _text() -> str:
-    lines = (Path(__file__).parent / "schema.cql").read_text().splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--"))
-
-
-def _statements(config: Config, datacenter: str, replication: int) -> list[str]:
+async def statements(
+    file: str, session: Any, config: Config, local: str, **values: str
+) -> list[str]:
+    """Return the statements of a CQL file of this folder, with its $names filled in."""
     keyspace = config.cassandra_keyspace
     names = {
-        f"{table}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}") for table in columns()
+        "keyspace": keyspace,
+        "datacenter": quoted(local),
+        "replication": await _replication(session, config, local),
+        **{
+            f"{name}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{name}") for name in columns()
+        },
+        **values,
     }
-    text = Template(_text()).substitute(
-        names,
-        keyspace=keyspace,
-        datacenter=datacenter.replace("'", "''"),
-        replication=replication,
-    )
-    return [statement for part in text.split(";") if (statement := part.strip())]
+    # split first, because a value may have a semicolon
+    parts = _text(file).split(";")
+    return [Template(part).substitute(names).strip() for part in parts if part.strip()]
+
+
+async def _replication(session: Any, config: Config, local: str) -> int:
+    """Return CASSANDRA_REPLICATION, or RING if the data centre has so many nodes, or 1."""
+    if config.cassandra_replication is not None:
+        return config.cassandra_replication
+    for pause_s in LOOKS_S:
+        await asyncio.sleep(pause_s)
+        if [node.datacenter for node in await nodes(session)].count(local) >= RING:
+            return RING
+    return 1
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as a literal of CQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _text(file: str) -> str:
+    lines = (Path(__file__).parent / file).read_text().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 async def nodes(session: Any) -> list[Node]:

@@ -90,7 +90,7 @@ async def test_a_refusal_that_comes_later_ends_when_its_reason_does(
 async def test_a_keyspace_that_exists_without_tables_is_filled(
     cassandra_node: CassandraNode,
 ) -> None:
-    """As ``python -m db.roles`` leaves it."""
+    """As ``python -m db.cassandra.login`` leaves it."""
     config = config_of(cassandra_node, store_deadline_s=10.0)
     await query(config, keyspace_of(config))
     async with opened(config) as store:
