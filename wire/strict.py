@@ -19,13 +19,14 @@ import math
 import socket
 from contextlib import suppress
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import httptools
 
 from middleware.deadline import ARRIVED
 from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, Wire, is_host, refusal
-from wire.turns import PIECE_BYTES, Leaving, TurnsProtocol
+from wire.turns import PIECE_BYTES, TurnsProtocol
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
@@ -78,7 +79,6 @@ class StrictProtocol(TurnsProtocol):
             self.look_by(self._due_s)
         if self._charged_bytes or self._held_bytes() > FREE_BYTES:
             self._hold()
-            self._let_go()
 
     def feed(self, data: bytes, start: int) -> bool:
         between, begun = self._between, self._begun
@@ -145,8 +145,10 @@ class StrictProtocol(TurnsProtocol):
         """Start the request, whose head is complete and within the limits."""
         self.scope[ARRIVED] = self._due_s - self._limits.arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
-        if self._has_body:
-            self.cycle.transport = Leaving(self)  # type: ignore[assignment]
+        if self._has_body:  # the last answer may come before the body
+            write, is_closing = self.transport.write, self.transport.is_closing
+            leaving = SimpleNamespace(write=write, is_closing=is_closing, close=self.leave)
+            self.cycle.transport = leaving  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -189,28 +191,22 @@ class StrictProtocol(TurnsProtocol):
         super().on_response_complete()
         if self._charged_bytes:
             self._hold()
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Forget a large request once it is answered, so that an idle connection has no charge."""
-        if self.is_busy() or self._held_bytes() <= FREE_BYTES:
-            return
-        self._head_bytes = self._body_bytes = self._fed_bytes = 0
-        self.headers, self.url, self._host = [], b"", b""
-        self.scope = self.cycle = self._running = None  # type: ignore[assignment]
 
     def _held_bytes(self) -> int:
         """Return the bytes held for the newest request and the unparsed bytes behind it."""
-        arrived = self._head_bytes + self._body_bytes
-        if arrived < self._fed_bytes:
-            arrived = self._fed_bytes
+        arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes)
         fields = FIELD_BYTES * len(self.headers)
         return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
-        """Reserve room for the bytes held for requests without an answer."""
+        """Reserve room for the bytes held for requests without an answer; forget a large one."""
         is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
         self._reserve(self._held_bytes() if is_held else 0)
+        if not self.is_busy() and self._held_bytes() > FREE_BYTES:
+            # forget the request, so that an idle connection has no charge
+            self._head_bytes = self._body_bytes = self._fed_bytes = 0
+            self.headers, self.url, self._host = [], b"", b""
+            self.scope = self.cycle = self._running = None  # type: ignore[assignment]
 
     def _reserve(self, size: int) -> None:
         """Charge the bytes above FREE_BYTES to the budget; end the connection if it has no room."""
@@ -238,10 +234,6 @@ class StrictProtocol(TurnsProtocol):
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._between = True
         self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)
-
-    def is_busy(self) -> bool:
-        """Return whether a request has no answer yet, or has not arrived completely."""
-        return not (self._between and self._is_idle())
 
     def _is_answered(self) -> bool:
         """Return whether every complete head is answered, and no other head has begun.

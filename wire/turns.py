@@ -36,15 +36,6 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class Leaving:
-    """The transport of a request with a body, whose ``close`` is ``TurnsProtocol.leave``."""
-
-    def __init__(self, protocol: TurnsProtocol) -> None:
-        self.write = protocol.transport.write
-        self.is_closing = protocol.transport.is_closing
-        self.close = protocol.leave
-
-
 class TurnsProtocol(HttpToolsProtocol):
     """One connection. ``feed`` gets the bytes that arrive, at most PIECE_BYTES at a time."""
 
@@ -110,7 +101,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def is_busy(self) -> bool:
         """Return whether a request has no answer yet, or has not arrived completely."""
-        raise NotImplementedError
+        return not (self._between and self._is_idle())
 
     def leave(self) -> None:
         """Close after a last answer; linger if a part of its request has still to arrive."""
