@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, cast
 
@@ -97,13 +98,13 @@ class Protocol(StrictProtocol):
         else:
             super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
+    def refuse(self, status: HTTPStatus) -> None:
         """End the connection, after its answer if the lane works on a request."""
         if not self._asked:
-            super().send_400_response(msg)
+            super().refuse(status)
             return
         self._charge(0)
-        self._wire.refused(self._refusal)
+        self._wire.refused(status)
         self._closing = True
 
     def shutdown(self) -> None:

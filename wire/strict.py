@@ -48,13 +48,12 @@ class StrictProtocol(TurnsProtocol):
         self._method = ""
         self._host = b""
         self._due_s = 0.0  # the end of the time to arrive, by the loop's clock
-        self._refusal = HTTPStatus.BAD_REQUEST
+        self._cause = HTTPStatus.BAD_REQUEST  # of an error of the parser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= self._limits.connections_max:
             self.transport = transport
-            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
-            self.send_400_response("")
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         super().connection_made(transport)
         self._wire.connections.set(len(self.connections))
@@ -91,7 +90,7 @@ class StrictProtocol(TurnsProtocol):
             self._decline(data[start + offer.args[0] :])
             return False
         except httptools.HttpParserError:
-            self.send_400_response("")
+            self.refuse(self._cause)
             return False
         return True
 
@@ -106,7 +105,7 @@ class StrictProtocol(TurnsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > self._limits.target_max_bytes:
-            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
+            self._fail(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
@@ -116,7 +115,7 @@ class StrictProtocol(TurnsProtocol):
         self._head_bytes += len(name) + len(value)
         most = self._limits
         if self._head_bytes > most.head_max_bytes or len(self.headers) > most.headers_max:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         self._due_s = self.loop.time() + self._limits.arrival_s
@@ -131,11 +130,11 @@ class StrictProtocol(TurnsProtocol):
             elif name in _FRAMING:
                 self._has_body = True
                 if name == b"transfer-encoding" and value.lower() != b"chunked":
-                    self._refuse(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
+                    self._fail(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
+            self._fail(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self._method == "CONNECT":
-            self._refuse(HTTPStatus.NOT_IMPLEMENTED)
+            self._fail(HTTPStatus.NOT_IMPLEMENTED)
         self._in_head = False
         self._offered = self.parser.should_upgrade()
         if not self._offered:  # at an offer the parser stops before the body; ``_decline`` goes on
@@ -159,13 +158,13 @@ class StrictProtocol(TurnsProtocol):
             self._between = True
             super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """End the connection with a response of status ``_refusal``. The name is uvicorn's."""
+    def refuse(self, status: HTTPStatus) -> None:
+        """End the connection with a response of this status."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True  # later bytes are dropped
         self._charge(0)
-        self._wire.refused(self._refusal)
+        self._wire.refused(status)
         if self.pipeline or (self._in_head and not self._is_idle()):
             # earlier requests are answered; then the connection closes without this response
             if not self._in_head:
@@ -181,7 +180,7 @@ class StrictProtocol(TurnsProtocol):
         if not self._is_idle():
             self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
             self.cycle.message_event.set()
-        self.transport.write(refusal(self._refusal, self.server_state.default_headers))
+        self.transport.write(refusal(status, self.server_state.default_headers))
         if self not in self.connections or self._ended:  # no linger above the maximum
             self.transport.close()
         else:
@@ -213,8 +212,7 @@ class StrictProtocol(TurnsProtocol):
         size = max(0, size - FREE_BYTES)
         if size - self._charged_bytes > self._wire.left_bytes:
             self._unread = b""
-            self._refusal = HTTPStatus.SERVICE_UNAVAILABLE
-            self.send_400_response("")
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._charge(size)
 
@@ -248,7 +246,7 @@ class StrictProtocol(TurnsProtocol):
         elif self._between:
             super().end()
         else:  # the rest of the request will never arrive
-            self.send_400_response("")
+            self.refuse(HTTPStatus.BAD_REQUEST)
 
     def look(self) -> None:
         self._looks_s = math.inf
@@ -265,8 +263,7 @@ class StrictProtocol(TurnsProtocol):
         elif self._silent or self._is_answered():
             self.transport.close()
         else:
-            self._refusal = HTTPStatus.REQUEST_TIMEOUT
-            self.send_400_response("")
+            self.refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _count_framing(self, size: int) -> None:
         """Count ``size`` bytes of a request that began earlier.
@@ -277,11 +274,11 @@ class StrictProtocol(TurnsProtocol):
         self._fed_bytes += size
         most = self._limits.head_max_bytes + 8 * self._body_bytes
         if self._fed_bytes > most and not self._between:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
-    def _refuse(self, status: HTTPStatus) -> NoReturn:
-        """Leave the parser's callback. The parser passes no cause on, so ``_refusal`` keeps it."""
-        self._refusal = status
+    def _fail(self, status: HTTPStatus) -> NoReturn:
+        """Leave the parser's callback. The parser passes no cause on, so ``_cause`` keeps it."""
+        self._cause = status
         raise httptools.HttpParserError(status.phrase)
 
 
