@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
 
 from cache.keys import genre_of, is_list
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, GRACE_S, LIST_TTL_S, may_answer
+from db.background import Background
 
 PATIENCE_S = 1.0
 """How long a request with an old list at hand waits for the store. Its own deadline is 1.5 s."""
@@ -25,7 +25,7 @@ class Genres:
         self._known: frozenset[str] = frozenset()
         self._touched: set[str] = set()
         self._read_at = float("-inf")
-        self._refresh: asyncio.Task[Any] | None = None
+        self._refreshes = Background()
 
     @property
     def fresh(self) -> list[str]:
@@ -43,8 +43,7 @@ class Genres:
             return self._names
         if self._names and may_answer(past_s, store_is_up=True):
             if not self._flight:
-                self._refresh = asyncio.create_task(self._flight.do("", self._load))
-                self._refresh.add_done_callback(_seen)
+                self._refreshes.spawn(self._flight.do("", self._load))
             return self._names
         try:
             async with asyncio.timeout(PATIENCE_S if self._names else None):
@@ -78,9 +77,3 @@ class Genres:
             self._names, self._known = names, frozenset(names)
             self._read_at = started if self._touched <= self._known else float("-inf")
         return names
-
-
-def _seen(task: asyncio.Task[Any]) -> None:
-    """Retrieve the error of a refresh, so that asyncio does not log it. The next reader retries."""
-    if not task.cancelled():
-        task.exception()

@@ -20,6 +20,7 @@ from cache.redis.absent import Rows
 from cache.redis.scripts import Lease
 from cache.singleflight import Flight, SingleFlight
 from cache.staleness import FAILURES, LIST_TTL_S, may_answer
+from db.background import Background
 from errors import NotFound, Shed
 from priority import urgent
 
@@ -64,7 +65,7 @@ class Reads:
         self._store_is_up = store_is_up
         self._row_ttl_s, self._stale_s = row_ttl_s, stale_s
         self._flights: SingleFlight[Answer] = SingleFlight()
-        self._refreshes: set[asyncio.Task[Entry]] = set()
+        self._refreshes = Background()
 
     async def cached(self, key: str) -> Answer | None:
         """Return the answer of the near cache or of Redis, or None.
@@ -102,9 +103,7 @@ class Reads:
 
     async def close(self) -> None:
         """Cancel refreshes under way. Their readers have stale answers."""
-        for task in self._refreshes:
-            task.cancel()
-        await asyncio.gather(*self._refreshes, return_exceptions=True)
+        await self._refreshes.close(0)
 
     async def _load(self, key: str, load: Load, flight: Flight[Answer]) -> Answer:
         """Answer a miss.
@@ -178,9 +177,7 @@ class Reads:
         refresh.
         """
         if lease is not None and lease.granted:
-            refresh = asyncio.create_task(self._refresh(key, load, lease))
-            self._refreshes.add(refresh)
-            refresh.add_done_callback(self._ended)
+            refresh = self._refreshes.spawn(self._refresh(key, load, lease))
             await asyncio.wait([refresh], timeout=PATIENCE_S)
             if refresh.done() and not refresh.cancelled() and not refresh.exception():
                 return Answer(refresh.result(), "store")
@@ -189,11 +186,6 @@ class Reads:
     async def _refresh(self, key: str, load: Load, lease: Lease) -> Entry:
         urgent.set(False)  # in this task, so that readers without an answer go first
         return await self._fetch(key, load, lease)
-
-    def _ended(self, refresh: asyncio.Task[Entry]) -> None:
-        self._refreshes.discard(refresh)
-        if not refresh.cancelled():
-            refresh.exception()  # retrieved, so that asyncio does not log it
 
     async def _others_fill(self, key: str) -> Entry | None:
         """Wait WAITS_S in all for the replica that holds the lease. Return its fill, or None."""

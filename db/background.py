@@ -25,6 +25,12 @@ class Background:
         self._closing = asyncio.Event()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run ``work`` for nobody; its error is logged."""
+        task = self._start(work)
+        task.add_done_callback(_report)
+        return task
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -32,7 +38,7 @@ class Background:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end, even if the caller is cancelled meanwhile."""
-        task = self.spawn(work)
+        task = self._start(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -62,7 +68,7 @@ class Background:
 
 
 def _report(task: asyncio.Task[Any]) -> None:
-    """Log the error of a task whose caller is gone, except a ServiceError, which is no fault."""
+    """Log the error of a task that nobody awaits, except a ServiceError, which is no fault."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, ServiceError):
-        logger.error("a task has failed whose caller is gone", exc_info=error)
+        logger.error("a task has failed that nobody awaits", exc_info=error)

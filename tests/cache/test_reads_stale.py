@@ -231,7 +231,7 @@ async def test_a_refresh_that_a_write_overtook_is_not_kept(
     await there.rename(video_id, "two")
     assert await here.title(video_id) == "two"
     trap.release()
-    await until(lambda: not here.videos._reads._refreshes)
+    await until(lambda: not here.videos._reads._refreshes._tasks)
     assert await here.title(video_id) == "two"
     assert await there.title(video_id) == "two"
 
@@ -243,7 +243,7 @@ async def test_closing_ends_a_refresh_that_nobody_waits_for(
         video_id = await stale_row(redis, here)
         here.store.has_read["video"].trap()
         assert (await here.read(video_id)).layer == "stale"
-        refreshes = list(here.videos._reads._refreshes)
+        refreshes = list(here.videos._reads._refreshes._tasks)
     assert [task.cancelled() for task in refreshes] == [True]
 
 
