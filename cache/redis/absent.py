@@ -40,7 +40,8 @@ class NoRedis:
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease:
-        return self._near.get(key) or _LEASE  # another load may have put it near meanwhile
+        found = None if replace else self._near.get(key)  # another load may have put it near
+        return found or _LEASE
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
         self._near.put(key, entry, route_of(key))

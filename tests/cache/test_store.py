@@ -70,6 +70,17 @@ async def test_a_row_that_came_meanwhile_is_not_loaded_again(here: Replica) -> N
     assert here.store.calls["video"] == 1
 
 
+async def test_a_clock_that_jumps_fails_no_read(
+    here: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is near by the steady clock is past its TTL by the other one."""
+    video_id = await here.create()
+    await here.videos.video(video_id)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 10 * ROW_TTL_S)
+    assert (await here.videos.video(video_id)).entry.status == 200
+
+
 async def test_a_cancelled_reader_stops_nobody_and_what_it_began_is_kept(here: Replica) -> None:
     video_id = await here.create()
     trap = here.store.has_read["video"].trap()
