@@ -1,8 +1,8 @@
 """`make stack`: a real Cassandra, a real Redis and the service on this machine, until Ctrl-C.
 
 Servers that the environment names are used as they are; the others are started here, and stopped
-after the service, which needs them to finish the requests it has. `python -m bench.stack [FOLDER]`
-keeps what the servers wrote in FOLDER; without one it is gone at the end.
+after the service, which needs them to finish the requests it has. What the servers wrote is
+gone at the end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from bench.lab.processes import interruptible, is_free
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
@@ -23,18 +22,14 @@ from config import Config, ConfigError
 log = logging.getLogger("bench")
 
 
-def with_servers(
-    environ: Mapping[str, str], running: ExitStack, folder: Path | None = None
-) -> dict[str, str]:
+def with_servers(environ: Mapping[str, str], running: ExitStack) -> dict[str, str]:
     """Return `environ` with the Cassandra and the Redis that it lacks, started in `running`."""
     redis = cassandra = None
     if not _names_any(environ, "REDIS_HOST", "REDIS_URL", "REDIS_SENTINELS"):
-        redis = running.enter_context(RedisServer(folder and folder / "redis"))
+        redis = running.enter_context(RedisServer())
     if not _names_any(environ, "CASSANDRA_HOST"):
         log.info("cassandra is starting, which takes 5 to 60 seconds ...")
-        node = CassandraNode(
-            folder and folder / "cassandra", datacenter=environ.get("CASSANDRA_DC")
-        )
+        node = CassandraNode(datacenter=environ.get("CASSANDRA_DC"))
         cassandra = running.enter_context(node)
     return {**environ, **settings_of(cassandra, redis)}
 
@@ -48,13 +43,13 @@ def with_demo(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ} if "DEMO_FILE" in environ else {"DEMO": "1", **environ}
 
 
-def run(environ: Mapping[str, str], folder: Path | None) -> int:
+def run(environ: Mapping[str, str]) -> int:
     """Start everything, wait for the end of the service, and return its exit status."""
     config = Config.from_env(environ)
     if config.port == 0 or not is_free(config.host, config.port):
         raise ServerError(f"cannot listen on {config.host}:{config.port}; set PORT to a free one")
     with ExitStack() as running:
-        settings = with_servers(environ, running, folder)
+        settings = with_servers(environ, running)
         log.info("loading the catalogue, unless it is there ...")
         load_catalogue(settings)
         own = Service(with_demo(settings), is_public=True, logged=False)
@@ -66,12 +61,10 @@ def run(environ: Mapping[str, str], folder: Path | None) -> int:
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="stack: %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m bench.stack", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
-    folder: Path | None = parser.parse_args(arguments).folder
+    argparse.ArgumentParser(prog="python -m bench.stack", description=__doc__).parse_args(arguments)
     try:
         with interruptible():
-            return run(os.environ, folder.resolve() if folder else None)
+            return run(os.environ)
     except (ServerError, ConfigError) as error:
         log.error("%s", error)
         return 1

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab.certificates import Authority
 from config import Config, ConfigError
+from tests.certificates import Authority
 
 SECRET = "s3cr3t-value"
 

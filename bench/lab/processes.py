@@ -24,7 +24,7 @@ from typing import Self
 
 import psutil
 
-from bench.lab.spawn import Child, ServerError, claimed, spawn
+from bench.lab.spawn import Child, ServerError, spawn
 
 log = logging.getLogger("bench")
 
@@ -139,12 +139,8 @@ class Server(ABC):
         if self.running:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
-        with claimed(self.folder) as claim:
-            command = self.command()
-            began = time.monotonic()
-            self._process = spawn(
-                command, self.environment(), log_path=self.log_path, pass_fds=(claim,)
-            )
+        began = time.monotonic()
+        self._process = spawn(self.command(), self.environment(), log_path=self.log_path)
         try:
             self._wait_for_answer(began + self.start_bound_s)
         except BaseException:  # an interrupt included: nobody would hold the half-started process

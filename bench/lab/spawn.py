@@ -1,27 +1,24 @@
 """Starts child processes that cannot outlive this interpreter.
 
 Invariant: a child is the leader of its own session, so the terminal's Ctrl-C reaches us alone and
-we stop the children in order; the kernel of Linux kills it when this interpreter dies; and it alone
-holds the claim on its folder, for exactly as long as it lives.
+we stop the children in order; and the kernel of Linux kills it when this interpreter dies.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 Child = subprocess.Popen[bytes]
 
 
 class ServerError(RuntimeError):
-    """A server that did not start or died, or a folder that another one still uses."""
+    """A server that did not start or died, or a program that is missing."""
 
 
 def spawn(
@@ -63,21 +60,3 @@ def _spawner(pid: int) -> ThreadPoolExecutor:
     a short-lived thread would die with that thread. This one lives as long as the interpreter.
     """
     return ThreadPoolExecutor(1, f"spawner-{pid}")
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[int]:
-    """Yield a descriptor that stands for the sole use of `folder`, to be handed to the child.
-
-    The lock belongs to the open file, which the child inherits: it is free again when the child is
-    gone, whoever started it and however it ended. Raises ServerError if another one has it.
-    """
-    descriptor = os.open(folder / ".in-use", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServerError(f"{folder} is in use by another running server") from None
-        yield descriptor
-    finally:
-        os.close(descriptor)

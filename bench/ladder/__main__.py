@@ -26,7 +26,7 @@ import server
 from bench.lab.processes import interruptible
 from bench.lab.spawn import ServerError
 from bench.lab.targets import ROOT, installed
-from bench.ladder.machine import calmest, machine, versions
+from bench.ladder.machine import beside, machine, versions
 from bench.ladder.measure import Load, fill, limit, open_loop
 from bench.ladder.peak import GENERATORS, WARM_S, peak
 from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
@@ -42,8 +42,8 @@ class Plan(NamedTuple):
     """Seconds and rates of a run.
 
     ``jvm_s`` warms the JVM, which reads at half its cost after some 60,000 reads, and compiles on a
-    core of its own through the first thousands of writes. ``tries`` bounds the repetitions while
-    others keep the machine busy. ``skipped`` rungs tell nothing that others do not.
+    core of its own through the first thousands of writes. ``skipped`` rungs tell nothing that
+    others do not.
     """
 
     rate_s: float
@@ -53,13 +53,12 @@ class Plan(NamedTuple):
     jvm_s: int
     peaks_s: tuple[int, ...]
     peak_s: float
-    tries: int
     skipped: tuple[str, ...] = ()
 
 
 RATES = (6_000, 10_000, 14_000, 16_000, 18_000, 20_000)
-FULL = Plan(400, 10, 20, 10, 40, RATES, 10, 2)
-QUICK = Plan(300, 2, 3, 2, 3, (6_000,), 3, 1, ("1 replica", "2 replicas"))
+FULL = Plan(400, 10, 20, 10, 40, RATES, 10)
+QUICK = Plan(300, 2, 3, 2, 3, (6_000,), 3, ("1 replica", "2 replicas"))
 
 
 def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
@@ -83,8 +82,8 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
             "name": rung.name,
             "note": rung.note,
             "is_peer": rung.is_peer,
-            "open": calmest(stands.bearers, scheduled, plan.tries),
-            "limit": calmest(stands.bearers, most, plan.tries),
+            "open": beside(stands.bearers, scheduled),
+            "limit": beside(stands.bearers, most),
         }
         rate_s, by = found["limit"]["requests_s"], found["limit"]["by"]
         print(f"  {rung.name}: {rate_s:,.0f} requests/s at most, by {by}")
@@ -93,7 +92,6 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
                 peak(
                     *(stands, ids, plan.peaks_s),
                     Load(replace(behaviour, write_share=each), WARM_S, plan.peak_s, GENERATORS),
-                    plan.tries,
                 )
                 for each in (0.0, Behaviour.write_share)
             ]

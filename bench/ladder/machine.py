@@ -25,8 +25,6 @@ from bench.lab.targets import installed
 
 PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "acsylla", "hiredis", "orjson")
 PROGRAMS = {"wrk": "-v", "nginx": "-v", "haproxy": "-v", "node": "--version"}
-CALM_CORES = 0.15
-"""Below this a machine counts as quiet; what a desktop does by itself is less."""
 IDLE = ("idle", "iowait", "guest", "guest_nice")
 
 
@@ -76,20 +74,3 @@ def _others_s(servers: Iterable[Server]) -> float:
     used = os.times()
     ours = used.user + used.system + used.children_user + used.children_system
     return float(busy - ours - sum(each.cpu_s() for each in servers))
-
-
-def calmest(
-    servers: list[Server], measure: Callable[[], dict[str, Any]], tries: int
-) -> dict[str, Any]:
-    """Measure until the machine was quiet meanwhile, at most ``tries`` times.
-
-    The try beside the least other work counts, whatever it found.
-    """
-    found: list[dict[str, Any]] = []
-    while len(found) < tries:
-        found.append(beside(servers, measure))
-        others = found[-1]["others_cores"]
-        if others <= CALM_CORES:
-            break
-        print(f"  other work kept {others:.2f} of {os.cpu_count()} cores busy", flush=True)
-    return min(found, key=lambda each: float(each["others_cores"]))

@@ -17,25 +17,23 @@ from bench.ladder.rungs import Standing
 BAR_MS = 20.0
 """The 99th percentile has to be below this; from the time due, so a queue is in it."""
 WARM_S = 8.0
-GENERATORS = 2
+GENERATORS, TRIES = 2, 2
 FULL = 0.75
 """Of all cores: above it a process that needs one finds none free for moments at a time."""
 
 
-def peak(
-    stands: Standing, ids: Path, rates_s: Sequence[int], load: Load, tries: int
-) -> dict[str, Any]:
+def peak(stands: Standing, ids: Path, rates_s: Sequence[int], load: Load) -> dict[str, Any]:
     """Return every try of ``load`` at some rate, and the goodput of the highest that held, or 0.
 
-    The rates are tried up to the first that does not hold, each at most ``tries`` times, because a
-    moment of the machine may spoil a try.
+    The rates are tried up to the first that fails twice, as a moment of the machine may spoil a
+    try.
     """
     share = load.behaviour.write_share
     print(f"  how much on schedule, {share:.1%} of it writes?", flush=True)
     tried: list[dict[str, Any]] = []
     for rate_s in rates_s:
         rated = load._replace(behaviour=replace(load.behaviour, rate_s=rate_s))
-        for _ in range(tries):
+        for _ in range(TRIES):
             seen = beside(stands.bearers, partial(open_loop, stands, ids, rated))
             tried.append({**seen, "holds": holds(seen), "verdict": verdict(seen)})
             print(

@@ -18,7 +18,7 @@ from bench.lab.spawn import ServerError
 from bench.lab.targets import Service
 from bench.ladder import __main__ as ladder
 from bench.ladder import measure, peak
-from bench.ladder.machine import beside, calmest
+from bench.ladder.machine import beside
 from bench.ladder.rungs import Standing, rungs
 from bench.load.__main__ import summed
 from bench.load.activity import Behaviour
@@ -130,19 +130,6 @@ def test_a_rung_is_stood_on_without_wrk(
     assert set(figures) <= leaves(result)
 
 
-def test_the_try_beside_the_least_other_work_counts_whatever_it_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    others = iter([0.9, 0.4, 0.6, 0.05, 0.9])
-    monkeypatch.setattr(
-        "bench.ladder.machine.beside",
-        lambda _servers, _measure: {"others_cores": next(others)},
-    )
-    assert calmest([], dict, 3) == {"others_cores": 0.4}
-    assert calmest([], dict, 3) == {"others_cores": 0.05}
-    assert next(others) == 0.9
-
-
 def test_work_of_others_is_told_from_ours() -> None:
     own_cores = 0.0
 
@@ -188,6 +175,6 @@ def test_a_peak_is_looked_for_up_to_the_first_rate_that_does_not_hold(
     monkeypatch.setattr(peak, "open_loop", offered)
     entry = Service({})
     rates_s = (10_000, 14_000, 16_000, 18_000)
-    found = peak.peak(Standing(entry), tmp_path, rates_s, measure.Load(Behaviour(), 1, 1), 2)
+    found = peak.peak(Standing(entry), tmp_path, rates_s, measure.Load(Behaviour(), 1, 1))
     assert [each["rate_s"] for each in found["tried"]] == tried
     assert found["held_s"] == held_s

@@ -109,11 +109,6 @@ def test_server_that_never_answers_is_killed(
     assert not is_alive(server.pid)
 
 
-def test_second_server_in_one_folder_is_refused(redis: RedisServer) -> None:
-    with pytest.raises(ServerError, match="in use"):
-        RedisServer(redis.folder).start()
-
-
 def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     thread = threading.Thread(target=server.start)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,9 @@ def test_named_servers_are_used_and_none_is_started() -> None:
         assert with_servers(environ, running) == environ
 
 
-def test_servers_started_are_named_to_the_service(tmp_path: Path) -> None:
+def test_servers_started_are_named_to_the_service() -> None:
     with ExitStack() as running:
-        settings = with_servers({"CASSANDRA_HOST": "db1"}, running, tmp_path)
+        settings = with_servers({"CASSANDRA_HOST": "db1"}, running)
         assert exchange(settings["REDIS_HOST"], int(settings["REDIS_PORT"]), b"PING\r\n")
     assert settings["CASSANDRA_HOST"] == "db1"
 
@@ -31,7 +30,7 @@ def test_taken_port_is_an_error_before_anything_is_started() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environ = {**os.environ, "HOST": "127.0.0.1", "PORT": str(taken.getsockname()[1])}
         with pytest.raises(ServerError, match="set PORT"):
-            run(environ, None)
+            run(environ)
 
 
 def test_stack_shows_its_page_unless_told_otherwise() -> None:

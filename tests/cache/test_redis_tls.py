@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bench.lab.certificates import Authority
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer, redis_program
 from cache.near import Near
@@ -22,6 +21,7 @@ from cache.redis.rows import RedisRows
 from cache.redis.sentinel import Sentinels
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import FakeRedis, Recorder, filled, named, until
+from tests.certificates import Authority
 
 HOST = "127.0.0.1"
 PASSWORD = "pass word"

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from bench.lab.cassandra_node import OPTIONS_REQUEST, RESPONSE_V4
-from bench.lab.certificates import Authority
 from bench.lab.servers import CassandraNode
 from db.cassandra.session import Cassandra, make_cluster
 from db.cassandra.store import CassandraStore
 from db.version import new_id
 from errors import Unavailable
+from tests.certificates import Authority
 from tests.db.cassandra_world import ask_until_answered, config_of, opened
 from tests.db.samples import draft, eventually
 
