@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.consistency.chaos import FAULTS, Options, Window, blame
+from bench.consistency.chaos import FAULTS, Options
 from bench.consistency.check import Report, run_on
 from bench.consistency.end import list_faults
 from bench.consistency.judge import History, Judge
@@ -66,7 +66,7 @@ def read(position: int, start_s: float, replica: int = 1, layer: str = "near") -
 def convicted(writes: list[Write], doubt: Doubt) -> set[str]:
     judge = Judge(writes, NEAR_TTL_S)
     judge.doubt(doubt)
-    return set(judge.finish().violations)
+    return set(judge.verdict.violations)
 
 
 WRITES = [write(1, 1.0), write(2, 2.0), write(3, 30.0, replica=1)]
@@ -109,7 +109,7 @@ def test_without_a_fence_a_state_may_go_again_until_its_write_is_answered() -> N
     for unfenced_s, violations in ((3.0, set()), (1.5, {"went back"}), (5.0, {"went back"})):
         judge = Judge(writes, NEAR_TTL_S, [unfenced_s])
         judge.doubt(doubt)
-        assert set(judge.finish().violations) == violations
+        assert set(judge.verdict.violations) == violations
 
 
 def test_a_given_up_write_whose_intent_was_lost_may_show_and_go_again() -> None:
@@ -117,8 +117,8 @@ def test_a_given_up_write_whose_intent_was_lost_may_show_and_go_again() -> None:
     doubt = read(2, 4.0)._replace(seen=4)
     for unfenced_s, violations in ((3.5, set()), (1.5, {"went back"}), (5.0, {"went back"})):
         judge = Judge([write(1, 1.0), given_up], NEAR_TTL_S, [unfenced_s])
-        judge.readings([Readings(Counter(doubt=1), {b"tag": (0, 4, body(2))}, [doubt])])
-        assert set(judge.finish().violations) == violations
+        judge.readings(Readings(Counter(doubt=1), {b"tag": (0, 4, body(2))}, [doubt]))
+        assert set(judge.verdict.violations) == violations
 
 
 def test_a_cache_may_differ_at_rest_only_where_an_intent_was_lost() -> None:
@@ -131,7 +131,7 @@ def test_a_cache_may_differ_at_rest_only_where_an_intent_was_lost() -> None:
     ):
         judge = Judge([write(1, 1.0), given_up], NEAR_TTL_S, unfenced_s)
         judge.at_rest("old at rest", key, "differs")
-        assert set(judge.finish().violations) == violations
+        assert set(judge.verdict.violations) == violations
 
 
 def test_absent_is_right_once_a_deletion_may_have_been_done() -> None:
@@ -151,17 +151,17 @@ def test_states_of_no_write_are_convicted() -> None:
     ):
         judge = Judge([write(1, 1.0), refused, unknown], NEAR_TTL_S)
         judge.state(0, 2 * number, body(number))
-        assert set(judge.finish().violations) == violations
+        assert set(judge.verdict.violations) == violations
     judge = Judge([write(1, 1.0)], NEAR_TTL_S)
     judge.state(0, 2, body(1) + b" ")
-    assert set(judge.finish().violations) == {"differs"}
+    assert set(judge.verdict.violations) == {"differs"}
 
 
 def test_a_lost_write_is_convicted_at_the_end() -> None:
     for position, violations in ((6, set()), (4, {"lost write"}), (ABSENT, {"lost write"})):
         judge = Judge(WRITES, NEAR_TTL_S)
         judge.final(0, -1, position, 100.0)
-        assert set(judge.finish().violations) == violations
+        assert set(judge.verdict.violations) == violations
 
 
 def test_a_line_of_an_earlier_life_a_missing_line_and_a_wrong_genre_are_found() -> None:
@@ -174,15 +174,6 @@ def test_a_line_of_an_earlier_life_a_missing_line_and_a_wrong_genre_are_found() 
         "wrong in the list of genres: b",
         "wrong in the list of genres: c",
     ]
-
-
-def test_a_refused_write_is_blamed_on_a_fault_of_its_time() -> None:
-    refused = write(1, 2.0, status=503, sent_s=1.9)
-    kill, hang, stop = Window("kill", 1.7, 1.7), Window("hang", 1.95, 2.3), Window("stop", 3, 9)
-    assert blame(refused, []) == "no fault"
-    assert blame(refused, [stop]) == "no fault"
-    assert blame(refused, [kill, stop]) == "kill"
-    assert blame(refused, [kill, hang, stop]) == "hang"
 
 
 def test_a_stale_answer_is_one_whose_ttl_is_over() -> None:

@@ -1,6 +1,6 @@
 """The consistency check: two replicas, real servers, writers and readers, and things that break.
 
-`python -m bench.consistency --seconds 60 --readers 2 --writers 4 --keys 20`: readers check as many
+`python -m bench.consistency --seconds 60 --readers 8 --writers 4 --keys 20`: readers check as many
 answers as they can get against what the writers know to be acknowledged, while Redis drops its
 clients, evicts intents, hangs and forgets its scripts, replies of Cassandra are lost, and replicas
 stand still for moments, or are stopped or killed and started again while their writes are slow. The

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from redis import Redis
 
-from bench.consistency.writers import Write
 from bench.lab.processes import Server
 from bench.lab.proxy import Proxy
 from bench.lab.targets import Service
@@ -43,9 +42,6 @@ END_SETTINGS = {"STORE_DEADLINE_S": "4", "WRITE_DEADLINE_S": "1.5", "DRAIN_S": "
 """Cassandra may take longer than a write's caller waits. So a stop gives up writes under way."""
 EVICT = "for _, key in ipairs(redis.call('KEYS', 'content:*:i:*')) do redis.call('DEL', key) end"
 TICK_S = 0.02
-AFTER_S = 0.3
-"""A write that begins so soon after a fault may be refused because of that fault."""
-BLAMED = ("restart", "hang", "stop", "crash", "cut", "kill", "freeze", "flush")
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Options:
     occur."""
 
     seconds: float = 60.0
-    readers: int = 2
+    readers: int = 8
     writers: int = 4
     keys: int = 20
     pause_s: float = 0.02
@@ -209,13 +205,3 @@ class Chaos:
             replica.start()
         finally:
             self._ending = None
-
-
-def blame(write: Write, windows: Sequence[Window]) -> str:
-    """Return the fault that explains why ``write`` was refused."""
-    faults = {
-        each.fault
-        for each in windows
-        if each.began_s < write.answered_s and write.sent_s < each.ended_s + AFTER_S
-    }
-    return next((fault for fault in BLAMED if fault in faults), "no fault")

@@ -57,14 +57,12 @@ def _first(one: Write, other: Write) -> Write:
 @dataclass
 class Verdict:
     """``violations`` by kind, with ``examples``; ``late_s`` is how late each answer was that was
-    rightly old, by layer, and ``lag_s`` how long each acknowledged write was still missing from
-    some answer of another replica (0: from none). ``unfenced`` counts answers that went back
-    behind a state which was not acknowledged, after Redis had lost its intent."""
+    rightly old, by layer. ``unfenced`` counts answers that went back behind a state which was not
+    acknowledged, after Redis had lost its intent."""
 
     violations: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     late_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    lag_s: list[float] = field(default_factory=list)
     unfenced: int = 0
 
     def convict(self, kind: str, detail: str) -> None:
@@ -86,7 +84,6 @@ class Judge:
         self._by_number = {write.number: write for write in writes}
         self._deletions: dict[int, list[Write]] = defaultdict(list)
         self._seen_unknown: dict[tuple[int, int], Write] = {}
-        self._lag_s: dict[int, float] = {write.number: 0.0 for write in writes if write.held}
         held: dict[Any, list[Write]] = defaultdict(list)
         for write in writes:
             if write.status not in STATUSES:
@@ -98,19 +95,14 @@ class Judge:
                 held[write.key, write.replica].append(write)
         self._histories = defaultdict(lambda: History(()), {k: History(v) for k, v in held.items()})
 
-    def readings(self, readings: Sequence[Readings]) -> None:
-        """Judge what each process of readers has seen.
+    def readings(self, readings: Readings) -> None:
+        """Judge what readers have seen.
 
         States come first, because only an answer tells the position of a write whose outcome its
         writer never learned.
         """
-        for each in readings:
-            for key, position, body in each.states.values():
-                self.state(key, position, body)
-        for each in readings:
-            self._readings(each)
-
-    def _readings(self, readings: Readings) -> None:
+        for key, position, body in readings.states.values():
+            self.state(key, position, body)
         for fault in readings.faults:
             self.verdict.convict("malformed", fault)
         if (more := readings.counts["fault"] - len(readings.faults)) > 0:
@@ -165,11 +157,6 @@ class Judge:
         else:
             self.verdict.convict(kind, f"key {key} {text}")
 
-    def finish(self) -> Verdict:
-        """Return the verdict."""
-        self.verdict.lag_s = sorted(self._lag_s.values())
-        return self.verdict
-
     def _position(self, doubt: Doubt) -> int:
         """Return the position; an absent row may be of any deletion sent before the answer came."""
         if doubt.position != ABSENT:
@@ -191,7 +178,6 @@ class Judge:
     def _late(self, doubt: Doubt, newer: Write) -> None:
         late_s = doubt.start_s - newer.answered_s
         self.verdict.late_s[doubt.layer].append(late_s)
-        self._lag_s[newer.number] = max(self._lag_s[newer.number], late_s)
         if doubt.layer in ("redis", "store"):
             self._convict(f"old from {doubt.layer}", doubt, newer)
         elif late_s > self._near_ttl_s:
@@ -232,8 +218,3 @@ def _told(write: Write) -> str:
 def state_of(body: bytes) -> int:
     """Return the position of a row in its envelope."""
     return position_of(orjson.loads(body)["data"]["lastupdated"])
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return a percentile of sorted values; 0 of none."""
-    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0

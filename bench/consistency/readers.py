@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection as Pipe
 from time import monotonic
 from typing import NamedTuple
 
 import orjson
-import uvloop
 
 from bench.consistency.writers import Course, position_of
 from bench.load.wire import Answer, Asked, Connection, Request, value_of
@@ -38,7 +35,6 @@ SPELLINGS = ("query", "upper", "head", "condition")
 PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""
 AGAIN_S = 0.05
-NICE = 5  # readers take what the others leave: a writer has to know at once what was acknowledged
 
 
 class Doubt(NamedTuple):
@@ -56,7 +52,7 @@ class Doubt(NamedTuple):
 
 @dataclass
 class Readings:
-    """What one process of readers has seen. ``states``: by tag, the key and the body it had."""
+    """What readers have seen. ``states``: by tag, the key, the position and the body it had."""
 
     counts: Counter[str] = field(default_factory=Counter)
     states: dict[bytes, tuple[int, int, bytes]] = field(default_factory=dict)
@@ -163,7 +159,7 @@ class Reader:
             self._tags[key] = tag
 
     def _learn(self, tag: bytes, body: bytes) -> tuple[int, int, bytes]:
-        """Keep a state that is new to this process; its tag has to fit its row and version."""
+        """Keep a state that is new; its tag has to fit its row and version."""
         key = self._key
         state = self._readings.states[tag] = (key, position_of(tag.decode()), body)
         row = orjson.loads(body)["data"]
@@ -179,20 +175,12 @@ class Reader:
             readings.doubts.append(Doubt(*where, position, self._seen[key]))
 
 
-def run_readers(course: Course, pipe: Pipe) -> None:
-    """Run one process of readers, with ``connections`` to each replica; send what they saw."""
-    os.nice(NICE)
-
-    async def run() -> Readings:
-        readings = Readings()
-        course.start.wait()
-        until = monotonic() + course.seconds
-        replicas = [*range(len(course.ports))] * course.connections
-        await asyncio.gather(*(_read(course, each, readings, until) for each in replicas))
-        return readings
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        pipe.send(runner.run(run()))
+async def run_readers(course: Course) -> Readings:
+    """Read until the end of the run through every connection; return what was seen."""
+    readings, until = Readings(), monotonic() + course.seconds
+    replicas = [*range(len(course.ports))] * course.readers
+    await asyncio.gather(*(_read(course, each, readings, until) for each in replicas))
+    return readings
 
 
 async def _read(course: Course, replica: int, readings: Readings, until: float) -> None:

@@ -12,15 +12,11 @@ import itertools
 import random
 from collections.abc import Iterator
 from contextlib import suppress
-from ctypes import Array, c_int64
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.synchronize import Barrier
 from time import monotonic
 from typing import NamedTuple
 
 import orjson
-import uvloop
 
 from bench.consistency.client import NO_ANSWER, Client
 from bench.load.wire import Answer, Request, value_of
@@ -35,18 +31,17 @@ UNKNOWN = '"unknown"'  # stands for the tag of a row that is there, in a version
 
 @dataclass
 class Course:
-    """What the processes of a run share. ``newest`` is the position of each key's newest
-    acknowledged state; one process writes it, and eight aligned bytes are read whole."""
+    """What readers and writers share. ``newest`` is the position of each key's newest acknowledged
+    state; ``readers`` is the number of connections that read from each of ``ports``."""
 
     run: str
     ports: tuple[int, ...]
     ids: tuple[str, ...]
     seconds: float
+    readers: int
     writers: int
     pause_s: float
-    connections: int
-    newest: Array[c_int64]
-    start: Barrier
+    newest: list[int]
 
     @property
     def genres(self) -> list[str]:
@@ -54,8 +49,12 @@ class Course:
         return [f"{self.run} {name}" for name in ("drama", "comedy", "thriller")]
 
 
+Old = tuple[int, str]
+"""A key, and an answer that was too old although its row was at rest."""
+
+
 class Write(NamedTuple):
-    """``status`` is the answer's; times are monotonic, which is one clock for all processes.
+    """``status`` is the answer's; times are monotonic.
     ``position``: of the state that it made; 0 when nobody was told. ``body``: of the answer."""
 
     key: int
@@ -97,13 +96,12 @@ def tag_of(answer: Answer) -> str:
 @dataclass
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
-    believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends.
-    ``old``: keys and answers that were too old although the row was at rest."""
+    believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends."""
 
     course: Course
     tags: list[str]
     rest_s: dict[int, float] = field(default_factory=dict)
-    old: list[tuple[int, str]] = field(default_factory=list)
+    old: list[Old] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     log: list[Write] = field(default_factory=list)
 
@@ -215,14 +213,8 @@ class Writer:
         return orjson.dumps(fields)
 
 
-def run_writers(course: Course, pipe: Pipe) -> None:
-    """Run the process of all writers; send their writes, and the old answers that they met."""
-
-    async def run() -> tuple[list[Write], list[tuple[int, str]]]:
-        rows = Rows(course, [""] * len(course.ids))
-        course.start.wait()
-        await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.writers)))
-        return rows.log, rows.old
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        pipe.send(runner.run(run()))
+async def run_writers(course: Course) -> tuple[list[Write], list[Old]]:
+    """Write until the end of the run; return the writes, and the old answers that were met."""
+    rows = Rows(course, [""] * len(course.ids))
+    await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.writers)))
+    return rows.log, rows.old
