@@ -12,7 +12,7 @@ from api import request
 from api.guard import Guard
 from api.home import Home
 from cache.redis.absent import Rows
-from cache.store import CachedVideoStore
+from cache.store import CachedVideoStore, entry_of
 from config import Config
 from db.fields import genre_name
 from db.store import VideoStore
@@ -20,9 +20,8 @@ from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
 from drain import Drain
 from errors import NotFound, PreconditionFailed
-from etags import digest
 from metrics import Publisher
-from middleware.cache_lookup import STATUS, answer, answer_home
+from middleware.cache_lookup import answer, answer_home
 from middleware.onion import Context
 
 
@@ -104,10 +103,7 @@ class Content:
         after = None if cursor is None else request.decode_cursor(cursor, store.name)
         found = await store.ids(after, limit + 1)  # one more shows that there is a next page
         page = found[:limit]
-        ctx.answer(page)
-        ctx.headers[b"etag"] = digest(ctx.body)
-        ctx.headers[b"cache-control"] = self._cache_control
-        ctx.headers[b"cache-status"] = STATUS["store"]
+        answer(ctx, (entry_of(page), "store"), self._cache_control)
         if len(found) > limit:
             following = request.encode_cursor(page[-1], store.name)
             query = urlencode({"limit": limit, "cursor": following})
