@@ -56,6 +56,11 @@ class Number:
         return f"{self.minimum:,} to {self.maximum:,}"
 
     def __call__(self, text: str) -> Any:
+        if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 if a service is named redis
+            raise ConfigError(
+                "is a URL, as Kubernetes sets it for a service of that name:"
+                " rename the service, or set enableServiceLinks to false"
+            )
         with suppress(ValueError):
             value = self.kind(text)
             if self.minimum <= value <= self.maximum and text.isascii():

@@ -16,13 +16,22 @@ TIMEOUT_S = 2.0
 LINE_BYTES = 1_024
 
 
+def setting(environ: Mapping[str, str], variable: str, default: str) -> str:
+    """Return a setting, as ``config.lookup`` does, but stripped. Raise OSError without a file."""
+    path = environ.get(f"{variable}_FILE")
+    if path is None:
+        return environ.get(variable, default).strip()
+    with open(path) as file:
+        return file.read().strip()
+
+
 def why_not(environ: Mapping[str, str], path: str) -> str:
     """Return the reason if the service does not serve, else an empty text."""
-    host = environ.get("HOST", "127.0.0.1").strip("[] ")  # of an IPv6 address
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     try:
-        # a service that listens everywhere, at 0.0.0.0 or ::, is found on loopback by these names
-        place = host, int(environ.get("PORT", "1337"))
+        host = setting(environ, "HOST", "127.0.0.1").strip("[]")  # of an IPv6 address
+        # behind :: try both loopbacks, as ::1 may be switched off; 0.0.0.0 leads to loopback itself
+        place = None if host == "::" else host, int(setting(environ, "PORT", "1337"))
         with socket.create_connection(place, timeout=TIMEOUT_S) as connection:
             connection.sendall(request.encode())
             with connection.makefile("rb") as answer:

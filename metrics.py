@@ -12,11 +12,11 @@ import asyncio
 import fcntl
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest, values
+from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -63,12 +63,12 @@ class Publisher:
 
 
 def gauge(name: str, text: str, registry: CollectorRegistry) -> Gauge:
-    """Return a gauge whose values several workers add up."""
+    """Return a gauge whose values several workers add up, without dead workers."""
     return Gauge(name, text, registry=registry, multiprocess_mode="livesum")
 
 
 def share() -> Collector:
-    """Return the sums over all workers. A dead worker's gauges count until its heir comes.
+    """Return the sums over all workers, with live gauges.
 
     Call this in a worker before it makes any metric, because only metrics made later are kept in
     files.
@@ -80,9 +80,35 @@ def share() -> Collector:
         # in full, so that a full disk is an error here, and no SIGBUS at a later count
         os.posix_fallocate(file.fileno(), 0, HISTOGRAM_BYTES)
     values.ValueClass = values.MultiProcessValue(lambda: seat)
-    sums = CollectorRegistry()
-    MultiProcessCollector(sums)
-    return sums
+    return _Seats(Path(folder))
+
+
+class _Seats(Collector):
+    """The sums over all files in ``folder``, without gauges of workers that have died."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        for path in self._folder.glob("*.seat"):
+            with path.open() as seat, suppress(BlockingIOError):
+                fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mark_process_dead(path.stem, self._folder)
+        files = [str(path) for path in self._folder.glob("*.db") if _is_filled(path)]
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(files)
+        return metrics
+
+
+def _is_filled(path: Path) -> bool:
+    """Return whether a file has content.
+
+    A file that is being made is empty, and its reader would raise. Another scrape may have removed
+    the file.
+    """
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _take_seat(folder: Path) -> int:

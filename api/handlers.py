@@ -104,6 +104,7 @@ class Content:
         found = await store.ids(after, limit + 1)  # one more shows that there is a next page
         page = found[:limit]
         answer(ctx, (entry_of(page), "store"), self._cache_control)
+        ctx.layer = ""  # metrics count layers of rows and lists alone
         if len(found) > limit:
             following = request.encode_cursor(page[-1], store.name)
             query = urlencode({"limit": limit, "cursor": following})

@@ -104,8 +104,15 @@ def test_silence_is_unhealthy_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "timed out" in healthcheck.why_not({"PORT": port}, "/healthz")
 
 
-def test_a_port_that_is_none_is_unhealthy() -> None:
-    assert "Error" in healthcheck.why_not({"PORT": "http"}, "/")
+def test_the_port_may_be_in_a_file(tmp_path: Path) -> None:
+    with answering(b"HTTP/1.1 200 OK") as (port, _):
+        (tmp_path / "port").write_text(f"{port}\n")
+        assert healthcheck.why_not({"PORT_FILE": str(tmp_path / "port")}, "/") == ""
+
+
+@pytest.mark.parametrize("environ", [{"PORT": "http"}, {"PORT_FILE": "/not/there"}])
+def test_a_port_that_is_none_is_unhealthy(environ: dict[str, str]) -> None:
+    assert "Error" in healthcheck.why_not(environ, "/")
 
 
 def test_the_defaults_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,9 @@ def test_an_heir_takes_the_seat_and_counts_on(join: Join) -> None:
     count(one, 5)
     count(other, 1)
     one.die()
-    heir = join()
     assert other.sees() == (6, 1, 6)  # the dead worker's gauges have gone
+    heir = join()
+    assert other.sees() == (6, 1, 6)
     count(heir, 2)
     assert other.sees() == heir.sees() == (8, 2, 8)
 
@@ -135,6 +136,13 @@ def test_heirs_without_end_do_not_fill_a_file(join: Join, tmp_path: Path) -> Non
     file = (tmp_path / "histogram_0.db").stat()
     assert file.st_size == HISTOGRAM_BYTES  # it has not grown
     assert file.st_blocks * 512 >= HISTOGRAM_BYTES  # no hole that a full disk leaves empty
+
+
+def test_a_file_that_is_being_made_does_not_fail_a_scrape(join: Join, tmp_path: Path) -> None:
+    worker = join()
+    count(worker, 1)
+    (tmp_path / "counter_7.db").touch()
+    assert worker.sees() == (1, 1, 1)
 
 
 def test_several_workers_show_the_series_that_one_process_shows(join: Join) -> None:

@@ -84,6 +84,11 @@ def test_a_url_that_names_nothing_is_refused(url: str) -> None:
     assert refusal({"REDIS_URL": url}).startswith("REDIS_URL ")
 
 
+@pytest.mark.parametrize("variable", ["REDIS_PORT", "CASSANDRA_PORT"])
+def test_a_port_that_kubernetes_set_is_refused_with_the_reason(variable: str) -> None:
+    assert "Kubernetes" in refusal({variable: "tcp://10.0.0.1:6379"})
+
+
 @pytest.mark.parametrize(
     ("text", "host"),
     [
