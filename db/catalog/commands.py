@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from types import FrameType
+from typing import NoReturn
 
 from config import Config
 from db.catalog.formats import Catalogue
@@ -20,6 +23,7 @@ from db.catalog.running import Patience, Progress
 from db.store import IDENTITY, CatalogueStore, RepairableStore, Stored, open_store
 from errors import Late, ServiceError, Unavailable
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAST_DEADLINE_S = 10.0
 """Deadline of a request to the store, because no user waits and a late batch is sent again."""
 BEGUN, FINISHED = "begun", "finished"
@@ -31,37 +35,55 @@ SHOWN = 20
 
 
 class Command:
-    """One run of a command. ``file`` is what ``import`` reads."""
+    """One run of a command. ``file`` is what ``import`` reads.
+
+    A run may end at any moment, because the next run goes on from there. So the first SIGINT or
+    SIGTERM ends the process at once, also while a read of a silent input blocks the event loop.
+    """
 
     def __init__(self, args: argparse.Namespace, file: TextFile | None):
         """Raise ConfigError."""
         self._args, self._file = args, file
         self._patience = Patience(on_wait=self._tell)
-        self._again = "the same command goes on from here"
         total = file.total_bytes if file else getattr(args, "rows", 0)
         self._out = Progress(sys.stderr, total, file.position if file else None)
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
-        self._loader = Loader(self._store, self._patience, self._out)
+        self._work: Loader | Repair | None = None
 
     async def run(self) -> int:
         """Run, and return the exit status. Raise ConfigError and Unreadable."""
-        with self._patience:
-            try:
-                await self._store.open()
-                status = await self._do()
-            except (Unavailable, Late) as error:
-                status = 1
-                self._tell(error)
-            finally:
-                self._out.close()
-                await self._store.close()
-        if self._patience.signal:
-            status = 128 + self._patience.signal
-        if status not in (0, 2):
-            self._out.say(f"stopped; {self._again}")
+        before = [signal.signal(number, self._end) for number in SIGNALS]
+        try:
+            await self._store.open()
+            status = await self._do()
+        except (Unavailable, Late) as error:
+            self._tell(error)
+            status = 1
+        finally:
+            self._report()
+            await self._store.close()
+            for number, handler in zip(SIGNALS, before, strict=True):
+                signal.signal(number, handler)
+        if status == 1:
+            self._say_how_to_go_on()
         return status
+
+    def _end(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._report()
+        self._say_how_to_go_on()
+        # no exception: asyncio would cancel the creation of a session, which hangs
+        os._exit(128 + number)
+
+    def _report(self) -> None:
+        self._out.close()
+        if self._work:
+            print(self._work, flush=True)
+
+    def _say_how_to_go_on(self) -> None:
+        again = self._work.again if self._work else "the same command"
+        self._out.say(f"stopped; {again} goes on from here")
 
     def _tell(self, error: ServiceError) -> None:
         self._out.say(f"the store is away: {self._store.state()[1] or error}")
@@ -71,15 +93,21 @@ class Command:
         if args.command == "import":
             return await self._import()
         if args.command == "generate":
-            return await self._loader.run(Generator(args.seed, args.catalogue).rows(args.rows))
+            return await self._load(Generator(args.seed, args.catalogue).rows(args.rows))
         if args.command == "renew":
             await self._patience(self._store.set_note, IDENTITY, str(uuid.uuid4()))
             print("the store has another identity: start the service now")
         elif isinstance(self._store, RepairableStore):
-            await self._repair(self._store)
+            self._work = repair = Repair(self._store, self._patience, self._out)
+            await repair.run(args.after and str(args.after))
         else:
             print("nothing to repair: the store writes a row and its lists in one transaction")
         return 0
+
+    async def _load(self, items: Iterator[Item]) -> int:
+        self._work = loader = Loader(self._store, self._patience, self._out)
+        await loader.run(items)
+        return 2 if loader.malformed else 0
 
     async def _import(self) -> int:
         """Import a file.
@@ -94,9 +122,8 @@ class Command:
             return 0
         await self._patience(self._store.set_note, name, BEGUN)
         catalogue = Catalogue(self._args.catalogue, datetime.now(UTC).date())
-        status = await self._loader.run(rows(self._file, catalogue))
-        if not self._patience.signal:
-            await self._patience(self._store.set_note, name, FINISHED)
+        status = await self._load(rows(self._file, catalogue))
+        await self._patience(self._store.set_note, name, FINISHED)
         return status
 
     async def _why_not(self, name: str) -> str:
@@ -112,17 +139,6 @@ class Command:
         if has_rows and note is None:
             return "the store has rows already, and none of this catalogue"
         return ""
-
-    async def _repair(self, store: RepairableStore) -> None:
-        repair = Repair(store, self._patience, self._out)
-        try:
-            await repair.run(self._args.after and str(self._args.after))
-        finally:
-            self._out.close()
-            after = f" --after {repair.after}" if repair.after else ""
-            self._again = f"python -m db.catalog repair{after} goes on from here"
-            read = f"read {repair.rows:,} rows and {repair.lines:,} lines of lists"
-            print(f"{read}; wrote {repair.put:,}, dropped {repair.dropped:,}", flush=True)
 
 
 @dataclasses.dataclass
@@ -143,24 +159,21 @@ class Loader:
     there: int = 0
     malformed: int = 0
 
-    async def run(self, items: Iterator[Item]) -> int:
-        """Load until the end, or until ``stop`` of the patience is set.
+    again = "the same command"
 
-        Print the counts, and return the exit status. Raise errors of ``items`` and, beyond
-        patience, of the store.
-        """
-        items = self.patience.guard(items)
+    def __str__(self) -> str:
+        counts = f"added {self.added:,}, already there {self.there:,}"
+        return f"{counts}, malformed {self.malformed:,}"
+
+    async def run(self, items: Iterator[Item]) -> None:
+        """Load until the end. Raise errors of ``items`` and, beyond patience, of the store."""
         try:
-            while not self.patience.stop.is_set() and (drawn := list(islice(items, BATCH_ROWS))):
+            while drawn := list(islice(items, BATCH_ROWS)):
                 await self._load(self._rows(drawn))
                 self.out.update(self.added + self.there + self.malformed)
         finally:
-            self.out.close()
             if self.malformed > SHOWN:
                 self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
-            counts = f"added {self.added:,}, already there {self.there:,}"
-            print(f"{counts}, malformed {self.malformed:,}", flush=True)
-        return 2 if self.malformed else 0
 
     def _rows(self, drawn: list[Item]) -> dict[str, Stored]:
         """Return the rows by id, and count the other items."""

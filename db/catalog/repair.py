@@ -35,8 +35,8 @@ SETTLE_S = 15.0
 class Repair:
     """``run`` mends every list. ``put`` lines were written, ``dropped`` lines deleted.
 
-    Memory is the orphans and a name per genre. If the patience's ``stop`` is set, the run ends
-    early; the next run may begin behind the id ``after`` then.
+    Memory is the orphans and a name per genre. If a run ends early, the next run may begin behind
+    the id ``after``.
     """
 
     store: RepairableStore
@@ -48,6 +48,15 @@ class Repair:
     put: int = 0
     dropped: int = 0
     after: str | None = None
+
+    @property
+    def again(self) -> str:
+        after = f" --after {self.after}" if self.after else ""
+        return f"python -m db.catalog repair{after}"
+
+    def __str__(self) -> str:
+        read = f"read {self.rows:,} rows and {self.lines:,} lines of lists"
+        return f"{read}; wrote {self.put:,}, dropped {self.dropped:,}"
 
     async def run(self, after: str | None = None) -> None:
         """Put, drop and mend as above. Raise errors of the store beyond patience."""
@@ -66,25 +75,22 @@ class Repair:
             self.lines += len(entries)
         await self._drop(orphans)
         for genre in sorted(genres):
-            if not self.patience.stop.is_set():
-                await self.patience(self.store.check_genres, [genre])
+            await self.patience(self.store.check_genres, [genre])
 
     async def _drop(self, orphans: list[Entry]) -> None:
         """Drop the lines that are still orphans after ``settle_s``."""
-        if not orphans or await self.patience.sleep(self.settle_s):
-            return
+        if orphans:
+            await asyncio.sleep(self.settle_s)
         for entry in orphans:
             if await self._is_orphan(entry):
                 await self.patience(self.store.drop_entries, [entry])
                 self.dropped += 1
 
     async def _parts(self, items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
-        """Yield ``items`` in lists of at most AT_ONCE, until ``stop`` is set."""
+        """Yield ``items`` in lists of at most AT_ONCE."""
         part: list[T] = []
         async for item in items:
             part.append(item)
-            if self.patience.stop.is_set():
-                return
             if len(part) == AT_ONCE:
                 yield part
                 part = []

@@ -1,4 +1,4 @@
-"""How a command runs: it waits out outages of the store, ends at a signal, shows its progress.
+"""How a command runs: it waits out outages of the store, and shows its progress.
 
 A terminal's progress is a line that changes in place and ends in no line end. So every text for the
 same terminal has to pass ``Progress.say``.
@@ -7,13 +7,8 @@ same terminal has to pass ``Progress.say``.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
-from types import FrameType
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TextIO, TypeVar
 
 from errors import Late, ServiceError, Unavailable
@@ -24,84 +19,32 @@ PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, *[8.0] * 14)
 """Two minutes in all, in which a cold Cassandra comes up."""
 TOLD_S = 1.0
 """A pause of this length or longer is told to the user."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EVERY_S = 5.0
 TERMINAL_EVERY_S = 0.1
 
 
 class Patience:
-    """Repeats a call after Unavailable and Late, until ``stop`` is set.
+    """Repeats a call after Unavailable and Late. The call has to be idempotent.
 
-    The call has to be idempotent. ``pauses_s`` are the pauses in between. ``on_wait`` gets the
-    failure before each longer pause. In the context of a Patience the first SIGINT or SIGTERM sets
-    ``stop``, so that the command finishes its batch and reports how far it got. The second ends the
-    program at once. ``signal`` is the number of the first signal, 0 for none.
+    ``pauses_s`` are the pauses in between. ``on_wait`` gets the failure before each longer pause.
     """
 
     def __init__(
         self,
         pauses_s: Sequence[float] = PAUSES_S,
-        on_wait: Callable[[ServiceError], None] | None = None,
+        on_wait: Callable[[ServiceError], None] = lambda failure: None,
     ) -> None:
-        self.stop = asyncio.Event()
-        self.signal = 0
-        self._is_reading = False
-        self._pauses_s = pauses_s
-        self._on_wait = on_wait
+        self._pauses_s, self._on_wait = pauses_s, on_wait
 
     async def __call__(self, call: Callable[..., Awaitable[T]], *values: Any) -> T:
         for pause_s in self._pauses_s:
             try:
                 return await call(*values)
             except (Unavailable, Late) as error:
-                if self._on_wait and pause_s >= TOLD_S:
+                if pause_s >= TOLD_S:
                     self._on_wait(error)
-                if await self.sleep(pause_s):
-                    raise
+            await asyncio.sleep(pause_s)
         return await call(*values)
-
-    async def sleep(self, seconds: float) -> bool:
-        """Sleep until ``stop`` is set at the latest; return whether it is set."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), seconds)
-        return self.stop.is_set()
-
-    def guard(self, items: Iterator[T]) -> Iterator[T]:
-        """Yield ``items`` until a signal comes while the next item is read.
-
-        A standard input that is silent blocks the event loop.
-        """
-        try:
-            while True:
-                self._is_reading = True
-                item = next(items, None)
-                self._is_reading = False
-                if item is None:
-                    return
-                yield item
-        except KeyboardInterrupt:
-            self.stop.set()
-        finally:
-            self._is_reading = False
-
-    def __enter__(self) -> Patience:
-        self._loop = asyncio.get_running_loop()
-        self._before = [signal.signal(number, self._heard) for number in SIGNALS]
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        for number, handler in zip(SIGNALS, self._before, strict=True):
-            signal.signal(number, handler)
-
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
-            # not KeyboardInterrupt: asyncio would cancel the creation of a session, which hangs
-            print("stopped at once", file=sys.stderr, flush=True)
-            os._exit(128 + number)
-        self.signal = number
-        if self._is_reading:
-            raise KeyboardInterrupt
-        self._loop.call_soon_threadsafe(self.stop.set)  # wakes a loop that sleeps
 
 
 class Progress:

@@ -115,18 +115,18 @@ async def test_a_line_of_an_earlier_life_is_dropped(store: LooseStore) -> None:
     assert await listed(store, "Kids") == [video_id]
 
 
-async def test_a_row_that_arrives_meanwhile_keeps_its_line(store: LooseStore) -> None:
+async def test_a_row_that_arrives_meanwhile_keeps_its_line(
+    store: LooseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     late = loaded(long_ago(), "Kids")
     await store.put_entries([line_of(late, "Kids")])
-    waits = patience()
 
-    async def load_meanwhile(seconds: float) -> bool:
+    async def load_meanwhile(seconds: float) -> None:
         assert seconds == SETTLE_S
         await store.load([late])
-        return False
 
-    waits.sleep = load_meanwhile  # type: ignore[method-assign] # the wait, at a known moment
-    ours = repair(store, waits, SETTLE_S)
+    monkeypatch.setattr(asyncio, "sleep", load_meanwhile)  # the wait, at a known moment
+    ours = repair(store, settle_s=SETTLE_S)
     await ours.run()
     assert ours.dropped == 0
     assert await listed(store, "Kids") == [late.row["id"]]
@@ -170,20 +170,19 @@ async def test_a_stopped_repair_goes_on_behind_the_id_that_it_names(store: Loose
     for stored in rows:
         await store.drop_entries([line_of(stored, "Dramas")])
         await store.drop_entries([line_of(stored, "Kids")])
-    waits, puts = patience(), 0
     put = store.put_entries
 
     async def stop_half_way(entries: Collection[Entry]) -> None:
-        nonlocal puts
-        puts += len(entries)
-        if puts > len(rows):
-            waits.stop.set()
+        if len(store.writes) > 3 * len(rows):
+            raise KeyError
         await put(entries)
 
-    store.put_entries = stop_half_way  # type: ignore[method-assign] # Ctrl-C, at a known moment
-    stopped = repair(store, waits)
-    await stopped.run()
+    store.put_entries = stop_half_way  # type: ignore[method-assign] # an end at a known moment
+    stopped = repair(store)
+    with pytest.raises(KeyError):
+        await stopped.run()
     assert stopped.after is not None
+    assert stopped.again == f"python -m db.catalog repair --after {stopped.after}"
     store.put_entries = put  # type: ignore[method-assign] # and nothing in the way any more
     store.writes.clear()
     await repair(store).run(stopped.after)

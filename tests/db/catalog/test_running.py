@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -66,33 +67,20 @@ async def test_patience_tries_again_after_an_outage_and_not_after_a_mistake() ->
     assert len(failures) == 2
 
 
-async def test_patience_lasts_two_minutes_and_tells_of_its_longer_pauses() -> None:
+async def test_patience_lasts_two_minutes_and_tells_of_its_longer_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pauses: list[float] = []
     told: list[ServiceError] = []
 
-    class Hasty(Patience):
-        async def sleep(self, seconds: float) -> bool:
-            pauses.append(seconds)
-            return False
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
 
     async def call() -> None:
         raise Unavailable
 
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     with pytest.raises(Unavailable):
-        await Hasty(on_wait=told.append)(call)
+        await Patience(on_wait=told.append)(call)
     assert pauses == [0.25, 0.5, 1, 2, 4, *[8] * 14]
     assert len(told) == len(pauses) - 2
-
-
-async def test_patience_ends_when_it_is_time_to_stop() -> None:
-    patience, calls = Patience([3_600]), 0
-
-    async def call() -> None:
-        nonlocal calls
-        calls += 1
-        patience.stop.set()
-        raise Unavailable
-
-    with pytest.raises(Unavailable):
-        await patience(call)
-    assert calls == 1
