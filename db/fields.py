@@ -114,6 +114,14 @@ class Field(NamedTuple):
         """Return the value of the field in a row that has none."""
         return [] if self.is_list else None
 
+    def accept(self, value: object) -> Any:
+        """Return ``value`` as rows store it. Raise ValueError if it is wrong."""
+        if value is not None:
+            return self.check(value)
+        if self.required:
+            raise ValueError("is required")
+        return self.empty
+
 
 FIELDS = (
     Field("title", "title", _text(TITLE_MAX, is_filled=True), required=True),

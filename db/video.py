@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from db.fields import FIELDS, Field
+from db.fields import FIELDS, Check, Field
 from db.version import parse_version
 from errors import FieldError, Invalid
 
@@ -18,64 +18,53 @@ KEYS_MAX = 64
 """A body with more keys is refused whole; a video has 17."""
 NAME_MAX = 40
 """At most this many characters of a wrong key are repeated in its error."""
-_BY_NAME = {field.name: field for field in FIELDS}
+_CHECKS: Mapping[str, Check] = {field.name: field.accept for field in FIELDS}
+_REQUIRED = tuple(field for field in FIELDS if field.required)
 _OURS = ("id", "lastupdated")
 _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.is_list)
 
 
-class _Body:
-    """A request body, read once, and all its errors.
+def _checked(
+    body: object, message: str, checks: Mapping[str, Check], required: Iterable[Field] = ()
+) -> dict[str, Any]:
+    """Return the values of ``body`` by field name, as ``checks`` return them.
 
-    Names of fields are in lower case; errors spell them as the caller did.
+    Keys are compared in lower case. Raise Invalid with ``message`` and all wrong fields, spelled as
+    the caller did.
     """
-
-    def __init__(self, body: object, message: str):
-        if not isinstance(body, dict):
-            raise Invalid(message, [FieldError("", "the body has to be a JSON object")])
-        if len(body) > KEYS_MAX:
-            raise Invalid(message, [FieldError("", f"has more than {KEYS_MAX} fields")])
-        self._message = message
-        self._errors: list[FieldError] = []
-        self.spelled: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-        for key, value in body.items():
-            name = key.lower()
-            if name in self.values and (value, self.values[name]) != (None, None):
-                self.refuse(key, "is there twice")
-            self.values[name], self.spelled[name] = value, key
-
-    def refuse(self, key: str, message: str) -> None:
-        # a key may have half of a surrogate pair, which cannot be encoded
-        printable = key[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
-        self._errors.append(FieldError(printable, message))
-
-    def require(self, field: Field) -> None:
-        if field.name not in self.values:
-            self.values[field.name], self.spelled[field.name] = None, field.spelling
-
-    def checked(self) -> dict[str, Any]:
-        """Return the valid ``values`` by field name. Raise Invalid with the wrong fields."""
-        checked: dict[str, Any] = {}
-        for name, value in self.values.items():
-            try:
-                checked[name] = _check(name, value)
-            except ValueError as error:
-                self.refuse(self.spelled[name], str(error))
-        if checked.get("ismovie") and checked.get("seasons") is not None:
-            self.refuse(self.spelled["seasons"], SERIES_ONLY)
-        if self._errors:
-            raise Invalid(self._message, self._errors)
-        return checked
+    if not isinstance(body, dict):
+        raise Invalid(message, [FieldError("", "the body has to be a JSON object")])
+    if len(body) > KEYS_MAX:
+        raise Invalid(message, [FieldError("", f"has more than {KEYS_MAX} fields")])
+    given: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    names = {key.lower() for key in body}
+    absent = [(field.spelling, None) for field in required if field.name not in names]
+    for key, value in [*body.items(), *absent]:
+        name = key.lower()
+        try:
+            if name in given and (value, given[name]) != (None, None):
+                raise ValueError("is there twice")
+            given[name], spelled[name] = value, key
+            if name not in checks:
+                raise ValueError(
+                    "is set by the service" if name in _OURS else "is not a known field"
+                )
+            values[name] = checks[name](value)
+        except ValueError as error:
+            errors.append(FieldError(_printable(key), str(error)))
+    if values.get("ismovie") and values.get("seasons") is not None:
+        errors.append(FieldError(spelled["seasons"], SERIES_ONLY))
+    if errors:
+        raise Invalid(message, errors)
+    return values
 
 
-def _check(name: str, value: object) -> Any:
-    """Return ``value`` as the field ``name`` stores it. Raise ValueError if it is wrong."""
-    field = _BY_NAME.get(name)
-    if field is None:
-        raise ValueError("is set by the service" if name in _OURS else "is not a known field")
-    if value is None and field.required:
-        raise ValueError("is required")
-    return field.empty if value is None else field.check(value)
+def _printable(key: str) -> str:
+    """Return the beginning of ``key`` without halves of surrogate pairs, which have no encoding."""
+    return key[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
 
 
 class Changes(NamedTuple):
@@ -92,26 +81,27 @@ class Changes(NamedTuple):
 
 def parse_draft(body: object) -> dict[str, Any]:
     """Return a value for every field from a POST body. Raise Invalid with the wrong fields."""
-    draft = _Body(body, "Could not post an invalid video")
-    for field in FIELDS:
-        if field.required:
-            draft.require(field)
-    checked = draft.checked()
-    return {field.name: checked.get(field.name, field.empty) for field in FIELDS}
+    values = _checked(body, "Could not post an invalid video", _CHECKS, _REQUIRED)
+    return {field.name: values.get(field.name, field.empty) for field in FIELDS}
 
 
 def parse_changes(body: object, video_id: str) -> Changes:
     """Return the changes of a PATCH body. Raise Invalid with the wrong fields."""
-    changes = _Body(body, NOT_UPDATED)
-    given_id = changes.values.pop("id", video_id)
-    if not isinstance(given_id, str) or given_id.lower() != video_id:
-        changes.refuse(changes.spelled["id"], "is not the id of this row")
-    version = None
-    if "lastupdated" in changes.values:
-        version = parse_version(changes.values.pop("lastupdated"))
-        if version is None:
-            changes.refuse(changes.spelled["lastupdated"], "has to be a version (timeuuid)")
-    return Changes(changes.checked(), version)
+
+    def check_id(value: object) -> None:
+        if not isinstance(value, str) or value.lower() != video_id:
+            raise ValueError("is not the id of this row")
+
+    checks = {**_CHECKS, "id": check_id, "lastupdated": _version}
+    values = _checked(body, NOT_UPDATED, checks)
+    values.pop("id", None)
+    return Changes(values, values.pop("lastupdated", None))
+
+
+def _version(value: object) -> str:
+    if version := parse_version(value):
+        return version
+    raise ValueError("has to be a version (timeuuid)")
 
 
 def build(video_id: str, version: str, values: Mapping[str, Any]) -> Row:
@@ -140,8 +130,7 @@ def apply(row: Row, changes: Changes, version: str) -> Row:
     changes.check()
     values = {**row, **changes.values}
     if values["ismovie"] and changes.values.get("seasons") is not None:
-        error = FieldError("seasons", SERIES_ONLY)
-        raise Invalid(NOT_UPDATED, [error])
+        raise Invalid(NOT_UPDATED, [FieldError("seasons", SERIES_ONLY)])
     return build(row["id"], version, values)
 
 
