@@ -89,24 +89,60 @@ class Cassandra(Statements):
         return self._identity
 
     async def _live(self) -> None:
-        """Connect and watch until ``close``.
+        """Connect, and probe the cluster until ``close``, so that its state needs no traffic.
 
-        After a failure pause, and connect again. Cassandra may come, or an operator may mend it,
-        while the service runs.
+        Connect again until the store's identity is known, and if for RENEW_S no node has answered,
+        or our tables were not those prepared for. Cassandra may come while the service runs.
         """
+        loop = asyncio.get_running_loop()
+        good_s = loop.time()
         while not self._closing.is_set():
-            try:
-                await self._connect()
-            except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there
-                self._contradiction = error if isinstance(error, ConfigError) else None
-                self.health.turn("starting", f"{type(error).__name__}: {error}")
-                self._tried.set()
-                await self._pause(RETRY_S)
-                continue
-            await self._watch()
+            pause_s = RETRY_S
+            if not self._identity or loop.time() - good_s > RENEW_S:
+                await self._renew()
+                good_s = loop.time()
+            if self._identity:
+                if await self._probe():
+                    good_s = loop.time()
+                pause_s = WATCH_DOWN_S if self.health.is_down else WATCH_S
+            self._tried.set()
+            await self._pause(pause_s)
         session, self._session = self._session, None
         if session is not None:
             await self._end(session)
+
+    async def _renew(self) -> None:
+        """Connect. If this fails, keep the session there is."""
+        self._contradiction = None
+        try:
+            await self._connect()
+        except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there
+            if isinstance(error, ConfigError):
+                self._contradiction = error
+            reason = f"{type(error).__name__}: {error}"
+            if not self._identity:
+                self.health.turn("starting", reason)
+            elif self.health.is_down:
+                self.health.turn("down", reason)
+
+    async def _probe(self) -> bool:
+        """Return whether a node answers, and our tables are the same tables.
+
+        Requests go on if the tables cannot be read, because other nodes may have the replicas of
+        other rows.
+        """
+        try:
+            async with asyncio.timeout(2 * self._config.store_deadline_s):
+                await self._look_around()
+        except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
+            self.health.failed(error)
+            return False
+        self.health.answered()
+        try:
+            await self._identify()
+        except Exception as error:  # noqa: BLE001 - any error: our tables cannot be read
+            return not isinstance(error.__cause__, GONE)
+        return True
 
     async def _end(self, session: acsylla.Session) -> None:
         """Close a session, and keep the object for a while, because its destructor may deadlock.
@@ -152,55 +188,10 @@ class Cassandra(Statements):
             cluster = self._clusters[datacenter] = make_cluster(self._config, datacenter)
         return cluster
 
-    async def _watch(self) -> None:
-        """Probe the cluster until ``close``, so that the state is known without traffic.
-
-        Renew the session if for RENEW_S no node has answered, or our tables were not those prepared
-        for.
-        """
-        loop = asyncio.get_running_loop()
-        good_s = loop.time()
-        while not self._closing.is_set():
-            try:
-                async with asyncio.timeout(2 * self._config.store_deadline_s):
-                    await self._look_around()
-            except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
-                self.health.failed(error)
-                is_good = False
-            else:
-                self.health.answered()
-                is_good = await self._has_tables()
-            if is_good:
-                good_s = loop.time()
-            elif loop.time() - good_s > RENEW_S:
-                await self._renew()
-                good_s = loop.time()
-            self._tried.set()
-            await self._pause(WATCH_DOWN_S if self.health.is_down else WATCH_S)
-
-    async def _renew(self) -> None:
-        try:
-            await self._connect()
-        except Exception as error:  # noqa: BLE001 - Cassandra is still not there
-            if self.health.is_down:
-                self.health.turn("down", f"{type(error).__name__}: {error}")
-
     async def _look_around(self) -> None:
         """Probe the cluster, and note whether it is a ring by now."""
         peers = (await self._run(PROBE, (), self._config.store_deadline_s)).all()
         self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
-
-    async def _has_tables(self) -> bool:
-        """Return whether our tables are the same tables.
-
-        Requests go on if they cannot be read, because other nodes may have the replicas of other
-        rows.
-        """
-        try:
-            await self._identify()
-        except Exception as error:  # noqa: BLE001 - any error: our tables cannot be read
-            return not isinstance(error.__cause__, GONE)
-        return True
 
     async def _identify(self) -> None:
         """Read the store's identity, or make one. A keyspace that was made anew has another."""

@@ -84,7 +84,7 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
     session = Session()
 
     async def connect() -> None:
-        there._session = session
+        there._session, there._identity = session, "identity"
         there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
 
     monkeypatch.setattr(there, "_connect", connect)
@@ -115,6 +115,7 @@ async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
     there: Any = Cassandra(Config(), ())
     there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
     there._session = session = Session()
+    there._identity = "identity"
     session.failure, session.failing = GONE[0]("no such table"), (NOTE,)
     renewals = 0
 
@@ -124,7 +125,7 @@ async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
         raise ConfigError("may not make a keyspace")
 
     monkeypatch.setattr(there, "_connect", connect)
-    watching = asyncio.create_task(there._watch())
+    watching = asyncio.create_task(there._live())
 
     async def is_renewed() -> bool:
         return renewals > 0
