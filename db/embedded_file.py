@@ -69,12 +69,10 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not is_new and application != _APPLICATION_ID:
         raise ConfigError("EMBEDDED_PATH is the database of another program")
-    if version > SCHEMA_VERSION:
-        raise ConfigError("EMBEDDED_PATH was written by a newer release of this service")
-    if not is_new and version < SCHEMA_VERSION:
+    if not is_new and version != SCHEMA_VERSION:
         raise ConfigError(
-            "EMBEDDED_PATH was written by an older release of this service, and is not"
-            " converted: delete the file and import the catalogue again"
+            "EMBEDDED_PATH was written by another release of this service, and is not converted:"
+            " run that release, or delete the file and import the catalogue again"
         )
     return is_new
 
