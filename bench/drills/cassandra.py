@@ -6,9 +6,8 @@ from __future__ import annotations
 import itertools
 import time
 
-from bench.drills.outage import Outage, judge_state, suffer
 from bench.drills.traffic import mixed, reading, warm
-from bench.drills.world import World
+from bench.drills.world import Outage, World, judge_state, suffer
 from bench.lab.asking import ids_of, seconds_until
 from bench.load.loops import offered, paced
 from bench.load.result import Result

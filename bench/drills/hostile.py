@@ -7,17 +7,21 @@ status of the answer, or ``ended`` without one.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing.connection import Connection as Pipe
 from typing import NamedTuple
 
+import uvloop
+
+import server
 from bench.drills.traffic import reading, warm, zipf
 from bench.drills.world import World
 from bench.lab.asking import ids_of
 from bench.lab.processes import Server
-from bench.load.apart import apart
 from bench.load.loops import offered, paced
 from bench.load.result import Tally
 
@@ -55,6 +59,7 @@ TIMES, FLOOR_S, SHORT_FLOOR_S = 2.0, 0.01, 0.05
 """Twice what a quiet machine shows is often nothing but a busy one: a p99 below the floor counts as
 the floor. The short form has few requests, and other tests beside it."""
 SAMPLE_S = 0.1
+START_S = 120.0
 KEYS = 1_000
 
 
@@ -70,9 +75,9 @@ async def _attack(counts: Counter[str], host: str, port: int, attack: Attack) ->
     is_first = True
     while is_first or attack.again:
         is_first = False
-        counts[f"{attack.name} begun"] += 1
         try:
             reader, writer = await asyncio.open_connection(host, port)
+            counts[f"{attack.name} begun"] += 1
         except OSError:
             counts[f"{attack.name} refused"] += 1
             await asyncio.sleep(PAUSE_S)
@@ -107,11 +112,53 @@ async def _once(
     return await reader.read(STATUS_BYTES)
 
 
+@contextmanager
 def hostile(
-    server: Server, counts: Counter[str], attacks: Sequence[Attack] = ATTACKS
-) -> AbstractContextManager[None]:
-    """Keep a block under attack; what became of the attacks is added to ``counts`` at its end."""
-    return apart(counts, attack, server.host, server.port, attacks)
+    service: Server, counts: Counter[str], attacks: Sequence[Attack] = ATTACKS
+) -> Iterator[None]:
+    """Keep a block under attack; what became of the attacks is added to ``counts`` at its end.
+
+    The attackers have a process of their own, so that the load generator need not wait for them.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=_run, args=(theirs, service.host, service.port, attacks), daemon=True
+    )
+    process.start()
+    theirs.close()
+    try:
+        with ours:
+            assert ours.poll(START_S), "the attackers do not begin"
+            ours.recv()
+            yield
+            ours.send("end")
+            assert ours.poll(START_S), "the attackers do not end"
+            counts += ours.recv()
+    finally:
+        process.join(START_S)
+        process.kill()
+
+
+def _run(pipe: Pipe, host: str, port: int, attacks: Sequence[Attack]) -> None:
+    """Run the process, until it is told to end, or its parent has gone."""
+    server.allow_connections()
+
+    async def run() -> Counter[str]:
+        counts = Counter[str]()
+        task = asyncio.create_task(attack(counts, host, port, attacks))
+        while sum(counts.values()) < sum(each.clients for each in attacks):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        pipe.send("begun")
+        await asyncio.to_thread(pipe.poll, None)
+        seen = Counter(counts)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return seen
+
+    counts = uvloop.run(run())
+    with suppress(OSError):  # the parent has gone
+        pipe.send(counts)
 
 
 def _watch(server: Server, seconds: float) -> int:

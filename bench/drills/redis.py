@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from bench.drills.outage import judge_state, suffer
 from bench.drills.traffic import reading, zipf
-from bench.drills.world import World
+from bench.drills.world import World, judge_state, suffer
 from bench.lab.asking import Told, ask, ids_of
 from bench.lab.processes import Server
 from bench.lab.proxy import Proxy

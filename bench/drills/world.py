@@ -1,7 +1,8 @@
-"""The world of a drill: its servers, its services, and the table of what was seen."""
+"""The world of a drill: its servers, their outages, and the table of what was seen."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from bench.lab.asking import is_ready, seconds_until
 from bench.lab.processes import Server
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from bench.lab.spawn import ServerError
@@ -134,3 +136,46 @@ Drill = Callable[[World], None]
 def said(seconds: float | None) -> str:
     """Return a time in words."""
     return "never" if seconds is None else f"after {seconds:.1f} s"
+
+
+class Outage(NamedTuple):
+    """Moments of the monotonic clock, and how long ``/readyz`` took to say so, in seconds."""
+
+    what: str
+    since_s: float
+    degraded_s: float | None
+    mending_s: float
+    mended_s: float
+    ready_s: float | None
+    until_s: float
+
+
+def suffer(
+    service: Service,
+    what: str,
+    breaks: Callable[[], object],
+    mends: Callable[[], object],
+    meanwhile: Callable[[], object],
+    after_s: float,
+) -> Outage:
+    """Break a server, do ``meanwhile`` once the service has noticed, mend it, and wait."""
+    since_s = time.monotonic()
+    breaks()
+    degraded_s = seconds_until(lambda: is_ready(service, "degraded"))
+    meanwhile()
+    mending_s = time.monotonic()
+    mends()
+    mended_s = time.monotonic()
+    ready_s = seconds_until(lambda: is_ready(service, "ready"))
+    time.sleep(after_s)
+    return Outage(what, since_s, degraded_s, mending_s, mended_s, ready_s, time.monotonic())
+
+
+def judge_state(world: World, outage: Outage) -> None:
+    """Judge whether the service tells its state, and mends it."""
+    world.judge(
+        outage.what,
+        "/readyz: degraded, then ready, by itself",
+        f"degraded {said(outage.degraded_s)}, ready {said(outage.ready_s)} of its answer",
+        outage.degraded_s is not None and outage.ready_s is not None,
+    )

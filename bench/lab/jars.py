@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from bench.lab.spawn import ServerError
 
@@ -25,15 +25,6 @@ VERSION = "5.0.9"
 COORDINATE = f"org.apache.cassandra:cassandra-all:{VERSION}"
 ATTEMPTS = 3
 DOWNLOADS_AT_ONCE = 4  # as Maven itself does, about: kind to a public server
-
-
-class Artifact(Protocol):
-    """The part of jgo's class of this name that is used here."""
-
-    @property
-    def cached_path(self) -> Path | None: ...
-
-    def resolve(self) -> Path: ...
 
 
 def cassandra_jars() -> Path:
@@ -80,11 +71,11 @@ def download(folder: Path) -> None:
     shutil.rmtree(repository)
 
 
-def fetch(artifact: Artifact) -> Path:
+def fetch(artifact: Any) -> Path:
     """Return the artifact's jar, whole: jgo takes a file that was cut short for a good one."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            path = artifact.resolve()
+            path: Path = artifact.resolve()
             with zipfile.ZipFile(path) as jar:
                 if jar.testzip() is None:
                     return path

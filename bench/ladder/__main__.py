@@ -27,8 +27,7 @@ from bench.lab.processes import interruptible
 from bench.lab.spawn import ServerError
 from bench.lab.targets import ROOT, installed
 from bench.ladder.machine import beside, machine, versions
-from bench.ladder.measure import Load, fill, limit, open_loop
-from bench.ladder.peak import GENERATORS, WARM_S, peak
+from bench.ladder.measure import GENERATORS, PEAK_WARM_S, Load, fill, limit, open_loop, peak
 from bench.ladder.rungs import TOP, Base, Rung, Standing, rungs
 from bench.load.activity import Behaviour
 from bench.report import table, write_report
@@ -88,13 +87,9 @@ def climb(rung: Rung, base: Base, plan: Plan, seed: int) -> dict[str, Any]:
         rate_s, by = found["limit"]["requests_s"], found["limit"]["by"]
         print(f"  {rung.name}: {rate_s:,.0f} requests/s at most, by {by}")
         if rung.name == TOP:
-            found["peaks"] = [
-                peak(
-                    *(stands, ids, plan.peaks_s),
-                    Load(replace(behaviour, write_share=each), WARM_S, plan.peak_s, GENERATORS),
-                )
-                for each in (0.0, Behaviour.write_share)
-            ]
+            shares = (replace(behaviour, write_share=each) for each in (0.0, share))
+            loads = (Load(each, PEAK_WARM_S, plan.peak_s, GENERATORS) for each in shares)
+            found["peaks"] = [peak(stands, ids, plan.peaks_s, each) for each in loads]
         return found
 
 

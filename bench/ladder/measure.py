@@ -1,4 +1,5 @@
-"""What is measured on a rung: the activity on schedule, and the limit.
+"""What is measured on a rung: the activity on schedule, the limit, and how much of the activity it
+bears on schedule.
 
 CPU is each process's own, all of it from the first request to the last answer, over the requests
 answered: what a JVM does besides is in it.
@@ -6,6 +7,7 @@ answered: what a JVM does besides is in it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 from hdrh.histogram import HdrHistogram
 
 from bench.lab.spawn import ServerError
+from bench.ladder.machine import beside
 from bench.ladder.rungs import Standing
 from bench.load import wrk
 from bench.load.__main__ import DEADLINE_S, LATE_SHARE, run
@@ -32,6 +35,13 @@ FILLERS = 16
 PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
 CACHES = ("near", "redis", "nginx-HIT")
 COUNTED = ("requests", "good", "failed", "wrong", "late")
+
+BAR_MS = 20.0
+"""The 99th percentile has to be below this; from the time due, so a queue is in it."""
+PEAK_WARM_S = 8.0
+GENERATORS, TRIES = 2, 2
+FULL = 0.75
+"""Of all cores: above it a process that needs one finds none free for moments at a time."""
 
 
 class Load(NamedTuple):
@@ -115,6 +125,51 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
         "cpu_us": cpu_us,
         "cpu_us_total": sum(cpu_us.values()),
     }
+
+
+def peak(stands: Standing, ids: Path, rates_s: Sequence[int], load: Load) -> dict[str, Any]:
+    """Return every try of ``load`` at some rate, and the goodput of the highest that held, or 0.
+
+    A rate may be too much for the service, or for the generators on the same cores.
+
+    The rates are tried up to the first that fails twice, as a moment of the machine may spoil a
+    try.
+    """
+    share = load.behaviour.write_share
+    print(f"  how much on schedule, {share:.1%} of it writes?", flush=True)
+    tried: list[dict[str, Any]] = []
+    for rate_s in rates_s:
+        rated = load._replace(behaviour=replace(load.behaviour, rate_s=rate_s))
+        for _ in range(TRIES):
+            seen = beside(stands.bearers, partial(open_loop, stands, ids, rated))
+            tried.append({**seen, "holds": holds(seen), "verdict": verdict(seen)})
+            print(
+                f"  {rate_s:,}/s: {verdict(seen)}: {seen['goodput_s']:,.0f} good/s, "
+                f"p99 {seen['latency_ms']['99']:.1f} ms",
+                flush=True,
+            )
+            if holds(seen):
+                break
+        else:
+            break
+    held_s = max((each["goodput_s"] for each in tried if each["holds"]), default=0.0)
+    return {"bar_ms": BAR_MS, "write_share": share, "held_s": held_s, "tried": tried}
+
+
+def holds(seen: dict[str, Any]) -> bool:
+    """Return whether all answers were right and in time, and no generator was late."""
+    in_time = seen["latency_ms"]["99"] <= BAR_MS
+    return bool(in_time and not seen["failed"] and not seen["generator_was_the_limit"])
+
+
+def verdict(seen: dict[str, Any]) -> str:
+    """Return whether a try holds, and else its limit."""
+    if holds(seen):
+        return "holds"
+    used = seen["cores"] + seen["generator_cores"] + seen["others_cores"]
+    if used > FULL * (os.cpu_count() or 1):
+        return "no core was left"
+    return "the generators were the limit" if seen["generator_was_the_limit"] else "too much"
 
 
 def fill(stands: Standing, ids: Path) -> None:

@@ -17,8 +17,7 @@ import pytest
 
 from bench.drills import __main__ as drills
 from bench.drills import cassandra, cold, hostile, overload, soak
-from bench.drills.outage import Outage
-from bench.drills.world import Finding, Options, Stand, World, made
+from bench.drills.world import Finding, Options, Outage, Stand, World, made
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.spawn import ServerError
 from bench.lab.targets import CATALOGUE, ROOT, catalogue

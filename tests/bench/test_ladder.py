@@ -17,7 +17,7 @@ import pytest
 from bench.lab.spawn import ServerError
 from bench.lab.targets import Service
 from bench.ladder import __main__ as ladder
-from bench.ladder import measure, peak
+from bench.ladder import measure
 from bench.ladder.machine import beside
 from bench.ladder.rungs import Standing, rungs
 from bench.load.__main__ import summed
@@ -56,10 +56,10 @@ def test_a_late_generator_is_the_limit_and_holds_nothing() -> None:
     in_time = [line(10.0 + at / 100) for at in range(99)]
     found = summary(*in_time)
     assert not found["generator_was_the_limit"]
-    assert peak.holds(found)
+    assert measure.holds(found)
     for spoiled in ([line(11.0, slip_s=0.02)] * 2, [line(11.0, latency_s=0.1)] * 5):
-        assert not peak.holds(summary(*in_time, *spoiled))
-    assert not peak.holds(summary(*in_time, line(11.0, 0.001, status=500)))
+        assert not measure.holds(summary(*in_time, *spoiled))
+    assert not measure.holds(summary(*in_time, line(11.0, 0.001, status=500)))
 
 
 def test_the_rungs_are_those_of_the_issue() -> None:
@@ -172,9 +172,9 @@ def test_a_peak_is_looked_for_up_to_the_first_rate_that_does_not_hold(
         found |= {"rate_s": rate_s, "goodput_s": rate_s}
         return {**found, "cores": 1.0, "generator_cores": 1.0}
 
-    monkeypatch.setattr(peak, "open_loop", offered)
+    monkeypatch.setattr(measure, "open_loop", offered)
     entry = Service({})
     rates_s = (10_000, 14_000, 16_000, 18_000)
-    found = peak.peak(Standing(entry), tmp_path, rates_s, measure.Load(Behaviour(), 1, 1))
+    found = measure.peak(Standing(entry), tmp_path, rates_s, measure.Load(Behaviour(), 1, 1))
     assert [each["rate_s"] for each in found["tried"]] == tried
     assert found["held_s"] == held_s
