@@ -87,7 +87,7 @@ class Judge:
         held: dict[Any, list[Write]] = defaultdict(list)
         for write in writes:
             if write.status not in STATUSES:
-                self.verdict.convict("unforeseen", _told(write))
+                self.verdict.convict("unforeseen", str(write))
             if write.method == "DELETE" and (write.held or write.unknown):
                 self._deletions[write.key].append(write)
             if write.held:
@@ -123,7 +123,7 @@ class Judge:
         elif write.held and (write.body, write.position) != (body, position):
             self.verdict.convict("differs", f"key {key}: {body!r}, written {write.body!r}")
         elif not write.held and not write.unknown:
-            self.verdict.convict("refused write shows", f"key {key}: {_told(write)}")
+            self.verdict.convict("refused write shows", f"key {key}: {write}")
 
     def doubt(self, doubt: Doubt) -> None:
         """Judge an answer that may be too old."""
@@ -143,7 +143,7 @@ class Judge:
         missed = self._histories[key].replaced_by(found)
         if missed is not None:
             where = "the store" if replica < 0 else f"replica {replica}"
-            self.verdict.convict("lost write", f"{where} has {position}, not {_told(missed)}")
+            self.verdict.convict("lost write", f"{where} has {position}, not {missed}")
 
     def at_rest(self, kind: str, key: int, text: str) -> None:
         """Judge a cache that differs from the store although no write of ``key`` is under way.
@@ -172,8 +172,7 @@ class Judge:
         if write is not None and any(write.sent_s < s < doubt.end_s for s in self._unfenced_s):
             self.verdict.unfenced += 1
         else:
-            detail = f"{doubt} had {self._of(doubt)}, seen was {write and _told(write)}"
-            self.verdict.convict("went back", detail)
+            self.verdict.convict("went back", f"{doubt}, seen was {write}")
 
     def _late(self, doubt: Doubt, newer: Write) -> None:
         late_s = doubt.start_s - newer.answered_s
@@ -186,33 +185,12 @@ class Judge:
             self._convict("push missed", doubt, newer)
 
     def _convict(self, kind: str, doubt: Doubt, newer: Write) -> None:
-        if self.verdict.violations[kind] >= EXAMPLES:  # there may be very many
-            self.verdict.violations[kind] += 1
-            return
         late_ms = (doubt.start_s - newer.answered_s) * 1000
-        self.verdict.convict(
-            kind,
-            f"{doubt.spelling} of key {doubt.key} at replica {doubt.replica} ({doubt.layer}), sent "
-            f"{late_ms:.2f} ms after the answer to {_told(newer)}, had {self._of(doubt)}; answered "
-            f"after {(doubt.end_s - doubt.start_s) * 1000:.2f} ms, at {doubt.start_s:.4f}",
-        )
-
-    def _of(self, doubt: Doubt) -> str:
-        if doubt.position == ABSENT:
-            return "no row"
-        write = self._find(doubt.key, doubt.position)
-        return _told(write) if write else f"position {doubt.position}"
+        self.verdict.convict(kind, f"{doubt} was sent {late_ms:.2f} ms after the answer to {newer}")
 
     def _find(self, key: int, position: int) -> Write | None:
         known = (w for w in self.writes if (w.key, w.position) == (key, position))
         return next(known, self._seen_unknown.get((key, position)))
-
-
-def _told(write: Write) -> str:
-    return (
-        f"{write.method} {write.number} at replica {write.replica} "
-        f"(sent {write.sent_s:.4f}, {write.status} at {write.answered_s:.4f})"
-    )
 
 
 def state_of(body: bytes) -> int:

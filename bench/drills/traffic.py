@@ -22,16 +22,11 @@ def reading(video_id: str, kind: str = "read", headers: bytes = b"") -> Request:
     return Request(f"/content/{video_id}", headers, kind, is_row(video_id))
 
 
-def writing(video_id: str, duration: int) -> Request:
-    """Return a PATCH of a row's duration, whose answer is checked."""
-    body = orjson.dumps({"duration": duration})
-    return Request(f"/content/{video_id}", b"", "write", is_row(video_id), "PATCH", body)
-
-
 def writes(ids: Sequence[str]) -> Iterator[Request]:
-    """Yield writes without end, in turn, so that no two are of one row at once."""
+    """Yield checked PATCHes of durations without end, in turn: no two are of one row at once."""
     for number in itertools.count():
-        yield writing(ids[number % len(ids)], 1 + number)
+        video_id, body = ids[number % len(ids)], orjson.dumps({"duration": 1 + number})
+        yield Request(f"/content/{video_id}", b"", "write", is_row(video_id), "PATCH", body)
 
 
 def zipf(requests: Sequence[Request], exponent: float = 0.9) -> Iterator[Request]:

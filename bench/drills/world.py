@@ -47,12 +47,12 @@ class Options:
 class Stand:
     """The Cassandra that drills share, as it is slow to start; with the catalogue in it."""
 
-    def __init__(self, running: ExitStack, heap: str = "1G") -> None:
-        self._running, self._heap = running, heap
+    def __init__(self, running: ExitStack) -> None:
+        self._running = running
 
     @cached_property
     def cassandra(self) -> CassandraNode:
-        node = self._running.enter_context(CassandraNode(heap=self._heap))
+        node = self._running.enter_context(CassandraNode())
         load_catalogue(settings_of(node))
         return node
 
