@@ -200,25 +200,25 @@ class Calls:
         on_reply: OnReply | None = None,
     ) -> bool:
         """Send a call of a script, as ``Connection.send`` does."""
-        connection = self._link.connection
+        connection, then = self._link.connection, on_reply or self._judge
         if connection is None:
             return False
-        is_known = script.sha in connection.known
-        run = ("EVALSHA", script.sha) if is_known else ("EVAL", script.lua)
-        if not connection.send((*run, len(keys), *keys, *args), on_reply or self._judge):
-            return False
-        if not is_known:
-            connection.known.add(script.sha)
-        return True
+        call = (len(keys), *keys, *args)
+        if script.sha in connection.known:
+            return connection.send(("EVALSHA", script.sha, *call), then)
+
+        def answered(reply: Reply) -> None:
+            if not isinstance(reply, Exception):
+                connection.known.add(script.sha)
+            then(reply)
+
+        return connection.send(("EVAL", script.lua, *call), answered)
 
     def _judge(self, reply: Reply) -> None:
         """Act on a refusal, on the end of a refusal, or on an outage."""
         if isinstance(reply, ReplyError):
             text = str(reply)
-            connection = self._link.connection
-            if connection is not None and self.refusal and text.startswith("NOSCRIPT"):
-                connection.known.clear()  # Redis has refused the script's text
-            elif is_outage(reply) or _READ_ONLY.search(text):
+            if is_outage(reply) or _READ_ONLY.search(text):
                 return self._link.fail(text)
             self._metrics.refusals.inc()
             if not self.refusal:

@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_push: Callable[[list[Any]], None], on_lost: Callable[[str], None]):
         self.lost_because: str | None = None
-        self.known: set[str] = set()  # the digests of the scripts that this connection has sent
+        self.known: set[str] = set()  # the digests of the scripts that have run here
         self.writer: object = None  # kept, because a StreamWriter closes its socket when it ends
         self._on_push, self._on_lost = on_push, on_lost
         self._pending: deque[OnReply] = deque()  # oldest first

@@ -44,7 +44,7 @@ class Lease(NamedTuple):
 
 
 class Script:
-    """A script. A connection sends its text once, and its digest from then on."""
+    """A script. A connection sends its text until it has run once, and its digest from then on."""
 
     def __init__(self, lua: str) -> None:
         self.lua = lua

@@ -18,7 +18,10 @@ from tests.cache.redis_world import (
     FakeRedis,
     Recorder,
     command,
+    entry,
+    fill,
     filled,
+    granted,
     reconnected,
     until,
     url_of,
@@ -191,10 +194,27 @@ async def test_without_scripts_reads_go_on_and_writes_are_refused(
             await rows.intend(["k"])
     assert isinstance(await rows.get("k"), Entry)
     assert rows.state == "up"
+    assert "NOSCRIPT" not in rows.reason  # which would not tell an operator what to mend
     # SCRIPT FLUSH ends the connection once, if Redis knows digests at all
     (warning,) = (each for each in warnings(caplog) if "NOSCRIPT" not in each)
     assert "fills and writes" in warning
     assert "permission" in warning or "can't run this command" in warning
+
+
+async def test_a_full_redis_that_has_forgotten_the_scripts_refuses_no_write(
+    rows: RedisRows, redis: RedisServer
+) -> None:
+    await filled(rows, "other")
+    assert await rows.settle(["k"], await rows.intend(["k"]))
+    lease = await granted(rows, "k")
+    command(redis, "CONFIG", "SET", "maxmemory", 1)
+    try:
+        assert not await fill(rows, "k", lease, entry(), 60.0)
+        assert "OOM" in rows.reason
+        command(redis, "SCRIPT", "FLUSH")
+        assert await rows.settle(["k"], await rows.intend(["k"]))
+    finally:
+        command(redis, "CONFIG", "SET", "maxmemory", 0)
 
 
 async def test_without_reads_it_is_an_outage_that_names_the_command(
