@@ -37,16 +37,19 @@ async def ensure(config: Config, admin_password: str) -> None:
         session = await admin_session(config, DEFAULT_PASSWORD)
     try:
         local = await schema.local_datacenter(session, config)
-        statements = await schema.statements(
+        copies = await schema.replication(session, config, local)
+        spread, *others = schema.statements(
             "login.cql",
-            session,
             config,
             local,
+            copies,
             role='"' + (config.cassandra_username or "").replace('"', '""') + '"',
             password=schema.quoted(config.cassandra_password or ""),
             admin_password=schema.quoted(admin_password),
         )
-        for statement in statements:
+        if copies > 1:  # else an operator may have set more by hand
+            await session.query(spread)
+        for statement in others:
             await session.query(statement)
     finally:
         await session.close()

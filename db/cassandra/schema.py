@@ -65,7 +65,8 @@ async def ensure(session: Any, config: Config) -> str:
 async def _make(session: Any, config: Config, local: str) -> None:
     """Create the keyspace and the tables that are absent."""
     logger.info("creating the tables of keyspace %s", config.cassandra_keyspace)
-    keyspace, *tables = await statements("schema.cql", session, config, local)
+    copies = await replication(session, config, local)
+    keyspace, *tables = statements("schema.cql", config, local, copies)
     # a service with a login of its own may only make tables
     with suppress(driver.CassErrorServerUnauthorized):
         await session.query(keyspace)
@@ -93,15 +94,13 @@ async def local_datacenter(session: Any, config: Config) -> str:
     raise ConfigError(f"CASSANDRA_DC is {local}, but the cluster has {there}")
 
 
-async def statements(
-    file: str, session: Any, config: Config, local: str, **values: str
-) -> list[str]:
+def statements(file: str, config: Config, local: str, copies: int, **values: str) -> list[str]:
     """Return the statements of a CQL file of this folder, with its $names filled in."""
     keyspace = config.cassandra_keyspace
     names = {
         "keyspace": keyspace,
         "datacenter": quoted(local),
-        "replication": await _replication(session, config, local),
+        "replication": copies,
         **{
             f"{name}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{name}") for name in columns()
         },
@@ -112,7 +111,7 @@ async def statements(
     return [Template(part).substitute(names).strip() for part in parts if part.strip()]
 
 
-async def _replication(session: Any, config: Config, local: str) -> int:
+async def replication(session: Any, config: Config, local: str) -> int:
     """Return CASSANDRA_REPLICATION, or RING if the data centre has so many nodes, or 1."""
     if config.cassandra_replication is not None:
         return config.cassandra_replication

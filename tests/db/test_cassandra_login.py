@@ -1,0 +1,66 @@
+"""The statements that make a login, on a Cassandra that notes them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from config import Config
+from db.cassandra import login, schema
+
+SECRET = "a;$b'c"
+
+
+class Ring:
+    """A session of the superuser of a ring of ``size`` nodes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.statements: list[str] = []
+
+    async def query(self, statement: str) -> Any:
+        if statement.startswith("SELECT data_center"):
+            count = 1 if statement.endswith("system.local") else self._size - 1
+            row = SimpleNamespace(as_tuple=lambda: ("dc1", "version"))
+            return SimpleNamespace(all=lambda: [row] * count)
+        self.statements.append(" ".join(statement.split()))
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
+async def made(size: int, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> list[str]:
+    """The statements of one run of the program."""
+    ring = Ring(size)
+
+    async def session(config: Config, password: str) -> Ring:
+        return ring
+
+    monkeypatch.setattr(login, "admin_session", session)
+    monkeypatch.setattr(schema, "LOOKS_S", (0.0, 0.0))
+    config = Config(cassandra_username='o"neill', cassandra_password=SECRET, **settings)
+    await login.ensure(config, "admin's")
+    return ring.statements
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "copies"),
+    [(1, {}, []), (2, {}, []), (3, {}, [3]), (5, {}, [3]), (1, {"cassandra_replication": 3}, [3])],
+)
+async def test_no_run_takes_copies_of_the_logins_away(
+    size: int, settings: dict[str, Any], copies: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes may keep two, as their operator has set."""
+    statements = await made(size, monkeypatch, **settings)
+    about = [each for each in statements if "system_auth" in each]
+    assert [each.partition("'dc1': ")[2] for each in about] == [f"{count}}}" for count in copies]
+
+
+async def test_names_and_secrets_are_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    statements = await made(3, monkeypatch)
+    role = '"o""neill"'
+    assert f"ALTER ROLE {role} WITH LOGIN = true AND PASSWORD = 'a;$b''c'" in statements
+    assert statements[-1] == "ALTER ROLE cassandra WITH PASSWORD = 'admin''s'"
