@@ -46,7 +46,7 @@ END = "UPDATE deleted SET genres = genres + ? WHERE id = ? AND created = ?"
 STATEMENTS = (FIND, CREATE, UPDATE, DELETE, LIVES, END)
 
 SETTLE_S = 30.0
-RETRY_S = 0.5
+RETRY_S, RETRY_MAX_S = 0.5, 10.0
 LISTED_MAX = 100
 """With more genres in ``listed``, an update first drops the lines that the row has no more."""
 
@@ -184,15 +184,18 @@ class Writes:
             await self.lines.follow(life)
         return applied
 
-    async def _look(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool | None:
+    async def _look(
+        self, cql: str, values: list[Any], holds: Holds, life: Life, *, again: bool = True
+    ) -> bool | None:
         """Return whether a transaction of unknown outcome held; None if that is still unknown.
 
-        An UPDATE or DELETE is executed again. A delayed copy of the first attempt then fails its
-        condition; a serial read would not stop that copy. A CREATE is not executed again, because
-        it would bring back a row that was deleted since. As long as its own row is not found, a
-        delayed copy may still hold, also when another row stands there now and is deleted later.
+        With ``again`` an UPDATE or DELETE is executed again. A delayed copy of the first attempt
+        then fails its condition; a serial read would not stop that copy. A CREATE is not executed
+        again, because it would bring back a row that was deleted since. As long as its own row is
+        not found, a delayed copy may still hold, also when another row stands there now and is
+        deleted later.
         """
-        if cql != CREATE:
+        if again and cql != CREATE:
             result = await self._cassandra.execute(cql, values)
             if result.first().column_value_by_index(0):
                 await self.lines.follow(life)
@@ -216,20 +219,30 @@ class Writes:
             await self.lines.follow(life.ended())
 
     async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
-        """Look for the outcome of a write for up to SETTLE_S, and write its lines if it held.
+        """Look for the outcome of a write for SETTLE_S, and write its lines if it held.
 
-        Raise Late if the outcome is still unknown.
+        If Cassandra does not answer then, look on until it does, because the write may have held
+        and the lines may be missing. Such a look executes nothing again: its caller may have read
+        meanwhile that the write was not done. Raise Late if the outcome is still unknown.
         """
-        deadline = asyncio.get_running_loop().time() + SETTLE_S
-        while asyncio.get_running_loop().time() < deadline:
+        loop, pause_s = asyncio.get_running_loop(), RETRY_S
+        deadline, is_over = loop.time() + SETTLE_S, False
+        while True:
             try:
-                if await self._look(cql, values, holds, life) is not None:
+                held = await self._look(cql, values, holds, life, again=not is_over)
+                if held is not None:
                     return
+                if is_over:
+                    break
             except ServiceError:
-                pass
+                if is_over:
+                    pause_s = min(2 * pause_s, RETRY_MAX_S)
             except Exception:
                 logger.exception("the outcome of a write to %s cannot be asked", life.video_id)
-            await self.background.pause(RETRY_S)
+                if is_over:
+                    break
+            await self.background.pause(pause_s)
+            is_over = loop.time() >= deadline
         logger.error("the outcome of a write to %s is still unknown", life.video_id)
         raise Late()
 

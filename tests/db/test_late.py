@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from db.background import Background
 from db.cassandra import lines as cassandra_lines
+from db.cassandra import writes as cassandra_writes
 from db.cassandra.lines import DROP, PUT, Life, Lines
 from db.cassandra.writes import FIND, UPDATE, Found, Writes
 from db.store import Stored
@@ -128,4 +130,57 @@ async def test_an_update_that_was_overtaken_before_its_answer_is_unknown() -> No
     with pytest.raises(OutcomeUnknown) as unknown:
         await writes.swap(Found(Stored(row, created, None), frozenset("a")), mine)
     assert unknown.value.settled.done()  # no intent has to wait for it
+    await writes.background.close(0.0)
+
+
+class Silent:
+    """Does what it is asked, but does not answer until it ``works``."""
+
+    def __init__(self, found: bytes) -> None:
+        self.found, self.works = found, False
+        self.asked: Counter[str] = Counter()
+
+    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        self.asked[cql] += 1
+        if not self.works:
+            raise Late()
+        if cql == UPDATE:
+            return Answer(False)
+        return Answer(self.found if cql == FIND else [])
+
+
+@pytest.mark.parametrize("kind", ["insert", "swap"])
+async def test_the_lines_of_an_unknown_write_follow_however_long_cassandra_is_silent(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within SETTLE_S an UPDATE is repeated, later it is only looked for."""
+    monkeypatch.setattr(cassandra_writes, "SETTLE_S", 0.05)
+    monkeypatch.setattr(cassandra_writes, "RETRY_S", 0.01)
+    monkeypatch.setattr(cassandra_writes, "RETRY_MAX_S", 0.01)
+    video_id, created = new_id(), next_version()
+    row = build(video_id, created, draft("a"))
+    after = row if kind == "insert" else {**row, "lastupdated": next_version()}
+    found = {"seasons": None, **after, "created": created, "request_hash": None, "listed": ["a"]}
+    silent = Silent(orjson.dumps(found))
+    writes = Writes(silent)  # type: ignore[arg-type]
+    before = Stored(row, created, None)
+    write = (
+        writes.insert(before)
+        if kind == "insert"
+        else writes.swap(Found(before, frozenset("a")), after)
+    )
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await write
+    await asyncio.sleep(0.1)  # twice SETTLE_S
+    updates, looks = silent.asked[UPDATE], silent.asked[FIND]
+    assert (updates > 2) == (kind == "swap")
+
+    async def looks_on() -> bool:
+        return silent.asked[FIND] > looks
+
+    await eventually(looks_on)
+    silent.works = True
+    await asyncio.wait_for(unknown.value.settled, 10.0)
+    assert silent.asked[PUT] == 1
+    assert silent.asked[UPDATE] == updates
     await writes.background.close(0.0)

@@ -10,7 +10,7 @@ MUTANTS = (
     mutant(
         "UPDATE not repeated",
         "an UPDATE of unknown outcome is run again, so that a late copy of it is refused",
-        (WRITES, "        if cql != CREATE:\n", "        if cql is None:\n"),
+        (WRITES, "        if again and cql != CREATE:\n", "        if cql is None:\n"),
     ),
     mutant(
         "unknown is refused",
