@@ -33,6 +33,18 @@ async def test_an_error_whose_caller_is_gone_is_logged_unless_it_is_foreseen(
     assert len(caplog.records) == logged
 
 
+@pytest.mark.parametrize(("error", "logged"), [(Invalid("no"), 0), (ValueError("no"), 1)])
+async def test_an_error_that_nobody_awaits_is_logged_unless_it_is_foreseen(
+    error: Exception, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    background, going = Background(), asyncio.Event()
+    going.set()
+    background.spawn(fail(error, going))
+    await background.close(1.0)
+    gc.collect()
+    assert [record.name for record in caplog.records] == ["content"] * logged
+
+
 async def test_the_caller_gets_the_error() -> None:
     going = asyncio.Event()
     going.set()

@@ -91,6 +91,17 @@ def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) 
     assert not lane.near("GET", "/homes", None, ())
 
 
+def test_the_servers_own_headers_are_those_of_the_moment() -> None:
+    """The server makes a new list each second, with another date."""
+    near, metrics = Near(1 << 20, 60), RequestMetrics(CollectorRegistry())
+    control = Config().cache_control
+    lane = Lane(near, NoRedis(near), lambda: b"page", nobody, metrics, control, Drain())
+    for second in (b"1", b"2", b"3"):
+        answered = lane.near("GET", "/home", None, [(b"date", second)])
+        assert answered is not None
+        assert b"\r\ndate: %b\r\n" % second in answered
+
+
 async def test_the_service_has_its_lane_make_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
