@@ -12,6 +12,7 @@ import asyncio
 import dataclasses
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from acsylla import errors as driver
@@ -30,11 +31,19 @@ async def admin_session(config: Config, password: str) -> Any:
 
 
 async def ensure(config: Config, admin_password: str) -> None:
-    """Run ``login.cql``. Raise the driver's errors."""
-    try:
-        session = await admin_session(config, admin_password)
-    except driver.CassErrorServerBadCredentials:
-        session = await admin_session(config, DEFAULT_PASSWORD)
+    """Run ``login.cql``. Raise the driver's errors.
+
+    If the superuser has neither password, an operator has changed it. The service's own login will
+    do then.
+    """
+    for password in (admin_password, DEFAULT_PASSWORD):
+        with suppress(driver.CassErrorServerBadCredentials):
+            session = await admin_session(config, password)
+            break
+    else:
+        session = await make_cluster(config, None).create_session()
+        await session.close()
+        return
     try:
         local = await schema.local_datacenter(session, config)
         copies = await schema.replication(session, config, local)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from acsylla.errors import CassErrorServerBadCredentials
 
 from config import Config
 from db.cassandra import login, schema
 
+BAD = CassErrorServerBadCredentials("wrong")
 SECRET = "a;$b'c"
 
 
@@ -64,3 +67,28 @@ async def test_names_and_secrets_are_quoted(monkeypatch: pytest.MonkeyPatch) -> 
     role = '"o""neill"'
     assert f"ALTER ROLE {role} WITH LOGIN = true AND PASSWORD = 'a;$b''c'" in statements
     assert statements[-1] == "ALTER ROLE cassandra WITH PASSWORD = 'admin''s'"
+
+
+@pytest.mark.parametrize("may_log_in", [True, False])
+async def test_without_the_superuser_the_login_itself_will_do(
+    may_log_in: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator has changed the superuser's password. The job has to go on to the import."""
+    ring, tried = Ring(1), []
+
+    async def refused(config: Config, password: str) -> Ring:
+        tried.append(password)
+        raise BAD
+
+    async def session() -> Ring:
+        if not may_log_in:
+            raise BAD
+        return ring
+
+    monkeypatch.setattr(login, "admin_session", refused)
+    cluster = SimpleNamespace(create_session=session)
+    monkeypatch.setattr(login, "make_cluster", lambda config, datacenter: cluster)
+    config = Config(cassandra_username="service", cassandra_password=SECRET)
+    with nullcontext() if may_log_in else pytest.raises(type(BAD)):
+        await login.ensure(config, "admin's")
+    assert (tried, ring.statements) == (["admin's", login.DEFAULT_PASSWORD], [])
