@@ -35,7 +35,7 @@ DRIVERS = {
     "acsylla": {
         "db/cassandra/",
         "bench/peers/floors.py",
-        "tests/db/test_cassandra.py",
+        "tests/db/test_cassandra",
         "tests/simulation/",
     },
     "redis": {"cache/", "bench/", "tests/"},

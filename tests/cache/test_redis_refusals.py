@@ -94,7 +94,7 @@ async def test_a_script_that_finds_an_outage_ends_the_connection(
 )
 async def test_a_replica_we_are_stuck_on_is_left(open_rows: OpenRows, error: str) -> None:
     async with FakeRedis() as fake:
-        fake.answers["EVALSHA"] = f"-{error}\r\n".encode()
+        fake.answers["EVAL"] = f"-{error}\r\n".encode()
         rows = await open_rows(fake.url)
         with pytest.raises(Unavailable):
             await rows.intend(["k"])

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from acsylla.errors import CassErrorServerBadCredentials
+from acsylla import errors as driver
 
 from config import Config
 from db.cassandra import login, schema
 
-BAD = CassErrorServerBadCredentials("wrong")
+BAD = driver.CassErrorServerBadCredentials("wrong")
 SECRET = "a;$b'c"
 
 
