@@ -33,10 +33,7 @@ _CHARSET = re.compile(r';[ \t]*charset="?([^";, \t]*)', re.IGNORECASE)
 
 def path_id(ctx: Context, message: str | None = None) -> str:
     """Return the id in the path. Raise NotFound with ``message`` if the id is malformed."""
-    video_id = parse_id(ctx.scope["path_params"]["id"])
-    if video_id is None:
-        raise NotFound(message)
-    return video_id
+    return _id(ctx.scope["path_params"]["id"], message)
 
 
 def query(ctx: Context, name: str) -> str | None:
@@ -61,9 +58,13 @@ def query_id(ctx: Context) -> str:
         raise BadRequest("videoId is missing")
     if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
         text = text[1:-1]
+    return _id(text)
+
+
+def _id(text: str, message: str | None = None) -> str:
     video_id = parse_id(text)
     if video_id is None:
-        raise NotFound()
+        raise NotFound(message)
     return video_id
 
 

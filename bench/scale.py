@@ -51,7 +51,7 @@ HEAD = "| store | rows | measured | CPU us/request | of it Cassandra | MB | near
 
 
 class Case(NamedTuple):
-    """A measurement: the part of the result that it belongs to, its name, and what it is made of.
+    """A measurement: its part of the result, its name, and the settings and load that make it.
 
     An empty setting takes a setting away.
     """
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
 
 def cases(asked: argparse.Namespace, store: str, rows: int) -> Iterator[Case]:
-    """Yield what is measured on one store; the curve and the layers at the largest size alone."""
+    """Yield the measurements of one store; the curve and the layers at the largest size alone."""
     load = Load(Behaviour(rate_s=asked.rate), WARM_S, asked.seconds)
     fast = Load(Behaviour(rate_s=10 * asked.rate), CURVE_WARM_S, asked.seconds)
     for shape, zipf in SHAPES.items():

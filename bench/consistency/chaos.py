@@ -46,8 +46,10 @@ TICK_S = 0.02
 
 @dataclass(frozen=True)
 class Options:
-    """``pause_s``: the average time that a writer waits between two writes. ``faults``: those that
-    occur."""
+    """The settings of a run.
+
+    ``pause_s`` is a writer's mean pause between two writes, ``faults`` the names of the faults.
+    """
 
     seconds: float = 60.0
     readers: int = 8
@@ -175,7 +177,7 @@ class Chaos:
         self._world.restart_redis()
 
     def cut(self) -> None:
-        """Lose what is under way between one replica and Cassandra."""
+        """Lose the requests and answers under way between one replica and Cassandra."""
         proxy = self._proxy(self._running())
         proxy.delay(CUT_S, CUT_S)
         time.sleep(2 * CUT_S)

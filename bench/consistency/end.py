@@ -52,7 +52,7 @@ async def stored(config: Config) -> tuple[list[Stored], list[str]]:
 def list_faults(rows: Iterable[Stored], lines: Iterable[Line], genres: Iterable[str]) -> list[str]:
     """Return what differs: each row has one line in each of its genres, with its own ``created``.
 
-    There is no other line, and ``genres`` are those that have lines.
+    There is no other line, and ``genres`` names exactly the genres with lines.
     """
     listed, names = Counter(lines), Counter(genres)
     wanted = Counter(

@@ -176,7 +176,7 @@ class Reader:
 
 
 async def run_readers(course: Course) -> Readings:
-    """Read until the end of the run through every connection; return what was seen."""
+    """Read through every connection until the end of the run, and return the readings."""
     readings, until = Readings(), monotonic() + course.seconds
     replicas = [*range(len(course.ports))] * course.readers
     await asyncio.gather(*(_read(course, each, readings, until) for each in replicas))

@@ -1,4 +1,4 @@
-"""The world of a drill: its servers, their outages, and the table of what was seen."""
+"""The world of a drill: its servers, their outages, and the table of its results."""
 
 from __future__ import annotations
 

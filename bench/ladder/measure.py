@@ -1,5 +1,5 @@
-"""What is measured on a rung: the activity on schedule, the limit, and how much of the activity it
-bears on schedule.
+"""Measure a rung: the activity on schedule, the limit, and the highest rate that the rung bears on
+schedule.
 
 CPU is each process's own, all of it from the first request to the last answer, over the requests
 answered: what a JVM does besides is in it.

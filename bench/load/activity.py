@@ -108,7 +108,7 @@ def _about(rng: random.Random, mean_s: float) -> float:
 
 
 class Event(NamedTuple):
-    """What is due, and in which visit; -1 outside of one."""
+    """A request that is due, and the number of its visit; -1 outside of a visit."""
 
     due_s: float
     kind: str

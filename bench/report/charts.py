@@ -48,7 +48,7 @@ def stacks(
 ) -> str:
     """Draw a bar a rung, made of the parts that ``of`` has for the rung, with a legend.
 
-    With the unit ``%`` every bar has the whole width. Figures have the unit, or what is ``shown``.
+    With the unit ``%`` every bar has the whole width. Figures have the unit, or the text ``shown``.
     """
     totals = [sum(parts.values()) for parts in of]
     most, is_share = max(totals, default=1) or 1, unit == "%"

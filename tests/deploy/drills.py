@@ -231,7 +231,7 @@ def cassandra_restarted(site: Site) -> Iterator[Row]:
         back_s = until("all replicas read", lambda: _reads(site, fresh), 180)
     yield Row(
         "Cassandra killed, back with another address",
-        "what is cached is served, 0 failed; what is not: 503 until it is back, no restart",
+        "cached rows are served, 0 failed; other rows: 503 until it is back, no restart",
         f"{seen}; an uncached row {refused}; read again after {back_s:.0f} s",
         not seen.failed and refused == 503,
     )

@@ -51,7 +51,7 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "a stop settles what is unknown",
+        "a stop settles unknown writes",
         "an orderly stop leaves the intents of writes of unknown outcome",
         (
             FENCE,
