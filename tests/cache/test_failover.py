@@ -109,7 +109,7 @@ async def test_what_was_replaced_in_between_is_not_back_when_its_master_is(
     await failed_over(rows, first)
     second = rows._session.run
     # what replaces the row; a master that has just lost sight of its replica refuses it
-    await eventually(lambda: acknowledged(rows, "k"), BOUND_S)
+    await eventually(lambda: acknowledged(rows, "k"))
     await asyncio.to_thread(world.fail_over)
     await failed_over(rows, second)
     assert (world.master(), run_id(home)) == (home, process)
@@ -140,7 +140,7 @@ async def test_a_write_over_a_failover_is_acknowledged_once_the_new_master_forgo
     await failed_over(reader, first)
     await filled(reader, "k", entry("old"))  # read from the store before the write got there
 
-    await eventually(lambda: writer.settle(["k"], intent), BOUND_S)
+    await eventually(lambda: writer.settle(["k"], intent))
     assert not isinstance(await reader.get("k"), Entry)
 
 
@@ -154,14 +154,14 @@ async def test_a_master_without_its_replica_takes_no_writes_and_reads_go_on(
     async def is_refused() -> bool:
         return not await acknowledged(rows, "other")
 
-    await eventually(is_refused, BOUND_S)
+    await eventually(is_refused)
     with pytest.raises(Unavailable):
         await rows.intend(["other"])
     assert "NOREPLICAS" in rows.reason
     assert rows.state == "up"
     assert isinstance(await rows.get("k"), Entry)
     world.replica().resume()
-    await eventually(lambda: acknowledged(rows, "other"), BOUND_S)
+    await eventually(lambda: acknowledged(rows, "other"))
     assert rows.reason == ""
 
 

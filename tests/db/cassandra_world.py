@@ -34,7 +34,7 @@ async def opened(config: Config, wait: bool = True) -> AsyncIterator[CassandraSt
     await store.open()
     try:
         if wait:
-            await eventually(lambda: is_up(store), 60)
+            await eventually(lambda: is_up(store))
         yield store
     finally:
         await store.close()

@@ -59,8 +59,8 @@ async def walk(store: CatalogueStore, *limits: int) -> list[str]:
     raise AssertionError
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], timeout_s: float = 15.0) -> None:
-    """Waits for what a store may do behind a caller's back."""
-    async with asyncio.timeout(timeout_s):
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for an effect of the store or its server, however slow the machine is."""
+    async with asyncio.timeout(90.0):
         while not await holds():  # noqa: ASYNC110 - a store tells nobody
             await asyncio.sleep(0.02)

@@ -94,7 +94,7 @@ async def test_six_stores_at_once_make_one_schema(cassandra_node: CassandraNode)
     try:
         await asyncio.gather(*(store.open() for store in stores))
         for store in stores:
-            await eventually(lambda store=store: is_up(store), 60)  # type: ignore[misc]
+            await eventually(lambda store=store: is_up(store))  # type: ignore[misc]
         rows = [await store.create(new_id(), draft(), None) for store in stores]
         for store in stores:
             for row in rows:
@@ -105,7 +105,7 @@ async def test_six_stores_at_once_make_one_schema(cassandra_node: CassandraNode)
     asked = Cassandra(config, [tables])
     await asked.open()
     try:
-        await eventually(lambda: answers(asked), 60)
+        await eventually(lambda: answers(asked))
         result = await asked.execute(tables, [config.cassandra_keyspace])
         found = {row.column_value("table_name"): row.column_value("id") for row in result.all()}
     finally:

@@ -83,29 +83,29 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
         Config(), cassandra_host=HOSTS[:1], cassandra_port=here.port, cassandra_username="content"
     )
     config = dataclasses.replace(config, cassandra_password=SECRET, store_deadline_s=5.0)
-    await eventually(lambda: login_is_made(config), 60)
-    await eventually(lambda: _none_but_ours(config), 10)  # logins are remembered for 2 s
-    await eventually(lambda: login_is_made(config), 10)  # again, over what is there
+    await eventually(lambda: login_is_made(config))
+    await eventually(lambda: _none_but_ours(config))  # logins are remembered for 2 s
+    await eventually(lambda: login_is_made(config))  # again, over what is there
 
     admin = await login.admin_session(config, "admin's")
     await admin.query("DROP KEYSPACE content")  # and with it the role's rights
     await admin.close()
     changed = dataclasses.replace(config, cassandra_password="another")
-    await eventually(lambda: login_is_made(changed), 20)
-    await eventually(lambda: login_works(config, "content", "another"), 10)
+    await eventually(lambda: login_is_made(changed))
+    await eventually(lambda: login_works(config, "content", "another"))
 
     movable = dataclasses.replace(changed, cassandra_host=HOSTS)
     async with opened(movable) as store:  # makes its tables, which is all that it may
         video_id = new_id()
         await store.create(video_id, draft(title="still here"), None)
         here.stop()
-        await eventually(lambda: is_gone(store), 20)
+        await eventually(lambda: is_gone(store))
         there.start()
-        await eventually(lambda: is_up(store), 40)
+        await eventually(lambda: is_up(store))
         assert (await store.video(video_id))["title"] == "still here"
     elsewhere = dataclasses.replace(movable, cassandra_keyspace="elsewhere", cassandra_host=HOSTS)
     async with opened(elsewhere, wait=False) as refused:
-        await eventually(lambda: _may_not(refused), 20)
+        await eventually(lambda: _may_not(refused))
 
 
 async def _may_not(store: CassandraStore) -> bool:

@@ -60,7 +60,7 @@ async def test_the_service_starts_before_cassandra_does_and_outlives_it(
         await everything_is_refused_at_once(store)
 
         await asyncio.to_thread(frail_node.start)
-        await eventually(lambda: is_up(store), 60)
+        await eventually(lambda: is_up(store))
         row = await store.create(new_id(), draft(), None)
         assert await store.video(row["id"]) == row
 
@@ -71,10 +71,10 @@ async def test_the_service_starts_before_cassandra_does_and_outlives_it(
             await asyncio.sleep(0.1)
 
         await asyncio.to_thread(frail_node.start)
-        await eventually(lambda: reads(store, row), 10)
+        await eventually(lambda: reads(store, row))
         for _ in range(50):
             assert await store.video(row["id"]) == row
-        await eventually(lambda: is_up(store), 3)
+        await eventually(lambda: is_up(store))
         assert (await store.update(row["id"], Changes({"title": "New"}), ANY)).before == row
 
 
@@ -119,13 +119,13 @@ async def test_a_silent_node_is_late_and_then_away(frail_node: CassandraNode) ->
         row = await store.create(new_id(), draft(), None)
         frail_node.pause()
         try:
-            await eventually(lambda: is_down(store), 10)
+            await eventually(lambda: is_down(store))
             await asyncio.sleep(3)  # its connections are given up
             await refused_at_once(lambda: store.video(row["id"]))
         finally:
             frail_node.resume()
-        await eventually(lambda: reads(store, row), 15)
-        await eventually(lambda: is_up(store), 5)
+        await eventually(lambda: reads(store, row))
+        await eventually(lambda: is_up(store))
 
 
 async def agrees(store: CassandraStore, video_id: str, genre: str) -> bool:

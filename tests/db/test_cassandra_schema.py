@@ -84,7 +84,7 @@ async def test_a_refusal_that_comes_later_ends_when_its_reason_does(
             await store.video(new_id())
         assert "program" not in str(refused.value)  # of no use to a client
         await query(config, f"DROP TABLE {table}")
-        await eventually(lambda: is_up(store), 60)
+        await eventually(lambda: is_up(store))
 
 
 async def test_a_keyspace_that_exists_without_tables_is_filled(
@@ -108,7 +108,7 @@ async def test_a_keyspace_that_is_made_anew_is_another_store(cassandra_node: Cas
         async def is_another() -> bool:
             return await store.identity() != identity and store.state()[0] == "up"
 
-        await eventually(is_another, 60)
+        await eventually(is_another)
         with pytest.raises(NotFound):
             await store.video(row["id"])
 

@@ -95,7 +95,7 @@ def settings(ca: Authority | None, password: str | None = PASSWORD) -> dict[str,
 async def reason(node: SecureNode, **wrong: Any) -> str:
     """Why there is no session, once there was time to try twice."""
     async with opened(config_of(node, **wrong), wait=False) as store:
-        await eventually(lambda: _tried(store), 30)
+        await eventually(lambda: _tried(store))
         await asyncio.sleep(1.0)
         state, said = store.state()
         assert state == "starting"
@@ -174,7 +174,7 @@ async def test_writes_that_are_not_permitted_degrade_until_they_are(
             await told(f"GRANT ALL ON KEYSPACE {keyspace} TO svc")
             async with opened(config) as store:
                 await told(f"REVOKE MODIFY ON KEYSPACE {keyspace} FROM svc")
-                await eventually(lambda: _refused(store), 15)
+                await eventually(lambda: _refused(store))
                 for _ in range(2):
                     await store.video(video_id)
                     state, reason = store.state()

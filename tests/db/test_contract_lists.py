@@ -149,7 +149,7 @@ async def test_a_genre_leaves_the_list_of_genres_with_its_last_row(store: Catalo
         assert {stays, back} <= found
         return found == {stays, back}
 
-    await eventually(gone, 10)
+    await eventually(gone)
 
 
 async def test_a_row_has_one_line_in_each_of_its_genres(

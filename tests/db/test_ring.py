@@ -76,7 +76,7 @@ async def test_everybody_creates_the_schema_and_there_is_one(ring: list[Cassandr
         loading = asyncio.create_task(load_catalogue(ring, hosts[1]))
         await asyncio.gather(*(store.open() for store in stores))
         for store in stores:
-            await eventually(partial(is_up, store), 60)
+            await eventually(partial(is_up, store))
         assert await loading == 0
         rows = {}
         for store in stores:

@@ -41,7 +41,7 @@ async def opened(settings: Mapping[str, str]) -> AsyncIterator[CatalogueStore]:
         return store.state()[0] == "up"
 
     try:
-        await eventually(is_up, 60)
+        await eventually(is_up)
         yield store
     finally:
         await store.close()
