@@ -2,7 +2,7 @@
 
 Every setting is a field of ``Config``, with its default, its parser and its unit in its name. The
 variable that sets it is its name in capitals. ``X_FILE`` names a file with the value of the
-variable ``X``. The README's table "Configuration" tells the meaning of each.
+variable ``X``. docs/configuration.md tells the meaning of each.
 """
 
 from __future__ import annotations

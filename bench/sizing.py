@@ -1,6 +1,6 @@
 """How much of everything a site needs: ``python -m bench.sizing --rate 10000 --rows 5000000``.
 
-A small calculation from the figures that README.md gives under "What it costs", which are the
+A small calculation from the figures that docs/benchmarks.md gives under "What it costs", the
 defaults here: measure your machine by ``python -m bench.cost``, and say what you measured. Rates
 are requests a second at the peak; a core is one like those measured.
 """
@@ -22,7 +22,7 @@ class Site:
     """A site, and what it takes. ``near`` and ``redis`` are shares of the reads that end there.
 
     Figures are CPU in microseconds a request, and sizes in bytes. The first three and ``row_bytes``
-    are README.md's; of the others the comment says how they were found.
+    are from docs/benchmarks.md; of the others the comment says how they were found.
     """
 
     rate: float

@@ -4,7 +4,7 @@
 #   redis-node.sh sentinel
 #   redis-node.sh check|check-sentinel        for a health check
 #
-# Users: `content`, the service's, has the least rights that the README names; `admin` is for
+# Users: `content`, the service's, has the least rights that docs/operations.md names; `admin` is for
 # replicas, sentinels, health checks and operators; `default` is off.
 #
 # In the cluster nodes are known by addresses and not by names. A name that is gone takes Docker's

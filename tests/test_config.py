@@ -1,4 +1,4 @@
-"""Settings: how they are read, from variables and files, and that the README knows them all."""
+"""Settings: how they are read, from variables and files, and that each is documented."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_loopback_is_told_from_what_others_reach(host: str, is_loopback: bool) -
 
 
 def shown(default: Any) -> set[str]:
-    """How a default may stand in the README."""
+    """How a default may stand in the table."""
     if default is None or default == ():
         return {"unset"}
     if isinstance(default, bool):
@@ -184,9 +184,9 @@ def shown(default: Any) -> set[str]:
 
 
 def table() -> dict[str, list[str]]:
-    """The README's table of settings: a row for each variable, which its first cell names."""
+    """The documented settings: a row for each variable, which its first cell names."""
     rows: dict[str, list[str]] = {}
-    for line in (ROOT / "README.md").read_text().splitlines():
+    for line in (ROOT / "docs" / "configuration.md").read_text().splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) >= 3 and re.fullmatch(r"`[A-Z][A-Z0-9_]*`", cells[0]):
             assert cells[0] not in rows, f"{cells[0]} is there twice"
@@ -195,7 +195,7 @@ def table() -> dict[str, list[str]]:
 
 
 @each("field", SETTINGS)
-def test_the_readme_has_each_setting_as_the_code_has_it(field: dataclasses.Field[Any]) -> None:
+def test_each_setting_is_documented_as_the_code_has_it(field: dataclasses.Field[Any]) -> None:
     """A row is ``| `VARIABLE` | default | from, to | meaning |``."""
     default, bounds, meaning = table()[field.name.upper()]
     given = re.sub(r"(?<=\d),(?=\d{3})", "", default.replace("`", ""))
@@ -204,5 +204,5 @@ def test_the_readme_has_each_setting_as_the_code_has_it(field: dataclasses.Field
     assert meaning
 
 
-def test_the_readme_has_no_setting_that_is_none() -> None:
+def test_no_documented_setting_is_unknown() -> None:
     assert set(table()) <= set(VARIABLES)

@@ -16,7 +16,7 @@ from bench.lab.targets import Service
 
 DRAFT = {"title": "old", "genres": ["Documentaries"], "isMovie": True}
 OLD_S = 5.0
-"""README: for so long a replica that reaches the old master alone may answer from it."""
+"""docs/api.md: for so long a replica that reaches the old master alone may answer from it."""
 BACK_S = 60.0
 """As long as writes are waited for. What is judged is that they come back at all."""
 MUTE = "island"

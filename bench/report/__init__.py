@@ -27,7 +27,7 @@ def write_report(result: dict[str, Any], folder: Path) -> None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return a table of Markdown, for the terminal and the README.
+    """Return a table of Markdown, for the terminal and docs/benchmarks.md.
 
     The limit and the CPU are those of the run at the limit; latencies and layers are those of the
     run on schedule.

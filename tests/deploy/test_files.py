@@ -130,11 +130,11 @@ def test_every_network_is_encrypted() -> None:
     assert all("*encrypted" in each for each in networks)
 
 
-def test_the_services_rights_in_redis_are_those_of_the_readme() -> None:
+def test_the_services_rights_in_redis_are_those_of_the_documents() -> None:
     script = (DEPLOY / "redis-node.sh").read_text()
     rights = re.findall(r"^RIGHTS='([^']*)'", script, re.MULTILINE)[0].split()
-    readme = re.findall(r"`(~content:\*[^`]*)`", (ROOT / "README.md").read_text())[0].split()
-    assert rights == readme
+    documented = re.findall(r"`(~content:\*[^`]*)`", OPERATIONS.read_text())[0].split()
+    assert rights == documented
 
 
 def test_no_code_of_others_runs_in_the_workflow_unless_pinned_by_commit() -> None:
@@ -147,13 +147,13 @@ def test_no_code_of_others_runs_in_the_workflow_unless_pinned_by_commit() -> Non
 def test_the_grace_is_longer_than_drain_and_end(name: str) -> None:
     web = re.findall(r"^  web:\n((?:    .*\n)+)", (ROOT / name).read_text(), re.MULTILINE)[0]
     drain_s = float((re.findall(r'DRAIN_S: "(\d+)"', web) or [Config().drain_s])[0])
-    end_s = float(re.findall(r"Allow `DRAIN_S` \+ (\d+) s", (ROOT / "README.md").read_text())[0])
+    end_s = float(re.findall(r"Allow `DRAIN_S` \+ (\d+) s", OPERATIONS.read_text())[0])
     grace_s = float(re.findall(r"stop_grace_period: (\d+)s", web)[0])
     assert grace_s > drain_s + end_s
 
 
 def test_the_documents_say_for_how_long_an_outcome_may_stay_open() -> None:
-    for path in (ROOT / "README.md", OPERATIONS):
+    for path in (ROOT / "docs" / "api.md", OPERATIONS):
         assert f"for up to {SETTLE_S:.0f} s" in path.read_text()
 
 
