@@ -75,11 +75,12 @@ def layers(
     return [*outer, conditional(), lookup, *inner], [*outer, *inner]
 
 
-def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[Resource]:
+def resources(content: Content, probes: Probes, config: Config) -> list[Resource]:
     """Return every path of the API, in the order in which the router tries the paths.
 
-    ``demo`` adds a page that shows the API at work: the home page as a visitor sees it, and which
-    layer answered. The page is an ordinary client of the API and no part of the contract.
+    ``config.demo`` adds a page that shows the API at work: the home page as a visitor sees it, and
+    which layer answered. The page is an ordinary client of the API and no part of the contract. It
+    may read from the origins that may read from this replica.
     """
     return [
         Resource("/home", GET=content.home),
@@ -94,7 +95,7 @@ def resources(content: Content, probes: Probes, *, demo: bool = False) -> list[R
         Resource("/metrics", GET=probes.metrics),
         Resource("/openapi.json", GET=asset(CONTRACT, b"no-cache")),
         *site("swagger", "/docs"),
-        *(site("demo", "/demo") if demo else ()),
+        *(site("demo", "/demo", config.cors_origins) if config.demo else ()),
     ]
 
 
@@ -129,9 +130,10 @@ def create_app(
             server.calm_gc()
             yield
 
-    probes = Probes(store, redis, publisher, drain)
+    ttl_s = {"near": config.near_ttl_s, "redis": config.redis_ttl_s}
+    probes = Probes(store, redis, near, ttl_s, publisher, drain)
     content = Content(config, videos, home)
-    paths = resources(content, probes, demo=config.demo)
+    paths = resources(content, probes, config)
     app = Starlette(routes=routes(paths), lifespan=lifespan)
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text

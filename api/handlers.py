@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
@@ -11,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api import request
 from api.guard import Guard
 from api.home import Home
+from cache.near import Near
 from cache.redis.absent import Rows
 from cache.store import CachedVideoStore, entry_of
 from config import Config
@@ -117,10 +120,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Probes:
-    """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency."""
+    """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency.
+
+    ``ttl_s`` is the TTL of a row in each layer of cache.
+    """
 
     store: VideoStore
     redis: Rows
+    near: Near
+    ttl_s: Mapping[str, float]
     publisher: Publisher
     drain: Drain
 
@@ -142,7 +150,8 @@ class Probes:
             overall = "starting"
         else:
             overall = "ready" if state == "up" and redis != "down" else "degraded"
-        data = {"state": overall, "store": "up" if state == "up" else "down", "redis": redis}
+        data: dict[str, Any] = {"state": overall, "store": "up" if state == "up" else "down"}
+        data |= {"redis": redis, "near": self.near.state, "ttl_s": self.ttl_s}
         if self.redis.reason:
             reason = "; ".join(filter(None, (reason, self.redis.reason)))
         if reason:

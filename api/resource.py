@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from starlette.routing import Route
@@ -37,10 +37,10 @@ MEDIA = {
     ".svg": b"image/svg+xml",
     ".txt": b"text/plain; charset=utf-8",
 }
-# for the pages: the browser may load nothing from another site
+# for the pages: the browser may load nothing from another site, but may ask the named origins
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; "
-    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    b"img-src 'self' data:; connect-src 'self'%b; base-uri 'none'; form-action 'self'; "
     b"frame-ancestors 'none'"
 )
 
@@ -81,8 +81,12 @@ def routes(resources: Iterable[Resource]) -> list[Route]:
     return table
 
 
-def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:
+def asset(
+    path: Path, cache_control: bytes = b"max-age=3600", origins: Sequence[str] = ()
+) -> Handler:
     """Return the handler of a static file, which may be stored as gzip.
+
+    A page may send requests to ``origins``, besides its own.
 
     Compressed bytes have a tag of their own (RFC 9110, 8.8.3.3). A file keeps its name when its
     content changes, so it may be kept for an hour only.
@@ -100,7 +104,7 @@ def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:
         b"etag": digest(plain),
     }
     if path.name == PAGE:
-        headers[b"content-security-policy"] = POLICY
+        headers[b"content-security-policy"] = POLICY % "".join(map(" {}".format, origins)).encode()
     coded = {**headers, b"etag": digest(packed), b"content-encoding": b"gzip"}
     is_smaller = len(packed) < len(plain)
 
@@ -112,11 +116,14 @@ def asset(path: Path, cache_control: bytes = b"max-age=3600") -> Handler:
     return respond
 
 
-def site(folder: str, path: str) -> list[Resource]:
-    """Return the page of ``folder`` at ``path``, and the page's assets below."""
+def site(folder: str, path: str, origins: Sequence[str] = ()) -> list[Resource]:
+    """Return the page of ``folder`` at ``path``, and the page's assets below.
+
+    The page may send requests to ``origins``, besides its own.
+    """
     files = {_name(file): file for file in (ROOM / folder).iterdir()}
     # the page's relative links lead to the assets only from the page's own path
-    page = asset(files.pop(PAGE))
+    page = asset(files.pop(PAGE), origins=origins)
     assets = {name: asset(file) for name, file in files.items() if Path(name).suffix in MEDIA}
 
     async def respond(ctx: Context) -> None:

@@ -1,7 +1,7 @@
-"""`make stack`: a real Cassandra, a real Redis and the service on this machine, until Ctrl-C.
+"""`make stack`: a real Cassandra, a real Redis and two replicas of the service, until Ctrl-C.
 
 Servers that the environment names are used as they are; the others are started here, and stopped
-after the service, which needs them to finish the requests it has. What the servers wrote is
+after the replicas, which need them to finish the requests they have. What the servers wrote is
 gone at the end.
 """
 
@@ -11,15 +11,18 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from bench.lab.processes import interruptible, is_free
+from bench.lab.processes import POLL_S, interruptible, is_free
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 from bench.lab.targets import Service, load_catalogue
-from config import Config, ConfigError
+from config import Config, ConfigError, lookup
 
 log = logging.getLogger("bench")
+
+PORTS_TRIED = 20
 
 
 def with_servers(environ: Mapping[str, str], running: ExitStack) -> dict[str, str]:
@@ -43,19 +46,50 @@ def with_demo(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ} if "DEMO_FILE" in environ else {"DEMO": "1", **environ}
 
 
+def two_ports(host: str, port: int) -> tuple[int, int]:
+    """Return `port` and the next free port above it; raises ServerError."""
+    if port == 0 or not is_free(host, port):
+        raise ServerError(f"cannot listen on {host}:{port}; set PORT to a free one")
+    above = range(port + 1, min(port + PORTS_TRIED, 65_535) + 1)
+    other = next((each for each in above if is_free(host, each)), None)
+    if other is None:
+        raise ServerError(f"no port above {port} is free for the second replica; set PORT")
+    return port, other
+
+
+def replica(environ: Mapping[str, str], host: str, own: int, other: int) -> dict[str, str]:
+    """Return the settings of the replica at port `own`.
+
+    A browser that shows the page of the `other` replica may read from this one.
+    """
+    settings = {name: environ[name] for name in environ if name != "CORS_ORIGINS_FILE"}
+    theirs = (f"http://{name}:{other}" for name in dict.fromkeys((host, "localhost")))
+    origins = ",".join(filter(None, (lookup(environ, "CORS_ORIGINS"), *theirs)))
+    return {**settings, "PORT": str(own), "CORS_ORIGINS": origins}
+
+
 def run(environ: Mapping[str, str]) -> int:
-    """Start everything, wait for the end of the service, and return its exit status."""
+    """Start everything, wait until a replica ends, and return the replica's exit status."""
     config = Config.from_env(environ)
-    if config.port == 0 or not is_free(config.host, config.port):
-        raise ServerError(f"cannot listen on {config.host}:{config.port}; set PORT to a free one")
+    one, other = two_ports(config.host, config.port)
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if config.host in everywhere else config.host
     with ExitStack() as running:
         settings = with_servers(environ, running)
         log.info("loading the catalogue, unless it is there ...")
         load_catalogue(settings)
-        own = Service(with_demo(settings), is_public=True, logged=False)
-        service = running.enter_context(own)
-        log.info("ready: http://%s:%d (Ctrl-C stops everything)", service.host, service.port)
-        return service.wait()
+        services = []
+        for ports in ((one, other), (other, one)):
+            own = replica(with_demo(settings), host, *ports)
+            services.append(running.enter_context(Service(own, is_public=True, logged=False)))
+        log.info("ready: two replicas, http://%s:%d and http://%s:%d", host, one, host, other)
+        log.info(
+            "see both on one page: http://%s:%d/demo?replica=http://%s:%d", host, one, host, other
+        )
+        log.info("Ctrl-C stops everything")
+        while all(each.running for each in services):
+            time.sleep(POLL_S)
+        return next(each.wait() for each in services if not each.running)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -131,6 +131,13 @@ class Near:
         self._negatives.clear()
         self.bytes = self._negative_bytes = 0
 
+    @property
+    def state(self) -> str:
+        """Return ``off`` with a limit of 0, ``down`` while disabled, else ``up``."""
+        if not self._limit_bytes:
+            return "off"
+        return "up" if self.enabled else "down"
+
     def enable(self) -> None:
         """Keep entries again, from now on."""
         self.enabled = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import Any
 
 from bench.lab.asking import ask
 from bench.lab.targets import Service
@@ -19,7 +20,7 @@ def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: P
         def post() -> int:
             return ask(replica, "/content", "POST", ROW).status
 
-        def ready() -> tuple[int, dict[str, str]]:
+        def ready() -> tuple[int, dict[str, Any]]:
             told = ask(replica, "/readyz")
             return told.status, told.data
 
@@ -33,7 +34,8 @@ def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: P
         assert ask(replica, "/videos").status == 200
         resource.prlimit(replica.pid, resource.RLIMIT_FSIZE, (NO_LIMIT, NO_LIMIT))
         assert post() == 201
-        assert ready()[1] == {"state": "ready", "store": "up", "redis": "off"}
+        layers = {"store": "up", "redis": "off", "near": "up"}
+        assert ready()[1] == {"state": "ready", **layers, "ttl_s": {"near": 5, "redis": 3600}}
     assert replica.log_path is not None
     log = replica.log_path.read_text()
     assert "Traceback" not in log

@@ -61,6 +61,19 @@ async def test_page_allows_no_other_origin_and_nothing_inline(client: httpx.Asyn
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page.text)
 
 
+async def test_page_may_ask_the_origins_that_may_read_from_its_replica(store: Moody) -> None:
+    others = ("http://127.0.0.1:1338", "http://localhost:1338")
+    app = create_app(Config(demo=True, cors_origins=others), store)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        policies = [
+            (await client.get(path)).headers["content-security-policy"]
+            for path in ("/demo", "/docs")
+        ]
+    assert "connect-src 'self' http://127.0.0.1:1338 http://localhost:1338;" in policies[0]
+    assert "connect-src 'self';" in policies[1]
+
+
 async def test_whatever_the_page_and_its_scripts_name_is_served(client: httpx.AsyncClient) -> None:
     page = (await client.get("/demo")).text
     linked = {link for link in re.findall(r'(?:src|href)="([^"]*)"', page) if link != "docs"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from bench.lab.processes import exchange
+from bench.lab.processes import exchange, free_ports
 from bench.lab.servers import ServerError
-from bench.stack import run, with_demo, with_servers
+from bench.stack import replica, run, two_ports, with_demo, with_servers
 
 
 def test_named_servers_are_used_and_none_is_started() -> None:
@@ -37,3 +38,19 @@ def test_stack_shows_its_page_unless_told_otherwise() -> None:
     assert with_demo({})["DEMO"] == "1"
     assert with_demo({"DEMO": "0"})["DEMO"] == "0"
     assert "DEMO" not in with_demo({"DEMO_FILE": "x"})
+
+
+def test_second_replica_gets_the_next_free_port() -> None:
+    (taken,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", taken + 1)):
+        assert two_ports("127.0.0.1", taken) == (taken, taken + 2)
+
+
+def test_each_replica_lets_the_page_of_the_other_one_read(tmp_path: Path) -> None:
+    settings = {"CORS_ORIGINS": "https://a.example", "REDIS_HOST": "cache", "PORT": "1"}
+    one = replica(settings, "127.0.0.1", 1337, 1338)
+    assert (one["PORT"], one["REDIS_HOST"]) == ("1337", "cache")
+    assert one["CORS_ORIGINS"] == "https://a.example,http://127.0.0.1:1338,http://localhost:1338"
+    (tmp_path / "origins").write_text("https://b.example")
+    named = replica({"CORS_ORIGINS_FILE": str(tmp_path / "origins")}, "localhost", 1338, 1337)
+    assert named == {"PORT": "1338", "CORS_ORIGINS": "https://b.example,http://localhost:1337"}
