@@ -2,7 +2,8 @@
 
 Every setting is a field of ``Config``, with its default, its parser and its unit in its name. The
 variable that sets it is its name in capitals. ``X_FILE`` names a file with the value of the
-variable ``X``. docs/configuration.md tells the meaning of each.
+variable ``X``. ``content --help`` and docs/configuration.md have the meaning of each, which is in
+the docstring of ``Config``.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-import ssl
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import parsers
+from parsers import ConfigError, Number
 
-class ConfigError(ValueError):
-    """A setting that cannot be used. The text has the variable's name, never its value."""
+__all__ = ["VERSION", "Config", "ConfigError", "lookup", "settings"]
+
+VERSION = "1.0.0"
+"""The version of the service and of its API."""
 
 
 def lookup(environ: Mapping[str, str], variable: str) -> str | None:
@@ -43,127 +46,6 @@ def lookup(environ: Mapping[str, str], variable: str) -> str | None:
     raise ConfigError(f"{variable}_FILE is empty")
 
 
-@dataclass(frozen=True)
-class Number:
-    """A parser of numbers of the type ``kind``, from ``minimum`` to ``maximum``, both included."""
-
-    minimum: float
-    maximum: float
-    kind: type[int] | type[float] = int
-
-    @property
-    def bounds(self) -> str:
-        return f"{self.minimum:,} to {self.maximum:,}"
-
-    def __call__(self, text: str) -> Any:
-        if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 if a service is named redis
-            raise ConfigError(
-                "is a URL, as Kubernetes sets it for a service of that name:"
-                " rename the service, or set enableServiceLinks to false"
-            )
-        with suppress(ValueError):
-            value = self.kind(text)
-            if self.minimum <= value <= self.maximum and text.isascii():
-                return value
-        noun = "a whole number" if self.kind is int else "a number"
-        raise ConfigError(f"has to be {noun} from {self.bounds}")
-
-
-def matching(pattern: str, complaint: str) -> Callable[[str], str]:
-    """Return a parser of texts that match ``pattern``, which refuses others with ``complaint``."""
-
-    def parse(text: str) -> str:
-        if re.fullmatch(pattern, text):
-            return text
-        raise ConfigError(complaint)
-
-    return parse
-
-
-def each(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return a parser of lists, separated by commas, whose items ``parse`` reads."""
-
-    def parse_each(text: str) -> tuple[Any, ...]:
-        if found := tuple(parse(item.strip()) for item in text.split(",") if item.strip()):
-            return found
-        raise ConfigError("names nothing; leave it unset instead")
-
-    return parse_each
-
-
-def switch(text: str) -> bool:
-    """Return whether a switch is on."""
-    if text.strip() in ("0", "1"):
-        return text.strip() == "1"
-    raise ConfigError("has to be 0 or 1")
-
-
-def certificates(path: str) -> str:
-    """Return the path of a PEM file. Read it now, as a wrong file would look like an outage."""
-    try:
-        ssl.create_default_context(cafile=filled(path))
-    except OSError:  # also for a file without certificates: SSLError
-        raise ConfigError("names no file of certificates (PEM) that can be read") from None
-    return path
-
-
-def is_host(text: str) -> bool:
-    """Return whether ``text`` is a host's name or address, without scheme, port or blanks."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:  # a name may not look like an IPv4 address
-        return bool(re.fullmatch(r"(?![0-9]+(\.[0-9]+)+\Z)[\w.-]+", text))
-    return True
-
-
-def host_name(text: str) -> str:
-    """Return a host's name or address, without the brackets of an IPv6 address."""
-    name = re.sub(r"^\[(.*)\]$", r"\1", text.strip())
-    if is_host(name):
-        return name
-    raise ConfigError("has to be the name or address of a host, without a scheme or a port")
-
-
-def sentinel(text: str) -> tuple[str, int]:
-    """Return the host and port of ``host``, ``host:port`` or ``[v6]:port``."""
-    name, separator, number = text.rpartition(":")
-    if not separator or text.endswith("]"):
-        name, number = text, "26379"
-    return host_name(name), port_number(number)
-
-
-def url_of_redis(text: str) -> str:
-    """Return a URL of Redis. Refuse any part that a client would ignore in silence."""
-    quoted, database = r"(?:[^@/?#%\s]|%[0-9a-fA-F]{2})+", r"(?:\?db=[0-9]{1,9})?"
-    server = rf"rediss?://(?=.)(({quoted})?@)?[^@/?#%\s]*(/[0-9]{{1,9}}/?|/?{database})"
-    if re.fullmatch(rf"{server}|unix://(({quoted})?@)?(/+{quoted})+/*{database}", text):
-        url = urlsplit(text)
-        if url.port != 0 and is_host(url.hostname or "localhost"):
-            return text
-    raise ConfigError(
-        "has to be redis[s]://[user:password@]host[:port][/database] or unix://[user:password@]/path"
-        "[?db=database]; in a password @ / ? # % are %40 %2F %3F %23 %25"
-    )
-
-
-port_number = Number(1, 65_535)
-seconds = Number(0.001, 86_400, float)
-seconds_or_none = Number(0, 86_400, float)
-filled = matching(r"(?s).+", "is empty; leave it unset instead")
-identifier = matching(
-    r"(?a)[A-Za-z]\w{0,47}", "has to be a letter and then letters, digits and _, at most 48"
-)
-token = matching(
-    r"(?s)\S(.*\S)?", "is empty, or has a blank or line end around it, which no client can send"
-)
-origin = matching(
-    r"\*|(?!http:.*:80\Z|https:.*:443\Z)"
-    r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?",
-    "has to be origins as browsers send them, like https://site.example: in lower case,"
-    " without a path, a default port or a wildcard",
-)
-
-
 def setting(default: Any, parse: Callable[[str], Any], *, secret: bool = False) -> Any:
     """Return a field of Config.
 
@@ -175,52 +57,115 @@ def setting(default: Any, parse: Callable[[str], Any], *, secret: bool = False) 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Every setting. The value of a setting that is not in the environment is its default."""
+    """Every setting. The value of a setting that is not in the environment is its default.
 
-    host: str = setting("127.0.0.1", host_name)
+    Attributes:
+        host: The address to listen on. By default only this machine can reach the service.
+        port: The port to listen on. 0: any free port.
+        workers: Processes that share the port. Several workers without Redis have no near cache.
+            Their metrics are files under TMPDIR.
+        cassandra_host: Cassandra's contact points. Unset: the embedded store.
+        cassandra_port: Cassandra's port.
+        cassandra_dc: The local data centre. Unset: that of the contact point.
+        cassandra_keyspace: The keyspace, which is created if it does not exist. It is in lower
+            case, and no reserved word of CQL.
+        cassandra_replication: The replication factor of a keyspace that is created. Unset: 3 if
+            the data centre has three nodes or more, else 1.
+        cassandra_username: The user of Cassandra. Unset: no authentication.
+        cassandra_password: The password of CASSANDRA_USERNAME.
+        cassandra_ca: CA certificates (PEM) to verify Cassandra nodes with; host names are not
+            checked. Unset: no TLS.
+        store_deadline_s: The longest time of a request to Cassandra. A later answer is a 504.
+        store_reads_max: The most concurrent reads of Cassandra in a worker. From 50 on, measured
+            latency sets the limit.
+        redis_host: Redis' host. With REDIS_URL and REDIS_SENTINELS unset, too: no Redis.
+        redis_port: Redis' port.
+        redis_url: Redis' URL, with user, password and database, in place of REDIS_HOST and
+            REDIS_PORT. rediss:// is TLS.
+        redis_ca: CA certificates (PEM) to verify Redis with, if REDIS_URL is rediss://. Unset:
+            the CAs of this machine.
+        redis_sentinels: The sentinels, each as host:26379, in place of REDIS_HOST. A name with
+            several addresses is several sentinels. REDIS_URL then has no host:
+            rediss://:password@/0
+        redis_sentinel_master: The master's name at the sentinels.
+        redis_sentinel_password: The password of the sentinels themselves.
+        redis_deadline_s: The longest time of a read of Redis. A later reply is a miss.
+        redis_ttl_s: How long Redis keeps a row, less up to 10 % of jitter.
+        stale_s: How long after its TTL an answer may be served while the store is away. 0: not at
+            all.
+        near_bytes: The size of the near cache of each worker; 64 MiB are some 50,000 rows. 0: no
+            near cache.
+        near_ttl_s: How long the near cache keeps an entry. This bounds the age of an answer if an
+            invalidation is lost.
+        fast_lane: 1: the protocol answers plain reads of home pages and rows without ASGI.
+        embedded_path: The SQLite file of the embedded store.
+        write_token: The bearer token that writes need: without a token 401, with a wrong one 403.
+            Unset: anyone may write, but not a browser for another site.
+        max_age_s: The max-age in Cache-Control of rows and lists. 0: no-cache, so caches ask again.
+        cors_origins: The origins that browsers may read from, and without WRITE_TOKEN write from.
+            *: any origin. Unset: none.
+        read_deadline_s: The longest time of a GET, from its arrival. A later answer is a 504.
+        write_deadline_s: The same for a write. The outcome of a late write is not known.
+        shedding: 1: under overload refuse hovers (503) before clicks.
+        body_max_bytes: The longest body of a request; above it 413.
+        head_max_bytes: The longest head of a request; above it 431.
+        headers_max: The most fields in the head of a request; above it 431.
+        target_max_bytes: The longest target of a request, path and query; above it 414.
+        arrival_s: How long a head or a body may take to arrive (else 408), and an answer to be
+            taken (else the connection is cut).
+        connections_max: The most open connections of a worker; above it 503 and close. Together
+            they hold 64 MiB of unanswered requests, and 4 KiB each; above that 503.
+        keep_alive_s: How long an idle connection stays open. Choose more than the balancer's limit.
+        drain_s: How long after SIGTERM the service still answers, with Connection: close, while
+            balancers take notice. 0: no drain. A container needs a stop grace of DRAIN_S and 14 s.
+        demo: 1: serve the page /demo, which make run and make stack do.
+        access_log: 1: log a line per request, which costs more than a hit.
+    """
+
+    host: str = setting("127.0.0.1", parsers.host_name)
     port: int = setting(1337, Number(0, 65_535))
     workers: int = setting(1, Number(1, 64))
-    cassandra_host: tuple[str, ...] = setting((), each(host_name))
-    cassandra_port: int = setting(9042, port_number)
-    cassandra_dc: str | None = setting(None, filled)
+    cassandra_host: tuple[str, ...] = setting((), parsers.each(parsers.host_name))
+    cassandra_port: int = setting(9042, parsers.port_number)
+    cassandra_dc: str | None = setting(None, parsers.filled)
     # in lower case, as CQL makes every name without quotes
-    cassandra_keyspace: str = setting("content", lambda text: identifier(text).lower())
+    cassandra_keyspace: str = setting("content", lambda text: parsers.identifier(text).lower())
     cassandra_replication: int | None = setting(None, Number(1, 9))
-    cassandra_username: str | None = setting(None, filled)
-    cassandra_password: str | None = setting(None, filled, secret=True)
-    cassandra_ca: str | None = setting(None, certificates)
-    store_deadline_s: float = setting(1.0, seconds)
+    cassandra_username: str | None = setting(None, parsers.filled)
+    cassandra_password: str | None = setting(None, parsers.filled, secret=True)
+    cassandra_ca: str | None = setting(None, parsers.certificates)
+    store_deadline_s: float = setting(1.0, parsers.seconds)
     store_reads_max: int = setting(200, Number(1, 10_000))
-    redis_host: str | None = setting(None, host_name)
-    redis_port: int = setting(6379, port_number)
-    redis_url: str | None = setting(None, url_of_redis, secret=True)
-    redis_ca: str | None = setting(None, certificates)
-    redis_sentinels: tuple[tuple[str, int], ...] = setting((), each(sentinel))
-    redis_sentinel_master: str = setting("content", filled)
-    redis_sentinel_password: str | None = setting(None, filled, secret=True)
-    redis_deadline_s: float = setting(0.02, seconds)
-    redis_ttl_s: float = setting(3_600.0, seconds)
-    stale_s: float = setting(86_400.0, seconds_or_none)
+    redis_host: str | None = setting(None, parsers.host_name)
+    redis_port: int = setting(6379, parsers.port_number)
+    redis_url: str | None = setting(None, parsers.url_of_redis, secret=True)
+    redis_ca: str | None = setting(None, parsers.certificates)
+    redis_sentinels: tuple[tuple[str, int], ...] = setting((), parsers.each(parsers.sentinel))
+    redis_sentinel_master: str = setting("content", parsers.filled)
+    redis_sentinel_password: str | None = setting(None, parsers.filled, secret=True)
+    redis_deadline_s: float = setting(0.02, parsers.seconds)
+    redis_ttl_s: float = setting(3_600.0, parsers.seconds)
+    stale_s: float = setting(86_400.0, parsers.seconds_or_none)
     near_bytes: int = setting(67_108_864, Number(0, 2**40))
-    near_ttl_s: float = setting(5.0, seconds)
-    fast_lane: bool = setting(True, switch)
-    embedded_path: str = setting("content.sqlite3", filled)
-    write_token: str | None = setting(None, token, secret=True)
+    near_ttl_s: float = setting(5.0, parsers.seconds)
+    fast_lane: bool = setting(True, parsers.switch)
+    embedded_path: str = setting("content.sqlite3", parsers.filled)
+    write_token: str | None = setting(None, parsers.token, secret=True)
     max_age_s: int = setting(0, Number(0, 86_400))
-    cors_origins: tuple[str, ...] = setting((), each(origin))
-    read_deadline_s: float = setting(1.5, seconds)
-    write_deadline_s: float = setting(5.0, seconds)
-    shedding: bool = setting(True, switch)
+    cors_origins: tuple[str, ...] = setting((), parsers.each(parsers.origin))
+    read_deadline_s: float = setting(1.5, parsers.seconds)
+    write_deadline_s: float = setting(5.0, parsers.seconds)
+    shedding: bool = setting(True, parsers.switch)
     body_max_bytes: int = setting(65_536, Number(1_024, 16_777_216))
     head_max_bytes: int = setting(16_384, Number(1_024, 1_048_576))
     headers_max: int = setting(100, Number(10, 1_000))
     target_max_bytes: int = setting(8_192, Number(256, 65_536))
-    arrival_s: float = setting(10.0, seconds)
+    arrival_s: float = setting(10.0, parsers.seconds)
     connections_max: int = setting(10_000, Number(1, 1_000_000))
     keep_alive_s: int = setting(75, Number(1, 86_400))
-    drain_s: float = setting(2.0, seconds_or_none)
-    demo: bool = setting(False, switch)
-    access_log: bool = setting(False, switch)
+    drain_s: float = setting(2.0, parsers.seconds_or_none)
+    demo: bool = setting(False, parsers.switch)
+    access_log: bool = setting(False, parsers.switch)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -269,3 +214,13 @@ class Config:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def settings() -> Iterator[tuple[str, str, str, str]]:
+    """Yield the variable, the default, the range and the meaning of each setting."""
+    meanings = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", Config.__doc__ or "", re.MULTILINE)
+    for field, (name, meaning) in zip(dataclasses.fields(Config), meanings, strict=True):
+        default = int(field.default) if isinstance(field.default, bool) else field.default
+        shown = "unset" if default in (None, ()) else str(default).removesuffix(".0")
+        bounds = getattr(field.metadata["parse"], "bounds", "")
+        yield name.upper(), shown, bounds, " ".join(meaning.split())

@@ -27,6 +27,7 @@ from api.guard import Cors
 from api.handlers import Content, Probes
 from api.home import Home
 from api.resource import CONTRACT, Resource, asset, routes, site
+from arguments import parse_arguments
 from cache.near import Near
 from cache.near_metrics import NearMetrics
 from cache.redis.absent import NoRedis, Rows
@@ -220,6 +221,7 @@ def _log(config: Config) -> None:
 
 def main() -> None:
     """Serve until told to stop. If a setting is wrong, print one line and exit with status 2."""
+    parse_arguments()
     try:
         config = Config.from_env(os.environ)
         if not config.cassandra_host:  # before the log is set up, because this is only a check

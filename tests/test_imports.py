@@ -18,7 +18,9 @@ MAY_IMPORT = {
     "etags": set[str](),
     "priority": set[str](),
     "healthcheck": set[str](),
-    "config": set[str](),
+    "arguments": {"config"},
+    "config": {"parsers"},
+    "parsers": set[str](),
     "metrics": set[str](),
     "db": GROUND,
     "cache": {*GROUND, "db"},
@@ -26,7 +28,7 @@ MAY_IMPORT = {
     "api": {*GROUND, "db", "cache", "middleware"},
     "wire": {*GROUND, "cache", "middleware"},
     "server": {*GROUND, "wire"},
-    "service": {*GROUND, "db", "cache", "middleware", "api", "wire", "server"},
+    "service": {*GROUND, "db", "cache", "middleware", "api", "wire", "server", "arguments"},
 }
 """Each room with the rooms it may import, itself aside; whatever is not here is a new decision."""
 
