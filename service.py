@@ -142,10 +142,10 @@ def create_app(
     onion = Onion(app.router, stack, drain)
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)
-    if config.fast_lane and not config.cors_origins:
-        # CORS adds headers to every answer, which the lane does not do
-        load = compose(of_misses, content.by_id)
-        app.state.lane = Lane(near, redis, home.near, load, metrics, config.cache_control, drain)
+    if config.fast_lane:
+        load, policy = compose(of_misses, content.by_id), config.cache_control
+        cors = bool(config.cors_origins)
+        app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, has_cors=cors)
     return app
 
 

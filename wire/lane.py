@@ -39,10 +39,12 @@ OK = b"HTTP/1.1 200 OK\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
 PAGE = (
     b"content-type: %b\r\ncache-control: no-store\r\n"
-    b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n\r\n"
+    b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n"
 ) % JSON
-AGE = b"%d\r\nserver-timing: total;dur=%.3f\r\n\r\n"
-"""Ends a head that ends where the value of ``age`` begins."""
+AGE = b"%d\r\nserver-timing: total;dur=%.3f\r\n"
+"""Follows a head that ends where the value of ``age`` begins."""
+VARY = b"vary: Origin\r\n"
+"""Ends the headers of every answer while CORS is on."""
 Headers = Sequence[tuple[bytes, bytes]]
 
 _ASIDE = frozenset(
@@ -84,7 +86,7 @@ class Lane:
     ``near`` answers from the near cache, ``ask`` and ``found`` from Redis; ``load`` answers a
     ``context``, and ``loaded`` makes its response. ``home`` makes a home page of near entries, or
     returns None. While ``drain`` is active new requests go through ASGI, whose answers carry
-    ``Connection: close``.
+    ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers of ASGI.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class Lane:
         metrics: RequestMetrics,
         cache_control: bytes,
         drain: Drain,
+        *,
+        has_cors: bool = False,
     ) -> None:
         self._near = near
         self._home = home
@@ -103,6 +107,8 @@ class Lane:
         self._metrics = metrics
         self._drain = drain
         self._render = render_with(cache_control, "redis")
+        self._end = (VARY if has_cors else b"") + b"\r\n"
+        self._page_head, self._age = PAGE + self._end, AGE + self._end
         self._defaults: Headers = ()
         self._default_lines = b""
 
@@ -133,7 +139,7 @@ class Lane:
         seconds = time.perf_counter() - start
         self._metrics.observe(entry.route, method, status, seconds, "near")
         age_s = max(0, int(time.time() - entry.filled_at))
-        return self._join(line, defaults, head, AGE % (age_s, seconds * 1000), body)
+        return self._join(line, defaults, head, self._age % (age_s, seconds * 1000), body)
 
     def _page(self, method: str, start: float, defaults: Headers) -> bytes | None:
         page = self._home()
@@ -141,7 +147,7 @@ class Lane:
             return None
         seconds = time.perf_counter() - start
         self._metrics.observe(HOME, method, 200, seconds)
-        head = PAGE % (seconds * 1000, len(page))
+        head = self._page_head % (seconds * 1000, len(page))
         body = b"" if method == "HEAD" else page
         return self._join(OK, defaults, head, body)
 
@@ -154,7 +160,7 @@ class Lane:
             return None
         self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         head, age_s = self._render(entry), max(0, int(time.time() - entry.filled_at))
-        return self._join(OK, defaults, head, AGE % (age_s, seconds * 1000), entry.body)
+        return self._join(OK, defaults, head, self._age % (age_s, seconds * 1000), entry.body)
 
     def context(self, key: str, headers: Headers, arrived_s: float) -> Context:
         """Return the context of a GET of a row, to be answered by ``load``.
@@ -175,8 +181,8 @@ class Lane:
         if is_last or self._drain.active:
             ctx.headers[b"connection"] = b"close"
         fields, body = ctx.finish()
-        response = self._join(STATUS_LINE[ctx.status], defaults, *map(_LINE, fields), b"\r\n", body)
-        return response, b"connection" in ctx.headers
+        parts = *map(_LINE, fields), self._end, body
+        return self._join(STATUS_LINE[ctx.status], defaults, *parts), b"connection" in ctx.headers
 
     def _join(self, line: bytes, defaults: Headers, *parts: bytes) -> bytes:
         """Return the whole response: status line, the server's own headers, ``parts``."""

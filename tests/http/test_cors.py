@@ -24,7 +24,8 @@ def preflight(client: httpx.Client, url: str, method: str, origin: str = ORIGIN)
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": method,
-        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,if-match",
+        "Access-Control-Request-Headers": "authorization,idempotency-key,if-match,"
+        "content-type,traceparent,x-request-id",
     }
     return client.options(url, headers=headers)
 
@@ -51,6 +52,7 @@ def test_an_origin_of_the_list_may_read(shared: httpx.Client, origin: str) -> No
     answer = shared.get(f"/content/{row['id']}", headers={"Origin": origin})
     assert answer.headers["access-control-allow-origin"] == origin
     assert {"etag", "server-timing"} <= names(answer, "access-control-expose-headers")
+    assert names(answer, "timing-allow-origin") == {ORIGIN, SECOND}
     assert "origin" in names(answer, "vary")
     assert "access-control-allow-credentials" not in answer.headers
 
@@ -93,6 +95,7 @@ def test_a_preflight_allows_what_the_service_does(
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert method.lower() in names(answer, "access-control-allow-methods")
     wanted = {"authorization", "content-type", "idempotency-key", "if-match"}
+    wanted |= {"traceparent", "x-request-id"}
     assert wanted <= names(answer, "access-control-allow-headers")
 
 

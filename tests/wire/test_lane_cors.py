@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
-from tests.http.samples import genre_name, post
+from config import Config
+from service import create_app
+from tests.http.samples import draft, genre_name, post
 from tests.http.wire import request
 from tests.wire.conftest import PATIENT
+from tests.wire.in_process import connected, serving
 from tests.wire.twins import Twins, twins
+from wire.lane import Lane
 
 ORIGIN = "https://a.example"
 
@@ -42,13 +49,46 @@ def test_a_request_with_an_origin_is_answered_as_by_the_app(
     assert len(plain.statuses) == 3
 
 
-@pytest.mark.parametrize("lines", [(), ("If-None-Match: *",)])
-def test_a_request_without_an_origin_varies_with_it_too(cors: Twins, lines: tuple[str]) -> None:
-    path = near(cors)
-    plain = request("GET", path, *lines)
-    lane, app = cors.both(plain, plain, plain, request("GET", "/healthz", "Connection: close"))
-    assert b"\r\nvary: Origin" in app.heads[0]
+@pytest.mark.parametrize("near_bytes", ["67108864", "0"])
+def test_an_answer_without_an_origin_varies_with_it_too(tmp_path: Path, near_bytes: str) -> None:
+    """Near hits, and loads where nothing is kept near."""
+    settings = {**PATIENT, "CORS_ORIGINS": "*", "NEAR_BYTES": near_bytes}
+    with twins(tmp_path, settings) as both:
+        path = near(both)
+        for service in both:
+            service.client.get("/home")
+        plain, home = request("GET", path), request("GET", "/home")
+        held, empty = request("GET", path, "If-None-Match: *"), request("HEAD", path)
+        absent = request("GET", "/content/00000000-0000-4000-8000-000000000000")
+        last = request("GET", "/healthz", "Connection: close")
+        pieces = (plain, plain, plain, home, home, held, empty, absent, absent, last)
+        lane, app = both.both(*pieces, methods=["GET"] * 6 + ["HEAD"] + ["GET"] * 3)
+    assert app.statuses == [200] * 5 + [304, 200, 404, 404, 200]
+    assert all(b"\r\nvary: Origin" in head for head in app.heads)
     assert lane == app
+
+
+async def test_only_requests_with_an_origin_leave_the_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    near = Lane.near
+
+    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
+        made.append(target)
+        return near(lane, method, target, *rest)
+
+    monkeypatch.setattr(Lane, "near", noted)
+    path = str(tmp_path / "content.sqlite3")
+    config = Config(embedded_path=path, drain_s=0, cors_origins=(ORIGIN,))
+    body = orjson.dumps(draft())
+    async with serving(create_app(config)) as port, connected(port) as client:
+        client.send(request("POST", "/content", "Content-Type: application/json", body=body))
+        key = f"/content/{orjson.loads((await client.answer()).body)['data']['id']}"
+        for lines in ((), (), (f"Origin: {ORIGIN}",), ("Origin: null",), ()):
+            client.send(request("GET", key, *lines))
+            assert (await client.answer()).status == 200
+    assert made == [key] * 3
 
 
 def test_a_genre_with_a_percent_sign_is_not_taken_for_another(cors: Twins) -> None:
