@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.each import each
-from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, sources
+from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, folders, sources
 
 PAGES = [
     ROOT / "README.md",
@@ -115,9 +115,8 @@ def missing(text: str, folder: Path) -> list[str]:
 
 def others() -> list[Path]:
     """Return the files with comments that are neither Python nor pages."""
-    rooms = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"]
     found = [path for path in ROOT.iterdir() if path.suffix in HASHED]
-    found += [path for room in rooms for path in room.rglob("*") if path.suffix in HASHED]
+    found += [path for room in folders() for path in room.rglob("*") if path.suffix in HASHED]
     ours = [path for path in found if "node_modules" not in path.parts]
     return sorted([*ours, ROOT / "Dockerfile", ROOT / "Makefile"])
 

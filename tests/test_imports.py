@@ -49,10 +49,16 @@ DRIVERS = {
 """Each driver with where it may be imported."""
 
 
+def folders() -> list[Path]:
+    """The folders of the source; ``pip install .`` makes others."""
+    found = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    return [path for path in found if path.name != "build" and path.suffix != ".egg-info"]
+
+
 def sources() -> list[Path]:
     hidden = (path for path in ROOT.iterdir() if not path.name.startswith("."))
     found = [path for path in hidden if path.suffix == ".py"]
-    for room in (path for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"):
+    for room in folders():
         found += room.rglob("*.py")
     return sorted(found)
 

@@ -86,6 +86,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return the status of the process."""
+    # the store logs its state for the service; here the command itself reports the state
+    logging.getLogger("content").addHandler(logging.NullHandler())
     args = parse(arguments)
     try:
         # before the event loop, because opening a pipe waits for its writer
@@ -100,6 +102,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # the store logs its state for the service; here the command itself reports the state
-    logging.getLogger("content").addHandler(logging.NullHandler())
     sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,3 +36,10 @@ def test_help_is_printed_and_nothing_is_started(
         runpy.run_path(str(path), run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("usage: ")
+
+
+def test_without_make_install_one_line_says_so() -> None:
+    command = [sys.executable, "-S", "-m", "bench.cost"]  # -S: without installed packages
+    ended = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr == "bench: run make install, and then .venv/bin/python -m bench...\n"
