@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from typing import Any, NoReturn
 
 import httpx
@@ -63,10 +64,14 @@ class Api:
             assert response.content == b""
             return
         media = response.headers["content-type"]
-        [(expected, content)] = answer["content"].items()
-        assert media == expected or media.startswith(expected + ";") or expected == "*/*"
+        [content] = [content for key, content in answer["content"].items() if names(key, media)]
         if media == "application/json":
             validator(content["schema"]).validate(response.json())
+
+
+def names(key: str, media: str) -> bool:
+    """Return whether ``key`` of the contract, such as ``text/*``, names the type ``media``."""
+    return media == key or fnmatch(media.partition(";")[0], key)
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
