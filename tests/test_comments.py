@@ -16,7 +16,7 @@ from tests.each import each
 from tests.test_imports import GROUND, MAY_IMPORT, ROOT, SOURCES, folders, sources
 
 PAGES = [
-    ROOT / "README.md",
+    *sorted(ROOT.glob("*.md")),
     ROOT / "bench" / "README.md",
     *sorted((ROOT / "bench").glob("*/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
