@@ -119,7 +119,8 @@ class Config:
         drain_s: How long after SIGTERM the service still answers, with Connection: close, while
             balancers take notice. 0: no drain. A container needs a stop grace of DRAIN_S and 14 s.
         demo: 1: serve the page /demo, which make run and make stack do.
-        access_log: 1: log a line per request, which costs more than a hit.
+        access_log: 1: log a line per request, which turns the fast lane off.
+        log_format: The format of the log's lines: text or json.
     """
 
     host: str = setting("127.0.0.1", parsers.host_name)
@@ -166,6 +167,7 @@ class Config:
     drain_s: float = setting(2.0, parsers.seconds_or_none)
     demo: bool = setting(False, parsers.switch)
     access_log: bool = setting(False, parsers.switch)
+    log_format: str = setting("text", parsers.matching("text|json", "has to be text or json"))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -206,6 +208,11 @@ class Config:
     def has_redis(self) -> bool:
         """Return whether a Redis is named, in any of the three ways."""
         return bool(self.redis_host or self.redis_url or self.redis_sentinels)
+
+    @property
+    def has_lane(self) -> bool:
+        """Return whether the fast lane is on. It is off while there is an access log."""
+        return self.fast_lane and not self.access_log
 
     @property
     def is_loopback(self) -> bool:

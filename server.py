@@ -158,12 +158,11 @@ def shared_folder() -> Iterator[None]:
         os.close(claim)
 
 
-def serve(config: Config, create_app: Callable[[], ASGIApp]) -> None:
+def serve(config: Config, sockets: list[socket.socket], create_app: Callable[[], ASGIApp]) -> None:
     """Run the service until it is told to stop, in one process or in several workers.
 
     Each makes its own app; ``create_app`` has to be picklable for workers.
     """
-    sockets = listen(config.host, config.port)
     if config.workers == 1:
         with suppress(KeyboardInterrupt):  # Ctrl-C, once the server has ended in order
             uvicorn.Server(_uvicorn(config, create_app)).run(sockets)
@@ -187,7 +186,7 @@ def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Confi
         lifespan="on",
         server_header=False,
         proxy_headers=False,  # no answer depends on the client's address or on Host
-        access_log=config.access_log,
+        access_log=False,  # ours has more: middleware/access_log.py
         log_config=None,
         timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=GRACE_S,

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
+import logs
 import server
 from api.guard import Cors
 from api.handlers import Content, Probes
@@ -41,6 +42,7 @@ from db.cassandra.limit import Limit
 from db.store import VideoStore, open_store
 from drain import Drain
 from metrics import Publisher, gauge, share
+from middleware.access_log import access_log
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
@@ -71,6 +73,8 @@ def layers(
     """
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
     outer = [timing(metrics), error_handling()]
+    if config.access_log:
+        outer.insert(0, access_log())
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
     lookup = cache_lookup(videos.near, videos.cached, home.near, config.cache_control)
     return [*outer, conditional(), lookup, *inner], [*outer, *inner]
@@ -142,7 +146,7 @@ def create_app(
     onion = Onion(app.router, stack, drain)
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)
-    if config.fast_lane:
+    if config.has_lane:
         load, policy = compose(of_misses, content.by_id), config.cache_control
         cors = bool(config.cors_origins)
         app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, has_cors=cors)
@@ -151,7 +155,7 @@ def create_app(
 
 def create_worker(config: Config) -> Starlette:
     """Return the application of one of several workers, each of them a process of uvicorn."""
-    _log(config)
+    logs.set_up(config)
     server.end_with_parent()
     try:
         return create_app(config, shared=share())
@@ -212,11 +216,16 @@ async def _try(store: VideoStore) -> None:
         await store.close()
 
 
-def _log(config: Config) -> None:
-    """Log lines on stderr. With several workers, each line has its process ID."""
-    process = "[%(process)d] " if config.workers > 1 else ""
-    form = f"%(asctime)s {process}%(levelname)s %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form)
+def _summary(config: Config, port: int) -> str:
+    """Return one line for the log: the layers that are on, and the addresses of the pages."""
+    store, redis = f"SQLite in {config.embedded_path}", "Redis" if config.has_redis else "no Redis"
+    if config.cassandra_host:
+        store = f"Cassandra at {', '.join(config.cassandra_host)}"
+    near, lane = f"near cache of {_near_bytes(config)} bytes", "on" if config.has_lane else "off"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    pages = [f"http://{host}:{port}/{page}" for page in ("docs", *["demo"] * config.demo)]
+    layers = f"{store}, {redis}, {near}, fast lane {lane}, workers: {config.workers}"
+    return f"{layers}; see {' and '.join(pages)}"
 
 
 def main() -> None:
@@ -226,7 +235,7 @@ def main() -> None:
         config = Config.from_env(os.environ)
         if not config.cassandra_host:  # before the log is set up, because this is only a check
             asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no restarts
-        _log(config)
+        logs.set_up(config)
         config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
@@ -234,7 +243,10 @@ def main() -> None:
             logger.warning("WRITE_TOKEN is not set and CORS_ORIGINS is *: any web page may write")
         if config.near_bytes and not _near_bytes(config):
             logger.warning("no near cache: %d workers without Redis", config.workers)
-        server.serve(config, partial(create_worker if config.workers > 1 else create_app, config))
+        sockets = server.listen(config.host, config.port)
+        logger.info(_summary(config, sockets[0].getsockname()[1]))
+        create = create_worker if config.workers > 1 else create_app
+        server.serve(config, sockets, partial(create, config))
     except ConfigError as error:
         print(f"content: {error}", file=sys.stderr)
         sys.exit(2)

@@ -185,6 +185,7 @@ class FileConnection:
                 # SQLite has no checksums. The error of a value that cannot be decoded has no code.
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
                 self._health.refused(DAMAGE if code in _DAMAGED else sort, error)
+                self._health.tell()
                 raise Unavailable from error
             self._health.worked(sort)
             return done

@@ -69,6 +69,18 @@ class Health:
             if self._turned[0] != "up" or self._clock() - sort.failed_s > FORGET_S:
                 sort.reason = ""
         self.turn("up", "")
+        self.tell()
+
+    def tell(self) -> None:
+        """Log each sort that has begun to fail, at most once in SAY_S.
+
+        Call this while the store is known to be up, because an outage fails every sort.
+        """
+        now = self._clock()
+        for name, sort in self._failing():
+            if not sort.is_said and now - sort.said_s >= SAY_S:
+                sort.said_s, sort.is_said = now, True
+                logger.warning("%s: %s fail: %s", self._name, name, sort.reason)
 
     def failed(self, error: Exception) -> None:
         """Note a failed probe: the store is down, unless this is the first late probe in a row."""
@@ -94,15 +106,13 @@ class Health:
         if late and not sort.was_late:
             sort.was_late = True
             return
-        now = sort.failed_s = self._clock()
-        if not sort.reason:
-            sort.reason = reason_of(error)
-            if now - sort.said_s >= SAY_S:
-                sort.said_s, sort.is_said = now, True
-                logger.warning("%s: %s fail: %s", self._name, name, sort.reason)
+        sort.failed_s = self._clock()
+        sort.reason = sort.reason or reason_of(error)
 
     def turn(self, state: State, reason: str) -> None:
-        if (state, reason) != self._turned:
+        """Set the state. Log a change of it, and of the reason only until the store was up."""
+        before, why = self._turned
+        if state != before or (state == "starting" and reason != why):
             level = logging.INFO if state == "up" else logging.WARNING
             logger.log(level, "%s is %s%s", self._name, state, reason and f": {reason}")
         self._turned = (state, reason)

@@ -1,10 +1,10 @@
 """Error handling: every failure becomes one envelope, in one place.
 
 A ServiceError has its own status and text. Any other exception is a 500, whose text stays in the
-log. A 500 is logged once, with a traceback and the request ID of its answer. An outage makes the
-same 503 or 504 over and over, so one a minute and route is logged, in one line. The metrics of
-``timing`` count the rest. A request that is shed under overload is not logged. A cancelled request
-is answered, too, because its write may hold by then.
+log. A 500 is logged once, with a traceback and the request ID of its answer. Late answers come in
+numbers, so one 504 a minute and route is logged, in one line. A 503 is not logged: what is away is
+logged once by ``db/health.py`` or ``cache/redis/link.py``, and overload is counted. The metrics of
+``timing`` count the rest. A cancelled request is answered, too, because its write may hold by then.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import secrets
 import time
 
 import orjson
 from starlette.exceptions import HTTPException
 
-from errors import Late, NotFound, OutcomeUnknown, ServiceError, Shed, Unavailable
+from errors import Late, NotFound, OutcomeUnknown, ServiceError, Unavailable
 from middleware.onion import JSON, Context, Middleware, Next
 
 logger = logging.getLogger("content")
 
 PAUSE_S = 60.0
 SaidAt = dict[tuple[type[ServiceError], str], float]
-"""When an outage was logged, by its class and route."""
+"""When a late answer was logged, by the error's class and the route."""
 
 
 def error_handling() -> Middleware:
@@ -58,32 +57,34 @@ def _answer(ctx: Context, raised: Exception, said_at: SaidAt) -> None:
     if isinstance(raised, HTTPException) and raised.status_code == 404:
         error = NotFound()  # Starlette's router: no route has this path
     _respond(ctx, error)
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, Unavailable):
         _log(ctx, error, raised, said_at)
 
 
 def _log(ctx: Context, error: ServiceError, raised: Exception, said_at: SaidAt) -> None:
-    """Log an unforeseen error with its traceback, and an outage in one line.
+    """Log an unforeseen error with its traceback, and a late answer in one line.
 
-    The line of an outage has the driver's own words. Skip an outage that was logged less than
-    PAUSE_S ago for this route.
+    The line has the driver's own words. Skip a late answer if one was logged less than PAUSE_S ago
+    for this route.
     """
-    is_outage = isinstance(error, Unavailable | Late)
-    if is_outage:
+    is_late = isinstance(error, Late)
+    if is_late:
         kind, now = (type(error), ctx.route), time.monotonic()
-        if isinstance(error, Shed) or now - said_at.get(kind, -math.inf) < PAUSE_S:
+        if now - said_at.get(kind, -math.inf) < PAUSE_S:
             return
         said_at[kind] = now
-    request_id = secrets.token_hex(8)
-    ctx.headers[b"x-request-id"] = request_id.encode()
-    logger.error(
-        "%s %s answered %d (request %s)%s",
-        ctx.method,
-        ctx.route,
-        error.status,
-        request_id,
-        f": {raised.__cause__ or raised}" if is_outage else "",
-        exc_info=None if is_outage else raised,
+    fields = {
+        "method": ctx.method,
+        "route": ctx.route,
+        "status": error.status,
+        "request_id": ctx.identify(),
+        "cause": str(raised.__cause__ or raised),
+    }
+    logger.log(
+        logging.WARNING if is_late else logging.ERROR,
+        "%(method)s %(route)s answered %(status)d (request %(request_id)s): %(cause)s",
+        fields,
+        exc_info=None if is_late else raised,
     )
 
 

@@ -7,6 +7,8 @@ every layer may still change the response. A request without an answer is a 404.
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +21,7 @@ from errors import BadRequest, TooLarge
 
 UNMATCHED = "unmatched"
 JSON = b"application/json"
+REQUEST_ID = b"x-request-id"
 _FRAMING = frozenset((b"content-length", b"expect", b"transfer-encoding"))
 NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
 
@@ -65,6 +68,17 @@ class Context:
                 found = value if found is None else b"%b, %b" % (found, value)
         # not every server strips the blanks around a value (RFC 9110, 5.5)
         return None if found is None else found.decode("latin-1").strip(" \t")
+
+    def identify(self) -> str:
+        """Return the ID of the request, which the response then has as ``X-Request-Id``.
+
+        The ID is the client's if that is 1 to 128 visible ASCII characters, else a new ID.
+        """
+        if REQUEST_ID not in self.headers:
+            told = self.header(REQUEST_ID) or ""
+            request_id = told if re.fullmatch("[!-~]{1,128}", told) else secrets.token_hex(8)
+            self.headers[REQUEST_ID] = request_id.encode()
+        return self.headers[REQUEST_ID].decode()
 
     def answer(self, data: Any, status: int = 200) -> None:
         """Answer with ``data`` in the envelope of success."""
@@ -115,7 +129,8 @@ class Context:
             if name in _FRAMING and not self.was_read and self._leaves_a_body():
                 # if the client keeps its body back, its next request would be read as that body
                 self.headers[b"connection"] = b"close"
-                break
+            elif name == REQUEST_ID:
+                self.identify()
         return list(self.headers.items()), b"" if self.method == "HEAD" else body
 
 

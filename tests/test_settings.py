@@ -50,6 +50,7 @@ WRONG = {
     "BODY_MAX_BYTES": ["1023", "64KiB", "-1"],
     "MAX_AGE_S": ["-1", "x", "86401"],
     "ACCESS_LOG": ["2", "yes", "", "true"],
+    "LOG_FORMAT": ["", "JSON", "logfmt"],
     "EMBEDDED_PATH": [""],
     "REDIS_HOST": ["", "redis://a", "a:6379", "127.0.0.1:6379", "a b", "a,b", "user@a"],
     "REDIS_PORT": ["0", "tcp://10.0.0.1:6379", "6379/tcp"],

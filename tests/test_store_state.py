@@ -39,5 +39,5 @@ def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: P
     assert replica.log_path is not None
     log = replica.log_path.read_text()
     assert "Traceback" not in log
-    assert log.count("answered 503") == 1
+    assert log.count("answered 503") == 0  # what fails is said once, not for each request
     assert log.count("SQLite: writes fail") == log.count("SQLite: writes work again") == 1

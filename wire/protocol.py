@@ -29,9 +29,7 @@ class Protocol(StrictProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        state = getattr(self.app, "state", None)
-        # uvicorn writes the access log, and knows only of requests that go through ASGI
-        self._lane: Lane | None = None if self.access_log else getattr(state, "lane", None)
+        self._lane: Lane | None = getattr(getattr(self.app, "state", None), "lane", None)
         self._laned = False  # the lane answered: the parent must not see body and end
         self._is_plain = False  # a GET whose headers cannot change its answer
         self._plain = b""  # the bytes after its first line

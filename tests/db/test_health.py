@@ -43,10 +43,45 @@ def test_each_change_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     health = Health()
     for _ in range(3):
         health.answered()
-    for _ in range(3):
-        health.failed(Unavailable("gone"))
+    for text in ("gone", "still gone", "gone"):
+        health.failed(Unavailable(text))
+        health.turn("down", f"connecting: {text}")
     health.answered()
     assert caplog.messages == ["Cassandra is up", "Cassandra is down: gone", "Cassandra is up"]
+
+
+def test_every_reason_not_to_have_started_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    health = Health()
+    for reason in ("no host", "no host", "no password"):
+        health.turn("starting", reason)
+    said = [f"Cassandra is starting: {reason}" for reason in ("no host", "no password")]
+    assert caplog.messages == said
+
+
+def test_an_outage_is_one_warning_whatever_fails_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    health = Health()
+    health.answered()
+    for name in ("reads", "writes"):
+        health.refused(name, Unavailable("gone"))
+    health.failed(Unavailable("gone"))
+    health.refused("writes", Unavailable("gone"))
+    health.answered()
+    for name in ("reads", "writes"):
+        health.worked(name)
+    assert caplog.messages == ["Cassandra is up", "Cassandra is down: gone", "Cassandra is up"]
+
+
+def test_a_sort_that_fails_is_said_once_the_store_is_known_to_be_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    health = Health()
+    health.answered()
+    health.refused("writes", Unavailable("disk is full"))
+    assert not caplog.messages
+    for _ in range(2):
+        health.answered()
+    assert caplog.messages == ["Cassandra: writes fail: disk is full"]
 
 
 def test_a_sort_that_fails_degrades_until_the_same_sort_works() -> None:
@@ -97,11 +132,13 @@ def test_a_sort_that_fails_now_and_then_is_logged_once_a_minute(
     for _ in range(3):
         for _ in range(3):
             health.refused("writes", Unavailable("disk is full"))
+            health.tell()
         health.worked("writes")
         health.worked("writes")
     assert caplog.messages == ["SQLite: writes fail: disk is full", "SQLite: writes work again"]
     now = 61.0
     health.refused("writes", Unavailable("disk is full"))
+    health.tell()
     assert len(caplog.messages) == 3
 
 

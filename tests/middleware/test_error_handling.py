@@ -110,10 +110,9 @@ async def test_the_routers_own_404_has_the_envelope() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
-    [errors.Unavailable, errors.Late, lambda: errors.OutcomeUnknown(loop_future()), KeyError],
+    "make", [errors.Late, lambda: errors.OutcomeUnknown(loop_future()), KeyError]
 )
-async def test_a_5xx_is_logged_once_with_the_id_of_the_answer(
+async def test_a_500_or_504_is_logged_once_with_the_id_of_the_answer(
     make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = set()
@@ -122,9 +121,9 @@ async def test_a_5xx_is_logged_once_with_the_id_of_the_answer(
         with caplog.at_level(logging.DEBUG):
             sent = await failed(make)
         (record,) = [each for each in caplog.records if each.name == "content"]
-        assert record.levelno == logging.ERROR
-        is_outage = sent.status in (503, 504)
-        assert bool(record.exc_info) is not is_outage  # an outage is one line
+        is_late = sent.status == 504
+        assert record.levelno == (logging.WARNING if is_late else logging.ERROR)
+        assert bool(record.exc_info) is not is_late  # a late answer is one line
         assert sent.headers["x-request-id"] in record.getMessage()
         assert "/content/{id}" in record.getMessage()
         assert str(sent.status) in record.getMessage()
@@ -132,10 +131,10 @@ async def test_a_5xx_is_logged_once_with_the_id_of_the_answer(
     assert len(ids) == 2
 
 
-async def test_an_outage_is_logged_once_a_minute_and_route(
+async def test_a_late_answer_is_logged_once_a_minute_and_route(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = onion(raising(errors.Unavailable), error_handling())
+    app = onion(raising(errors.Late), error_handling())
     for pause_s, lines in ((60.0, 1), (0.0, 4)):
         monkeypatch.setattr("middleware.error_handling.PAUSE_S", pause_s)
         for _ in range(3):
@@ -143,12 +142,26 @@ async def test_an_outage_is_logged_once_a_minute_and_route(
         assert len([each for each in caplog.records if each.name == "content"]) == lines
 
 
-@pytest.mark.parametrize("make", [make for make, status, *_ in KNOWN if status < 500])
-async def test_a_4xx_is_not_logged(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "make", [make for make, status, *_ in KNOWN if status < 500 or status == 503]
+)
+async def test_a_4xx_or_503_is_not_logged(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         sent = await failed(make)
     assert [each for each in caplog.records if each.name == "content"] == []
     assert "x-request-id" not in sent.headers
+
+
+@pytest.mark.parametrize("make", [errors.Late, KeyError, errors.NotFound])
+async def test_an_error_has_the_id_that_the_client_gave(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = onion(raising(make), error_handling())
+    sent = await ask(app, headers=[("x-request-id", "from-the-client")])
+    assert sent.headers["x-request-id"] == "from-the-client"
+    assert [each.args["request_id"] for each in caplog.records if isinstance(each.args, dict)] == [
+        "from-the-client"
+    ] * (sent.status >= 500)
 
 
 async def test_success_passes_untouched(caplog: pytest.LogCaptureFixture) -> None:

@@ -195,4 +195,4 @@ def test_the_access_log_has_every_request(tmp_path: Path) -> None:
     with running({"ACCESS_LOG": "1", "FAST_LANE": "1"}, tmp_path) as service:
         made = str(post(service.client)["id"])
         talk(service, *[plain(made)] * 10, LAST, pause_s=0.01)
-        assert service.log().count(f'"GET /content/{made} HTTP/1.1" 200') == 10
+        assert service.log().count(f" INFO GET /content/{made} 200 ms=") == 10

@@ -1,0 +1,42 @@
+"""Access log: the outermost layer logs a line for each request, also as fields for JSON."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from middleware.onion import Context, Middleware, Next
+
+logger = logging.getLogger("content.access")
+
+LINE = (
+    "%(method)s %(path)s %(status)d ms=%(ms).3f layer=%(layer)s bytes=%(bytes)d"
+    " request_id=%(request_id)s"
+)
+
+
+def access_log() -> Middleware:
+    """Make the middleware.
+
+    A path has its query, both as the client has encoded them. Bytes are those of the body.
+    """
+
+    async def access_log(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
+        start = time.perf_counter()
+        await next()
+        seconds = time.perf_counter() - start
+        path, query = ctx.scope["raw_path"], ctx.scope["query_string"]
+        fields = {
+            "method": ctx.method,
+            "path": (b"%b?%b" % (path, query) if query else path).decode(
+                "ascii", "backslashreplace"
+            ),
+            "status": ctx.status,
+            "ms": round(seconds * 1000, 3),
+            "layer": ctx.layer or "-",
+            "bytes": len(ctx.finish()[1]),
+            "request_id": ctx.identify(),
+        }
+        logger.info(LINE, fields)
+
+    return access_log
