@@ -18,7 +18,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector
+import orjson
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
@@ -30,7 +31,7 @@ from api.home import Home
 from api.resource import CONTRACT, Resource, asset, routes, site
 from arguments import parse_arguments
 from cache.near import Near
-from cache.near_metrics import NearMetrics
+from cache.near_metrics import near_metrics
 from cache.redis.absent import NoRedis, Rows
 from cache.redis.address import Address
 from cache.redis.link import Place
@@ -39,9 +40,10 @@ from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
 from config import Config, ConfigError
 from db.cassandra.limit import Limit
+from db.metrics import store_metrics
 from db.store import VideoStore, open_store
 from drain import Drain
-from metrics import Publisher, gauge, share
+from metrics import Numbers, Publisher, build_info, share
 from middleware.access_log import access_log
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
@@ -113,7 +115,8 @@ def create_app(
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
-    limit = _limit(config, registry)
+    build_info(orjson.loads(CONTRACT.read_bytes())["info"]["version"], registry)
+    limit = Limit(config.store_reads_max)
     store = store or open_store(config, limit)
     metrics = RequestMetrics(registry)
     drain = Drain(config.drain_s)
@@ -122,7 +125,12 @@ def create_app(
     redis = _redis(config, near, store, registry)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
-    publisher = Publisher(shared or registry, metrics.publish, NearMetrics(near, registry).publish)
+    numbers = Numbers(registry)
+    near_metrics(near, numbers)
+    store_metrics(store, limit, numbers)
+    registry.register(store.timings.histogram)
+    sources = metrics, redis, store.timings, numbers
+    publisher = Publisher(shared or registry, *(source.publish for source in sources))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -162,26 +170,6 @@ def create_worker(config: Config) -> Starlette:
     except (ConfigError, OSError) as error:  # new since the parent looked, such as a full disk
         print(f"content: {error}", file=sys.stderr)
         sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
-
-
-def _limit(config: Config, registry: CollectorRegistry) -> Limit:
-    """Return the limit of concurrent reads, with its metrics."""
-    name, text = "content_store_reads_limit", "How many reads may be at Cassandra at a time."
-    current = gauge(name, text, registry)
-    text = "How often the limit was set anew, which takes reads that fill half of it."
-    updates = Counter(f"{name}_updates", text, registry=registry)
-
-    def changed(value: float) -> None:
-        current.set(value)
-        updates.inc()
-
-    limit = Limit(config.store_reads_max, changed)
-    current.set(limit.limit)
-    gauge("content_store_reads_min", "The least that the limit can be.", registry).set(
-        limit.minimum
-    )
-    gauge("content_store_reads_max", "The most: STORE_READS_MAX.", registry).set(limit.maximum)
-    return limit
 
 
 def _near_bytes(config: Config) -> int:

@@ -54,6 +54,7 @@ class EmbeddedStore:
     def __init__(self, path: str):
         self._path = path
         self._health = Health("SQLite", "not opened yet")
+        self.timings = self._health.timings
         self._is_closed = False
         self._writer = FileConnection("store-write", self._health)
         self._scanner = FileConnection("store-scan", self._health)

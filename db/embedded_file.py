@@ -144,10 +144,12 @@ class FileConnection:
         Use no other method of this connection, and fetch all rows in ``work``, so that no snapshot
         stays open.
         """
-        return self._judged("reads", work)()
+        with self._health.timings.timed("reads"):
+            return self._judged("reads", work)()
 
     async def read(self, work: Work[T]) -> T:
-        return await self._in_thread(self._judged("long reads", work))
+        with self._health.timings.timed("long reads"):
+            return await self._in_thread(self._judged("long reads", work))
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in a transaction.
@@ -163,7 +165,8 @@ class FileConnection:
                 raise Unavailable()
             return transact(connection, work, until - time.monotonic())
 
-        return await self._in_thread(self._judged("writes", write))
+        with self._health.timings.timed("writes"):
+            return await self._in_thread(self._judged("writes", write))
 
     def _judged(self, sort: str, work: Work[T]) -> Callable[[], T]:
         """Return ``work`` as a call that tells the health how this request of ``sort`` ended.

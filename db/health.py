@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from db.store import State
 from errors import Late
+from metrics import Timings
 
 logger = logging.getLogger("content")
 
@@ -35,6 +36,7 @@ class Sort:
 class Health:
     """The state of the store ``name`` and, if it is not up, the reason.
 
+    ``timings`` get the times of requests by sort, with those that failed. They are for one thread;
     ``refused`` and ``worked`` may be called from any thread. ``worked`` may be left out if nothing
     is ``late`` (the number of late probes in a row), and its sort is not among ``sorts``.
     """
@@ -45,6 +47,8 @@ class Health:
         reason: str = "connecting to Cassandra",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        text = "Time of a call to the store, however it ended; without the wait for a turn."
+        self.timings = Timings("content_store_seconds", text, None, "sort")
         self.late = 0
         self.sorts: dict[str, Sort] = {}
         self.is_down = False

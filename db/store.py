@@ -15,6 +15,7 @@ from config import Config
 from db.cassandra.limit import Limit
 from db.version import Expected
 from db.video import Changes, Row
+from metrics import Timings
 
 IDENTITY = "identity"
 """The name of the note that holds the store's identity, a UUID that is made with the store."""
@@ -58,6 +59,8 @@ class VideoStore(Protocol):
 
     name: str
     """The kind of store. Cursors contain it, because the order of ids differs between kinds."""
+    timings: Timings
+    """The times of calls by sort, for ``db/metrics.py``."""
 
     async def open(self) -> None:
         """Return soon; a store that is away is connected later.

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Metric, values
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
-from metrics import FOLDER, HISTOGRAM_BYTES, Publisher, gauge, share
+from metrics import FOLDER, HISTOGRAM_BYTES, Numbers, Publisher, build_info, gauge, share
 from middleware.timing import RequestMetrics
 
 Join = Callable[[], "Worker"]
@@ -112,6 +113,27 @@ def test_an_heir_takes_the_seat_and_counts_on(join: Join) -> None:
     assert other.sees() == (6, 1, 6)
     count(heir, 2)
     assert other.sees() == heir.sees() == (8, 2, 8)
+
+
+def test_what_holds_for_each_of_several_workers_is_their_least(join: Join) -> None:
+    team, values_of = [join() for _ in range(3)], [1, 0, 1]
+    for worker, value in zip(team, values_of, strict=True):
+        worker.publish()  # into its own files from here on
+        registry = CollectorRegistry()
+        numbers = Numbers(registry)
+        numbers.gauge("answers", "Whether it answers.", partial(float, value), "livemin")
+        numbers.counter("calls", "Calls.", partial(float, 5 + value))
+        build_info("1.0.0", registry)
+        numbers.publish()
+        numbers.publish()
+
+    def seen() -> tuple[float, float, float]:
+        found = {name: value for (name, _), value in samples(team[0].shared.collect()).items()}
+        return found["answers"], found["calls_total"], found["content_build_info"]
+
+    assert seen() == (0, 17, 1)
+    team[1].die()
+    assert seen() == (1, 17, 1)  # the least of those who live
 
 
 def test_there_are_no_more_files_than_there_were_workers(join: Join, tmp_path: Path) -> None:

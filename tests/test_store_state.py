@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from bench.lab.asking import ask
+from bench.lab.asking import ask, counted
 from bench.lab.targets import Service
 
 ROW = {"title": "A title", "genres": ["Drama"], "isMovie": True, "description": "x" * 5_000}
@@ -31,6 +31,7 @@ def test_a_full_disk_is_degraded_with_its_reason_until_a_write_works(tmp_path: P
         status, data = ready()
         assert (status, data["state"], data["store"]) == (200, "degraded", "down")
         assert "disk I/O error" in data["reason"] or "disk is full" in data["reason"]
+        assert counted(replica, "content_store_up") == 1  # it answers
         assert ask(replica, "/videos").status == 200
         resource.prlimit(replica.pid, resource.RLIMIT_FSIZE, (NO_LIMIT, NO_LIMIT))
         assert post() == 201

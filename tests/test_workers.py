@@ -35,7 +35,8 @@ def service(redis_server: RedisServer, tmp_path: Path) -> Iterator[RunningServic
 
 GAUGES = {
     *("content_connections", "content_redis_up", "content_store_reads_limit"),
-    *("content_store_reads_min", "content_store_reads_max"),
+    *("content_store_reads_min", "content_store_reads_max", "content_store_reads_in_flight"),
+    *("content_store_up", "content_build_info"),
     *("content_near_bytes", "content_near_entries"),
 }
 
@@ -114,6 +115,10 @@ def test_every_scrape_has_what_all_workers_counted(service: RunningService) -> N
     found = scrape(service)
     assert total(found, COUNT, route=ROW) == 2 * WORKERS * CONNECTIONS * REQUESTS
     assert total(found, "content_redis_connections_total") == WORKERS + 1
+    assert total(found, "content_store_up") == 1  # not a sum: each of them has its store
+    assert total(found, "content_build_info") == 1
+    assert total(found, "content_store_seconds_count", sort="reads") > 0
+    assert total(found, "content_redis_seconds_count", command="MGET") > 0
     assert "Traceback" not in service.log()
 
 

@@ -31,6 +31,9 @@ class NoRedis:
     async def close(self) -> None:
         pass
 
+    def publish(self) -> None:
+        pass
+
     async def get(self, key: str) -> None:
         pass
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -70,7 +71,7 @@ class Batches:
     ) -> None:
         self._connection, self._prefix = connection, prefix
         self._deadline_s = deadline_s
-        self._parse, self._count = parse, metrics.count
+        self._parse, self._count, self._time = parse, metrics.count, metrics.timings.count
         self._loop = asyncio.get_running_loop()
         self._open: Batch = {}
         self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
@@ -94,7 +95,7 @@ class Batches:
             self._open = {}
         prefix = self._prefix
         command = ("MGET", *map(prefix.__add__, batch))
-        if not self._connection.send(command, partial(self._answered, batch)):
+        if not self._connection.send(command, partial(self._answered, batch, time.monotonic())):
             return self._give_up(batch, "down")
         self._sent.append((self._loop.time() + self._deadline_s, batch))
         if self._timer is None:  # one timer for all batches, armed for the oldest
@@ -117,7 +118,8 @@ class Batches:
     def _give_up(self, batch: Batch, result: str) -> None:
         self._count(result, self._tell(batch, [None] * len(batch))[1])
 
-    def _answered(self, batch: Batch, reply: Reply) -> None:
+    def _answered(self, batch: Batch, sent_s: float, reply: Reply) -> None:
+        self._time(time.monotonic() - sent_s, "MGET")
         error = reply if isinstance(reply, Exception) else None
         hits, misses = self._tell(batch, [None] * len(batch) if error else reply)
         # replies keep the order of the batches, so any other batch here was late
@@ -169,7 +171,7 @@ class Calls:
         The result is None after an error or the deadline. ``parse`` runs in the connection's parser
         for every reply but an error. The reply ``is_late`` if nobody waits for it any more.
         """
-        loop = asyncio.get_running_loop()
+        loop, sent_s = asyncio.get_running_loop(), time.monotonic()
         future: asyncio.Future[T | None] = loop.create_future()
 
         def late() -> None:
@@ -179,6 +181,7 @@ class Calls:
         timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
+            self._metrics.timings.count(time.monotonic() - sent_s, "EVALSHA")
             is_late = future.done()
             result = None if isinstance(reply, Exception) else parse(reply, is_late)
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait

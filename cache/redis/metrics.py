@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from metrics import gauge
+from metrics import Timings, gauge
 
 RESULTS = "hit", "miss", "late", "down"
 
 
 class RedisMetrics:
-    """Counters and a gauge. Without a registry they count, but cannot be read."""
+    """Counters, a gauge and the times of calls. Without a registry they cannot be read.
+
+    ``timings`` get the time from a command to its reply, or to the end of its connection.
+    """
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         registry = registry or CollectorRegistry()
@@ -24,6 +27,9 @@ class RedisMetrics:
             "result",
         )
         self._reads = {each: reads.labels(each) for each in RESULTS}
+        self._counts = dict.fromkeys(RESULTS, 0)
+        text = "Time of a command to Redis that a request waits for: a batch of reads, or a script."
+        self.timings = Timings("content_redis_seconds", text, registry, "command")
         self.invalidations = counter(
             "invalidations",
             "Keys that Redis said were changed, by this process too: values and reign markers; a "
@@ -38,4 +44,11 @@ class RedisMetrics:
 
     def count(self, result: str, reads: int) -> None:
         """Count ``reads`` reads that ended as ``result``."""
-        self._reads[result].inc(reads)
+        self._counts[result] += reads
+
+    def publish(self) -> None:
+        """Move the counts since the last call to Prometheus' metrics."""
+        self.timings.publish()
+        for result, number in self._counts.items():
+            self._reads[result].inc(number)
+            self._counts[result] = 0

@@ -89,6 +89,10 @@ class RedisRows:
         """Return why Redis is down, or why it refuses fills and writes; empty if all is well."""
         return self._link.reason or self._calls.refusal
 
+    def publish(self) -> None:
+        """Publish the metrics that are only counted meanwhile."""
+        self._metrics.publish()
+
     async def get(self, key: str) -> Entry | None:
         """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
 

@@ -43,18 +43,12 @@ queue their turn, although all are in time if served in the order of arrival."""
 
 
 class Limit:
-    """At most ``maximum`` reads. ``changed`` gets each new limit; ``clock``: monotonic seconds."""
+    """At most ``maximum`` reads. ``clock``: monotonic seconds."""
 
-    def __init__(
-        self,
-        maximum: int,
-        changed: Callable[[float], None] = lambda limit: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.in_flight = 0
+    def __init__(self, maximum: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.in_flight = self.updates = 0
         self.limit = float(min(INITIAL, maximum))
         self.minimum, self.maximum = float(min(MINIMUM, maximum)), float(maximum)
-        self._changed = changed
         self._clock = clock
         self._clicks: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._hovers: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -136,4 +130,4 @@ class Limit:
         wanted = self.limit * gradient + QUEUE
         smoothed = self.limit * (1 - SMOOTHING) + wanted * SMOOTHING
         self.limit = max(self.minimum, min(smoothed, self.maximum))
-        self._changed(self.limit)
+        self.updates += 1

@@ -137,7 +137,8 @@ class Statements:
             # always, because a bound statement inherits the timeout of its preparation
             statement.set_timeout(left_s * share)
             try:
-                result = await session.execute(statement)
+                with self.health.timings.timed(sort):
+                    result = await session.execute(statement)
                 break
             except Exception as error:
                 left_s, share = end - time.monotonic() - AGAIN_S, 1.0

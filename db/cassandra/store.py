@@ -51,6 +51,7 @@ class CassandraStore(Loader):
 
     def __init__(self, config: Config, limit: Limit | None = None) -> None:
         self._cassandra = Cassandra(config, STATEMENTS, limit)
+        self.timings = self._cassandra.health.timings
         self._writes = Writes(self._cassandra)
         self._lines = self._writes.lines
 

@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from cache.entry import Entry
 from cache.near import Near
-from cache.near_metrics import NearMetrics
+from cache.near_metrics import near_metrics
+from metrics import Numbers
 
 
 def numbers(registry: CollectorRegistry) -> tuple[float | None, ...]:
@@ -24,7 +25,8 @@ def test_the_numbers_are_those_of_the_last_time_they_were_published() -> None:
     registry = CollectorRegistry()
     near = Near(5_000, 60.0)
     put(near, "/a")
-    metrics = NearMetrics(near, registry)
+    metrics = Numbers(registry)
+    near_metrics(near, metrics)
     metrics.publish()
     assert numbers(registry) == (near.bytes, 1, 0)
     for n in range(20):

@@ -109,12 +109,36 @@ async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServ
     rows = await open_rows(redis, registry=registry)
     await filled(rows, "k")
     await asyncio.gather(rows.get("k"), rows.get("k"), rows.get("absent"))
+    rows.publish()
 
     def reads(result: str) -> float | None:
         return registry.get_sample_value("content_redis_reads_total", {"result": result})
 
     assert (reads("hit"), reads("miss"), reads("late"), reads("down")) == (2, 1, 0, 0)
     assert registry.get_sample_value("content_redis_up") == 1
+
+
+async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
+    open_rows: OpenRows, redis: RedisServer
+) -> None:
+    registry = CollectorRegistry()
+    rows = await open_rows(redis, registry=registry)
+    await asyncio.gather(*(rows.get(f"{n}") for n in range(10)))  # one batch
+    redis.pause()
+    waiting = asyncio.ensure_future(rows.lease("k"))
+    await asyncio.sleep(0.1)
+    redis.resume()
+    await waiting
+
+    def timed(part: str, command: str) -> float:
+        name = f"content_redis_seconds_{part}"
+        return registry.get_sample_value(name, {"command": command}) or 0.0
+
+    assert timed("count", "MGET") == 0  # not before it is published
+    rows.publish()
+    assert (timed("count", "MGET"), timed("count", "EVALSHA")) == (1, 1)
+    assert 0 < timed("sum", "MGET") < timed("sum", "EVALSHA") < 5
+    assert timed("sum", "EVALSHA") >= 0.1
 
 
 async def test_a_cancelled_waiter_disturbs_nobody(open_rows: OpenRows, redis: RedisServer) -> None:

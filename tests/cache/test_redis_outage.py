@@ -48,6 +48,7 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
     assert list(await asyncio.gather(rows.get("k"), rows.get("k"))) == [None, None]
     assert time.monotonic() - began >= 0.02
     assert await rows.lease("k") is None
+    rows.publish()
     late = registry.get_sample_value("content_redis_reads_total", {"result": "late"})
     assert late == 2
     redis.resume()

@@ -148,11 +148,13 @@ async def test_a_queue_is_a_burst_and_waiting_in_it_for_long_is_congestion(
 
 def test_the_limit_grows_while_latency_holds_and_stops_at_the_maximum(clock: Clock) -> None:
     seen: list[float] = []
-    limit = Limit(60, seen.append, clock)
+    limit = Limit(60, clock=clock)
     for _ in range(200):
         window(limit, clock, 0.002)
+        seen.append(limit.limit)
     assert limit.limit == 60
     assert seen == sorted(seen)
+    assert limit.updates == 200
 
 
 def test_the_limit_shrinks_when_reads_queue_and_comes_back(clock: Clock) -> None:
@@ -178,6 +180,7 @@ def test_a_quiet_time_says_nothing_about_the_limit(clock: Clock) -> None:
     for _ in range(100):
         window(limit, clock, 0.002, at_a_time=2)
     assert limit.limit == before
+    assert limit.updates == 50
 
 
 def test_latency_that_drifted_up_with_an_overload_comes_down_again(clock: Clock) -> None:

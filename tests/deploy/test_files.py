@@ -45,7 +45,7 @@ def expressions() -> list[str]:
     panels = json.loads((DEPLOY / "grafana" / "content.json").read_text())["panels"]
     found = [target["expr"] for panel in panels for target in panel["targets"]]
     table = re.findall(
-        r"^\| (?:latency|traffic|errors|saturation|what).*", OPERATIONS.read_text(), re.M
+        r"^\| (?:latency|traffic|errors|saturation|what|the store|Redis|near).*", OPERATIONS.read_text(), re.M
     )
     return [*found, *table, (DEPLOY / "alerts.yml").read_text()]
 

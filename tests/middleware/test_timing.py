@@ -8,9 +8,10 @@ import re
 import pytest
 from prometheus_client import CollectorRegistry, Metric
 
+from metrics import BUCKETS_S
 from middleware.error_handling import error_handling
 from middleware.onion import Context
-from middleware.timing import BUCKETS_S, METHODS, RequestMetrics, timing
+from middleware.timing import METHODS, RequestMetrics, timing
 from tests.middleware.asgi import ask, fine, onion
 
 
@@ -129,16 +130,17 @@ async def test_two_services_in_one_process_count_apart() -> None:
 
 def test_a_scrape_has_the_series_of_a_histogram_and_no_other() -> None:
     metrics = Metrics()
-    for seconds in (0.0004, 0.0005, 0.3, 7.0):
+    for seconds in (0.000008, 0.0004, 0.0005, 0.3, 7.0):
         metrics.observe("/", "GET", 200, seconds)
     (metric,) = metrics.collect()
     labels = {"route": "/", "method": "GET", "outcome": "ok", "layer": ""}
     assert all(labels.items() <= each.labels.items() for each in metric.samples)
     bounds = {each.labels["le"]: each.value for each in metric.samples if "le" in each.labels}
-    below = dict.fromkeys(map(str, BUCKETS_S), 2.0)
-    assert bounds == {**below, "0.5": 3.0, "1.0": 3.0, "2.5": 3.0, "+Inf": 4.0}
+    below = {str(each): 1.0 if each < 0.0005 else 3.0 for each in BUCKETS_S}
+    assert bounds == {**below, "0.5": 4.0, "1.0": 4.0, "2.5": 4.0, "+Inf": 5.0}
+    assert "1e-05" in bounds
     others = {each.name: each.value for each in metric.samples if "le" not in each.labels}
     assert others == {
-        "content_request_seconds_count": 4.0,
-        "content_request_seconds_sum": pytest.approx(7.3009),
+        "content_request_seconds_count": 5.0,
+        "content_request_seconds_sum": pytest.approx(7.300908),
     }

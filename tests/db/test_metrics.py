@@ -1,0 +1,85 @@
+"""Metrics of a store: up while it answers, the numbers of the limit, and the times of calls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from db.cassandra.limit import Limit
+from db.embedded import EmbeddedStore
+from db.metrics import store_metrics
+from db.store import CatalogueStore
+from db.version import new_id
+from errors import NotFound
+from metrics import Numbers
+from tests.db.samples import draft
+
+
+@pytest.mark.parametrize(
+    ("state", "up"), [("starting", 0), ("up", 1), ("degraded", 1), ("down", 0)]
+)
+def test_a_store_is_up_while_it_answers(state: str, up: float) -> None:
+    registry = CollectorRegistry()
+    numbers, store = Numbers(registry), SimpleNamespace(state=lambda: (state, "why"))
+    whole: Any = store
+    store_metrics(whole, Limit(10), numbers)
+    numbers.publish()
+    assert registry.get_sample_value("content_store_up") == up
+
+
+async def test_a_closed_store_is_not_up(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    numbers, store = Numbers(registry), EmbeddedStore(str(tmp_path / "content.sqlite3"))
+    store_metrics(store, Limit(10), numbers)
+    for step, up in ((None, 0), (store.open, 1), (store.close, 0)):
+        if step:
+            await step()
+        numbers.publish()
+        assert registry.get_sample_value("content_store_up") == up
+
+
+async def test_reads_in_flight_stand_beside_their_limit() -> None:
+    registry = CollectorRegistry()
+    numbers, limit = Numbers(registry), Limit(100)
+    store: Any = SimpleNamespace(state=lambda: ("up", ""))
+    store_metrics(store, limit, numbers)
+    for _ in range(3):
+        await limit.enter(is_urgent=True)
+    limit.updates = 7
+    numbers.publish()
+    numbers.publish()
+    names = ("in_flight", "limit", "min", "max", "limit_updates_total")
+    found = [registry.get_sample_value(f"content_store_reads_{name}") for name in names]
+    assert found == [3, 50, 50, 100, 7]
+
+
+async def test_calls_are_timed_by_their_sort_and_failed_ones_too(store: CatalogueStore) -> None:
+    registry = CollectorRegistry()
+    registry.register(store.timings.histogram)
+    store.timings.publish()
+
+    def counts() -> dict[str, float]:
+        store.timings.publish()
+        samples = [each for metric in registry.collect() for each in metric.samples]
+        return {each.labels["sort"]: each.value for each in samples if each.name.endswith("_count")}
+
+    reads, writes = {
+        "embedded": ("reads", "writes"),
+        "cassandra": ("reads of video", "writes to video"),
+    }[store.name]
+    before = counts()
+    row = await store.create(new_id(), draft(), None)
+    await asyncio.gather(*(store.video(row["id"]) for _ in range(3)))
+    with pytest.raises(NotFound):
+        await store.video(new_id())
+    after = counts()
+    assert after[reads] - before.get(reads, 0) == 4
+    assert after[writes] - before.get(writes, 0) == 1
+    seconds = registry.get_sample_value("content_store_seconds_sum", {"sort": reads})
+    assert seconds is not None
+    assert 0 < seconds < 10
