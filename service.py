@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-import orjson
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
@@ -38,7 +37,7 @@ from cache.redis.link import Place
 from cache.redis.rows import RedisRows
 from cache.redis.sentinel import Sentinels
 from cache.store import CachedVideoStore
-from config import Config, ConfigError
+from config import VERSION, Config, ConfigError
 from db.cassandra.limit import Limit
 from db.metrics import store_metrics
 from db.store import VideoStore, open_store
@@ -115,7 +114,7 @@ def create_app(
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
-    build_info(orjson.loads(CONTRACT.read_bytes())["info"]["version"], registry)
+    build_info(VERSION, registry)
     limit = Limit(config.store_reads_max)
     store = store or open_store(config, limit)
     metrics = RequestMetrics(registry)

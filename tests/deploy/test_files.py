@@ -44,9 +44,8 @@ def expressions() -> list[str]:
     """All PromQL that we wrote."""
     panels = json.loads((DEPLOY / "grafana" / "content.json").read_text())["panels"]
     found = [target["expr"] for panel in panels for target in panel["targets"]]
-    table = re.findall(
-        r"^\| (?:latency|traffic|errors|saturation|what|the store|Redis|near).*", OPERATIONS.read_text(), re.M
-    )
+    signals = "latency|traffic|errors|saturation|what|the store|Redis |near"
+    table = re.findall(rf"^\| (?:{signals}).*", OPERATIONS.read_text(), re.M)
     return [*found, *table, (DEPLOY / "alerts.yml").read_text()]
 
 
