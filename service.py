@@ -91,6 +91,7 @@ def resources(content: Content, probes: Probes, config: Config) -> list[Resource
     return [
         Resource("/home", GET=content.home),
         Resource("/content/genre/{genre:path}", GET=content.genre),
+        Resource("/genres", GET=content.genres),
         Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
         Resource("/content", GET=content.by_query, POST=content.create),
         Resource("/videos", GET=content.random_id),

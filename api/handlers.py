@@ -18,11 +18,12 @@ from cache.redis.absent import Rows
 from cache.store import CachedVideoStore, entry_of
 from config import Config
 from db.fields import genre_name
-from db.store import VideoStore
+from db.store import GENRE_LIST, Place, VideoStore
 from db.version import etag, new_id
 from db.video import Row, parse_changes, parse_draft
 from drain import Drain
 from errors import NotFound, PreconditionFailed
+from etags import digest
 from metrics import Publisher
 from middleware.cache_lookup import answer, answer_home
 from middleware.onion import Context
@@ -50,15 +51,41 @@ class Content:
         answer(ctx, await self._videos.video(request.path_id(ctx)), self._cache_control)
 
     async def by_query(self, ctx: Context) -> None:
-        """Answer with the row of the id in the query."""
-        answer(ctx, await self._videos.video(request.query_id(ctx)), self._cache_control)
+        """Answer with the row, or the rows, of the ids in the query."""
+        ids = request.query_ids(ctx)
+        if ids is None:
+            found = await self._videos.video(request.query_id(ctx))
+        else:
+            found = await self._videos.videos(ids)
+        answer(ctx, found, self._cache_control)
 
     async def genre(self, ctx: Context) -> None:
-        """Answer with the ids of a genre's newest videos."""
+        """Answer with the ids of a genre's newest videos, or with a page of its ids."""
         genre = genre_name(ctx.scope["path_params"]["genre"])
         if genre is None:
             raise NotFound()
-        answer(ctx, await self._videos.genre(genre), self._cache_control)
+        if request.query(ctx, "limit") is None and request.query(ctx, "cursor") is None:
+            answer(ctx, await self._videos.genre(genre), self._cache_control)
+        else:
+            await self._genre_page(ctx, genre)
+
+    async def _genre_page(self, ctx: Context, genre: str) -> None:
+        limit = request.page_limit(ctx, GENRE_LIST, request.GENRE_PAGE_MAX)
+        store = self._videos.store
+        after = request.page_after(ctx, 2, store.name, genre)
+        found = await store.genre_page(genre, Place(*after) if after else None, limit + 1)
+        if not found and after is None:
+            raise NotFound()
+        page = found[:limit]
+        following = request.encode_cursor(page[-1], store.name, genre) if found[limit:] else None
+        # relative to a path in which a slash of the genre may be encoded or not
+        self._page(ctx, {genre: [place.video_id for place in page]}, "", limit, following)
+
+    async def genres(self, ctx: Context) -> None:
+        """Answer with every genre."""
+        ctx.answer(await self._videos.genres())
+        ctx.headers[b"etag"] = digest(ctx.body)
+        ctx.headers[b"cache-control"] = self._cache_control
 
     async def home(self, ctx: Context) -> None:
         """Answer with a home page."""
@@ -100,18 +127,24 @@ class Content:
 
     async def ids(self, ctx: Context) -> None:
         """Answer with a page of ids, and link the next page."""
-        limit = request.page_limit(ctx)
-        cursor = request.query(ctx, "cursor")
+        limit = request.page_limit(ctx, request.PAGE_DEFAULT, request.PAGE_MAX)
         store = self._videos.store
-        after = None if cursor is None else request.decode_cursor(cursor, store.name)
-        found = await store.ids(after, limit + 1)  # one more shows that there is a next page
+        after = request.page_after(ctx, 1, store.name)
+        # one more shows that there is a next page
+        found = await store.ids(after[0] if after else None, limit + 1)
         page = found[:limit]
-        answer(ctx, (entry_of(page), "store"), self._cache_control)
-        ctx.layer = ""  # metrics count layers of rows and lists alone
-        if len(found) > limit:
-            following = request.encode_cursor(page[-1], store.name)
+        following = request.encode_cursor(page[-1:], store.name) if found[limit:] else None
+        self._page(ctx, page, "uuids", limit, following)
+
+    def _page(
+        self, ctx: Context, data: object, path: str, limit: int, following: str | None
+    ) -> None:
+        """Answer with a page of ids, and link the next page by its cursor, ``following``."""
+        answer(ctx, (entry_of(data), "store"), self._cache_control)
+        ctx.layer = ""  # metrics count layers of rows and cached lists alone
+        if following:
             query = urlencode({"limit": limit, "cursor": following})
-            ctx.headers[b"link"] = f'<uuids?{query}>; rel="next"'.encode()
+            ctx.headers[b"link"] = f'<{path}?{query}>; rel="next"'.encode()
 
     def _written(self, ctx: Context, row: Row, status: int) -> None:
         ctx.answer(row, status)

@@ -7,6 +7,7 @@ import codecs
 import hashlib
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,12 +15,15 @@ from urllib.parse import parse_qs
 import orjson
 
 from api.resource import PATCH_TYPES
-from db.version import Expected, parse_id
+from db.version import Expected, parse_id, parse_version
 from errors import BadRequest, FieldError, Invalid, NotFound, UnsupportedMediaType
 from middleware.onion import Context
 
 PAGE_DEFAULT = 5_000
 PAGE_MAX = 10_000
+GENRE_PAGE_MAX = 100
+IDS_MAX = 100
+"""At most this many rows are asked for at once."""
 CONTAINERS_MAX, QUOTES_MAX = 1_000, 10_000
 """The most arrays and objects, and the most quotes, of a body that is parsed. A video has four
 arrays and objects, and at most 4,000 strings."""
@@ -55,10 +59,27 @@ def query_id(ctx: Context) -> str:
     """
     text = query(ctx, "videoId")
     if text is None:
-        raise BadRequest("videoId is missing")
+        raise BadRequest("videoId or ids is missing")
     if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
         text = text[1:-1]
     return _id(text)
+
+
+def query_ids(ctx: Context) -> list[str] | None:
+    """Return the different ids in ``?ids=``, in their order; None if the parameter is absent.
+
+    Raise BadRequest if ``videoId`` is there, too, or unless it has 1 to IDS_MAX ids.
+    """
+    text = query(ctx, "ids")
+    if text is None:
+        return None
+    if query(ctx, "videoId") is not None:
+        raise BadRequest("Only one of videoId and ids can be asked for")
+    asked = text.split(",")
+    ids = [parse_id(each) for each in asked] if len(asked) <= IDS_MAX else [None]
+    if None in ids:
+        raise BadRequest(f"ids has to be 1 to {IDS_MAX} ids of videos, separated by commas")
+    return [*dict.fromkeys(filter(None, ids))]
 
 
 def _id(text: str, message: str | None = None) -> str:
@@ -145,30 +166,39 @@ def request_hash(values: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def page_limit(ctx: Context) -> int:
-    """Return ``?limit=``. Raise BadRequest unless it is a number from 1 to PAGE_MAX."""
+def page_limit(ctx: Context, default: int, maximum: int) -> int:
+    """Return ``?limit=``. Raise BadRequest unless it is a number from 1 to ``maximum``."""
     text = query(ctx, "limit")
     if text is None:
-        return PAGE_DEFAULT
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= PAGE_MAX:
-        raise BadRequest(f"limit has to be a whole number from 1 to {PAGE_MAX:,}")
+        return default
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= maximum:
+        raise BadRequest(f"limit has to be a whole number from 1 to {maximum:,}")
     return int(text)
 
 
-def encode_cursor(video_id: str, store: str) -> str:
-    """Return a cursor for the position after ``video_id`` in the order of ids of ``store``.
+def encode_cursor(place: Sequence[str], store: str, genre: str = "") -> str:
+    """Return a cursor for the position after ``place``, the UUIDs that a page ends with.
 
-    The checksum is no secret, because a forged cursor only names a position, which is public.
+    The page lists the rows of ``store``, or of one ``genre`` of it. The checksum is no secret,
+    because a forged cursor only names a position, which is public.
     """
-    raw = uuid.UUID(video_id).bytes
-    checksum = hashlib.blake2b(raw, digest_size=4, key=store.encode()).digest()
+    raw = b"".join(uuid.UUID(each).bytes for each in place)
+    checksum = hashlib.blake2b(raw + genre.encode(), digest_size=4, key=store.encode()).digest()
     return base64.urlsafe_b64encode(raw + checksum).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, store: str) -> str:
-    """Return the id in ``cursor``. Raise BadRequest if it is damaged, or made for another store."""
+def page_after(ctx: Context, size: int, store: str, genre: str = "") -> list[str] | None:
+    """Return the place of ``size`` UUIDs in ``?cursor=``; None if the parameter is absent.
+
+    Raise BadRequest if the cursor is damaged, or made for another list.
+    """
+    cursor = query(ctx, "cursor")
+    if cursor is None:
+        return None
     with suppress(ValueError):
-        video_id = str(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor + "==")[:16]))
-        if encode_cursor(video_id, store) == cursor:
-            return video_id
+        raw = base64.urlsafe_b64decode(cursor + "==")
+        place = [str(uuid.UUID(bytes=raw[at : at + 16])) for at in range(0, 16 * size, 16)]
+        # the place in a genre begins with a timeuuid; Cassandra refuses any other UUID there
+        if encode_cursor(place, store, genre) == cursor and (not genre or parse_version(place[0])):
+            return place
     raise BadRequest("The cursor is damaged, or from elsewhere")

@@ -50,7 +50,7 @@ def key_of(path: str, query: bytes = b"") -> str | None:
     """Return the key of the answer to a GET of this decoded path.
 
     Return None if that answer is not cached, or if only the handler can understand the path and the
-    query.
+    query. The query of a genre may ask for another page than the cached one.
     """
     if path == BY_QUERY:
         plain = _BY_QUERY.fullmatch(query)
@@ -58,7 +58,7 @@ def key_of(path: str, query: bytes = b"") -> str | None:
     if not path.startswith(ROW):
         return None
     if path.startswith(GENRE):
-        genre = genre_name(path[len(GENRE) :])
+        genre = None if query else genre_name(path[len(GENRE) :])
         return None if genre is None else genre_key(genre)
     video_id = parse_id(path[len(ROW) :])
     return None if video_id is None else ROW + video_id

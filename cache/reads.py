@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -75,7 +75,21 @@ class Reads:
         near = self._near.get(key)
         if near is not None:
             return Answer(near, "near")
-        entry = await self._redis.get(key)
+        return self._of_redis(await self._redis.get(key))
+
+    async def cached_all(self, keys: Sequence[str]) -> list[Answer | None]:
+        """Return what ``cached`` returns for each key."""
+        near = [self._near.get(key) for key in keys]
+        # all are asked for before the first is awaited, so that they leave as one MGET
+        asked = [
+            None if entry else self._redis.ask(key) for key, entry in zip(keys, near, strict=True)
+        ]
+        return [
+            Answer(entry, "near") if entry else self._of_redis(await reply if reply else None)
+            for entry, reply in zip(near, asked, strict=True)
+        ]
+
+    def _of_redis(self, entry: Entry | None) -> Answer | None:
         if entry is None:
             return None
         if entry.is_fresh():

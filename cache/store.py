@@ -7,13 +7,14 @@ row back, in whatever order messages arrive.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
 
-from cache.entry import Entry
+from cache.entry import DATA, Entry, inner
 from cache.fence import Fence
 from cache.genres import Genres
 from cache.keys import genre_key, row_key
@@ -25,6 +26,9 @@ from db.version import Expected, etag
 from db.video import Changes, Row, genres_left
 from errors import NotFound
 from etags import digest
+
+LAYERS = ("near", "redis", "collapsed", "store", "stale")
+"""The layers of ``Answer``. The layer of several rows is the last one that had any of them."""
 
 
 class CachedVideoStore:
@@ -68,6 +72,23 @@ class CachedVideoStore:
             return entry_of(row, etag(row).encode())
 
         return await self._reads.loaded(row_key(video_id), load)
+
+    async def videos(self, ids: Sequence[str]) -> Answer:
+        """Return ``{id: row or null}`` of different ``ids``, in their order, as one entry.
+
+        Each row is read as if it were asked for alone: first those near, then the others in Redis,
+        then the rest in the store, all at once. Raise the error of a load that fails.
+        """
+        found = await self._reads.cached_all([row_key(video_id) for video_id in ids])
+        missing = [key for key, cached in zip(ids, found, strict=True) if cached is None]
+        loaded = iter(await asyncio.gather(*map(self._video_or_absent, missing)))
+        return _together(ids, [cached or next(loaded) for cached in found])
+
+    async def _video_or_absent(self, video_id: str) -> Answer:
+        try:
+            return await self.video(video_id)
+        except NotFound:
+            return Answer(Entry.absent(), "store")
 
     async def genre(self, genre: str) -> Answer:
         """Return the loaded entry of a genre's list."""
@@ -141,6 +162,23 @@ def entry_of(data: Any, tag: bytes = b"") -> Entry:
     """
     body = orjson.dumps({"status": "success", "data": data})
     return Entry(body, tag or digest(body), time.time())
+
+
+def _together(ids: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """Return the answers as one, whose layer is the last of LAYERS, and whose age is the oldest.
+
+    Its tag is made of the rows' tags, which change with the rows.
+    """
+    rows, tags = [], []
+    for video_id, (entry, _) in zip(ids, answers, strict=True):
+        name = b'"%b"' % video_id.encode()
+        rows.append(b"%b:%b" % (name, inner(entry) or b"null"))
+        tags.append(name + entry.etag)
+    layer = max((answer.layer for answer in answers), key=LAYERS.index)
+    # if rows are stale, the one that is stale for longest tells how stale the answer is
+    oldest, _ = min(answers, key=lambda each: (each.layer != "stale", each.entry.filled_at))
+    body = DATA + b"{%b}}" % b",".join(rows)
+    return Answer(Entry(body, digest(b"".join(tags)), oldest.filled_at, oldest.ttl_s), layer)
 
 
 def _touched(written: Written) -> set[str]:

@@ -17,7 +17,7 @@ import orjson
 
 from db.embedded_file import FileConnection, T
 from db.health import Health
-from db.store import GENRE_LIST, IDENTITY, State, Stored, Written
+from db.store import GENRE_LIST, IDENTITY, Place, State, Stored, Written
 from db.version import Expected, new_id, next_version
 from db.video import Changes, Row, apply, build, genres_left
 from errors import Invalid, NotFound
@@ -27,6 +27,9 @@ NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
 _FIND = "SELECT body, created, request_hash FROM video WHERE id = ?"
 _ARRAY = "SELECT json_group_array(id) FROM ({})"
 _LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
+_PAGE = """SELECT json_group_array(json_array(created, id)) FROM (
+  SELECT video.created, entry.id FROM entry JOIN video ON video.id = entry.id
+  WHERE genre = ? AND (position, entry.id) > (?, ?) ORDER BY position, entry.id LIMIT ?)"""
 _IDS = _ARRAY.format("SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?")
 # jumps from one genre to the next, however many rows each has
 _GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
@@ -90,12 +93,18 @@ class EmbeddedStore:
     async def genre(self, genre: str) -> list[str]:
         return _there(self._reader.read_now(lambda c: _array(c, _LIST, genre, GENRE_LIST)))
 
+    async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:
+        place = (position(after.created), after.video_id) if after else (b"", "")
+        found = await self._scanner.read(lambda c: _array(c, _PAGE, genre, *place, limit))
+        return [Place(*each) for each in found]
+
     async def genres(self) -> list[str]:
         return await self._scanner.read(lambda c: _array(c, _GENRES))
 
     async def random_id(self) -> str:
         drawn = self._reader.read_now(lambda c: _array(c, _IDS, new_id(), 1))
-        return _there(drawn or self._reader.read_now(lambda c: _array(c, _IDS, "", 1)))[0]
+        drawn = drawn or self._reader.read_now(lambda c: _array(c, _IDS, "", 1))
+        return str(_there(drawn)[0])
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
         return await self._scanner.read(lambda c: _array(c, _IDS, after or "", limit))
@@ -141,8 +150,8 @@ def position(created: str) -> bytes:
     return (int(ticks + created[19:23] + created[24:], 16) ^ NEWEST_FIRST).to_bytes(16, "big")
 
 
-def _array(connection: Connection, sql: str, *values: object) -> list[str]:
-    array: list[str] = orjson.loads(connection.execute(sql, values).fetchone()[0])
+def _array(connection: Connection, sql: str, *values: object) -> list[Any]:
+    array: list[Any] = orjson.loads(connection.execute(sql, values).fetchone()[0])
     return array
 
 

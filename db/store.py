@@ -54,6 +54,13 @@ class Entry(NamedTuple):
     version: str
 
 
+class Place(NamedTuple):
+    """The place of a row in a genre's list; ``created`` is the timeuuid of its creation."""
+
+    created: str
+    video_id: str
+
+
 class VideoStore(Protocol):
     """A store as the service uses it."""
 
@@ -88,6 +95,12 @@ class VideoStore(Protocol):
         """Return up to GENRE_LIST ids, newest added first; raise NotFound if there is none.
 
         ``genre`` has passed ``is_genre``.
+        """
+
+    async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:
+        """Return at most ``limit`` places behind ``after``, in the order of ``genre``.
+
+        The row at ``after`` need not exist any more.
         """
 
     async def genres(self) -> list[str]:

@@ -16,7 +16,7 @@ from db.cassandra.limit import Limit
 from db.cassandra.loader import Loader
 from db.cassandra.session import NOTE, Cassandra
 from db.cassandra.writes import NAMES, SCAN, Writes, parse
-from db.store import GENRE_LIST, Entry, State, Stored, Written
+from db.store import GENRE_LIST, Entry, Place, State, Stored, Written
 from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
 from errors import Conflict, Invalid, NotFound
@@ -24,7 +24,9 @@ from errors import Conflict, Invalid, NotFound
 READ = f"SELECT JSON {NAMES} FROM video WHERE id = ?"
 NEXT = "SELECT id FROM video WHERE token(id) > token(?) LIMIT ?"
 FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
-LIST = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT ?"
+LIST = "SELECT created, id FROM video_by_genre WHERE genre = ? LIMIT ?"
+TWINS = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created = ? AND id > ? LIMIT ?"
+OLDER = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created < ? LIMIT ?"
 SCAN_AFTER = f"{SCAN} WHERE token(id) > token(?)"
 SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
 ENTRIES = (
@@ -32,7 +34,7 @@ ENTRIES = (
     " WHERE token(genre) > ? AND token(genre) <= ?"
 )
 STATEMENTS = (
-    *(READ, NEXT, FROM, LIST, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
+    *(READ, NEXT, FROM, LIST, TWINS, OLDER, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
     *(*writes.STATEMENTS, *lines.STATEMENTS, *loader.STATEMENTS),
 )
 
@@ -77,10 +79,22 @@ class CassandraStore(Loader):
         return shape(row)
 
     async def genre(self, genre: str) -> list[str]:
-        ids = await self._ids(LIST, genre, GENRE_LIST)
-        if not ids:
+        places = await self._places(LIST, genre, GENRE_LIST)
+        if not places:
             raise NotFound()
-        return ids
+        return [place.video_id for place in places]
+
+    async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:
+        if after is None:
+            return await self._places(LIST, genre, limit)
+        places = await self._places(TWINS, genre, *after, limit)
+        if len(places) < limit:
+            places += await self._places(OLDER, genre, after.created, limit - len(places))
+        return places
+
+    async def _places(self, cql: str, *values: Any) -> list[Place]:
+        result = await self._cassandra.read(cql, values)
+        return [Place(*row.as_tuple()) for row in result.all()]
 
     async def genres(self) -> list[str]:
         return await self._lines.genres()

@@ -47,9 +47,8 @@ def target(status: int, method: str, template: str, row: str) -> str:
     names = ELSEWHERE if status == 404 else here
     if (method, template) == ("GET", "/content"):
         return template if status == 400 else f"{template}?videoId={names['id']}"
-    if (status, template) == (400, "/uuids"):
-        return "/uuids?limit=0"
-    return template.format(**names)
+    url = template.format(**names)
+    return f"{url}?limit=0" if status == 400 and method == "GET" else url
 
 
 @pytest.mark.parametrize(("status", "method", "template"), PROMISES)
@@ -121,6 +120,13 @@ async def test_lists_are_as_documented(api: Api) -> None:
     assert same.status_code == 304
     query = await api.call("GET", "/content", f"/content?videoId='{ids[0].upper()}'")
     assert query.json()["data"]["id"] == ids[0]
+    several = await api.call("GET", "/content", f"/content?ids={ids[0]},{ELSEWHERE['id']}")
+    assert several.json()["data"] == {ids[0]: query.json()["data"], ELSEWHERE["id"]: None}
+    first = await api.call("GET", GENRE, "/content/genre/Spy%2FEspionage?limit=2")
+    following = "/content/genre/Spy%2FEspionage" + first.links["next"]["url"]
+    last = await api.call("GET", GENRE, following)
+    assert last.json()["data"] == {"Spy/Espionage": ids[:1]}
+    assert (await api.call("GET", "/genres", "/genres")).json()["data"] == ["Spy/Espionage"]
 
 
 @pytest.mark.parametrize(

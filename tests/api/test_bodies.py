@@ -204,6 +204,11 @@ def test_lengths_of_lists_are_those_of_the_service() -> None:
     assert SCHEMAS["VideoIdsEnvelope"]["properties"]["data"]["maxItems"] == request.PAGE_MAX
     limit = {"minimum": 1, "maximum": request.PAGE_MAX, "default": request.PAGE_DEFAULT}
     assert PARAMETERS["limit"]["schema"] == {"type": "integer", **limit}
+    limit = {"minimum": 1, "maximum": request.GENRE_PAGE_MAX, "default": GENRE_LIST}
+    assert PARAMETERS["genreLimit"]["schema"] == {"type": "integer", **limit}
+    assert SCHEMAS["GenrePage"]["additionalProperties"]["maxItems"] == request.GENRE_PAGE_MAX
+    assert PARAMETERS["ids"]["schema"]["maxItems"] == request.IDS_MAX
+    assert SCHEMAS["Videos"]["maxProperties"] == request.IDS_MAX
 
 
 @pytest.mark.parametrize(

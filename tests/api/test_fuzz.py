@@ -26,6 +26,8 @@ NO_SCHEMA_SAYS = {
     "there is nothing to change",
     "The Idempotency-Key was used with another body",
     "The cursor is damaged, or from elsewhere",
+    "videoId or ids is missing",
+    "Only one of videoId and ids can be asked for",
 }
 CHECKS = {
     "ignored_auth": {"enabled": False},  # a token that nobody asks for may be wrong

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from config import Config
-from db.store import GENRE_LIST, CatalogueStore
-from db.version import Expected, make_version, new_id
+from db.store import GENRE_LIST, CatalogueStore, Place
+from db.version import Expected, make_version, new_id, version_us
 from db.video import Changes
 from errors import NotFound
 from tests.db.samples import LONG_AGO_US, draft, eventually, genre_name, listed, loaded, long_ago
@@ -54,6 +54,44 @@ async def test_a_list_has_at_most_thirty_ids(store: CatalogueStore) -> None:
     for video_id in newest[:3]:
         await store.delete(video_id, ANY)
     assert await store.genre(genre) == newest[3 : GENRE_LIST + 3]
+
+
+async def walk_genre(store: CatalogueStore, genre: str, limit: int) -> list[str]:
+    """Every id of a genre, in pages."""
+    found: list[Place] = []
+    while page := await store.genre_page(genre, found[-1] if found else None, limit):
+        assert len(page) <= limit
+        found += page
+    return [place.video_id for place in found]
+
+
+async def test_pages_have_every_row_of_a_genre_in_the_order_of_the_list(
+    store: CatalogueStore,
+) -> None:
+    genre = genre_name()
+    # twins in groups of three, so that pages begin within a group and between groups
+    rows = [loaded(created, genre) for number in range(12) for created in [long_ago(number)] * 3]
+    await store.load(rows)
+    newest = sorted(rows, key=lambda stored: stored.row["id"])
+    newest.sort(key=lambda stored: version_us(stored.created), reverse=True)
+    ids = [stored.row["id"] for stored in newest]
+    assert await store.genre(genre) == ids[:GENRE_LIST]
+    for limit in (1, 2, 3, 4, 7, 35, 36, 37, 101):
+        assert await walk_genre(store, genre, limit) == ids
+    assert [place.created for place in await store.genre_page(genre, None, 1)] == [
+        newest[0].created
+    ]
+
+
+async def test_a_page_of_a_genre_begins_behind_a_row_that_is_gone(store: CatalogueStore) -> None:
+    genre = genre_name()
+    ids = [await add(store, genre) for _ in range(4)][::-1]
+    place = (await store.genre_page(genre, None, 2))[-1]
+    await store.delete(ids[1], ANY)
+    await add(store, genre)
+    assert [each.video_id for each in await store.genre_page(genre, place, 5)] == ids[2:]
+    assert await store.genre_page(genre_name(), None, 5) == []
+    assert await store.genre_page(genre_name(), place, 5) == []
 
 
 def signed(created: str) -> list[int]:

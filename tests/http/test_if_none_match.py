@@ -107,7 +107,8 @@ def test_dates_and_ranges_are_no_conditions(client: httpx.Client) -> None:
 
 
 DOORS = ["/content/{id}", "/content?videoId={id}", "/content/genre/{genre}", "/uuids?limit=2"]
-DOORS += ["/content/{upper}", "/openapi.json", "/docs"]
+DOORS += ["/content/{upper}", "/content?ids={id},{id}", "/content/genre/{genre}?limit=2"]
+DOORS += ["/openapi.json", "/docs"]
 
 
 @each("method", ["GET", "HEAD"])

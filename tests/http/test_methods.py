@@ -20,6 +20,7 @@ ALLOWED = {
     "/home": READ,
     "/videos": READ,
     "/uuids": READ,
+    "/genres": READ,
     "/healthz": READ,
     "/readyz": READ,
     "/metrics": READ,

@@ -37,6 +37,7 @@ STALE = [
 ]
 STALE_AFTER_ALL = {"{tag}x", "x{tag}"}  # malformed lists: either reading of them is right
 TAGGED = ["/content/{id}", "/content?videoId={id}", "/content/genre/{genre}", "/uuids?limit=3"]
+TAGGED += ["/content?ids={id}", "/content/genre/{genre}?limit=3"]
 
 
 def made(client: httpx.Client, url: str) -> tuple[str, Any]:

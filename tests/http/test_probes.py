@@ -16,7 +16,16 @@ from tests.http.wire import BOUND_S
 
 TEMPLATES = {
     *("/", "/content", "/content/{id}", "/content/genre/{genre:path}", "/home", "/videos"),
-    *("/uuids", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{asset}"),
+    *(
+        "/uuids",
+        "/genres",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/docs/{asset}",
+    ),
     "unmatched",
 }
 METHODS = {"GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE", "other"}
