@@ -27,6 +27,7 @@ HASHED = {".yml", ".sh", ".lua", ".cql", ".cfg", ".conf"}
 """Files other than Python whose comment lines begin with a hash, or with two dashes."""
 
 ELSEWHERE = {
+    "content_models.py": "written by a command of docs/api.md, under Clients",
     "daemon.json": "Docker's settings, on the host",
     "ladder.json": "written into the folder of a run of bench.ladder",
     "ladder.svg": "written into the folder of a run of bench.ladder",

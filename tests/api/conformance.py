@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from db.store import State
 from errors import ServiceError
 
 DOCUMENT: dict[str, Any] = orjson.loads(CONTRACT.read_bytes())
+COMPONENTS: dict[str, Any] = DOCUMENT["components"]
 OF_THE_WIRE = {"connection", "content-length", "content-type", "date"}
 REQUESTS = {"create", "delete", "genre", "genre_page", "ids", "random_id", "update", "video"}
 
@@ -40,6 +42,12 @@ class Moody(EmbeddedStore):
     async def _fail(self, *_: object) -> NoReturn:
         assert self.fails
         raise self.fails
+
+
+def operations() -> Iterator[dict[str, Any]]:
+    """Yield every operation of the contract."""
+    for item in DOCUMENT["paths"].values():
+        yield from item.values()
 
 
 def path(template: str) -> str:
@@ -91,5 +99,5 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     """Return a validator for a schema of the contract."""
-    whole = {**schema, "components": DOCUMENT["components"]}
+    whole = {**schema, "components": COMPONENTS}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)

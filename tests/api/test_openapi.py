@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import jsonschema_rs
 from starlette.applications import Starlette
@@ -14,15 +11,8 @@ from starlette.routing import Route
 
 import errors
 from api.resource import CONTRACT, PATCH_TYPES, Resource
-from tests.api.conformance import DOCUMENT, path, resolve, validator
-
-ROOT = Path(__file__).resolve().parents[2]
-COMPONENTS = DOCUMENT["components"]
-
-
-def operations() -> Iterator[dict[str, Any]]:
-    for item in DOCUMENT["paths"].values():
-        yield from item.values()
+from config import VERSION
+from tests.api.conformance import COMPONENTS, DOCUMENT, operations, path, resolve, validator
 
 
 def failures() -> dict[str, type[errors.ServiceError]]:
@@ -53,8 +43,7 @@ def test_no_key_is_there_twice() -> None:
 
 
 def test_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert DOCUMENT["info"]["version"] == project["version"]
+    assert DOCUMENT["info"]["version"] == VERSION
 
 
 def test_every_operation_has_a_summary_and_a_name_of_its_own() -> None:
