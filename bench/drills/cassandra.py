@@ -1,23 +1,32 @@
-"""Cassandra killed and frozen: what is cached is served, the rest is refused at once, and reads are
-back as soon as Cassandra is."""
+"""Cassandra killed and frozen: what is cached is served, the rest is refused at once, alerts fire,
+and reads are back as soon as Cassandra is."""
 
 from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterable
 
 from bench.drills.traffic import mixed, reading, warm
-from bench.drills.world import Outage, World, judge_state, suffer
+from bench.drills.world import Outage, World, judge_state, said, suffer
 from bench.lab.asking import ids_of, seconds_until
+from bench.lab.prometheus import Prometheus
+from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 from bench.load.result import Result
+from bench.load.wire import Request
 
-CACHED, CACHED_SHARE = 900, 0.9
+CACHED, CACHED_SHARE = 900, 0.88
+LIST, LIST_SHARE = Request("/content/genre/Documentaries", kind="cached"), 0.02
+"""A list is past its TTL some seconds after the outage has begun, and no row is."""
+ALERTS = {"StoreAway", "ServingStale"}
 KNOWN_S = 3.0
 """After ``/readyz`` says so: from here on no request has to find out by waiting."""
 AT_ONCE_S, SLOW_SHARE = 0.05, 0.01
 """A hundredth of the refusals, or one, may take longer, for what else this machine does."""
 BACK_S = 1.2
+QUIET_S = 3.0
+"""For a few scrapes, after which an alert would fire."""
 
 
 def run(world: World) -> None:
@@ -27,15 +36,19 @@ def run(world: World) -> None:
     service = world.service(node, redis, **world.patience)
     ids = ids_of(service)
     cached = [reading(each, "cached") for each in ids[:CACHED]]
-    warm(service, cached)
+    warm(service, [*cached, LIST])
     requests = mixed(
         (CACHED_SHARE, itertools.cycle(cached)),
+        (LIST_SHARE, itertools.repeat(LIST)),
         # each is asked for once, or it would be cached itself
-        (1 - CACHED_SHARE, (reading(each, "uncached") for each in ids[CACHED:])),
+        (1 - CACHED_SHARE - LIST_SHARE, (reading(each, "uncached") for each in ids[CACHED:])),
     )
+    prometheus = watching(world, service)
 
     def away() -> None:
         time.sleep(KNOWN_S + away_s)
+        if prometheus:
+            judge_alerts(world, prometheus)
 
     def resume() -> None:
         node.resume()
@@ -79,6 +92,29 @@ def judge_outage(world: World, outage: Outage, result: Result) -> None:
         f"last failure due {last}; after the bar {back}",
         back.is_clean,
     )
+
+
+def watching(world: World, service: Service) -> Prometheus | None:
+    """Return a Prometheus over ``service``, if this machine has one."""
+    if not world.has("Cassandra away", "alerts fire", "prometheus"):
+        return None
+    prometheus = world.running.enter_context(Prometheus(service))
+    time.sleep(QUIET_S)
+    seen = prometheus.firing() & ALERTS
+    world.judge("nothing yet", f"{said_of(ALERTS)} do not fire", said_of(seen), not seen)
+    return prometheus
+
+
+def judge_alerts(world: World, prometheus: Prometheus) -> None:
+    """Judge whether Prometheus learns of the outage that lasts."""
+    after_s = seconds_until(lambda: prometheus.firing() >= ALERTS)
+    seen = f"{said_of(prometheus.firing() & ALERTS)}, {said(after_s)}"
+    world.judge("Cassandra away", f"{said_of(ALERTS)} fire", seen, after_s is not None)
+
+
+def said_of(alerts: Iterable[str]) -> str:
+    """Return names in words."""
+    return " and ".join(sorted(alerts)) or "none"
 
 
 def judge_refusals(world: World, outage: Outage, result: Result) -> None:
