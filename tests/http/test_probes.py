@@ -84,6 +84,15 @@ def test_metrics_are_prometheus_text(client: httpx.Client) -> None:
         assert f"# TYPE content_near_{name} {kind}" in answer.text
 
 
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_metrics_are_gzip_for_a_client_that_accepts_it(client: httpx.Client, coding: str) -> None:
+    answer = client.get("/metrics", headers={"Accept-Encoding": coding})
+    assert answer.headers.get("content-encoding", "identity") == coding
+    assert answer.headers["vary"] == "accept-encoding"
+    assert answer.text.endswith("\n")
+    assert int(answer.headers["content-length"]) < len(answer.text) / 4 or coding == "identity"
+
+
 def test_each_request_is_counted_once_under_its_template(client: httpx.Client) -> None:
     row = post(client)
     cases: list[tuple[tuple[str, str, str], Callable[[], httpx.Response]]] = [
