@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from bench.lab.processes import Server, exchange, free_ports
@@ -35,14 +36,19 @@ class Stats(NamedTuple):
 class Balancer(HttpServer):
     """HAProxy over `replicas`, each as host and port.
 
-    ``changes`` has further texts of the file, each with its replacement.
+    ``changes`` has further texts of the file, each with its replacement. ``pem`` holds a
+    certificate with its key: HTTPS is at `tls_port` then.
     """
 
     def __init__(
-        self, replicas: Iterable[Server | tuple[str, int]], changes: Mapping[str, str] | None = None
+        self,
+        replicas: Iterable[Server | tuple[str, int]],
+        changes: Mapping[str, str] | None = None,
+        pem: Path | None = None,
     ) -> None:
         super().__init__("haproxy", "/")
-        (self._metrics,) = free_ports(1)
+        self._metrics, self.tls_port = free_ports(2)
+        self._pem = pem
         self._replicas = [
             (each.host, each.port) if isinstance(each, Server) else each for each in replicas
         ]
@@ -55,7 +61,8 @@ class Balancer(HttpServer):
         return [installed("haproxy"), "-db", "-f", str(path)]
 
     def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "MAXCONN": str(MAXCONN)}
+        ours = {"MAXCONN": str(MAXCONN), **({"TLS_PEM": str(self._pem)} if self._pem else {})}
+        return {**os.environ, **ours}
 
     def answers(self) -> bool:
         """Return whether it listens; there may be no replica."""
@@ -99,6 +106,7 @@ class Balancer(HttpServer):
             (r"log stdout format raw local0", rf"\g<0>\n    stats socket {self._socket}"),
             (r"(?s)resolvers docker.*?(?=frontend site)", ""),
             (r"bind :8080", f"bind {self.host}:{self.port}"),
+            (r"bind :8443", f"bind {self.host}:{self.tls_port}"),
             (r"bind :8405", f"bind {self.host}:{self._metrics}"),
             (r" *server-template .*", servers),
             *((re.escape(old), new) for old, new in self._changes.items()),

@@ -63,14 +63,18 @@ class Site:
         """To the catalogue being served; seconds that it took."""
         for name, text in SECRETS.items():
             self.engine("secret", "create", f"{STACK}_{name}", "-", input=text.encode())
-        files = [part for each in self.files for part in ("-c", str(ROOT / each))]
-        self.engine(
-            "stack", "deploy", "--resolve-image", "never", *files, STACK, variables=self.variables
-        )
+        self.apply()
         began = time.monotonic()
         until("the catalogue is served", self.serves_all, 900)
         until("three replicas are healthy", lambda: self.healthy("web") == 3, 120)
         return time.monotonic() - began
+
+    def apply(self) -> None:
+        """Bring the stack to its files and variables."""
+        files = [part for each in self.files for part in ("-c", str(ROOT / each))]
+        self.engine(
+            "stack", "deploy", "--resolve-image", "never", *files, STACK, variables=self.variables
+        )
 
     def serves_all(self) -> bool:
         status, body = self.ask("/uuids?limit=10000")

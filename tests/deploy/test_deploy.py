@@ -15,7 +15,7 @@ import pytest
 
 from bench.lab.spawn import ServerError
 from bench.lab.targets import ROOT, installed
-from tests.deploy import cluster, drills, images
+from tests.deploy import cluster, drills, edge, images
 from tests.deploy.engine import Engine, until
 from tests.deploy.site import STACK, Site
 
@@ -41,11 +41,11 @@ def missing() -> str:
         return "DEPLOY_TESTS=1 is not set"
     if os.geteuid() != 0:
         return "a Docker engine needs root"
-    for program in ("dockerd", "docker", "debootstrap", "wrk", "taskset"):
+    for program in ("dockerd", "docker", "debootstrap", "wrk", "taskset", "curl", "openssl"):
         try:
             installed(program)
         except ServerError as error:
-            return f"{error}: apt-get install docker.io debootstrap wrk"
+            return f"{error}: apt-get install docker.io debootstrap wrk curl openssl"
     return ""
 
 
@@ -93,7 +93,8 @@ def test_the_site_holds() -> None:
     with Engine(FOLDER) as engine:
         made = images.make_all(engine)
         with swarming(engine):
-            broken = table(drills.rows(Site(engine, made), drills.DRILLS), lines)
+            site = Site(engine, made)
+            broken = table(drills.rows(site, (*drills.DRILLS, edge.https)), lines)
         lines.append(CLUSTER)
         with swarming(engine):
             site = Site(engine, made, ("stack.yml", "stack.cluster.yml"))

@@ -23,6 +23,7 @@ from tests.http.service import running
 DEPLOY = ROOT / "deploy"
 OPERATIONS = ROOT / "docs" / "operations.md"
 STACKS = ("stack.yml", "stack.cluster.yml", "compose.yml")
+TLS = "stack.tls.yml"
 SUFFIXES = re.compile(r"_(bucket|count|sum|total|created)$")
 WRK = """\
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -80,15 +81,17 @@ def test_haproxy_takes_its_file() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("files", [("stack.yml",), ("stack.yml", "stack.cluster.yml")])
-def test_stacks_are_clean(files: tuple[str, ...]) -> None:
-    flags = [part for each in files for part in ("-c", str(ROOT / each))]
+@pytest.mark.parametrize("tls", [(), (TLS,)])
+@pytest.mark.parametrize("base", [("stack.yml",), ("stack.yml", "stack.cluster.yml")])
+def test_stacks_are_clean(base: tuple[str, ...], tls: tuple[str, ...]) -> None:
+    flags = [part for each in base + tls for part in ("-c", str(ROOT / each))]
     docker = program("docker")
     done = subprocess.run([docker, "stack", "config", *flags], capture_output=True, text=True)
     if "unknown" in done.stderr or "is not a docker command" in done.stderr:
         pytest.skip("this docker has no `stack config`")
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(re.findall(r"published:", done.stdout)) == 1  # the balancer's
+    published = re.findall(r"published: (\d+)", done.stdout)
+    assert published == ["80", "443"][: 1 + len(tls)]  # the balancer's
 
 
 @pytest.mark.parametrize("name", STACKS)
