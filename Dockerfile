@@ -12,6 +12,10 @@ RUN python3 -m venv /opt/pip \
     && python3 -m venv --without-pip /opt/venv \
     && /opt/pip/bin/pip --python /opt/venv/bin/python install --no-cache-dir \
        --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.txt
+# More packages, for traces: docs/operations.md.
+ARG PACKAGES=
+RUN test -z "${PACKAGES}" || /opt/pip/bin/pip --python /opt/venv/bin/python install --no-cache-dir \
+       --disable-pip-version-check --only-binary :all: ${PACKAGES}
 COPY . ./
 # The root file system is read-only where it runs, so bytecode is made here.
 RUN rm requirements.txt && /opt/venv/bin/python -m compileall -q .

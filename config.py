@@ -121,6 +121,8 @@ class Config:
         demo: 1: serve the page /demo, which make run and make stack do.
         access_log: 1: log a line per request, which turns the fast lane off.
         log_format: The format of the log's lines: text or json.
+        otel_exporter_otlp_endpoint: The OTLP collector to send traces to, like
+            http://collector:4318. It takes the extra otel. Unset: no traces.
     """
 
     host: str = setting("127.0.0.1", parsers.host_name)
@@ -168,6 +170,7 @@ class Config:
     demo: bool = setting(False, parsers.switch)
     access_log: bool = setting(False, parsers.switch)
     log_format: str = setting("text", parsers.matching("text|json", "has to be text or json"))
+    otel_exporter_otlp_endpoint: str | None = setting(None, parsers.collector)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,6 +74,17 @@ def switch(text: str) -> bool:
     if text.strip() in ("0", "1"):
         return text.strip() == "1"
     raise ConfigError("has to be 0 or 1")
+
+
+def collector(text: str) -> str:
+    """Return the URL of an OTLP collector. Refuse it if OpenTelemetry is not installed."""
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ConfigError("has to be the URL of a collector, like http://collector:4318")
+    try:
+        metadata.version("opentelemetry-exporter-otlp-proto-http")
+    except metadata.PackageNotFoundError:
+        raise ConfigError("takes the extra otel: pip install 'content[otel]'") from None
+    return text
 
 
 def certificates(path: str) -> str:

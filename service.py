@@ -17,6 +17,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
@@ -53,6 +54,9 @@ from middleware.onion import Middleware, Onion, compose
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire
+
+if TYPE_CHECKING:
+    from middleware.tracing import Tracing
 
 logger = logging.getLogger("content")
 
@@ -123,6 +127,10 @@ def create_app(
     render = render_with(config.cache_control)
     near = Near(_near_bytes(config), config.near_ttl_s, render=render)
     redis = _redis(config, near, store, registry)
+    tracing = _tracing(config)
+    if tracing:
+        store = tracing.traced(store, store.name)
+        redis = tracing.traced(redis, "redis") if config.has_redis else redis
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
     numbers = Numbers(registry)
@@ -135,6 +143,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
+            if tracing:
+                running.push_async_callback(tracing.close)
             # closed in reverse: writes end while both are up
             for part in (store, redis, videos, publisher):
                 await part.open()
@@ -151,13 +161,13 @@ def create_app(
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
     stack, of_misses = layers(config, registry, metrics, videos, home, limit)
-    onion = Onion(app.router, stack, drain)
+    onion = Onion(app.router, [tracing.middleware, *stack] if tracing else stack, drain)
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)
     if config.has_lane:
         load, policy = compose(of_misses, content.by_id), config.cache_control
-        cors = bool(config.cors_origins)
-        app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, has_cors=cors)
+        extras = {"has_cors": bool(config.cors_origins), "has_tracing": bool(tracing)}
+        app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, **extras)
     return app
 
 
@@ -170,6 +180,15 @@ def create_worker(config: Config) -> Starlette:
     except (ConfigError, OSError) as error:  # new since the parent looked, such as a full disk
         print(f"content: {error}", file=sys.stderr)
         sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
+
+
+def _tracing(config: Config) -> Tracing | None:
+    """Return what makes spans, or None. Import OpenTelemetry only if it is wanted."""
+    if config.otel_exporter_otlp_endpoint is None:
+        return None
+    from middleware.tracing import Tracing
+
+    return Tracing.to(config.otel_exporter_otlp_endpoint)
 
 
 def _near_bytes(config: Config) -> int:

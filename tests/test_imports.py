@@ -44,6 +44,7 @@ DRIVERS = {
     "redis": {"cache/", "bench/", "tests/"},
     "hiredis": {"cache/", "bench/", "tests/"},
     "sqlite3": {"db/embedded", "tests/"},
+    "opentelemetry": {"middleware/tracing.py", "tests/"},
     "uvicorn": {"server.py", "wire/", "bench/", "tests/"},
     "httptools": {"server.py", "wire/", "bench/", "tests/"},
 }

@@ -53,6 +53,7 @@ _ASIDE = frozenset(
         REQUEST_ID,  # which only the onion sends back
     )
 )
+TRACEPARENT = b"traceparent"
 """Headers that announce a body or may change the answer. Their requests go through ASGI."""
 _LINE = b"%b: %b\r\n".__mod__
 KEPT = frozenset((b"priority", b"sec-purpose"))
@@ -75,12 +76,9 @@ def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], 
     return render
 
 
-def is_ordinary(headers: Headers) -> bool:
-    """Return whether no header except ``If-None-Match`` can change the answer to a request."""
-    for name, value in headers:
-        if name in _ASIDE or (name == b"connection" and value.lower() != b"keep-alive"):
-            return False
-    return True
+def _is_sampled(traceparent: bytes) -> bool:
+    """Return whether the client traces this request (W3C Trace Context, the last bit of flags)."""
+    return traceparent[54:55] in b"13579bdf"
 
 
 class Lane:
@@ -89,7 +87,8 @@ class Lane:
     ``near`` answers from the near cache, ``ask`` and ``found`` from Redis; ``load`` answers a
     ``context``, and ``loaded`` makes its response. ``home`` makes a home page of near entries, or
     returns None. While ``drain`` is active new requests go through ASGI, whose answers carry
-    ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers of ASGI.
+    ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers of ASGI. With
+    ``has_tracing`` a request that the client traces goes through ASGI.
     """
 
     def __init__(
@@ -103,6 +102,7 @@ class Lane:
         drain: Drain,
         *,
         has_cors: bool = False,
+        has_tracing: bool = False,
     ) -> None:
         self._near = near
         self._home = home
@@ -110,10 +110,21 @@ class Lane:
         self._metrics = metrics
         self._drain = drain
         self._render = render_with(cache_control, "redis")
+        self._aside = _ASIDE | {TRACEPARENT} if has_tracing else _ASIDE
         self._end = (VARY if has_cors else b"") + b"\r\n"
         self._page_head, self._age = PAGE + self._end, AGE + self._end
         self._defaults: Headers = ()
         self._default_lines = b""
+
+    def is_ordinary(self, headers: Headers) -> bool:
+        """Return whether no header except ``If-None-Match`` can change the answer to a request."""
+        aside = self._aside
+        for name, value in headers:
+            if name in aside and (name != TRACEPARENT or _is_sampled(value)):
+                return False
+            if name == b"connection" and value.lower() != b"keep-alive":
+                return False
+        return True
 
     def near(
         self, method: str, target: str, condition: str | None, defaults: Headers

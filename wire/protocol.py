@@ -12,7 +12,7 @@ from typing import Any, cast
 from cache.entry import Entry
 from cache.keys import is_row
 from middleware.onion import Context
-from wire.lane import KEPT, Lane, is_ordinary
+from wire.lane import KEPT, Lane
 from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
 
@@ -73,7 +73,7 @@ class Protocol(StrictProtocol):
         super().on_message_begin()
 
     def start_request(self) -> None:
-        ordinary = self._lane is not None and is_ordinary(self.headers)
+        ordinary = self._lane is not None and self._lane.is_ordinary(self.headers)
         if ordinary and self.parser.get_http_version() == "1.1" and self._is_idle():
             conditions = [value for name, value in self.headers if name == b"if-none-match"]
             condition = b", ".join(conditions).decode("latin-1") if conditions else None
