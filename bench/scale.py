@@ -27,11 +27,12 @@ from bench.lab.asking import ids_of
 from bench.lab.processes import Server, interruptible
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from bench.lab.targets import Service, catalogue
-from bench.ladder.__main__ import RESULTS, WRITES
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import Load, open_loop
+from bench.ladder.run import WRITES
 from bench.ladder.rungs import BARE, NEAR, Standing
 from bench.load.activity import Behaviour
+from bench.report import RESULTS
 
 SHAPES = {"Zipf 0.9": 0.9, "uniform": 0.0}
 NEAR_BYTES = (1 << 20, 4 << 20, 16 << 20, 64 << 20)

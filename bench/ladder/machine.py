@@ -11,14 +11,14 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from bench.lab.jars import VERSION
-from bench.lab.processes import Server
 from bench.lab.servers import redis_program
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
@@ -59,18 +59,19 @@ def _first_number(command: list[str]) -> str:
     return number[0] if number else "?"
 
 
-def beside(servers: Iterable[Server], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def beside(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return what ``measure`` finds, and ``others_cores``: the cores that other work kept busy."""
-    servers = list(servers)
-    began_s, others_s = time.monotonic(), _others_s(servers)
+    began_s, others_s = time.monotonic(), _others_s()
     found = measure()
-    cores = (_others_s(servers) - others_s) / (time.monotonic() - began_s)
+    cores = (_others_s() - others_s) / (time.monotonic() - began_s)
     return {**found, "others_cores": round(max(0.0, cores), 2)}
 
 
-def _others_s(servers: Iterable[Server]) -> float:
-    """Return the CPU seconds of all processes but the servers, us, and our ended children."""
+def _others_s() -> float:
+    """Return the CPU seconds of all processes but us and our children, ended or running."""
     busy = sum(s for name, s in psutil.cpu_times()._asdict().items() if name not in IDLE)
-    used = os.times()
-    ours = used.user + used.system + used.children_user + used.children_system
-    return float(busy - ours - sum(each.cpu_s() for each in servers))
+    us = psutil.Process()
+    for each in (us, *us.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            busy -= sum(each.cpu_times()[:4])  # the last two are of its own ended children
+    return float(busy)

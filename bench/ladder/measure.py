@@ -1,5 +1,4 @@
-"""Measure a rung: the activity on schedule, the limit, and the highest rate that the rung bears on
-schedule.
+"""Measure a rung: the activity on schedule, at one rate after the other, and the limit.
 
 CPU is each process's own, all of it from the first request to the last answer, over the requests
 answered: what a JVM does besides is in it.
@@ -13,8 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import cycle
+from math import inf, nan
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,50 +25,60 @@ from bench.lab.spawn import ServerError
 from bench.ladder.machine import beside
 from bench.ladder.rungs import Standing
 from bench.load import wrk
-from bench.load.__main__ import DEADLINE_S, LATE_SHARE, run
+from bench.load.__main__ import LATE_SHARE, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import closed
 from bench.load.result import DIGITS, LONGEST_US
 from bench.load.wire import Request
 
 FILLERS = 16
-PERCENTS = (50, 90, 99, 99.9, 99.99, 100)
+PERCENTS = (50, 90, 99, 99.9)
+BEYOND = 100
+"""A percentile is told where at least so many samples lie beyond it."""
 CACHES = ("near", "redis", "nginx-HIT")
 COUNTED = ("requests", "good", "failed", "wrong", "late")
 
 BAR_MS = 20.0
 """The 99th percentile has to be below this; from the time due, so a queue is in it."""
-PEAK_WARM_S = 8.0
-GENERATORS, TRIES = 2, 2
+STEP_WARM_S = 1.0
+TRIES = 2
+GENERATORS = 2
 FULL = 0.75
 """Of all cores: above it a process that needs one finds none free for moments at a time."""
 
 
+Step = tuple[int, float]
+"""A rate, and for how many seconds: p99 takes 10,000 requests."""
+
+
 class Load(NamedTuple):
-    """What is offered; ``processes`` generators have an equal part each."""
+    """The activity that is offered for ``seconds`` after ``warm_s``."""
 
     behaviour: Behaviour
     warm_s: float
     seconds: float
-    processes: int = 1
+
+
+@cache
+def _generator(_part: int) -> ProcessPoolExecutor:
+    """Return the process that is this part of every load, and keeps what it has drawn."""
+    return ProcessPoolExecutor(1, get_context("spawn"))
 
 
 def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
-    """Offer the activity at its rate, and return the result."""
+    """Offer the activity at its rate, by two generators, and return the result."""
     before, rate_s = _used(stands), load.behaviour.rate_s
-    behaviour = replace(load.behaviour, rate_s=rate_s / load.processes)
-    with ProcessPoolExecutor(load.processes, get_context("spawn")) as generators:
-        where = stands.entry.host, stands.entry.port, ids
-        offer = partial(run, *where, behaviour, warm_s=load.warm_s, seconds=load.seconds)
-        parts = [generators.submit(offer, part=part) for part in range(load.processes)]
-        seen = [each.result() for each in parts]
+    behaviour = replace(load.behaviour, rate_s=rate_s / GENERATORS)
+    where = stands.entry.host, stands.entry.port, ids
+    offer = partial(run, *where, behaviour, warm_s=load.warm_s, seconds=load.seconds)
+    parts = [_generator(part).submit(offer, part=part) for part in range(GENERATORS)]
+    seen = [each.result() for each in parts]
     whole_s = load.warm_s + load.seconds
     summary = summed(seen, load.seconds)
     answers = summary["requests"] * whole_s / load.seconds  # about: those of the warm-up as well
     return {
         "rate_s": rate_s,
         "seconds": load.seconds,
-        "generators": load.processes,
         **summary,
         "cpu_us": _per_request(before, _used(stands), answers),
         "cores": round(sum(_used(stands).values()) - sum(before.values()), 3) / whole_s,
@@ -89,7 +99,6 @@ def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
     return {
         **counts,
         "goodput_s": counts["good"] / seconds,
-        "deadline_ms": DEADLINE_S * 1000,
         "worst_slip_ms": max(each["worst_slip_s"] for each in seen) * 1000,
         "generator_was_the_limit": counts["late"] > LATE_SHARE * counts["requests"],
         "errors": dict(errors),
@@ -98,6 +107,7 @@ def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "latency_ms": {
             str(each): round(float(latency_us.get_value_at_percentile(each)) / 1000, 3)
             for each in PERCENTS
+            if round(latency_us.total_count * (100 - each)) >= 100 * BEYOND
         },
     }
 
@@ -127,38 +137,33 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
     }
 
 
-def peak(stands: Standing, ids: Path, rates_s: Sequence[int], load: Load) -> dict[str, Any]:
-    """Return every try of ``load`` at some rate, and the goodput of the highest that held, or 0.
+def climb(
+    stands: Standing, ids: Path, behaviour: Behaviour, warm_s: float, steps: Sequence[Step]
+) -> list[dict[str, Any]]:
+    """Offer one rate after the other, up to the first that does not hold; return what was seen.
 
-    A rate may be too much for the service, or for the generators on the same cores.
-
-    The rates are tried up to the first that fails twice, as a moment of the machine may spoil a
-    try.
+    A rate is tried a second time before it counts as too much, because a moment of the machine may
+    spoil a try. It may be too much for the service, or for the generators on the same cores.
     """
-    share = load.behaviour.write_share
-    print(f"  how much on schedule, {share:.1%} of it writes?", flush=True)
-    tried: list[dict[str, Any]] = []
-    for rate_s in rates_s:
-        rated = load._replace(behaviour=replace(load.behaviour, rate_s=rate_s))
-        for _ in range(TRIES):
-            seen = beside(stands.bearers, partial(open_loop, stands, ids, rated))
-            tried.append({**seen, "holds": holds(seen), "verdict": verdict(seen)})
-            print(
-                f"  {rate_s:,}/s: {verdict(seen)}: {seen['goodput_s']:,.0f} good/s, "
-                f"p99 {seen['latency_ms']['99']:.1f} ms",
-                flush=True,
-            )
-            if holds(seen):
+    found: list[dict[str, Any]] = []
+    for rate_s, seconds in steps:
+        load = Load(replace(behaviour, rate_s=rate_s), STEP_WARM_S if found else warm_s, seconds)
+        for tries in range(1, TRIES + 1):
+            seen = beside(partial(open_loop, stands, ids, load))
+            seen |= {"holds": holds(seen), "verdict": verdict(seen), "tries": tries}
+            p99_ms = seen["latency_ms"].get("99", nan)
+            print(f"  {rate_s:,}/s: {seen['verdict']}, p99 {p99_ms:.1f} ms", flush=True)
+            if seen["holds"]:
                 break
-        else:
+        found.append(seen)
+        if not seen["holds"]:
             break
-    held_s = max((each["goodput_s"] for each in tried if each["holds"]), default=0.0)
-    return {"bar_ms": BAR_MS, "write_share": share, "held_s": held_s, "tried": tried}
+    return found
 
 
 def holds(seen: dict[str, Any]) -> bool:
     """Return whether all answers were right and in time, and no generator was late."""
-    in_time = seen["latency_ms"]["99"] <= BAR_MS
+    in_time = seen["latency_ms"].get("99", inf) <= BAR_MS
     return bool(in_time and not seen["failed"] and not seen["generator_was_the_limit"])
 
 

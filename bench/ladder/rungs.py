@@ -1,4 +1,4 @@
-"""The rungs: which servers stand on each, one layer more than on the one before.
+"""The rungs: the servers of each, one layer more than the rung before, and the peers beside them.
 
 Every server may use every core, the load's included: three replicas have no more cores than one.
 What differs between rungs is one setting or one process; the rows and the activity are the same.
@@ -68,29 +68,29 @@ class Standing:
     entry: HttpServer
     roles: dict[str, list[Server]] = field(default_factory=dict)
 
-    @property
-    def bearers(self) -> list[Server]:
-        """All servers."""
-        return [server for servers in self.roles.values() for server in servers]
-
 
 Build = Callable[[Base, ExitStack], Standing]
 
 
 @dataclass(frozen=True)
 class Rung:
-    """``note`` names the layer that the rung adds.
+    """``buys`` says in a sentence what the rung adds to the rung ``against``.
 
-    ``is_peer`` marks a peer, whose cache is empty at first.
-
+    ``figure`` names the figure of the report that shows the rung. A peer's cache is empty at first.
     A rung without ``writes`` is offered reads alone.
     """
 
     name: str
-    note: str
+    buys: str
     build: Build
-    is_peer: bool = False
+    against: str = ""
+    figure: str = "ladder"
     writes: bool = True
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether the rung is no part of this service."""
+        return self.figure == "peers"
 
 
 def _embedded(base: Base, running: ExitStack) -> Standing:
@@ -133,23 +133,79 @@ def _nginx(base: Base, running: ExitStack) -> Standing:
     return Standing(nginx, {**stands.roles, "nginx": [nginx]})
 
 
-def _koa(base: Base, running: ExitStack) -> Standing:
-    cassandra, redis = base.stores()
-    koa = running.enter_context(Koa("shape", redis.port, cassandra.port))
-    return Standing(koa, {"koa": [koa], "cassandra": [cassandra], "redis": [redis]})
+def _koa(mode: str) -> Build:
+    def build(base: Base, running: ExitStack) -> Standing:
+        cassandra, redis = base.stores()
+        koa = running.enter_context(Koa(mode, redis.port, cassandra.port))
+        servers: dict[str, list[Server]] = {"koa": [koa], "cassandra": [cassandra]}
+        return Standing(koa, servers | ({"redis": [redis]} if mode == "shape" else {}))
+
+    return build
 
 
 def rungs() -> Iterator[Rung]:
-    """Yield the rungs from the ground up, and then the peers."""
-    yield Rung("embedded", "one process and SQLite; no cache", _embedded)
-    yield Rung("Cassandra", "every read goes there", _on(BARE, with_redis=False))
-    yield Rung("+ Redis", "rows and lists as finished bytes", _on(BARE))
-    yield Rung("+ near cache", "in the process, coherent by push", _on(NEAR))
-    yield Rung(TOP, "hits written before they become requests: the default", _on({}))
-    for count in (1, 2, 3):
+    """Yield the rungs from the ground up, then the replicas, and then the peers."""
+    yield Rung(
+        "embedded",
+        "SQLite in the process: no servers to run, but the rows belong to this process alone.",
+        _embedded,
+    )
+    yield Rung(
+        "Cassandra",
+        "Replicas share the rows, which outlive a machine. Every read asks Cassandra.",
+        _on(BARE, with_redis=False),
+        "embedded",
+    )
+    yield Rung(
+        "+ Redis",
+        "Replicas share finished answers: Cassandra is asked once for a row, not for each read.",
+        _on(BARE),
+        "Cassandra",
+    )
+    yield Rung(
+        "+ near cache",
+        "The process itself keeps popular answers, so a hit needs no network. Writes are pushed.",
+        _on(NEAR),
+        "+ Redis",
+    )
+    yield Rung(
+        TOP,
+        "A hit is answered before Starlette sees the request. This is the default.",
+        _on({}),
+        "+ near cache",
+    )
+    for count, against, buys in (
+        (1, TOP, "HAProxy in front: it costs a hop, and hides a restart from visitors."),
+        (2, "1 replica", "One may fail or be updated. Both share the cores, so it is no faster."),
+        (3, "2 replicas", "One may fail while another is updated."),
+    ):
         name = f"{count} replica{'s' * (count > 1)}"
-        yield Rung(name, "behind HAProxy, on the same cores", _replicas(count))
-    shape = "the original's shape: a hash a row, prepared statements; reads alone"
-    yield Rung("Koa", shape, _koa, is_peer=True, writes=False)
-    cached = "proxy_cache for an hour, not coherent, before our top rung"
-    yield Rung("nginx", cached, _nginx, is_peer=True)
+        yield Rung(name, buys, _replicas(count), against, "replicas")
+    yield from peers()
+
+
+def peers() -> Iterator[Rung]:
+    """Yield the other servers, each ``against`` the rung whose work it does."""
+    yield Rung(
+        "Koa uncached",
+        "The Koa original before it had Redis: a statement for each id. Reads alone.",
+        _koa("bare"),
+        "Cassandra",
+        "peers",
+        writes=False,
+    )
+    yield Rung(
+        "Koa + Redis",
+        "The Koa original: a hash a row in Redis, filled on a miss. Reads alone.",
+        _koa("shape"),
+        "+ Redis",
+        "peers",
+        writes=False,
+    )
+    yield Rung(
+        "nginx",
+        "proxy_cache for an hour before our top rung. It hears of no write: no alternative.",
+        _nginx,
+        TOP,
+        "peers",
+    )

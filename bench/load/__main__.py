@@ -16,12 +16,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.load.activity import Activity, Behaviour
 from bench.load.loops import offered
 from bench.load.result import Result, Tally
+from bench.load.wire import Request
 
 DEADLINE_S = 0.2
 """An answer later than this is no goodput: the original's goal."""
@@ -54,6 +56,14 @@ def summed(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
     }
 
 
+@cache
+def drawn(
+    ids: Path, behaviour: Behaviour, part: int, seconds: float
+) -> list[tuple[float, Request]]:
+    """Return the whole schedule, because to draw takes as long as to ask; the next rung's, too."""
+    return list(Activity(ids.read_text().split(), behaviour, part).schedule(seconds))
+
+
 def run(
     host: str,
     port: int,
@@ -66,8 +76,7 @@ def run(
 ) -> dict[str, Any]:
     """Offer the activity for ``warm_s`` and then ``seconds``, and return the result."""
     whole_s = warm_s + seconds
-    # drawn before it begins: to draw costs a third of what it costs to ask
-    requests = list(Activity(ids.read_text().split(), behaviour, part).schedule(whole_s))
+    requests = drawn(ids, behaviour, part, whole_s)
     gc.collect()
     gc.freeze()
     gc.disable()  # what is made here lives to the end, and to look through it all takes too long

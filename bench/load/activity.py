@@ -149,7 +149,9 @@ class Activity:
         """Yield everything that happens, and what lies shortly before and behind it."""
         behaviour = self.behaviour
         # nearly every visit is over after this: six times the mean of its length
-        step_s = behaviour.read_s + behaviour.glance_s + behaviour.scroll_s
+        onward = behaviour.onward
+        moves_s = onward * behaviour.glance_s + (1 - onward) * behaviour.scroll_s
+        step_s = behaviour.read_s + moves_s
         since_s = -6 * behaviour.hovers_a_visit * step_s
         reads_s = behaviour.rate_s * (1 - behaviour.write_share)
         visits = self._arrivals(reads_s / behaviour.requests_a_visit, since_s, seconds)

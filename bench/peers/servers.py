@@ -50,8 +50,8 @@ class Koa(HttpServer):
     """``bench/peers/koa``, its packages installed when they are not there.
 
     ``mode`` says what it answers: ``hits`` (bodies in Redis, at their best), ``shape`` (the
-    original's shape: a hash a row, filled on a miss) or ``uncached`` (the same, every read a miss,
-    with a statement for each id, as in the original).
+    original's shape: a hash a row, filled on a miss), ``uncached`` (the same, every read a miss,
+    with a statement for each id, as in the original) or ``bare`` (such statements and no Redis).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The ladder's figures as files: ladder.json, report.html and ladder.svg.
+"""The ladder's figures as files: ladder.json, report.html, ladder.svg, and tables in docs/.
 
 Nothing is computed here that is not in the JSON already; the page needs no network and no script.
 """
@@ -6,38 +6,33 @@ Nothing is computed here that is not in the JSON already; the page needs no netw
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.lab.targets import ROOT
 from bench.report.charts import ladder
 from bench.report.page import page
+from bench.report.tables import bars, table
 
-HEAD = (
-    "| rung | requests/s at the limit | CPU us/request, all processes | p50 ms | p99 ms | p99.9 ms "
-    "| from a cache |\n|---|---|---|---|---|---|---|"
-)
+RESULTS = ROOT / "bench" / "results"
+DOCS = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- written by bench.report -->\n", "<!-- up to here -->\n"
 
 
-def write_report(result: dict[str, Any], folder: Path) -> None:
-    """Write the three files into ``folder``, which is made."""
+def write_report(result: Mapping[str, Any], folder: Path) -> None:
+    """Write the three files into ``folder``, which is made; of RESULTS renew the page DOCS, too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ladder.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     (folder / "report.html").write_text(page(result))
-    (folder / "ladder.svg").write_text(ladder(result["rungs"], alone=True))
+    without_replicas = [rung for rung in result["rungs"] if rung["figure"] != "replicas"]
+    (folder / "ladder.svg").write_text(ladder(without_replicas))
+    if folder == RESULTS:
+        DOCS.write_text(renewed(DOCS.read_text(), result))
 
 
-def table(result: dict[str, Any]) -> str:
-    """Return a table of Markdown, for the terminal and docs/benchmarks.md.
-
-    The limit and the CPU are those of the run at the limit; latencies and layers are those of the
-    run on schedule.
-    """
-    lines = [HEAD]
-    for rung in result["rungs"]:
-        seen, most = rung["open"], rung["limit"]
-        latency = " | ".join(f"{seen['latency_ms'][each]:.1f}" for each in ("50", "99", "99.9"))
-        lines.append(
-            f"| {rung['name']} | {most['goodput_s']:,.0f} | {most['cpu_us_total']:,.0f} "
-            f"| {latency} | {seen['cached']:.0%} |"
-        )
-    return "\n".join(lines)
+def renewed(text: str, result: Mapping[str, Any]) -> str:
+    """Return the page ``text`` with the tables of this run between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table(result)}\n\n{bars(result)}\n\n{END}{after}"

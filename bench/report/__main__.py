@@ -6,13 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.lab.targets import ROOT
-from bench.report import table, write_report
+from bench.report import RESULTS, write_report
+from bench.report.tables import bars, table
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS)
     folder: Path = parser.parse_args().folder
     result = json.loads((folder / "ladder.json").read_text())
     write_report(result, folder)
-    print(table(result))
+    print(f"{table(result)}\n\n{bars(result)}")

@@ -1,7 +1,7 @@
 // Koa beside ours. `node server.js MODE PORT REDIS_PORT CASSANDRA_PORT`.
 // hits: ioredis at its best on a Redis hit, one string a row, kept as the finished body, and reads of
 // one turn of the loop sent as one pipeline; the benchmark puts rows there under `koa:<id>`.
-// shape, uncached: the shape of the original (`original.js`).
+// shape, uncached, bare: the shape of the original (`original.js`).
 const Koa = require('koa');
 const Router = require('@koa/router');
 const Redis = require('ioredis');
@@ -28,7 +28,7 @@ function hits() {
 
 async function start() {
   if (mode === 'hits') hits();
-  else await original(router, redis, cassandraPort, mode === 'uncached');
+  else await original(router, redis, cassandraPort, mode);
   app.use(router.routes());
   app.listen(port, '127.0.0.1');
 }
