@@ -147,3 +147,6 @@ def test_examples_name_a_row_of_the_catalogue_that_make_run_imports() -> None:
     assert SCHEMAS["Video"]["examples"] == [found[ID]]
     assert PARAMETERS["genre"]["example"] in found[ID]["genres"]
     assert set(PARAMETERS["ids"]["example"].split(",")) <= found.keys()
+    draft = DOCUMENT["paths"]["/content"]["post"]["requestBody"]["content"]["application/json"]
+    genres = {genre for row in found.values() for genre in row["genres"]}
+    assert set(draft["example"]["genres"]) <= genres
