@@ -80,11 +80,10 @@ def collector(text: str) -> str:
     """Return the URL of an OTLP collector. Refuse it if OpenTelemetry is not installed."""
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise ConfigError("has to be the URL of a collector, like http://collector:4318")
-    try:
+    with suppress(metadata.PackageNotFoundError):
         metadata.version("opentelemetry-exporter-otlp-proto-http")
-    except metadata.PackageNotFoundError:
-        raise ConfigError("takes the extra otel: pip install 'content[otel]'") from None
-    return text
+        return text
+    raise ConfigError("takes the extra otel: pip install 'content[otel]'")
 
 
 def certificates(path: str) -> str:

@@ -17,7 +17,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
@@ -54,9 +53,6 @@ from middleware.onion import Middleware, Onion, compose
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire
-
-if TYPE_CHECKING:
-    from middleware.tracing import Tracing
 
 logger = logging.getLogger("content")
 
@@ -127,10 +123,14 @@ def create_app(
     render = render_with(config.cache_control)
     near = Near(_near_bytes(config), config.near_ttl_s, render=render)
     redis = _redis(config, near, store, registry)
-    tracing = _tracing(config)
-    if tracing:
-        store = tracing.traced(store, store.name)
-        redis = tracing.traced(redis, "redis") if config.has_redis else redis
+    tracing = None
+    if config.otel_exporter_otlp_endpoint:
+        from middleware.tracing import Traced, Tracing  # and so OpenTelemetry
+
+        tracing = Tracing(config.otel_exporter_otlp_endpoint)
+        store = Traced(store, store.name, tracing.tracer)
+        if config.has_redis:
+            redis = Traced(redis, "redis", tracing.tracer)  # type: ignore[assignment]
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
     numbers = Numbers(registry)
@@ -182,15 +182,6 @@ def create_worker(config: Config) -> Starlette:
         sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
 
 
-def _tracing(config: Config) -> Tracing | None:
-    """Return what makes spans, or None. Import OpenTelemetry only if it is wanted."""
-    if config.otel_exporter_otlp_endpoint is None:
-        return None
-    from middleware.tracing import Tracing
-
-    return Tracing.to(config.otel_exporter_otlp_endpoint)
-
-
 def _near_bytes(config: Config) -> int:
     """Return NEAR_BYTES.
 
@@ -225,14 +216,14 @@ async def _try(store: VideoStore) -> None:
 
 def _summary(config: Config, port: int) -> str:
     """Return one line for the log: the layers that are on, and the addresses of the pages."""
-    store, redis = f"SQLite in {config.embedded_path}", "Redis" if config.has_redis else "no Redis"
-    if config.cassandra_host:
-        store = f"Cassandra at {', '.join(config.cassandra_host)}"
-    near, lane = f"near cache of {_near_bytes(config)} bytes", "on" if config.has_lane else "off"
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    pages = [f"http://{host}:{port}/{page}" for page in ("docs", *["demo"] * config.demo)]
-    layers = f"{store}, {redis}, {near}, fast lane {lane}, workers: {config.workers}"
-    return f"{layers}; see {' and '.join(pages)}"
+    nodes, store = ", ".join(config.cassandra_host), f"SQLite in {config.embedded_path}"
+    redis, near = "on" if config.has_redis else "none", _near_bytes(config)
+    lane, host = "on" if config.has_lane else "off", config.host
+    root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    pages = f"{root}/docs and {root}/demo" if config.demo else f"{root}/docs"
+    store = f"Cassandra at {nodes}" if nodes else store
+    layers = f"store: {store}; Redis: {redis}; near cache: {near} bytes; fast lane: {lane}"
+    return f"{layers}; workers: {config.workers}; see {pages}"
 
 
 def main() -> None:

@@ -9,10 +9,7 @@ from middleware.onion import Context, Middleware, Next
 
 logger = logging.getLogger("content.access")
 
-LINE = (
-    "%(method)s %(path)s %(status)d ms=%(ms).3f layer=%(layer)s bytes=%(bytes)d"
-    " request_id=%(request_id)s"
-)
+LINE = "%(method)s %(path)s %(status)d ms=%(ms)s layer=%(layer)s bytes=%(bytes)d id=%(request_id)s"
 
 
 def access_log() -> Middleware:
@@ -24,19 +21,11 @@ def access_log() -> Middleware:
     async def access_log(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         start = time.perf_counter()
         await next()
-        seconds = time.perf_counter() - start
-        path, query = ctx.scope["raw_path"], ctx.scope["query_string"]
-        fields = {
-            "method": ctx.method,
-            "path": (b"%b?%b" % (path, query) if query else path).decode(
-                "ascii", "backslashreplace"
-            ),
-            "status": ctx.status,
-            "ms": round(seconds * 1000, 3),
-            "layer": ctx.layer or "-",
-            "bytes": len(ctx.finish()[1]),
-            "request_id": ctx.identify(),
-        }
+        fields = {"method": ctx.method, "status": ctx.status, "layer": ctx.layer}
+        fields["ms"] = round((time.perf_counter() - start) * 1000, 3)
+        target = b"?".join(filter(None, (ctx.scope["raw_path"], ctx.scope["query_string"])))
+        fields["path"] = target.decode("ascii", "backslashreplace")
+        fields |= {"bytes": len(ctx.finish()[1]), "request_id": ctx.identify()}
         logger.info(LINE, fields)
 
     return access_log

@@ -22,6 +22,7 @@ from middleware.onion import JSON, Context, Middleware, Next
 
 logger = logging.getLogger("content")
 
+LINE = "%(method)s %(route)s answered %(status)d (request %(request_id)s): %(cause)s"
 PAUSE_S = 60.0
 SaidAt = dict[tuple[type[ServiceError], str], float]
 """When a late answer was logged, by the error's class and the route."""
@@ -73,19 +74,12 @@ def _log(ctx: Context, error: ServiceError, raised: Exception, said_at: SaidAt) 
         if now - said_at.get(kind, -math.inf) < PAUSE_S:
             return
         said_at[kind] = now
-    fields = {
-        "method": ctx.method,
-        "route": ctx.route,
-        "status": error.status,
-        "request_id": ctx.identify(),
-        "cause": str(raised.__cause__ or raised),
-    }
-    logger.log(
-        logging.WARNING if is_late else logging.ERROR,
-        "%(method)s %(route)s answered %(status)d (request %(request_id)s): %(cause)s",
-        fields,
-        exc_info=None if is_late else raised,
-    )
+    fields = {"method": ctx.method, "route": ctx.route, "status": error.status}
+    fields |= {"request_id": ctx.identify(), "cause": str(raised.__cause__ or raised)}
+    if is_late:
+        logger.warning(LINE, fields)
+    else:
+        logger.error(LINE, fields, exc_info=raised)
 
 
 def _respond(ctx: Context, error: ServiceError) -> None:

@@ -75,9 +75,8 @@ class Context:
         The ID is the client's if that is 1 to 128 visible ASCII characters, else a new ID.
         """
         if REQUEST_ID not in self.headers:
-            told = self.header(REQUEST_ID) or ""
-            request_id = told if re.fullmatch("[!-~]{1,128}", told) else secrets.token_hex(8)
-            self.headers[REQUEST_ID] = request_id.encode()
+            told = re.fullmatch("[!-~]{1,128}", self.header(REQUEST_ID) or "")
+            self.headers[REQUEST_ID] = (told[0] if told else secrets.token_hex(8)).encode()
         return self.headers[REQUEST_ID].decode()
 
     def answer(self, data: Any, status: int = 200) -> None:

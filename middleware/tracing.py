@@ -9,43 +9,35 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
 import threading
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from config import VERSION
-from errors import ServiceError
 from middleware.onion import Context, Next
-
-T = TypeVar("T")
 
 FLUSH_S = 1.0
 """How long the end of the process waits for the last spans to be sent."""
 
 
 class Tracing:
-    """Makes spans, which a thread of this process sends in batches by ``exporter``."""
+    """Makes spans, which a thread of this process sends to the OTLP collector at ``endpoint``."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
-        name = os.environ.get("OTEL_SERVICE_NAME", "content")
-        resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: VERSION})
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("content")
-
-    @classmethod
-    def to(cls, endpoint: str) -> Tracing:
-        """Send to the collector whose OTLP endpoint for all signals is ``endpoint``."""
-        # while the collector is away, log what is lost, and not each try
+    def __init__(self, endpoint: str) -> None:
+        # while the collector is away, log which spans are lost, and not each try
         logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
-        return cls(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces"))
+        named = Resource.create({"service.name": "content"})
+        resource = named.merge(OTELResourceDetector().detect())  # of OTEL_SERVICE_NAME and others
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self.tracer = self._provider.get_tracer("content")
 
     async def close(self) -> None:
         """Send the last spans. A collector that is away does not delay this by more than FLUSH_S.
@@ -58,26 +50,21 @@ class Tracing:
 
     async def middleware(self, ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
         """Make the span of a request, the child of the span in its ``traceparent``."""
-        names = ("traceparent", "tracestate")
-        carrier = {name: ctx.header(name.encode()) or "" for name in names}
-        parent = TraceContextTextMapPropagator().extract(carrier)
+        told = {name.decode(): value.decode("latin-1") for name, value in ctx.scope["headers"]}
+        parent = TraceContextTextMapPropagator().extract(told)
         asked = {"http.request.method": ctx.method, "url.path": ctx.scope["path"]}
-        with self._tracer.start_as_current_span(ctx.method, parent, SpanKind.SERVER, asked) as span:
+        start = self.tracer.start_as_current_span
+        with start(ctx.method, parent, SpanKind.SERVER, asked) as span:
             await next()
             span.update_name(f"{ctx.method} {ctx.route}")
-            span.set_attribute("http.route", ctx.route)
+            span.set_attributes({"http.route": ctx.route, "content.layer": ctx.layer})
             span.set_attribute("http.response.status_code", ctx.status)
-            span.set_attribute("content.layer", ctx.layer)
             if ctx.status >= 500:
                 span.set_status(StatusCode.ERROR)
 
-    def traced(self, layer: T, system: str) -> T:
-        """Return ``layer`` with a span for each call of a coroutine function within a request."""
-        return cast(T, _Traced(layer, system, self._tracer))
 
-
-class _Traced:
-    """Stands for a layer, whatever its methods are."""
+class Traced:
+    """Stands for a layer. Each call of its coroutine functions within a request is a span."""
 
     def __init__(self, layer: Any, system: str, tracer: Tracer) -> None:
         self._layer, self._system, self._tracer = layer, system, tracer
@@ -90,18 +77,10 @@ class _Traced:
         async def call(*args: Any, **kwargs: Any) -> Any:
             if not get_current_span().is_recording():
                 return await method(*args, **kwargs)
-            with self._tracer.start_as_current_span(
-                f"{self._system} {name}",
-                kind=SpanKind.CLIENT,
-                attributes={"db.system.name": self._system, "db.operation.name": name},
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span:
-                try:
-                    return await method(*args, **kwargs)
-                except ServiceError as error:  # an absent row is no failure
-                    if error.status >= 500:
-                        span.set_status(StatusCode.ERROR, type(error).__name__)
-                    raise
+            called = {"db.system.name": self._system, "db.operation.name": name}
+            start = partial(self._tracer.start_as_current_span, f"{self._system} {name}")
+            # an error is an event and no status, because an absent row is no failure
+            with start(None, SpanKind.CLIENT, called, set_status_on_exception=False):
+                return await method(*args, **kwargs)
 
         return call

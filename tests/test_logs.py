@@ -12,6 +12,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+import service
+from config import Config
 from logs import JsonFormatter
 from tests.http.service import running
 from tests.workers_world import workers
@@ -22,9 +24,18 @@ def test_one_line_at_the_start_says_what_is_on_and_where_the_pages_are(tmp_path:
         (line,) = [each for each in service.log().splitlines() if "fast lane" in each]
         root = f"http://127.0.0.1:{service.port}"
         assert line.partition(" INFO ")[2] == (
-            f"SQLite in {tmp_path}/content.sqlite3, no Redis, near cache of 67108864 bytes,"
-            f" fast lane on, workers: 1; see {root}/docs and {root}/demo"
+            f"store: SQLite in {tmp_path}/content.sqlite3; Redis: none; near cache: 67108864 bytes;"
+            f" fast lane: on; workers: 1; see {root}/docs and {root}/demo"
         )
+
+
+def test_the_line_names_cassandra_redis_and_what_is_off() -> None:
+    config = Config(host="::1", cassandra_host=("a", "b"), redis_host="c", access_log=True)
+    assert service._summary(config, 80) == (
+        "store: Cassandra at a, b; Redis: on; near cache: 67108864 bytes; fast lane: off;"
+        " workers: 1; see http://[::1]:80/docs"
+    )
+    assert "near cache: 0 bytes" in service._summary(Config(workers=2), 80)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -40,7 +51,7 @@ def test_every_line_is_a_json_object_with_log_format_json(tmp_path: Path, number
     assert {"content", "content.access", "uvicorn.error"} == {line["logger"] for line in lines}
     assert {line["process"] for line in lines} <= processes
     assert sum("Application startup complete." in line["message"] for line in lines) == number
-    assert sum("fast lane off" in line["message"] for line in lines) == 1
+    assert sum("fast lane: off" in line["message"] for line in lines) == 1
     (asked,) = [line for line in lines if line.get("request_id") == "mine"]
     assert (asked["status"], asked["path"], asked["level"]) == (404, "/content/x", "INFO")
 

@@ -28,7 +28,7 @@ from drain import Drain
 from etags import names
 from middleware.cache_lookup import STATUS
 from middleware.deadline import ARRIVED
-from middleware.onion import JSON, REQUEST_ID, Context, Handler
+from middleware.onion import JSON, Context, Handler
 from middleware.timing import RequestMetrics
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ VARY = b"vary: Origin\r\n"
 Headers = Sequence[tuple[bytes, bytes]]
 
 _ASIDE = frozenset(
-    (
-        *(b"content-length", b"expect", b"if-match", b"origin", b"transfer-encoding", b"upgrade"),
-        REQUEST_ID,  # which only the onion sends back
-    )
+    b"content-length expect if-match origin transfer-encoding upgrade x-request-id".split()
 )
 TRACEPARENT = b"traceparent"
 """Headers that announce a body or may change the answer. Their requests go through ASGI."""
