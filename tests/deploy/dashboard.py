@@ -3,13 +3,14 @@ Grafana is given, by its expressions, legends and units. It stands in where ther
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.lab.targets import ROOT
-from bench.report.charts import STYLE, WIDTH, legend, text
+from bench.report.charts import COLOURS, STYLE, WIDTH, legend, text
 from tests.deploy.site import Site
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"
@@ -17,9 +18,6 @@ LEFT, RIGHT, TOP, PLOT = 54, 8, 30, 120
 HEIGHT, GAP = 240, 12
 POINTS = 150
 LEGENDS = 5
-SERIES = 8
-CURVES = ".mid{text-anchor:middle}.grid{stroke:var(--line)}.curve{fill:none;stroke-width:1.8}"
-CURVES += "".join(f".l{at}{{stroke:var(--s{at})}}" for at in range(SERIES))
 UNITS: Mapping[str, Callable[[float], str]] = {
     "s": lambda value: f"{value * 1000:,.3g} ms",
     "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",
@@ -54,7 +52,7 @@ def draw(site: Site, began_s: float, ended_s: float) -> str:
     width, height = 2 * WIDTH + GAP, (len(cells) + 1) // 2 * (HEIGHT + GAP)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The dashboard"><style>{STYLE}{CURVES}</style>'
+        f'aria-label="The dashboard"><style>{STYLE}</style>'
         f'<rect width="{width}" height="{height}" fill="var(--paper)"/>{"".join(cells)}</svg>\n'
     )
 
@@ -83,6 +81,7 @@ def _legend(target: Mapping[str, str], labels: Mapping[str, str]) -> str:
 
 def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -> list[str]:
     unit = UNITS.get(panel["fieldConfig"]["defaults"].get("unit", ""), "{:.3g}".format)
+    others = itertools.cycle(COLOURS)
     most = max((value for each in series for _, value in each.points), default=0.0) or 1.0
     parts = [text(0, 16, panel["title"])]
     for share in (0.0, 0.5, 1.0):
@@ -93,14 +92,17 @@ def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -
         x = LEFT + (WIDTH - LEFT - RIGHT) * part / 4
         look = "end soft" if part == 4 else "mid soft"
         parts += [text(x, TOP + PLOT + 14, f"{seconds / 60 * part / 4:.1f} min", look)]
-    for at, each in enumerate(series):
+    names = [each.name for each in series]
+    # a layer has its own colour, and any other series the next one
+    looks = [name if name in COLOURS else next(others) for name in names]
+    for each, look in zip(series, looks, strict=True):
         points = (
             (LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most))
             for at_s, value in each.points
         )
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{joined}" class="curve l{at % SERIES}"/>')
-    shown = [(each.name, f"f{at % SERIES}") for at, each in enumerate(series[:LEGENDS])]
+        parts.append(f'<polyline points="{joined}" class="curve {look}"/>')
+    shown = list(zip(names, looks, strict=True))[:LEGENDS]
     if len(series) > LEGENDS:
         shown.append((f"and {len(series) - LEGENDS} more", "peer"))
     return [*parts, *legend(shown, TOP + PLOT + 18)[0]]

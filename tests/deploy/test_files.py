@@ -16,6 +16,7 @@ import pytest
 
 from bench.lab.targets import ROOT
 from bench.load.wrk import Seen
+from bench.report.charts import COLOURS
 from config import Config
 from db.cassandra.writes import SETTLE_S
 from tests.http.service import running
@@ -59,6 +60,18 @@ def test_every_metric_that_is_asked_for_is_one_of_the_service(tmp_path: Path) ->
     asked = {name for each in expressions() for name in re.findall(r"\bcontent_[a-z_]+", each)}
     assert {SUFFIXES.sub("", each) for each in asked} - named == set()
     assert len(asked) > 5
+
+
+def test_a_layer_has_the_colour_of_the_report_on_the_dashboard() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "content.json").read_text())
+    overridden = [
+        {each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"] for each in found}
+        for panel in dashboard["panels"]
+        if (found := panel.get("fieldConfig", {}).get("overrides"))
+    ]
+    layers = ("near", "redis", "store", "collapsed", "stale")
+    dark = {layer: COLOURS[layer][1] for layer in layers}  # which are the demo's, by another test
+    assert overridden == [dark] * 3
 
 
 def test_alerts_fire_when_they_should_and_on_no_ordinary_day() -> None:
