@@ -20,6 +20,8 @@ from tests.deploy.site import CATALOGUE_ROWS, STACK, TOKEN, Site
 
 UPDATES, REQUESTS = 5, 100_000
 LOADED_ROWS, SAMPLE = 1_000, 200
+LIST = "/content/genre/Documentaries"
+ALERTS = {"ServingStale", "StoreAway"}
 DRAFT = {"title": "A title", "genres": ["Documentaries"], "isMovie": True}
 
 
@@ -224,16 +226,27 @@ def cassandra_restarted(site: Site) -> Iterator[Row]:
     fresh = iter(unseen)
     for each in cached:  # into Redis, which has been empty since the last drill
         site.ask(f"/content/{each}")
+    site.ask(LIST)
     with loaded(site.url, cached) as seen:
         site.crash("cassandra")
+        site.engine("service", "scale", "--detach", f"{STACK}_cassandra=0")
         time.sleep(2)
         refused = site.ask(f"/content/{next(fresh)}")[0]
-        back_s = until("all replicas read", lambda: _reads(site, fresh), 180)
+        fired_s = until("alerts fire", lambda: site.ask(LIST) and site.firing() >= ALERTS, 240)
+        site.engine("service", "scale", "--detach", f"{STACK}_cassandra=1")
+        back_s = until("all replicas read", lambda: _reads(site, fresh), 240)
+    still = until("no alert of it fires", lambda: not site.firing() & ALERTS, 120)
     yield Row(
         "Cassandra killed, back with another address",
         "cached rows are served, 0 failed; other rows: 503 until it is back, no restart",
         f"{seen}; an uncached row {refused}; read again after {back_s:.0f} s",
         not seen.failed and refused == 503,
+    )
+    yield Row(
+        "the same, in Prometheus",
+        f"{' and '.join(sorted(ALERTS))} fire while Cassandra is away, and stop",
+        f"both fire after {2 + fired_s:.0f} s; neither {still:.0f} s after the last row was read",
+        True,
     )
 
 

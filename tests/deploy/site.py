@@ -147,6 +147,11 @@ class Site:
         command = ("promtool", "query", "instant", "http://localhost:9090", expression)
         return self.engine("exec", container, *command).splitlines()
 
+    def firing(self) -> set[str]:
+        """The names of the alerts that fire."""
+        lines = self.query('ALERTS{alertstate="firing"}')
+        return {name for line in lines for name in re.findall(r'alertname="(\w+)"', line)}
+
     def query_range(
         self, expression: str, began_s: float, ended_s: float, step_s: int
     ) -> list[dict[str, Any]]:
