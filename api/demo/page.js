@@ -1,13 +1,15 @@
 // Put the parts of the page together. The page stays usable while the service is away.
-import { Away, home } from "./client.js";
 import { hideCard, setUpCard } from "./card.js";
-import { byId } from "./dom.js";
+import { choose, offer } from "./change.js";
+import { Away, home } from "./client.js";
+import { byId, scrolling } from "./dom.js";
 import { link } from "./link.js";
-import "./panel.js";
+import { openPanel } from "./panel.js";
 import { play } from "./player.js";
 import { failure } from "./text.js";
 import { allTiles, showPlaceholders, showRows, tileAt } from "./tiles.js";
 import { watch } from "./titles.js";
+import "./visitors.js";
 
 const grid = byId("home");
 const note = byId("note");
@@ -17,6 +19,7 @@ let timer = 0;
 
 function open(tile) {
   hideCard();
+  choose(tile.dataset.id);
   play(tile);
 }
 
@@ -63,6 +66,16 @@ byId("again").addEventListener("click", () => {
   scrollTo({ top: 0 });
   load();
 });
+for (const each of document.querySelectorAll("[data-opens]")) {
+  each.addEventListener("click", (event) => {
+    event.preventDefault();
+    openPanel(true);
+    const part = document.querySelector(each.hash);
+    part.focus({ preventScroll: true });
+    part.scrollIntoView({ block: "start", behavior: scrolling() });
+  });
+}
+grid.addEventListener("named", ({ detail: { id } }) => offer(id));
 grid.addEventListener("click", ({ target }) => tileAt(target) && open(tileAt(target)));
 setUpCard(grid, open);
 // the focus returns to the tile, which must not open its card

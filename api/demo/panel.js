@@ -1,52 +1,40 @@
-// Count the answers of each layer since the page was opened. Only answers about titles count, because
-// /home is drawn anew every time and has no layer.
-import { answers, CLICK, HOVER } from "./client.js";
+// Count the latest answers by layer. Only answers about titles count, because /home is drawn anew
+// every time and has no layer. An answer about many titles counts for the slowest layer it needed.
+import { answers, CLICK, GLANCE, HOVER } from "./client.js";
 import { byId, make } from "./dom.js";
-import { count, several } from "./text.js";
+import { known, LAYERS, states } from "./layers.js";
+import { count, several, time } from "./text.js";
 
-const LAYERS = [
-  ["near", "Near", "in the process itself"],
-  ["redis", "Redis", "shared by all processes"],
-  ["store", "Store", "read for this answer"],
-  ["collapsed", "Joined", "a read that was under way"],
-  ["stale", "Stale", "past its time, the store being away"],
-];
-const SAMPLES = 199; // of each layer; the latest
+const LATEST = 500;
+const RARE = ["collapsed", "stale"]; // shown once there are any
 
-const seen = new Map(
-  LAYERS.map(([layer, name, note]) => [layer, { count: 0, micros: [], ...rows(layer, name, note) }]),
-);
-const total = { answers: 0, hits: 0, unchanged: 0, shed: 0, gone: 0, failed: 0, clicks: 0, hovers: 0 };
+const latest = []; // {layer, isHit, micros, waitedMs}
+const drawn = new Map(LAYERS.map((each) => [each[0], row(...each)]));
+const total = { [CLICK]: 0, [HOVER]: 0, [GLANCE]: 0, unchanged: 0, shed: 0, gone: 0, failed: 0 };
 let drawing = false;
 
-function rows(layer, name, note) {
+function row(layer, name, note) {
   const cell = (className) => make("td", { className });
-  const dot = () => make("i", { className: "dot", data: { layer } });
-  const [number, share, median] = [cell("number"), cell("share"), cell("number")];
+  const cells = { number: cell("number"), share: cell("share"), took: cell("time"), waited: cell("time") };
   const bar = make("span", { className: "bar", data: { layer } });
-  share.append(bar);
-  const head = make("th", { scope: "row" }, dot(), name, make("small", { textContent: ` ${note}` }));
-  byId("layers").append(make("tr", { data: { layer } }, head, number, share, median));
+  const percent = make("span");
+  cells.share.append(make("div", {}, bar, percent));
+  const state = make("small");
+  const dot = make("i", { className: "dot", data: { layer } });
+  const more = make("span", { className: "wide", textContent: note ? ` (${note})` : "" });
+  const head = make("th", { scope: "row" }, dot, name, more, state);
+  const line = make("tr", { data: { layer } }, head, ...Object.values(cells));
+  byId("layers").append(line);
   const part = make("span", { data: { layer } });
   byId("stack").append(part);
-  const figure = make("b");
-  const legend = make("span", { hidden: true }, dot(), `${name} `, figure);
-  byId("legend").append(legend);
-  return { number, bar, median, part, figure, legend };
+  return { ...cells, bar, percent, part, line, state };
 }
 
 answers.addEventListener("answer", ({ detail: { served, urgency } }) => {
-  total.answers += 1;
-  total.hits += served.isHit ? 1 : 0;
+  latest.push(served);
+  if (latest.length > LATEST) latest.shift();
+  total[urgency] += 1;
   total.unchanged += served.notModified ? 1 : 0;
-  total.clicks += urgency === CLICK ? 1 : 0;
-  total.hovers += urgency === HOVER ? 1 : 0;
-  const layer = seen.get(served.layer);
-  if (layer) {
-    layer.count += 1;
-    if (served.micros !== null) layer.micros.push(served.micros);
-    if (layer.micros.length > SAMPLES) layer.micros.shift();
-  }
   draw();
 });
 
@@ -55,37 +43,52 @@ answers.addEventListener("refusal", ({ detail: { error } }) => {
   draw();
 });
 
+states.addEventListener("change", () => {
+  for (const [layer, { line, state }] of drawn) {
+    const word = known[layer] ?? "up";
+    line.dataset.state = word;
+    state.textContent = word === "up" ? "" : ` ${word}`;
+  }
+});
+
 function draw() {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    for (const layer of seen.values()) drawLayer(layer);
-    byId("ratio").textContent = total.answers ? percent(total.hits) : "–";
-    byId("answers").textContent = count(total.answers);
+    for (const [layer, parts] of drawn) drawLayer(layer, parts);
+    const hits = latest.filter(({ isHit }) => isHit).length;
+    byId("hits").hidden = total[CLICK] + total[HOVER] === 0;
+    byId("ratio").textContent = latest.length ? percent(hits) : "";
+    byId("answers").textContent = count(latest.length);
+    byId("answers-word").textContent = latest.length === 1 ? "answer" : "answers";
     byId("besides").textContent = besides();
   });
 }
 
-function drawLayer(layer) {
-  const share = total.answers ? layer.count / total.answers : 0;
-  layer.number.textContent = layer.figure.textContent = count(layer.count);
-  layer.legend.hidden = layer.count === 0;
-  layer.bar.style.setProperty("--share", String(share));
-  layer.part.style.setProperty("flex-grow", String(share));
-  layer.median.textContent = layer.micros.length ? `${count(median(layer.micros))} µs` : "–";
+function drawLayer(layer, { number, bar, percent: label, part, took, waited, line }) {
+  const ours = latest.filter((each) => each.layer === layer);
+  const share = latest.length ? ours.length / latest.length : 0;
+  line.hidden = RARE.includes(layer) && ours.length === 0;
+  number.textContent = count(ours.length);
+  label.textContent = ours.length ? `${Math.round(100 * share)} %` : "";
+  bar.style.setProperty("--share", String(share));
+  part.style.setProperty("flex-grow", String(share));
+  took.textContent = median(ours.map(({ micros }) => micros && micros / 1000));
+  waited.textContent = median(ours.map(({ waitedMs }) => waitedMs));
 }
 
-const percent = (part) => `${((100 * part) / total.answers).toFixed(1)} %`;
+const percent = (part) => `${((100 * part) / latest.length).toFixed(1)} %`;
 
-function median(numbers) {
-  return [...numbers].sort((one, other) => one - other)[Math.floor(numbers.length / 2)];
+function median(milliseconds) {
+  const sorted = milliseconds.filter((each) => each !== null).sort((one, other) => one - other);
+  return sorted.length ? time(sorted[Math.floor(sorted.length / 2)]) : "–";
 }
 
 function besides() {
-  const glances = total.answers - total.clicks - total.hovers;
-  const [clicks, hovers] = [several(total.clicks, "click"), several(total.hovers, "hover")];
-  const asked = `Asked by ${clicks}, ${hovers} and ${several(glances, "title")} in view.`;
+  const [clicks, hovers] = [several(total[CLICK], "click"), several(total[HOVER], "hover")];
+  const screens = several(total[GLANCE], "screen");
+  const asked = `Asked so far: ${clicks}, ${hovers}, ${screens} of titles.`;
   const others = [
     [total.unchanged, "not modified (304)"],
     [total.shed, "refused as busy (503)"],
@@ -96,4 +99,20 @@ function besides() {
   return also ? `${asked} ${also}.` : asked;
 }
 
+const panel = byId("panel");
+const toggle = byId("panel-toggle");
+
+// Open the panel where it is a sheet at the foot of the page. Beside a wide page it is always open.
+export function openPanel(isOpen) {
+  panel.toggleAttribute("data-open", isOpen);
+  toggle.setAttribute("aria-expanded", String(isOpen));
+  toggle.textContent = isOpen ? "Close" : "Details";
+}
+
+toggle.addEventListener("click", () => openPanel(!("open" in panel.dataset)));
+addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || !("open" in panel.dataset) || byId("player").open) return;
+  openPanel(false);
+  if (panel.contains(document.activeElement)) toggle.focus();
+});
 draw();

@@ -7,6 +7,15 @@ export const count = (number) => number.toLocaleString("en");
 export const several = (number, one, more = `${one}s`) =>
   `${count(number)} ${number === 1 ? one : more}`;
 
+// Such as: 24 µs, 3.2 ms, 480 ms, 4.2 s, 59 min
+export function time(milliseconds) {
+  if (milliseconds < 1) return `${Math.round(milliseconds * 1000)} µs`;
+  if (milliseconds < 1000) return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
 export function length(seconds) {
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
@@ -62,19 +71,20 @@ const WHO = {
   collapsed: "Served by joining a read under way",
 };
 
-// Such as: Served by Redis in 240 µs, not modified (304)
+// Such as: Served by Redis in 240 µs, not modified (304). You waited 3.2 ms.
 export function serving(served) {
   const who =
     served.layer === "stale"
       ? `Stale by ${count(served.staleS)} s, from ${served.from}`
       : (WHO[served.layer] ?? "Served");
-  const time = served.micros === null ? "" : ` in ${count(served.micros)} µs`;
+  const took = served.micros === null ? "" : ` in ${count(served.micros)} µs`;
   const same = served.notModified ? ", not modified (304)" : "";
+  const waited = `. You waited ${time(served.waitedMs)}.`;
   return make(
     "p",
     { className: "served", data: { layer: served.layer } },
     make("i", { className: "dot", data: { layer: served.layer } }),
-    `${who}${time}${same}`,
+    `${who}${took}${same}${waited}`,
   );
 }
 
@@ -82,6 +92,8 @@ export function serving(served) {
 export function failure(error) {
   if (error.isGone) return "This title is no longer there.";
   if (error.isShed) return "Busy at the moment: clicks are answered first.";
+  if (error.status === 401 || error.status === 403) return `Not allowed: ${error.message}.`;
+  if (error.status === 412) return "This title has been changed by another writer meanwhile.";
   if (error.status === 504) return "The store did not answer in time.";
   return error.status ? `The service could not answer (${error.status}).` : `${error.message}.`;
 }

@@ -67,6 +67,7 @@ export function nameTiles(id, title) {
     each.firstChild.textContent = title;
     each.dataset.named = "";
   }
+  grid.dispatchEvent(new CustomEvent("named", { detail: { id } }));
 }
 
 export function markGone(id) {

@@ -1,16 +1,16 @@
-// Read the titles of the tiles in view, a few at a time. A tile that only scrolls by causes no read.
-// Under load the service may refuse these reads first.
-import { Away, GLANCE, read, rowOf } from "./client.js";
+// Read the titles of the tiles in view, a screen by one request. A tile that only scrolls by causes
+// no read. Under load the service may refuse these reads first.
+import { Away, readMany, rowOf } from "./client.js";
 import { link } from "./link.js";
 import { markGone, nameTiles } from "./tiles.js";
 
-const AT_ONCE = 3;
+const MOST = 100; // ids in one request, as the service allows
 const REST_MS = 200; // the time in view before a title is read
 const TRIES = 3;
 
 const inView = new Set(); // tiles; a title in two rows may be in view in one of them
 const tries = new Map();
-const underWay = new Set(); // ids
+let isAsking = false;
 let timer = 0;
 let notBefore = 0;
 
@@ -41,39 +41,39 @@ function later(milliseconds) {
 }
 
 function ask() {
+  if (isAsking || !link.up || Date.now() < notBefore) return;
+  const wanted = new Map(); // id -> a tile
   for (const tile of inView) {
-    if (underWay.size >= AT_ONCE || !link.up || Date.now() < notBefore) return;
     const { id, named } = tile.dataset;
-    if (named === undefined && underWay.has(id)) continue;
+    if (named === undefined && wanted.size >= MOST) break;
     inView.delete(tile);
     if (named !== undefined) continue;
     if (rowOf(id)) nameTiles(id, rowOf(id).title);
-    else fetchTitle(tile, id);
+    else wanted.set(id, tile);
   }
+  if (wanted.size) readTitles(wanted);
 }
 
-async function fetchTitle(tile, id) {
-  underWay.add(id);
+async function readTitles(wanted) {
+  isAsking = true;
   try {
-    const { row } = await read(id, GLANCE);
-    nameTiles(id, row.title);
+    for (const [id, row] of Object.entries(await readMany([...wanted.keys()]))) {
+      if (row) nameTiles(id, row.title);
+      else markGone(id);
+    }
   } catch (error) {
-    failed(tile, id, error);
+    for (const [id, tile] of wanted) failed(tile, id, error);
+    notBefore = Date.now() + 1000 * (error.retryAfterS || 1);
   } finally {
-    underWay.delete(id);
+    isAsking = false;
     later(0);
   }
 }
 
 function failed(tile, id, error) {
-  if (error.isGone) {
-    markGone(id);
-    return;
-  }
   const count = (tries.get(id) ?? 0) + (error instanceof Away ? 0 : 1);
   tries.set(id, count);
   if (count < TRIES && tile.isConnected) inView.add(tile);
-  notBefore = Date.now() + 1000 * (error.retryAfterS || 1);
 }
 
 link.addEventListener("up", () => later(0));

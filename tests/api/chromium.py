@@ -154,6 +154,13 @@ class Page:
         self.call("Page.navigate", url=url)
         self.until(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
+    def prefer(self, **features: str) -> None:
+        """Set media features, such as ``prefers_color_scheme="light"``; none: those of before."""
+        named = [
+            {"name": name.replace("_", "-"), "value": value} for name, value in features.items()
+        ]
+        self.call("Emulation.setEmulatedMedia", features=named)
+
     def intercept(self, pattern: str) -> None:
         self.call("Fetch.enable", patterns=[{"urlPattern": pattern}])
 
