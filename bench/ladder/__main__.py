@@ -27,8 +27,7 @@ from bench.ladder.run import Plan, run
 from bench.ladder.rungs import rungs
 from bench.load.__main__ import DEADLINE_S
 from bench.load.activity import Behaviour
-from bench.report import RESULTS, write_report
-from bench.report.tables import bars, table
+from bench.report import RESULTS, rendered, write_report
 
 STEPS = ((1_000, 11.0), (2_000, 5.5), *((rate, 4.0) for rate in (4_000, 8_000, 14_000, 20_000)))
 FULL = Plan(STEPS, warm_s=5, limit_s=4, runs=3, jvm_s=30)
@@ -68,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "deadline_ms": 1000 * DEADLINE_S,
         }
         write_report(result, folder)
-        print(f"\n{table(result)}\n\n{bars(result)}\n")
-        print(f"{folder / 'report.html'}, {result['taken_s']} s")
+        print(f"\n{rendered('tables.md', result)}\n{folder / 'report.html'}, {result['taken_s']} s")
         return int(any(bar["met"] is False for bar in result["bars"]))
     return 1  # interrupted
 

@@ -7,6 +7,7 @@ A bar stays open where a rung that it needs was left out, or was not offered eno
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -32,13 +33,12 @@ def judged(rungs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return each bar with the figure found, and whether it is met; None if it stays open."""
     by_name = {rung["name"]: rung for rung in rungs}
     judged = []
-    for bar in BARS:
-        try:
-            found = bar.found(by_name)
-            met = found >= bar.value if bar.bound == LEAST else found <= bar.value
-        except (KeyError, ZeroDivisionError):
-            found, met = None, None
-        judged.append({"bar": bar.name, bar.bound: bar.value, "found": found, "met": met})
+    for name, bound, value, read in BARS:
+        found = met = None
+        with suppress(KeyError, ZeroDivisionError):
+            found = read(by_name)
+            met = found >= value if bound == LEAST else found <= value
+        judged.append({"name": name, "bound": bound, "value": value, "found": found, "met": met})
     return judged
 
 

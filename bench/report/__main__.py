@@ -6,8 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.report import RESULTS, write_report
-from bench.report.tables import bars, table
+from bench.report import RESULTS, rendered, write_report
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
@@ -15,4 +14,4 @@ if __name__ == "__main__":
     folder: Path = parser.parse_args().folder
     result = json.loads((folder / "ladder.json").read_text())
     write_report(result, folder)
-    print(f"{table(result)}\n\n{bars(result)}")
+    print(rendered("tables.md", result))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.lab.targets import ROOT
-from bench.report.charts import COLOURS, STYLE, WIDTH, legend, text
+from bench.report.charts import COLOURS, WIDTH, legend, style, text
 from tests.deploy.site import Site
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"
@@ -52,8 +52,9 @@ def draw(site: Site, began_s: float, ended_s: float) -> str:
     width, height = 2 * WIDTH + GAP, (len(cells) + 1) // 2 * (HEIGHT + GAP)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The dashboard"><style>{STYLE}</style>'
-        f'<rect width="{width}" height="{height}" fill="var(--paper)"/>{"".join(cells)}</svg>\n'
+        f'aria-label="The dashboard"><style>{style()}</style>'
+        f'<rect width="{width}" height="{height}" style="fill:var(--paper)"/>'
+        f"{''.join(cells)}</svg>\n"
     )
 
 

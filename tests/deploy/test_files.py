@@ -16,7 +16,7 @@ import pytest
 
 from bench.lab.targets import ROOT
 from bench.load.wrk import Seen
-from bench.report.charts import COLOURS
+from bench.report.charts import shades
 from config import Config
 from db.cassandra.writes import SETTLE_S
 from tests.http.service import running
@@ -70,7 +70,7 @@ def test_a_layer_has_the_colour_of_the_report_on_the_dashboard() -> None:
         if (found := panel.get("fieldConfig", {}).get("overrides"))
     ]
     layers = ("near", "redis", "store", "collapsed", "stale")
-    dark = {layer: COLOURS[layer][1] for layer in layers}  # which are the demo's, by another test
+    dark = {layer: shades(layer)[1] for layer in layers}  # which are the demo's, by another test
     assert overridden == [dark] * 3
 
 
