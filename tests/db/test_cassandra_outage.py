@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -49,8 +51,9 @@ async def everything_is_refused_at_once(store: CassandraStore) -> None:
 
 @pytest.mark.timeout(300)
 async def test_the_service_starts_before_cassandra_does_and_outlives_it(
-    frail_node: CassandraNode,
+    frail_node: CassandraNode, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its log has one line when the outage begins, whatever the reasons, and one when it is over."""
     await asyncio.to_thread(frail_node.stop)
     async with opened(config_of(frail_node), wait=False) as store:
         await everything_is_refused_at_once(store)
@@ -63,9 +66,13 @@ async def test_the_service_starts_before_cassandra_does_and_outlives_it(
         await eventually(lambda: is_up(store))
         row = await store.create(new_id(), draft(), None)
         assert await store.video(row["id"]) == row
+        caplog.clear()
+        caplog.set_level(logging.INFO)
 
         await asyncio.to_thread(frail_node.stop)  # as an operator does: nothing is lost
-        await eventually(lambda: is_down(store))
+        while not await is_down(store):
+            with suppress(ServiceError):  # as the first requests of the outage do
+                await asyncio.gather(store.video(row["id"]), store.genres(), store.random_id())
         for _ in range(20):
             await everything_is_refused_at_once(store)
             await asyncio.sleep(0.1)
@@ -76,6 +83,9 @@ async def test_the_service_starts_before_cassandra_does_and_outlives_it(
             assert await store.video(row["id"]) == row
         await eventually(lambda: is_up(store))
         assert (await store.update(row["id"], Changes({"title": "New"}), ANY)).before == row
+        said = [record.getMessage().partition(":")[0] for record in caplog.records]
+        turns = [text for text in said if text.startswith("Cassandra is ")]
+        assert turns == ["Cassandra is down", "Cassandra is up"]
 
 
 async def is_down(store: CassandraStore) -> bool:
