@@ -30,7 +30,7 @@ class Sort:
     was_late = False
     reason = ""
     failed_s = said_s = float("-inf")
-    is_said = False
+    is_new = is_said = False
 
 
 class Health:
@@ -82,8 +82,8 @@ class Health:
         """
         now = self._clock()
         for name, sort in self._failing():
-            if not sort.is_said and now - sort.said_s >= SAY_S:
-                sort.said_s, sort.is_said = now, True
+            if sort.is_new and now - sort.said_s >= SAY_S:
+                sort.is_new, sort.said_s, sort.is_said = False, now, True
                 logger.warning("%s: %s fail: %s", self._name, name, sort.reason)
 
     def failed(self, error: Exception) -> None:
@@ -111,7 +111,8 @@ class Health:
             sort.was_late = True
             return
         sort.failed_s = self._clock()
-        sort.reason = sort.reason or reason_of(error)
+        if not sort.reason:
+            sort.reason, sort.is_new = reason_of(error), True
 
     def turn(self, state: State, reason: str) -> None:
         """Set the state. Log a change of it, and of the reason only until the store was up."""

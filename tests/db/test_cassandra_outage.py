@@ -53,7 +53,7 @@ async def everything_is_refused_at_once(store: CassandraStore) -> None:
 async def test_the_service_starts_before_cassandra_does_and_outlives_it(
     frail_node: CassandraNode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its log has one line when the outage begins, whatever the reasons, and one when it is over."""
+    """Its log has one line when the outage begins, whatever its reasons, and one at its end."""
     await asyncio.to_thread(frail_node.stop)
     async with opened(config_of(frail_node), wait=False) as store:
         await everything_is_refused_at_once(store)

@@ -142,6 +142,20 @@ def test_a_sort_that_fails_now_and_then_is_logged_once_a_minute(
     assert len(caplog.messages) == 3
 
 
+def test_a_sort_that_was_forgotten_is_said_again(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    health = Health(clock=lambda: now[0])
+    health.answered()
+    for now[0] in (0.0, 100.0):
+        health.refused("writes", Unavailable("disk is full"))
+        for _ in range(2):
+            health.answered()
+        now[0] += 61.0
+        health.answered()
+        assert health.state[0] == "up"
+    assert caplog.messages == ["Cassandra: writes fail: disk is full"] * 2
+
+
 def test_a_sort_that_has_not_failed_for_a_minute_is_forgotten() -> None:
     now = [0.0]
     health = Health(clock=lambda: now[0])
