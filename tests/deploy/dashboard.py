@@ -19,7 +19,7 @@ HEIGHT, GAP = 240, 12
 POINTS = 150
 LEGENDS = 5
 UNITS: Mapping[str, Callable[[float], str]] = {
-    "s": lambda value: f"{value:,.3g} s" if value >= 1 else f"{value * 1000:,.3g} ms",
+    "s": lambda value: f"{value:,.3g} s" if value >= 0.5 else f"{value * 1000:,.3g} ms",
     "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",
     "bytes": lambda value: f"{value / 2**20:,.3g} MiB",
     "reqps": lambda value: f"{value:,.3g} /s" if value < 1000 else f"{value / 1000:,.3g}k/s",
