@@ -21,7 +21,7 @@ LEGENDS = 5
 UNITS: Mapping[str, Callable[[float], str]] = {
     "s": lambda value: f"{value:,.3g} s" if value >= 0.5 else f"{value * 1000:,.3g} ms",
     "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",
-    "bytes": lambda value: f"{value / 2**20:,.3g} MiB",
+    "bytes": lambda value: f"{value / 2**20:,.{0 if value > 2**23 else 1}f} MiB",
     "reqps": lambda value: f"{value:,.3g} /s" if value < 1000 else f"{value / 1000:,.3g}k/s",
 }
 
@@ -58,10 +58,15 @@ def draw(site: Site, began_s: float, ended_s: float) -> str:
     )
 
 
+def step_s(seconds: float) -> int:
+    """From one point to the next."""
+    return max(1, round(seconds / POINTS))
+
+
 def ask(site: Site, target: Mapping[str, str], began_s: float, ended_s: float) -> list[Series]:
     """The series of an expression over the time of the drills, named as its legend says."""
-    step_s = max(1, round((ended_s - began_s) / POINTS))
-    seen = site.query_range(target["expr"], began_s, ended_s, step_s)
+    step = step_s(ended_s - began_s)
+    seen = site.query_range(target["expr"], began_s, ended_s, step)
     return [
         Series(
             _legend(target, each["metric"]),
@@ -75,13 +80,17 @@ def ask(site: Site, target: Mapping[str, str], began_s: float, ended_s: float) -
     ]
 
 
+def _short(value: float) -> str:
+    return f"{float(f'{value:.3g}'):,g}"
+
+
 def _legend(target: Mapping[str, str], labels: Mapping[str, str]) -> str:
     template = target.get("legendFormat", "")
     return re.sub(r"{{\s*(\w+)\s*}}", lambda found: labels.get(found[1], ""), template)
 
 
 def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -> list[str]:
-    unit = UNITS.get(panel["fieldConfig"]["defaults"].get("unit", ""), "{:.3g}".format)
+    unit = UNITS.get(panel["fieldConfig"]["defaults"].get("unit", ""), _short)
     others = itertools.cycle(COLOURS)
     most = max((value for each in series for _, value in each.points), default=0.0) or 1.0
     parts = [text(0, 16, panel["title"])]
@@ -97,12 +106,12 @@ def _panel(panel: Mapping[str, Any], series: Sequence[Series], seconds: float) -
     # a layer has its own colour, and any other series the next one
     looks = [name if name in COLOURS else next(others) for name in names]
     for each, look in zip(series, looks, strict=True):
-        points = (
-            (LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most))
-            for at_s, value in each.points
-        )
-        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{joined}" class="curve {look}"/>')
+        drawn, until_s = "", -1.0
+        for at_s, value in each.points:
+            x, y = LEFT + (WIDTH - LEFT - RIGHT) * at_s / seconds, TOP + PLOT * (1 - value / most)
+            drawn += f"{'M' if at_s > until_s else 'L'}{x:.1f} {y:.1f}"
+            until_s = at_s + 2 * step_s(seconds)  # beyond it there was nothing for a while
+        parts.append(f'<path d="{drawn}" class="curve {look}"/>')
     shown = list(zip(names, looks, strict=True))[:LEGENDS]
     if len(series) > LEGENDS:
         shown.append((f"and {len(series) - LEGENDS} more", "peer"))

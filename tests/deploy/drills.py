@@ -245,7 +245,7 @@ def cassandra_restarted(site: Site) -> Iterator[Row]:
     yield Row(
         "the same, in Prometheus",
         f"{' and '.join(sorted(ALERTS))} fire while Cassandra is away, and stop",
-        f"both fire after {2 + fired_s:.0f} s; neither {still:.0f} s after the last row was read",
+        f"both fire after {2 + fired_s:.0f} s, and stop {still:.0f} s after all replicas read",
         True,
     )
 
