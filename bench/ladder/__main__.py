@@ -24,7 +24,7 @@ from bench.ladder.bars import judged
 from bench.ladder.machine import machine, versions
 from bench.ladder.measure import BAR_MS
 from bench.ladder.run import Plan, run
-from bench.ladder.rungs import rungs
+from bench.ladder.rungs import RUNGS
 from bench.load.__main__ import DEADLINE_S
 from bench.load.activity import Behaviour
 from bench.report import RESULTS, rendered, write_report
@@ -39,16 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="in under three minutes")
-    parser.add_argument("--only", nargs="*", default=(), metavar="RUNG")
+    names = [rung.name for rung in RUNGS]
+    parser.add_argument("--only", nargs="+", choices=names, default=(), metavar="RUNG")
     parser.add_argument("--folder", type=Path, help="of the results; bench/results, with a part")
     asked = parser.parse_args(arguments)
     plan = QUICK if asked.quick else FULL
     folder = asked.folder or (RESULTS / "part" if asked.quick or asked.only else RESULTS)
-    chosen = [
-        rung
-        for rung in rungs()
-        if (rung.name in asked.only if asked.only else rung.name not in plan.skipped)
-    ]
+    only = asked.only or set(names) - set(plan.skipped)
+    chosen = [rung for rung in RUNGS if rung.name in only]
     logging.basicConfig(level=logging.WARNING, format="bench: %(message)s")
     server.allow_connections()
     began_s = time.monotonic()

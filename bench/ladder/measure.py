@@ -29,9 +29,7 @@ from bench.load.__main__ import LATE_SHARE, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import closed
 from bench.load.result import DIGITS, LONGEST_US
-from bench.load.wire import Request
 
-FILLERS = 16
 PERCENTS = (50, 90, 99, 99.9)
 BEYOND = 100
 """A percentile is told where at least so many samples lie beyond it."""
@@ -175,17 +173,6 @@ def verdict(seen: dict[str, Any]) -> str:
     if used > FULL * (os.cpu_count() or 1):
         return "no core was left"
     return "the generators were the limit" if seen["generator_was_the_limit"] else "too much"
-
-
-def fill(stands: Standing, ids: Path) -> None:
-    """Ask for every row once, so that the caches are as full as on a site after an hour.
-
-    The near cache forgets within seconds, by design.
-    """
-    requests = (Request(f"/content/{each}") for each in ids.read_text().split())
-    entry = stands.entry
-    tally = closed(entry.host, entry.port, requests, float("inf"), FILLERS).tally()
-    print(f"  filled with {tally.total:,} rows", flush=True)
 
 
 def _closed(stands: Standing, ids: Path, seconds: int) -> wrk.Seen:

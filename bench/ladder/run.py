@@ -13,11 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from bench.drills.traffic import reading, warm
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
 from bench.ladder.machine import beside
-from bench.ladder.measure import Load, Step, climb, fill, limit, open_loop
-from bench.ladder.rungs import Base, Rung, Standing
+from bench.ladder.measure import Load, Step, climb, limit, open_loop
+from bench.ladder.rungs import BUYS, Base, Rung, Standing
 from bench.load.activity import Behaviour
 
 WRITES = 0.4  # of the requests that warm the JVM
@@ -55,7 +56,7 @@ class Measured(NamedTuple):
         held = (step["rate_s"] for step in self.steps if step["holds"])
         return {
             "name": rung.name,
-            "buys": rung.buys,
+            "buys": BUYS[rung.name],
             "figure": rung.figure,
             "against": rung.against,
             "factor": middle["goodput_s"] / base_s if base_s else None,
@@ -72,8 +73,7 @@ def run(plan: Plan, chosen: Sequence[Rung]) -> dict[str, Any]:
     try:
         installed("wrk")
     except ServerError as missing:
-        why = f"{missing}: limits are those of our own closed loop"
-        left_out.append({"name": "wrk", "figure": "", "why": why})
+        left_out.append(_missing("wrk", "", f"{missing}: limits are of our own closed loop"))
     standing = list(chosen)
     with ExitStack() as running, TemporaryDirectory(prefix="ladder-") as folder:
         base = Base(running, Path(folder))
@@ -92,11 +92,16 @@ def run(plan: Plan, chosen: Sequence[Rung]) -> dict[str, Any]:
     return {"rungs": list(found.values()), "left_out": left_out}
 
 
+def _missing(name: str, figure: str, why: str) -> dict[str, str]:
+    return {"name": name, "figure": figure, "why": why}
+
+
 def stand(rung: Rung, base: Base, plan: Plan, measured: dict[str, Measured]) -> None:
     """Measure one rung, from its start to its end: its limit, and once the rates below it."""
     with ExitStack() as running:
         stands = rung.build(base, running)
-        ids, requests = base.inputs(stands)
+        ids = base.ids(stands)
+        requests = base.requests(ids)
         _warm(rung, base, stands, plan)
         if rung.name in measured:
             limit(stands, requests, ids, AGAIN_S)
@@ -112,12 +117,12 @@ def stand(rung: Rung, base: Base, plan: Plan, measured: dict[str, Measured]) -> 
 
 def _warm(rung: Rung, base: Base, stands: Standing, plan: Plan) -> None:
     """Let the JVM read and write as often as in an hour, once; fill the caches that are empty."""
-    ids, requests = base.inputs(stands)
+    ids, is_peer = base.ids(stands), rung.figure == "peers"
     if "cassandra" in stands.roles and not base.is_warm:
         print(f"  twice {plan.jvm_s} s for the JVM to get warm", flush=True)
-        limit(stands, requests, ids, plan.jvm_s)
+        limit(stands, base.requests(ids), ids, plan.jvm_s)
         open_loop(stands, ids, Load(Behaviour(write_share=WRITES), 0, plan.jvm_s))
         base.is_warm = True
-    if "redis" in stands.roles and (rung.is_peer or not base.is_full):
-        fill(stands, ids)
-        base.is_full |= not rung.is_peer
+    if "redis" in stands.roles and (is_peer or not base.is_full):
+        warm(stands.entry, map(reading, ids.read_text().split()))
+        base.is_full |= not is_peer

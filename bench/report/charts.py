@@ -61,10 +61,11 @@ def ladder(rungs: Rungs) -> str:
     drawn = []
     for at, rung in enumerate(rungs):
         seen, y = rung["limit"], TOP + at * ROW
+        size = f'width="{per * seen["goodput_s"]:.1f}" height="{BAR}"'
         ends = NAMES + per * seen["least_s"], NAMES + per * seen["most_s"]
         drawn += [
             text(NAMES - 6, y + 12, rung["name"], "end"),
-            _rect(NAMES, y, per * seen["goodput_s"], BAR, bar_look(rung)),
+            f'<rect x="{NAMES}" y="{y}" {size} class="{bar_look(rung)}"/>',
             f'<path d="M{ends[0]:.1f} {y + 7.5}H{ends[1]:.1f}" class="spread"/>',
             text(ends[1] + 5, y + 12, f"{seen['goodput_s']:,.0f}/s"),
         ]
@@ -127,11 +128,6 @@ def legend(names: Iterable[tuple[str, str]], y: float) -> tuple[list[str], float
 def text(x: float, y: float, words: str, look: str = "") -> str:
     """Return a text of the class ``look``."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{look}">{escape(words)}</text>'
-
-
-def _rect(x: float, y: float, width: float, height: float, look: str) -> str:
-    size = f'width="{max(width, 0.5):.1f}" height="{height:.1f}"'
-    return f'<rect x="{x:.1f}" y="{y:.1f}" {size} class="{look}"/>'
 
 
 def _drawing(parts: Iterable[str], height: float, title: str) -> str:

@@ -22,7 +22,7 @@ from bench.ladder.__main__ import QUICK
 from bench.ladder.bars import judged
 from bench.ladder.machine import beside
 from bench.ladder.run import Measured, run
-from bench.ladder.rungs import Rung, Standing, rungs
+from bench.ladder.rungs import BUYS, RUNGS, Rung, Standing
 from bench.load.__main__ import summed
 from bench.load.activity import Behaviour
 from bench.load.result import Line, Outcome, Result
@@ -79,18 +79,19 @@ def test_a_percentile_is_told_where_a_hundred_samples_lie_beyond_it() -> None:
 
 def test_the_rungs_are_those_of_the_issue() -> None:
     by_figure: dict[str, list[str]] = {}
-    for rung in rungs():
+    for rung in RUNGS:
         by_figure.setdefault(rung.figure, []).append(rung.name)
     assert by_figure == {
         "ladder": ["embedded", "Cassandra", "+ Redis", "+ near cache", "+ fast lane"],
         "replicas": ["1 replica", "2 replicas", "3 replicas"],
         "peers": ["Koa uncached", "Koa + Redis", "nginx"],
     }
-    before: set[str] = {""}
-    for rung in rungs():
-        assert rung.against in before
-        assert rung.name in LOOKS
-        before.add(rung.name)
+    below = [""]
+    for rung in RUNGS:
+        assert rung.against in below
+        below.append(rung.name)
+    assert [*BUYS] == [rung.name for rung in RUNGS]
+    assert LOOKS.keys() == BUYS.keys()
 
 
 def test_each_rung_is_measured_in_each_run_and_the_missing_ones_are_said(
@@ -108,7 +109,7 @@ def test_each_rung_is_measured_in_each_run_and_the_missing_ones_are_said(
 
     monkeypatch.setattr("bench.ladder.run.stand", stand)
     names = ("Cassandra", "+ Redis", "nginx")
-    result = run(QUICK._replace(runs=3), [rung for rung in rungs() if rung.name in names])
+    result = run(QUICK._replace(runs=3), [rung for rung in RUNGS if rung.name in names])
     assert visited == ["Cassandra", "+ Redis"] * 3
     cassandra, redis = result["rungs"]
     assert cassandra["limit"] == {"goodput_s": 1_000, "runs": 3, "least_s": 900, "most_s": 1_100}
@@ -160,7 +161,8 @@ def test_each_bar_is_met_missed_or_open() -> None:
 def test_a_missed_bar_is_the_exit_status(
     met: list[bool | None], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bars = [{"bar": "x", "at least": 1.0, "found": 1.0, "met": each} for each in met]
+    bar = {"name": "x", "bound": "at least", "value": 1.0, "found": 1.0}
+    bars = [{**bar, "met": each} for each in met]
     monkeypatch.setattr(ladder, "run", lambda *_: {"rungs": [], "left_out": []})
     monkeypatch.setattr(ladder, "judged", lambda _: bars)
     assert ladder.main(["--folder", str(tmp_path)]) == status
@@ -240,7 +242,7 @@ def test_rates_are_climbed_up_to_the_first_that_does_not_hold_twice(
 
     monkeypatch.setattr(measure, "open_loop", offered)
     steps = [(rate_s, 1.0) for rate_s in (10_000, 14_000, 16_000, 18_000)]
-    found = measure.climb(Standing(Service({})), tmp_path, Behaviour(), 7.0, steps)
+    found = measure.climb(Standing(Service({}), {}), tmp_path, Behaviour(), 7.0, steps)
     assert [each["rate_s"] for each in found] == tried
     assert [each["holds"] for each in found] == [rate_s <= bears for rate_s in tried]
     assert found[-1]["tries"] == tries
