@@ -35,6 +35,7 @@ from tests.http.wire import Answer, request
 from tests.test_config import refusal
 from tests.wire.in_process import Client, connected, serving
 from tests.workers_world import alone, get, until, workers
+from wire.lane import Lane
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -112,13 +113,22 @@ async def test_a_request_has_a_span_and_its_calls_of_store_and_redis_are_childre
 
 
 async def test_a_request_that_its_client_traces_leaves_the_lane_and_no_other(
-    spans: InMemorySpanExporter, tmp_path: Path
+    spans: InMemorySpanExporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+    near = Lane.near
+
+    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
+        asked.append(target)
+        return near(lane, method, target, *rest)
+
+    monkeypatch.setattr(Lane, "near", noted)
     async with traced(tmp_path, near_ttl_s=600.0) as app:
         path = await app.make()
         for lines in ((), (), (), (UNSAMPLED,), (SAMPLED,), (), (SAMPLED, "If-None-Match: *")):
             answer = await app.ask("GET", path, *lines)
             assert answer.status == (304 if len(lines) == 2 else 200)
+    assert asked == [path] * 5
     first, *traces = named(spans, "GET /content/{id}")
     assert first.parent is None  # the one that put the row near
     assert len(traces) == 2
@@ -209,6 +219,7 @@ def test_every_worker_sends_its_last_spans_before_it_ends(
     settings = {
         ENDPOINT: f"http://127.0.0.1:{collector.server_port}/",
         "OTEL_BSP_SCHEDULE_DELAY": "600000",  # so all are the last
+        "OTEL_SERVICE_NAME": "edge",
         "WORKERS": "2",
         "DRAIN_S": "0",
     }
@@ -219,6 +230,9 @@ def test_every_worker_sends_its_last_spans_before_it_ends(
                 assert get(site, "/home").status_code == 200
         assert not collector.requests
     sent = [each for request in collector.requests for each in request.resource_spans]
+    names = {item.value.string_value for each in sent for item in each.resource.attributes}
+    assert "edge" in names
+    assert "content" not in names
     homes = [
         span.name
         for each in sent
