@@ -165,7 +165,7 @@ def create_app(
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)
     if config.has_lane:
-        load, policy = compose(of_misses, content.by_id), config.cache_control
+        load, policy = compose(of_misses, content.in_lane), config.cache_control
         extras = {"has_cors": bool(config.cors_origins), "has_tracing": bool(tracing)}
         app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, **extras)
     return app

@@ -17,7 +17,7 @@ from api.home import Home
 from api.resource import takes_gzip
 from cache.near import Near
 from cache.redis.absent import Rows
-from cache.store import CachedVideoStore, entry_of
+from cache.store import CachedVideoStore, entry_of, joined
 from config import Config
 from db.fields import genre_name
 from db.store import GENRE_LIST, Place, VideoStore
@@ -52,13 +52,17 @@ class Content:
         """Answer with the row of the id in the path."""
         answer(ctx, await self._videos.video(request.path_id(ctx)), self._cache_control)
 
+    async def in_lane(self, ctx: Context) -> None:
+        """Answer a request of the lane, for one row or for several."""
+        await (self.by_query(ctx) if ctx.scope["query_string"] else self.by_id(ctx))
+
     async def by_query(self, ctx: Context) -> None:
         """Answer with the row, or the rows, of the ids in the query."""
         ids = request.query_ids(ctx)
         if ids is None:
             found = await self._videos.video(request.query_id(ctx))
         else:
-            found = await self._videos.videos(ids)
+            found = joined(ids, await self._videos.videos(ids))
         answer(ctx, found, self._cache_control)
 
     async def genre(self, ctx: Context) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from api.resource import PATCH_TYPES
+from cache.keys import BY_QUERY, IDS_MAX, SEVERAL, is_several
 from db.version import Expected, parse_id, parse_version
 from errors import BadRequest, FieldError, Invalid, NotFound, UnsupportedMediaType
 from middleware.onion import Context
@@ -22,8 +23,6 @@ from middleware.onion import Context
 PAGE_DEFAULT = 5_000
 PAGE_MAX = 10_000
 GENRE_PAGE_MAX = 100
-IDS_MAX = 100
-"""At most this many rows are asked for at once."""
 CONTAINERS_MAX, QUOTES_MAX = 1_000, 10_000
 """The most arrays and objects, and the most quotes, of a body that is parsed. A video has four
 arrays and objects, and at most 4,000 strings."""
@@ -70,16 +69,17 @@ def query_ids(ctx: Context) -> list[str] | None:
 
     Raise BadRequest if ``videoId`` is there, too, or unless it has 1 to IDS_MAX ids.
     """
-    text = query(ctx, "ids")
-    if text is None:
-        return None
-    if query(ctx, "videoId") is not None:
-        raise BadRequest("Only one of videoId and ids can be asked for")
-    asked = text.split(",")
-    ids = [parse_id(each) for each in asked] if len(asked) <= IDS_MAX else [None]
-    if None in ids:
-        raise BadRequest(f"ids has to be 1 to {IDS_MAX} ids of videos, separated by commas")
-    return [*dict.fromkeys(filter(None, ids))]
+    target = f"{BY_QUERY}?{ctx.scope['query_string'].decode('latin-1')}"
+    if not is_several(target):  # nearly every target is, and needs no parsing
+        text = query(ctx, "ids")
+        if text is None:
+            return None
+        if query(ctx, "videoId") is not None:
+            raise BadRequest("Only one of videoId and ids can be asked for")
+        target = SEVERAL + text.lower()
+        if not is_several(target):
+            raise BadRequest(f"ids has to be 1 to {IDS_MAX} ids of videos, separated by commas")
+    return [*dict.fromkeys(target[len(SEVERAL) :].split(","))]
 
 
 def _id(text: str, message: str | None = None) -> str:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+
+from etags import digest
 
 ABSENT = b'{"status":"failed","message":"Not Found"}'
 DATA = b'{"status":"success","data":'
@@ -90,3 +93,17 @@ class Entry:
 def inner(entry: Entry) -> bytes:
     """Return the data inside the envelope; empty bytes for a negative entry."""
     return entry.body[len(DATA) : -1] if entry.status == 200 else b""
+
+
+def together(ids: Sequence[str], entries: Sequence[Entry]) -> Entry:
+    """Return ``{id: row or null}`` as one entry, with the rows' own bytes, and the oldest's age.
+
+    Its tag is made of the ids and the rows' tags, so it changes with every row.
+    """
+    rows = [
+        b'"%b":%b' % (video_id.encode(), entry.body[len(DATA) : -1] if entry.etag else b"null")
+        for video_id, entry in zip(ids, entries, strict=True)
+    ]
+    tags = b"".join([entry.etag or b"-" for entry in entries]) + ",".join(ids).encode()
+    oldest = min([entry.filled_at for entry in entries])
+    return Entry(DATA + b"{%b}}" % b",".join(rows), digest(tags), oldest)

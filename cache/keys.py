@@ -19,8 +19,13 @@ HOME = "/home"
 ROW_ROUTE = "/content/{id}"
 GENRE_ROUTE = "/content/genre/{genre:path}"
 BY_QUERY = "/content"
+SEVERAL = "/content?ids="
+IDS_MAX = 100
+"""At most this many rows are asked for at once."""
 is_row = re.compile(f"{ROW}{UUID}").fullmatch
 """Matches a request target that is the key of a row, in canonical spelling."""
+is_several = re.compile(f"{re.escape(SEVERAL)}{UUID}(?:,{UUID}){{0,{IDS_MAX - 1}}}").fullmatch
+"""Matches a request target that names rows by their ids in canonical spelling."""
 _BY_QUERY = re.compile(
     rb"videoId=(%22|%27|\"|'|)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\1"
 )

@@ -16,7 +16,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from cache.entry import Entry
+from cache.entry import Entry, together
+from cache.keys import BY_QUERY, IDS_MAX, ROW, ROW_ROUTE, SEVERAL
 
 LARGEST = 8
 """Do not keep an entry above an eighth of the limit, because it would evict too many others."""
@@ -87,12 +88,27 @@ class Near:
         self.remove(key)
         return None
 
+    def several(self, target: str) -> Entry | None:
+        """Return the rows of a target that begins with SEVERAL; None unless all rows are near."""
+        ids = target[len(SEVERAL) :].split(",")
+        if len(ids) > IDS_MAX or len(set(ids)) < len(ids):
+            return None
+        now, found = self._clock(), [self._find(ROW + video_id) for video_id in ids]
+        rows = [row for row in found if row and row.expires_at > now and row.route == ROW_ROUTE]
+        if len(rows) < len(ids):
+            return None
+        entry = together(ids, rows)
+        entry.route, entry.head = BY_QUERY, self._render(entry)
+        return entry
+
     def put(self, key: str, entry: Entry, route: str) -> bool:
         """Keep the entry, under this one key, in place of the key's old entry.
 
         Return False if it is too large or too old, or if the cache is disabled; the entry is not
         kept then.
         """
+        if not self._limit_bytes:
+            return False
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from cache.entry import DATA, Entry, inner
+from cache.entry import Entry, together
 from cache.fence import Fence
 from cache.genres import Genres
 from cache.keys import genre_key, row_key
@@ -73,16 +73,16 @@ class CachedVideoStore:
 
         return await self._reads.loaded(row_key(video_id), load)
 
-    async def videos(self, ids: Sequence[str]) -> Answer:
-        """Return ``{id: row or null}`` of different ``ids``, in their order, as one entry.
+    async def videos(self, ids: Sequence[str]) -> list[Answer]:
+        """Return the entry of each of different ``ids``; an entry may be negative.
 
         Each row is read as if it were asked for alone: first those near, then the others in Redis,
         then the rest in the store, all at once. Raise the error of a load that fails.
         """
         found = await self._reads.cached_all([row_key(video_id) for video_id in ids])
         missing = [key for key, cached in zip(ids, found, strict=True) if cached is None]
-        loaded = iter(await asyncio.gather(*map(self._video_or_absent, missing)))
-        return _together(ids, [cached or next(loaded) for cached in found])
+        loaded = iter(await asyncio.gather(*map(self._video_or_absent, missing)) if missing else ())
+        return [cached or next(loaded) for cached in found]
 
     async def _video_or_absent(self, video_id: str) -> Answer:
         try:
@@ -164,21 +164,19 @@ def entry_of(data: Any, tag: bytes = b"") -> Entry:
     return Entry(body, tag or digest(body), time.time())
 
 
-def _together(ids: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """Return the answers as one, whose layer is the last of LAYERS, and whose age is the oldest.
+def joined(ids: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """Return ``{id: row or null}`` as one answer, whose layer is the last of LAYERS.
 
-    Its tag is made of the rows' tags, which change with the rows.
+    If rows are stale, its age and TTL are those of the stalest row.
     """
-    rows, tags = [], []
-    for video_id, (entry, _) in zip(ids, answers, strict=True):
-        name = b'"%b"' % video_id.encode()
-        rows.append(b"%b:%b" % (name, inner(entry) or b"null"))
-        tags.append(name + entry.etag)
-    layer = max((answer.layer for answer in answers), key=LAYERS.index)
-    # if rows are stale, the one that is stale for longest tells how stale the answer is
-    oldest, _ = min(answers, key=lambda each: (each.layer != "stale", each.entry.filled_at))
-    body = DATA + b"{%b}}" % b",".join(rows)
-    return Answer(Entry(body, digest(b"".join(tags)), oldest.filled_at, oldest.ttl_s), layer)
+    entry = together(ids, [answer.entry for answer in answers])
+    layer = max([answer.layer for answer in answers], key=LAYERS.index)
+    if layer == "stale":
+        now = time.time()
+        stale = [answer.entry for answer in answers if answer.layer == "stale"]
+        stalest = min(stale, key=lambda each: each.left_s(now))
+        entry.filled_at, entry.ttl_s = stalest.filled_at, stalest.ttl_s
+    return Answer(entry, layer)
 
 
 def _touched(written: Written) -> set[str]:

@@ -23,7 +23,7 @@ from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from cache.entry import Entry
-from cache.keys import HOME, ROW, ROW_ROUTE
+from cache.keys import BY_QUERY, HOME, ROW, ROW_ROUTE, SEVERAL
 from drain import Drain
 from etags import names
 from middleware.cache_lookup import STATUS
@@ -136,6 +136,8 @@ class Lane:
         if self._drain.active:
             return b""
         entry = self._near.get(target)
+        if entry is None and target.startswith(SEVERAL):
+            entry = self._near.several(target)
         if entry is None:
             has_page = target == HOME and condition is None
             return self._page(method, start, defaults) if has_page else None
@@ -174,14 +176,15 @@ class Lane:
         return self._join(OK, defaults, head, self._age % (age_s, seconds * 1000), entry.body)
 
     def context(self, key: str, headers: Headers, arrived_s: float) -> Context:
-        """Return the context of a GET of a row, to be answered by ``load``.
+        """Return the context of a GET of a row or several rows, to be answered by ``load``.
 
         The request arrived at ``arrived_s``, by the loop's clock. ``headers`` are those of KEPT.
         """
-        scope = {"type": "http", "method": "GET", "path": key, "query_string": b""}
+        path, _, query = key.partition("?")
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode()}
         named = {"headers": headers, "path_params": {"id": key[len(ROW) :]}, ARRIVED: arrived_s}
         ctx = Context(scope | named, _no_body)
-        ctx.route = ROW_ROUTE
+        ctx.route = BY_QUERY if query else ROW_ROUTE
         return ctx
 
     def loaded(self, ctx: Context, defaults: Headers, *, is_last: bool) -> tuple[bytes, bool]:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from cache.entry import Entry
-from cache.keys import is_row
+from cache.keys import is_row, is_several
 from middleware.onion import Context
 from wire.lane import KEPT, Lane
 from wire.limits import FREE_BYTES
@@ -117,10 +117,12 @@ class Protocol(StrictProtocol):
     def _get(self, target: str) -> bool:
         """Answer a plain GET, now or later. Return False if it must go through ASGI."""
         hit, lane = self._hit("GET", target, None), self._lane
-        if hit is not None or lane is None or not is_row(target):
+        if hit is not None or lane is None or not (is_row(target) or is_several(target)):
             return bool(hit)
-        asked, arrived_s = lane.ask(target), self.loop.time()
-        if asked is None:  # there is no Redis, or it is away
+        arrived_s = self.loop.time()
+        # for several rows the handler asks; for one, there may be no Redis, or it is away
+        asked = lane.ask(target) if is_row(target) else None
+        if asked is None:
             self._load(lane, target, arrived_s)
         else:
             self._asked = True

@@ -11,6 +11,7 @@ import pytest
 import errors
 from api import request
 from api.home import HOME_GENRES
+from cache.keys import IDS_MAX
 from db.fields import COLUMNS, DATE_MAX, FIELDS, GENRES_MAX, INT32_MAX, TITLE_MAX, Field, is_genre
 from db.store import GENRE_LIST
 from db.version import new_id, next_version, parse_id, parse_version
@@ -207,8 +208,8 @@ def test_lengths_of_lists_are_those_of_the_service() -> None:
     limit = {"minimum": 1, "maximum": request.GENRE_PAGE_MAX, "default": GENRE_LIST}
     assert PARAMETERS["genreLimit"]["schema"] == {"type": "integer", **limit}
     assert SCHEMAS["GenrePage"]["additionalProperties"]["maxItems"] == request.GENRE_PAGE_MAX
-    assert f"{{0,{request.IDS_MAX - 1}}}$" in PARAMETERS["ids"]["schema"]["pattern"]
-    assert SCHEMAS["Videos"]["maxProperties"] == request.IDS_MAX
+    assert f"{{0,{IDS_MAX - 1}}}$" in PARAMETERS["ids"]["schema"]["pattern"]
+    assert SCHEMAS["Videos"]["maxProperties"] == IDS_MAX
 
 
 @pytest.mark.parametrize(
