@@ -9,6 +9,7 @@ the docstring of ``Config``.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -228,7 +229,8 @@ class Config:
 
 def settings() -> Iterator[tuple[str, str, str, str]]:
     """Yield the variable, the default, the range and the meaning of each setting."""
-    meanings = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", Config.__doc__ or "", re.MULTILINE)
+    text = inspect.cleandoc(Config.__doc__ or "")  # as Python 3.13 has it from the start
+    meanings = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
     for field, (name, meaning) in zip(dataclasses.fields(Config), meanings, strict=True):
         default = int(field.default) if isinstance(field.default, bool) else field.default
         shown = "unset" if default in (None, ()) else str(default).removesuffix(".0")

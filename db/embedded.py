@@ -39,8 +39,8 @@ _GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
   SELECT genre AS id FROM found WHERE genre IS NOT NULL""")
 _KNOWN = _ARRAY.format("""SELECT value AS id FROM json_each(?)
   WHERE value IN (SELECT id FROM video) OR value IN (SELECT id FROM deleted)""")
-_ADD = """INSERT INTO video (id, created, request_hash, body) SELECT ?1, ?2, ?3, ?4
-  WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?1) ON CONFLICT DO NOTHING"""
+_ADD = """INSERT INTO video (id, created, request_hash, body) SELECT ?, ?, ?, ?
+  WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?) ON CONFLICT DO NOTHING"""
 _PUT = "INSERT INTO entry VALUES (?, ?, ?)"
 _DROP = "DELETE FROM entry WHERE genre = ? AND position = ? AND id = ?"
 
@@ -176,7 +176,7 @@ def _create(
 def _add(connection: Connection, rows: Sequence[Stored]) -> None:
     """Add the rows that are not ``known``."""
     for row, created, request_hash in rows:
-        values = row["id"], created, request_hash, orjson.dumps(row)
+        values = row["id"], created, request_hash, orjson.dumps(row), row["id"]
         if connection.execute(_ADD, values).rowcount:
             _relist(connection, row["id"], created, None, row)
 
