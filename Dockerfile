@@ -1,6 +1,6 @@
 # The service's image: `docker build -t content .`
 #
-# BASE is any image with Python 3.11 to 3.13, its venv module and glibc, the same for both stages;
+# BASE is any image with Python 3.11 to 3.14, its venv module and glibc, the same for both stages;
 # another mirror or distribution: --build-arg BASE=registry.example/python:3.13.7-slim-bookworm.
 ARG BASE=python:3.13.7-slim-bookworm
 

@@ -158,6 +158,18 @@ def test_no_code_of_others_runs_in_the_workflow_unless_pinned_by_commit() -> Non
             assert re.search(r"@[0-9a-f]{40}$", action), action
 
 
+def test_the_workflow_tests_every_python_and_builds_the_image_with_its_own() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    tested = re.findall(r'"(3\.\d+)"', re.findall(r"python: \[(.*)\]", workflow)[0])
+    oldest = re.findall(r'requires-python = ">=(3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+    image = (ROOT / "Dockerfile").read_text()
+    bounds = re.findall(r"any image with Python (3\.\d+) to (3\.\d+)", image)
+    assert [(oldest[0], tested[-1])] == bounds
+    assert tested == [f"3.{minor}" for minor in range(11, int(tested[-1][2:]) + 1)]
+    of_image = re.findall(r"ARG BASE=python:(3\.\d+)", image)
+    assert re.findall(r"if: matrix\.python == '(3\.\d+)'", workflow) == of_image
+
+
 @pytest.mark.parametrize("name", ["stack.yml", "compose.yml"])
 def test_the_grace_is_longer_than_drain_and_end(name: str) -> None:
     web = re.findall(r"^  web:\n((?:    .*\n)+)", (ROOT / name).read_text(), re.MULTILINE)[0]
