@@ -33,5 +33,5 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> None:
 
 def _described(variable: str, default: str, bounds: str, meaning: str) -> str:
     """Return a setting in the shape of argparse's help of an option."""
-    first = f"  {variable:24} {default:16} {bounds}".rstrip()
+    first = f"  {variable:28} {default:16} {bounds}".rstrip()
     return "\n      ".join([first, *textwrap.wrap(meaning, 90)])

@@ -229,10 +229,11 @@ class Config:
 
 def settings() -> Iterator[tuple[str, str, str, str]]:
     """Yield the variable, the default, the range and the meaning of each setting."""
-    text = inspect.cleandoc(Config.__doc__ or "")  # as Python 3.13 has it from the start
-    meanings = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
-    for field, (name, meaning) in zip(dataclasses.fields(Config), meanings, strict=True):
+    text = inspect.cleandoc(Config.__doc__ or "")  # there is none under python -OO
+    meanings = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE))
+    for field in dataclasses.fields(Config):
         default = int(field.default) if isinstance(field.default, bool) else field.default
         shown = "unset" if default in (None, ()) else str(default).removesuffix(".0")
         bounds = getattr(field.metadata["parse"], "bounds", "")
-        yield name.upper(), shown, bounds, " ".join(meaning.split())
+        meaning = " ".join(meanings.get(field.name, "").split())
+        yield field.name.upper(), shown, bounds, meaning

@@ -42,6 +42,13 @@ def test_version_is_that_of_the_contract_and_of_the_image(
     assert f"ARG VERSION={VERSION}\n" in (ROOT / "Dockerfile").read_text()
 
 
+def test_help_needs_no_docstrings() -> None:
+    command = [sys.executable, "-OO", str(ROOT / "service.py"), "--help"]
+    ended = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "NEAR_BYTES" in ended.stdout
+
+
 @pytest.mark.parametrize("argument", ["--hlep", "8000", "--port=8000"])
 def test_an_unknown_argument_is_refused_before_anything_starts(
     argument: str, tmp_path: Path
