@@ -6,12 +6,18 @@ import { LAYERS } from "./layers.js";
 const SECONDS = 60; // shown
 
 const chart = byId("chart");
-const columns = []; // of each second: answers by layer
+let columns = []; // of each second: answers by layer
 let current = {};
 
 answers.addEventListener("answer", ({ detail: { served } }) => {
   current[served.layer] = (current[served.layer] ?? 0) + 1;
 });
+
+// Begin anew, because the columns of an earlier time would stand at wrong seconds.
+export function clearChart() {
+  columns = [];
+  current = {};
+}
 
 // End a second, and draw it as the latest column.
 export function drawChart() {

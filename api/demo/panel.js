@@ -15,7 +15,7 @@ let drawing = false;
 
 function row(layer, name, note) {
   const cell = (className) => make("td", { className });
-  const cells = { number: cell("number"), share: cell("share"), took: cell("time"), waited: cell("time") };
+  const cells = { share: cell("share"), took: cell("time"), waited: cell("time") };
   const bar = make("span", { className: "bar", data: { layer } });
   const percent = make("span");
   cells.share.append(make("div", {}, bar, percent));
@@ -66,11 +66,11 @@ function draw() {
   });
 }
 
-function drawLayer(layer, { number, bar, percent: label, part, took, waited, line }) {
+function drawLayer(layer, { share: cell, bar, percent: label, part, took, waited, line }) {
   const ours = latest.filter((each) => each.layer === layer);
   const share = latest.length ? ours.length / latest.length : 0;
   line.hidden = RARE.includes(layer) && ours.length === 0;
-  number.textContent = count(ours.length);
+  cell.title = several(ours.length, "answer");
   label.textContent = ours.length ? `${Math.round(100 * share)} %` : "";
   bar.style.setProperty("--share", String(share));
   part.style.setProperty("flex-grow", String(share));

@@ -2,7 +2,7 @@
 // most IN_FLIGHT requests are under way, and a request that is due meanwhile is left out.
 import { about, REQUESTS_A_VISIT, Titles, visit, VISIT_S } from "./activity.js";
 import { ask, Away, call, CLICK, GLANCE, HOVER, pathOf, pathOfMany, Refused, someIds } from "./client.js";
-import { drawChart } from "./chart.js";
+import { clearChart, drawChart } from "./chart.js";
 import { byId } from "./dom.js";
 import { link } from "./link.js";
 import { count, failure } from "./text.js";
@@ -116,7 +116,11 @@ function show() {
   byId("visitors-titles-shown").textContent = titles ? count(number()) : Number(slider("titles").value) >= 1 ? "all" : `some ${count(number())}`;
 }
 
-button.addEventListener("click", () => (running ? stop("Stopped.") : start()));
+button.addEventListener("click", () => {
+  if (running) return stop("Stopped.");
+  clearChart();
+  return start();
+});
 for (const name of ["zipf", "titles"]) slider(name).addEventListener("input", show);
 slider("rate").addEventListener("input", show);
 slider("rate").addEventListener("change", () => running && start());

@@ -45,5 +45,5 @@ def text(page: chromium.Page, name: str) -> str:
 
 def counted(page: chromium.Page, layer: str) -> int:
     drawn(page)
-    cell = f"document.querySelector('#layers [data-layer={layer}] .number')"
-    return int(page.evaluate(f"{cell}.textContent"))
+    cell = f"document.querySelector('#layers [data-layer={layer}] .share')"
+    return int(page.evaluate(f"{cell}.title").split()[0])

