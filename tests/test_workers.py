@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.lab.servers import RedisServer, settings_of
+from config import VERSION
 from tests.http.samples import post
 from tests.http.service import RunningService, running
 from tests.http.wire import one_answer, request
@@ -116,7 +117,7 @@ def test_every_scrape_has_what_all_workers_counted(service: RunningService) -> N
     assert total(found, COUNT, route=ROW) == 2 * WORKERS * CONNECTIONS * REQUESTS
     assert total(found, "content_redis_connections_total") == WORKERS + 1
     assert total(found, "content_store_up") == 1  # not a sum: each of them has its store
-    assert total(found, "content_build_info") == 1
+    assert total(found, "content_build_info", version=VERSION) == 1
     assert total(found, "content_store_seconds_count", sort="reads") > 0
     assert total(found, "content_redis_seconds_count", command="MGET") > 0
     assert "Traceback" not in service.log()
