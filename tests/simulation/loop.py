@@ -96,7 +96,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(
-        self, coro: Any, *, name: object = None, context: Context | None = None
+        self, coro: Any, *, context: Context | None = None, **ignored: Any
     ) -> asyncio.Task[Any]:
         return Task(coro, loop=self, context=context)
 
