@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
+from cache.entry import Entry
+from cache.near import Near
+from cache.redis.absent import NoRedis
 from config import Config
+from drain import Drain
+from middleware.onion import Context
+from middleware.timing import RequestMetrics
 from service import create_app
 from tests.http.samples import draft, genre_name, post
 from tests.http.wire import request
@@ -66,6 +74,22 @@ def test_an_answer_without_an_origin_varies_with_it_too(tmp_path: Path, near_byt
     assert app.statuses == [200] * 5 + [304, 200, 404, 404, 200]
     assert all(b"\r\nvary: Origin" in head for head in app.heads)
     assert lane == app
+
+
+async def nobody(ctx: Context) -> None:
+    raise AssertionError("no row is loaded")
+
+
+@pytest.mark.parametrize("has_cors", [False, True])
+def test_a_hit_in_redis_varies_with_the_origin_too(has_cors: bool) -> None:
+    near, metrics, control = Near(0, 60), RequestMetrics(CollectorRegistry()), b"no-cache"
+    lane = Lane(
+        near, NoRedis(near), lambda: None, nobody, metrics, control, Drain(), has_cors=has_cors
+    )
+    response = lane.found(Entry(b"{}", b'"1.2"', time.time(), 60), 0.001, ())
+    assert response is not None
+    assert response.endswith(b"\r\n\r\n{}")
+    assert (b"\r\nvary: Origin\r\n" in response) == has_cors
 
 
 async def test_only_requests_with_an_origin_leave_the_lane(
