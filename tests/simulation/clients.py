@@ -26,6 +26,8 @@ from tests.simulation.truth import operation
 
 DRAFT = parse_draft({"title": "A row that changes", "genres": ["Drama"], "isMovie": True})
 ANY = Expected()
+NEVER = 99
+"""The number of a row that no client writes."""
 
 
 def id_of(key: int) -> str:
@@ -55,7 +57,7 @@ class Client:
         self._versions: dict[int, str | None] = {}
         self._last_post: dict[int, tuple[int, tuple[str, ...]]] = {}
         self._replica: Replica | None = None
-        self._under_way: Read | Write | None = None
+        self._under_way: list[Read] | Write | None = None
 
     def go_on(self) -> None:
         """Plan the next operation."""
@@ -78,6 +80,8 @@ class Client:
         number = self._number()
         if act.kind in ("read", "list"):
             work = self._read(replica, act)
+        elif act.kind == "several":
+            work = self._read_several(replica, act)
         else:
             work = self._write(replica, act, number)
         operation.set(number)
@@ -95,8 +99,8 @@ class Client:
             return
         if isinstance(self._under_way, Write):
             self._under_way.status = -1
-        elif self._under_way is not None:
-            self._judge.read_fails(self._under_way, self._simulator.now_s, 0)
+        for read in self._under_way if isinstance(self._under_way, list) else ():
+            self._judge.read_fails(read, self._simulator.now_s, 0)
         self._replica = self._under_way = None
         self.go_on()
 
@@ -108,7 +112,7 @@ class Client:
         subject = genre or id_of(act.key)
         judge, now = self._judge, replica.loop.time
         read = judge.read_begins(subject, self.name, replica.life, now())
-        self._under_way = read
+        self._under_way = [read]
         self._say(replica, f"{act.kind} {subject[:8]} begins")
         try:
             async with asyncio.timeout(CONFIG.read_deadline_s):
@@ -120,17 +124,43 @@ class Client:
                 judge.read_fails(read, now(), status)
                 return
             answer = None
-        layer, body = _layer(answer), b"" if answer is None else answer.entry.body
-        found = orjson.loads(body)["data"] if answer and answer.entry.status == 200 else None
-        if genre:
-            ids = tuple(found[genre]) if found else ()
-            self._say(replica, f"list {genre} from {layer}: {[each[:8] for each in ids]}")
-            judge.list_ends(read, now(), layer, ids)
+        if not genre:
+            self._row_ends(replica, read, act.key, answer)
             return
+        layer, found = _layer(answer), _data(answer)
+        ids = tuple(found[genre]) if found else ()
+        self._say(replica, f"list {genre} from {layer}: {[each[:8] for each in ids]}")
+        judge.list_ends(read, now(), layer, ids)
+
+    def _row_ends(self, replica: Replica, read: Read, key: int, answer: Answer | None) -> None:
+        layer, found, subject = _layer(answer), _data(answer), id_of(key)
         version = found["lastupdated"] if found else None
-        self._versions[act.key] = version
+        self._versions[key] = version
         self._say(replica, f"read {subject[:8]} from {layer}: {version and version[:8]}")
-        judge.read_ends(read, now(), layer, version)
+        self._judge.read_ends(read, replica.loop.time(), layer, version)
+
+    async def _read_several(self, replica: Replica, act: Act) -> None:
+        """Read two rows at once, and one that never was; each is judged as if it were alone."""
+        judge, now = self._judge, replica.loop.time
+        keys = act.key, act.key ^ 1, NEVER
+        ids = [id_of(key) for key in keys]
+        reads = [judge.read_begins(each, self.name, replica.life, now()) for each in ids]
+        self._under_way = [*reads]
+        self._say(replica, "several begins")
+        try:
+            async with asyncio.timeout(CONFIG.read_deadline_s):
+                answers = await replica.videos.videos(ids)
+        except (ServiceError, TimeoutError) as error:
+            status = getattr(error, "status", 504)
+            self._say(replica, f"several: {status}")
+            for read in reads:
+                judge.read_fails(read, now(), status)
+            return
+        judge.counts["several"] += 1
+        for key, read, answer in zip(keys, reads, answers, strict=True):
+            # the layer of a 404 that was loaded is not told, as that of a single one
+            is_told = answer.entry.status == 200 or answer.layer != "store"
+            self._row_ends(replica, read, key, answer if is_told else None)
 
     async def _answer(self, replica: Replica, act: Act, key: str, genre: str) -> Answer | None:
         """As the middleware, then the handler. The layer of a 404 that was loaded is not told."""
@@ -214,6 +244,12 @@ class Client:
     def _say(self, replica: Replica, text: str) -> None:
         if self._simulator.steps is not None:
             self._simulator.say(f"client {self.name} at {replica.name}: {text}")
+
+
+def _data(answer: Answer | None) -> Any:
+    if answer is None or answer.entry.status == 404:
+        return None
+    return orjson.loads(answer.entry.body)["data"]
 
 
 def _layer(answer: Answer | None) -> str:

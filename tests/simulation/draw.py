@@ -7,6 +7,7 @@ them at once seldom gets far enough to meet a rare one.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tests.simulation.fates import Trouble
 from tests.simulation.network import Weather
@@ -42,6 +43,8 @@ REST = ("step", "full", "flush scripts")
 """Kinds that belong together: it takes a lost fence and a delay, or a delay and an end."""
 SCRIPTS = ("LEASE", "FILL", "INTEND", "SETTLE")
 STATEMENTS = ("READ", "FIND", "LWT", "LINE")
+SEVERAL_SHARE, SEVERAL_SALT = 0.1, 7
+"""The salt leaves the schedules as they are that find mutants (``killed.json``)."""
 EVENTS = (*SCRIPTS, *STATEMENTS, "LEASE", "INTEND", "READ", "LWT")
 """What a fault may come after: a script in Redis, or a statement in Cassandra."""
 
@@ -76,7 +79,24 @@ def draw_plan(seed: int) -> Plan:
         plan.faults = [fault for fault in plan.faults if fault.kind != "new replica"]
     if plan.redis == "sentinel":
         _partition(draw, plan)
+    _several(plan)
     return plan
+
+
+def _several(plan: Plan) -> None:
+    """Let the clients of some schedules read several rows at once.
+
+    The drawing is apart, so that all other schedules are what they were before it.
+    """
+    draw = random.Random(f"{SEVERAL_SALT} {plan.seed}")
+    if draw.random() < SEVERAL_SHARE:
+        plan.clients = [
+            [
+                replace(act, kind="several") if act.kind == "read" and draw.random() < 0.6 else act
+                for act in acts
+            ]
+            for acts in plan.clients
+        ]
 
 
 def _partition(draw: random.Random, plan: Plan) -> None:

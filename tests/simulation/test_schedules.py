@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+from tests.simulation.draw import draw_plan
+from tests.simulation.killing import known_seeds
+
 FIXED, PART, NEW = 2_000, 500, 200
 
 
@@ -47,3 +50,13 @@ def test_a_seed_is_the_same_schedule_every_time() -> None:
     first = replay()
     assert "the promise holds" in first
     assert replay() == first
+
+
+def test_some_schedules_read_several_rows_and_none_that_finds_a_mutant_does() -> None:
+    """Or the seeds of ``killed.json`` would be schedules that nobody has searched."""
+
+    def reads_several(seed: int) -> bool:
+        return any(act.kind == "several" for acts in draw_plan(seed).clients for act in acts)
+
+    assert sum(map(reads_several, range(300))) > 15
+    assert not any(map(reads_several, known_seeds().values()))
