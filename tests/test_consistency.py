@@ -41,7 +41,7 @@ def test_no_answer_is_older_than_promised_and_no_write_is_lost(report: Report) -
 def test_the_check_saw_every_layer_and_every_kind_of_write(report: Report) -> None:
     said = "\n".join(report.lines())
     assert report.checked > 50 * LOAD_S, said  # a busy machine does no more
-    for layer in ("near", "redis", "store", "absent"):
+    for layer in ("near", "redis", "store", "absent", "several"):
         assert report.counts[layer], said
     held = {write.method for write in report.writes if write.held}
     assert held == {"POST", "PATCH", "DELETE"}, said

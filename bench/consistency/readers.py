@@ -31,7 +31,10 @@ DOUBTS_MAX = 200_000
 FAULTS_MAX = 20
 ROUND = 499
 """Requests in a connection's round; a prime, so that no two rounds march in step."""
-SPELLINGS = ("query", "upper", "head", "condition")
+SPELLINGS = ("query", "upper", "head", "condition", "several")
+SEVERAL_MAX = 6
+"""At most this many rows are asked for at once, beside one that never was."""
+NEVER = "00000000-0000-4000-8000-000000000000"
 PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""
 AGAIN_S = 0.05
@@ -86,6 +89,10 @@ def _spelled(video_id: str, spelling: str, tag: bytes = b"") -> Request:
     return Request(path, headers, spelling, method="HEAD" if spelling == "head" else "GET")
 
 
+def _envelope(data: object) -> dict[str, object]:
+    return {"status": "success", "data": data}
+
+
 def layer_of(status: bytes) -> str:
     """Return the layer that a Cache-Status names; "?" if it names none."""
     return "stale" if b"ttl=-" in status else LAYERS.get(status, "?")
@@ -109,6 +116,11 @@ class Reader:
             request = _spelled(self._ids[self._key], "condition", self._tags[self._key])
         # the order matters: what is acknowledged from here on, the answer need not know of
         self._floor = self._newest[self._key]
+        if request.kind == "several":
+            keys = random.sample(range(len(self._ids)), min(SEVERAL_MAX, len(self._ids)))
+            self._floors = {key: self._newest[key] for key in keys}
+            asked = ",".join([*(self._ids[key] for key in keys), NEVER])
+            request = Request(f"/content?ids={asked}", b"", "several")
         self._start_s = monotonic()
         if self._start_s < self._until:
             connection.send(Asked(request, self._start_s, 0.0))
@@ -128,19 +140,47 @@ class Reader:
         counts, spelling = self._readings.counts, asked.request.kind
         status, head, body = answer
         if status == 404:
-            counts["absent"] += 1
-            # with a deletion as the newest that was acknowledged, absent is right
-            if self._floor and not self._floor & 1:
-                self._doubt("absent", spelling, ABSENT)
+            self._check_absent(spelling)
             return
         layer = layer_of(value_of(head, b"cache-status: "))
         if status in (503, 504):
             counts[f"read {status}"] += 1
         elif status not in (200, 304) or layer == "?":
             self._readings.fault(f"{spelling} of key {self._key}: {head!r}")
+        elif spelling == "several":
+            self._check_several(layer, body)
         else:
             counts[layer] += 1
             self._check_state(layer, spelling, status, value_of(head, b"etag: "), body)
+
+    def _check_absent(self, spelling: str) -> None:
+        self._readings.counts["absent"] += 1
+        # with a deletion as the newest that was acknowledged, absent is right
+        if self._floor and not self._floor & 1:
+            self._doubt("absent", spelling, ABSENT)
+
+    def _check_several(self, layer: str, body: bytes) -> None:
+        """Check each row of an answer as if it had been asked for alone.
+
+        The answer names the last of the rows' layers. Behind Redis a row may come from any layer,
+        so it is judged as one whose load was joined.
+        """
+        rows = orjson.loads(body)["data"]
+        names = [*(self._ids[key] for key in self._floors), NEVER]
+        if [*rows] != names or rows[NEVER] or body != orjson.dumps(_envelope(rows)):
+            self._readings.fault(f"several, {names}: {body!r}")
+            return
+        self._readings.counts["several"] += 1
+        layer = "near" if layer in ("near", "redis") else "collapsed"
+        for key, floor in self._floors.items():
+            self._key, self._floor = key, floor
+            row = rows[self._ids[key]]
+            if row is None:
+                self._check_absent("several")
+                continue
+            self._readings.counts[layer] += 1
+            alone = orjson.dumps(_envelope(row))
+            self._check_state(layer, "several", 200, etag(row).encode(), alone)
 
     def _check_state(self, layer: str, spelling: str, status: int, tag: bytes, body: bytes) -> None:
         key, state = self._key, self._readings.states.get(tag)
