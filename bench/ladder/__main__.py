@@ -29,10 +29,10 @@ from bench.load.__main__ import DEADLINE_S
 from bench.load.activity import Behaviour
 from bench.report import RESULTS, rendered, write_report
 
-STEPS = ((1_000, 11.0), (2_000, 5.5), *((rate, 4.0) for rate in (4_000, 8_000, 14_000, 20_000)))
-FULL = Plan(STEPS, warm_s=5, limit_s=4, runs=3, jvm_s=30)
+STEPS = ((1_000, 10.4), (2_000, 5.2), *((rate, 4.0) for rate in (4_000, 8_000, 14_000, 20_000)))
+FULL = Plan(STEPS, warm_s=4, limit_s=4, runs=3, jvm_s=30)
 REPEATED = ("1 replica", "2 replicas")
-QUICK = Plan(((2_000, 5.5), (8_000, 2.0)), warm_s=2, limit_s=2, runs=1, jvm_s=3, skipped=REPEATED)
+QUICK = Plan(((2_000, 5.2),), warm_s=1, limit_s=2, runs=1, jvm_s=3, skipped=REPEATED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "plan": plan._asdict(),
             "machine": machine(),
             "versions": versions(),
-            "behaviour": asdict(Behaviour()),
+            "behaviour": {k: v for k, v in asdict(Behaviour()).items() if k != "rate_s"},
             "bar_ms": BAR_MS,
             "deadline_ms": 1000 * DEADLINE_S,
         }

@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from bench.drills.traffic import reading, warm
+from bench.drills.traffic import reading
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
 from bench.ladder.machine import beside
 from bench.ladder.measure import Load, Step, climb, limit, open_loop
 from bench.ladder.rungs import BUYS, Base, Rung, Standing
 from bench.load.activity import Behaviour
+from bench.load.loops import closed
 
 WRITES = 0.4  # of the requests that warm the JVM
+FILLERS = 16  # requests at a time
 AGAIN_S = 1  # a rung that is stood on again gets warm for so long
 
 
@@ -73,7 +76,8 @@ def run(plan: Plan, chosen: Sequence[Rung]) -> dict[str, Any]:
     try:
         installed("wrk")
     except ServerError as missing:
-        left_out.append(_missing("wrk", "", f"{missing}: limits are of our own closed loop"))
+        why = f"{missing}: limits are those of our own closed loop"
+        left_out.append({"name": "wrk", "figure": "", "why": why})
     standing = list(chosen)
     with ExitStack() as running, TemporaryDirectory(prefix="ladder-") as folder:
         base = Base(running, Path(folder))
@@ -90,10 +94,6 @@ def run(plan: Plan, chosen: Sequence[Rung]) -> dict[str, Any]:
     for rung in standing:
         found[rung.name] = measured[rung.name].summary(rung, found.get(rung.against))
     return {"rungs": list(found.values()), "left_out": left_out}
-
-
-def _missing(name: str, figure: str, why: str) -> dict[str, str]:
-    return {"name": name, "figure": figure, "why": why}
 
 
 def stand(rung: Rung, base: Base, plan: Plan, measured: dict[str, Measured]) -> None:
@@ -123,6 +123,7 @@ def _warm(rung: Rung, base: Base, stands: Standing, plan: Plan) -> None:
         limit(stands, base.requests(ids), ids, plan.jvm_s)
         open_loop(stands, ids, Load(Behaviour(write_share=WRITES), 0, plan.jvm_s))
         base.is_warm = True
-    if "redis" in stands.roles and (is_peer or not base.is_full):
-        warm(stands.entry, map(reading, ids.read_text().split()))
+    if is_peer or ("redis" in stands.roles and not base.is_full):
+        rows = map(reading, ids.read_text().split())
+        closed(stands.entry.host, stands.entry.port, rows, inf, FILLERS)
         base.is_full |= not is_peer

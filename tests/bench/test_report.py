@@ -39,6 +39,7 @@ def step(rate_s: float, p99_ms: float | None = 2.5, **more: Any) -> dict[str, An
 def rung(name: str, goodput_s: float, figure: str = "ladder", **more: Any) -> dict[str, Any]:
     limit = {
         "goodput_s": goodput_s,
+        "others_cores": 0.125,
         "least_s": goodput_s * 0.9,
         "most_s": goodput_s * 1.05,
         "cpu_us": {"service": 40.5, "cassandra": 2.25},
