@@ -3,7 +3,7 @@ import { change, rowOf } from "./client.js";
 import { byId } from "./dom.js";
 import { known } from "./layers.js";
 import { follow, replicas, warm } from "./replicas.js";
-import { failure, time } from "./text.js";
+import { failure, several, time } from "./text.js";
 import { drawTimeline } from "./timeline.js";
 import { nameTiles } from "./tiles.js";
 
@@ -59,16 +59,18 @@ async function measure(id, title, tag, signal) {
   const began = performance.now();
   const coming = held.map((old, at) => old && follow(all[at], id, old.tag, signal));
   const written = await change(id, tag ?? held[0].tag, { title });
-  const acknowledgedMs = performance.now() - began;
+  const acknowledged = performance.now();
   last = { id, title: held[0].row.title, tag: written.tag };
   nameTiles(id, written.row.title);
-  const shown = (await Promise.all(coming)).map((found, at) => ({
+  const shown = (await Promise.all(coming)).map((followed, at) => ({
     ...all[at],
-    isThere: held[at] !== null,
-    ms: found && found.gotMs - began,
-    layer: found?.layer,
+    isThere: followed !== null,
+    ms: followed?.found ? followed.found.gotMs - began : null,
+    oldMs: (followed?.olds.at(-1)?.gotMs ?? began) - began,
+    layer: followed?.found?.layer,
+    late: followed?.olds.filter(({ sentMs }) => sentMs > acknowledged).length ?? 0,
   }));
-  drawTimeline({ acknowledgedMs, shown, alone: alone(held, began) });
+  drawTimeline({ acknowledgedMs: acknowledged - began, shown, alone: alone(held, began) });
   state.textContent = told(shown);
 }
 
@@ -88,12 +90,17 @@ function alone(held, began) {
 
 function told(shown) {
   const away = shown.find(({ isThere }) => !isThere);
-  if (away) return `${away.name} cannot be read by this page: it is away, or its CORS_ORIGINS lacks ${location.origin}.`;
-  const late = shown.find(({ ms }) => ms === null);
-  if (late) return `${late.name} did not show the new title in time.`;
+  if (away) {
+    const reason = `it is away, or its CORS_ORIGINS lacks ${location.origin}`;
+    return `${away.name} cannot be read by this page: ${reason}.`;
+  }
+  const never = shown.find(({ ms }) => ms === null);
+  if (never) return `${never.name} did not show the new title in time.`;
   const lastMs = Math.max(...shown.map(({ ms }) => ms));
   const who = shown.length > 1 ? "Every replica" : "The replica";
-  return `${who} showed it within ${time(lastMs)}.`;
+  const late = shown.reduce((sum, each) => sum + each.late, 0);
+  const found = late ? several(late, "read") : "No read";
+  return `${who} showed it within ${time(lastMs)}. ${found} sent after the acknowledgement found the old title.`;
 }
 
 form.addEventListener("submit", (event) => {

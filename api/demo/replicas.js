@@ -28,6 +28,7 @@ function isAddress(text) {
 // Read a row of a replica once. Return null if there is no answer or no row. A request without
 // headers of its own needs no preflight.
 async function look(replica, id) {
+  const sentMs = performance.now();
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(replica.url(pathOf(id)), { cache: "no-store", signal });
@@ -39,6 +40,7 @@ async function look(replica, id) {
       ageS: Number(headers.get("Age") ?? 0),
       row: data,
       ...servedBy(headers),
+      sentMs,
       gotMs: performance.now(),
     };
   } catch {
@@ -59,16 +61,19 @@ export async function warm(replica, id) {
   return { ...found, nearMs };
 }
 
-// Read a row again and again until a version other than `old` comes, and return the answer. Return
-// null if none comes in time, or once `signal` is aborted.
+// Read a row again and again until a version other than `old` comes. Return {olds, found}: the
+// answers with the old version, and the one with another. It is null if none comes in time, or once
+// `signal` is aborted.
 export async function follow(replica, id, old, signal) {
   const began = performance.now();
+  const olds = [];
   while (!signal.aborted) {
     const found = await look(replica, id);
-    if (found && found.tag !== old) return found;
+    if (found && found.tag !== old) return { olds, found };
+    if (found) olds.push(found);
     const passed = performance.now() - began;
-    if (passed > LONGEST_MS) return null;
+    if (passed > LONGEST_MS) break;
     await new Promise((resolve) => setTimeout(resolve, Math.max(REST_MS, passed * REST_SHARE)));
   }
-  return null;
+  return { olds, found: null };
 }

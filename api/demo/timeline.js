@@ -24,7 +24,16 @@ export function drawTimeline({ acknowledgedMs, shown, alone }) {
   const lines = [
     ...shown.filter(({ isThere }) => isThere).map((each) => ({ ...each, ...ofReplica(each) })),
     ...alone.map((each) => ({ ...each, value: `up to ${time(each.ms)}` })),
-  ].map(({ name, value, ms, note }) => line({ name, value, note, old: place(ms ?? longest * 1.6), acknowledged }));
+  ].map(({ name, value, ms, oldMs, note }) =>
+    line({
+      name,
+      value,
+      note,
+      old: place(oldMs ?? ms),
+      until: place(ms ?? longest * 1.6),
+      acknowledged,
+    }),
+  );
   const axis = make("div", { className: "axis", aria: { hidden: "true" } });
   for (const [ms, label] of TICKS.filter(([ms]) => ms <= longest * 1.6)) {
     const tick = make("span", { textContent: label });
@@ -44,16 +53,24 @@ function ofReplica({ name, isOwn, ms, layer }) {
   };
 }
 
-function line({ name, value, note, old, acknowledged }) {
+// Make a line: `old` is the moment of the last answer with the old title, `until` that of the first
+// one with the new title.
+function line({ name, value, note, old, until, acknowledged }) {
+  const between = make("span", { className: "between" });
+  between.style.setProperty("width", until);
   const bar = make("span", { className: "old" });
   bar.style.setProperty("width", old);
   const mark = make("span", { className: "mark" });
   mark.style.setProperty("left", acknowledged);
-  const words = [make("span", { textContent: name }), make("small", { textContent: note ?? "" }), make("b", { textContent: value })];
+  const words = [
+    make("span", { textContent: name }),
+    make("small", { textContent: note ?? "" }),
+    make("b", { textContent: value }),
+  ];
   return make(
     "li",
     {},
     make("p", {}, ...words),
-    make("div", { className: "track", aria: { hidden: "true" } }, bar, mark),
+    make("div", { className: "track", aria: { hidden: "true" } }, between, bar, mark),
   );
 }

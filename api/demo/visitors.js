@@ -113,7 +113,8 @@ function show() {
   titles?.follow(exponent(), number());
   byId("visitors-rate-shown").textContent = `${rateS()}/s`;
   byId("visitors-zipf-shown").textContent = exponent().toFixed(1);
-  byId("visitors-titles-shown").textContent = titles ? count(number()) : Number(slider("titles").value) >= 1 ? "all" : `some ${count(number())}`;
+  const isAll = titles === null && Number(slider("titles").value) >= 1;
+  byId("visitors-titles-shown").textContent = isAll ? "all" : count(number());
 }
 
 button.addEventListener("click", () => {

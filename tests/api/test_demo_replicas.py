@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_change_is_shown_by_every_replica_and_undone(
     assert text(page, "change-name") == before
     said = save(page, "A new title")
     assert said.startswith("Every replica showed it within ")
+    assert "No read sent after the acknowledgement found the old title" in said
     first, second, *alone = page.evaluate(LINES)
     assert f"This replica 127.0.0.1:{service.port}" in first
     assert f"Replica 127.0.0.1:{other.port}" in second
@@ -73,6 +75,26 @@ def test_change_is_shown_by_every_replica_and_undone(
     page.until(DONE)
     assert title_of(other, page) == before
     assert page.evaluate(f"document.querySelector({SECOND!r}).textContent") == before
+
+
+def test_replica_that_follows_by_its_ttl_alone_is_seen_to_be_late(
+    page: chromium.Page, service: Service, other: Service
+) -> None:
+    """Without Redis nobody tells the other replica's near cache."""
+    other.stop()
+    before = other.settings
+    other.settings = {**before, "NEAR_BYTES": "1000000", "NEAR_TTL_S": "1"}
+    try:
+        other.start()
+        with_both(page, service, other)
+        said = save(page, "A later title")
+        assert re.search(r" [0-9]+ reads? sent after the acknowledgement found the old", said)
+        page.click("#change-undo")
+        page.until(DONE)
+    finally:
+        other.stop()
+        other.settings = before
+        other.start()
 
 
 def test_undo_overwrites_no_change_of_another_writer(
