@@ -44,7 +44,6 @@ GENERATORS = 2
 FULL = 0.75
 """Of all cores: above it a process that needs one finds none free for moments at a time."""
 
-
 Step = tuple[int, float]
 """A rate, and for how many seconds: p99 takes 10,000 requests."""
 
@@ -121,15 +120,12 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
         seen, by = wrk.run(wrk.command(stands.entry.url, seconds, "replay.lua", requests)), "wrk"
     except ServerError:
         seen, by = _closed(stands, ids, seconds), "our closed loop"
-    rate_s = seen.requests / seen.seconds
     cpu_us = _per_request(before, _used(stands), seen.requests)
     return {
         "by": by,
         "requests": seen.requests,
         "failed": seen.failed,
-        "requests_s": rate_s,
-        "goodput_s": rate_s * (1 - seen.failed / max(1, seen.requests)),
-        "connections": wrk.CONNECTIONS,
+        "goodput_s": max(0, seen.requests - seen.failed) / seen.seconds,
         "cpu_us": cpu_us,
         "cpu_us_total": sum(cpu_us.values()),
     }
