@@ -17,6 +17,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
@@ -53,6 +54,9 @@ from middleware.onion import Middleware, Onion, compose
 from middleware.timing import RequestMetrics, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire
+
+if TYPE_CHECKING:
+    from middleware.tracing import Tracing
 
 logger = logging.getLogger("content")
 
@@ -123,22 +127,10 @@ def create_app(
     render = render_with(config.cache_control)
     near = Near(_near_bytes(config), config.near_ttl_s, render=render)
     redis = _redis(config, near, store, registry)
-    tracing = None
-    if config.otel_exporter_otlp_endpoint:
-        from middleware.tracing import Traced, Tracing  # and so OpenTelemetry
-
-        tracing = Tracing(config.otel_exporter_otlp_endpoint)
-        store = Traced(store, store.name, tracing.tracer)
-        if config.has_redis:
-            redis = Traced(redis, "redis", tracing.tracer)  # type: ignore[assignment]
+    tracing, store, redis = _traced(config, store, redis)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
-    numbers = Numbers(registry)
-    near_metrics(near, numbers)
-    store_metrics(store, limit, numbers)
-    registry.register(store.timings.histogram)
-    sources = metrics, redis, store.timings, numbers
-    publisher = Publisher(shared or registry, *(source.publish for source in sources))
+    publisher = _publisher(registry, shared or registry, metrics, store, limit, near, redis)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -204,6 +196,38 @@ def _redis(config: Config, near: Near, store: VideoStore, registry: CollectorReg
         master, password = config.redis_sentinel_master, config.redis_sentinel_password
         place = Sentinels(config.redis_sentinels, master, address, password)
     return RedisRows(place, store.identity, near, registry, deadline_s=config.redis_deadline_s)
+
+
+def _traced(
+    config: Config, store: VideoStore, redis: Rows
+) -> tuple[Tracing | None, VideoStore, Rows]:
+    """Return the tracing, if it is on, and both layers as they have to be called then."""
+    if not config.otel_exporter_otlp_endpoint:
+        return None, store, redis
+    from middleware.tracing import Traced, Tracing  # and so OpenTelemetry
+
+    tracing = Tracing(config.otel_exporter_otlp_endpoint)
+    if config.has_redis:
+        redis = Traced(redis, "redis", tracing.tracer)  # type: ignore[assignment]
+    return tracing, Traced(store, store.name, tracing.tracer), redis
+
+
+def _publisher(
+    registry: CollectorRegistry,
+    scraped: Collector,
+    metrics: RequestMetrics,
+    store: VideoStore,
+    limit: Limit,
+    near: Near,
+    redis: Rows,
+) -> Publisher:
+    """Return the publisher of every number in ``registry``, which a scrape reads in ``scraped``."""
+    numbers = Numbers(registry)
+    near_metrics(near, numbers)
+    store_metrics(store, limit, numbers)
+    registry.register(store.timings.histogram)
+    sources = metrics, redis, store.timings, numbers
+    return Publisher(scraped, *(source.publish for source in sources))
 
 
 async def _try(store: VideoStore) -> None:
