@@ -1,4 +1,4 @@
-// Change a title, and see when each replica shows it. The change is taken back by another one.
+// Change a title, and see when each replica shows it. Undo is a change like any other.
 import { change, rowOf } from "./client.js";
 import { byId } from "./dom.js";
 import { known } from "./layers.js";

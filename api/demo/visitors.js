@@ -80,7 +80,7 @@ async function send(kind, ids) {
   try {
     await ASK[kind](ids);
   } catch (error) {
-    if (!(error instanceof Away || error instanceof Refused)) throw error; // the panel counts these
+    if (!(error instanceof Away || error instanceof Refused)) throw error; // the panel says it
   } finally {
     underWay -= 1;
   }
@@ -88,7 +88,7 @@ async function send(kind, ids) {
 
 async function tick(signal) {
   while (await pause(1, signal)) {
-    const out = leftOut ? `, ${count(leftOut)} left out, as ${IN_FLIGHT} were under way` : "";
+    const out = leftOut ? `, ${count(leftOut)} left out (at most ${IN_FLIGHT} are under way)` : "";
     state.textContent = `${count(sent)} requests in the last second${out}.`;
     sent = 0;
     drawChart();

@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from api.resource import MEDIA, ROOM
+from bench.load.activity import Behaviour
 from config import Config
 from service import create_app
 from tests.api.conformance import Api, Moody
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOM / "demo"
+CONSTANT = r"(?m)^const ([A-Z_]+) = ([0-9.]+);"
 ASSETS = sorted(
     path.name for path in FOLDER.iterdir() if path.suffix in MEDIA and path.suffix != ".html"
 )
@@ -87,6 +89,16 @@ async def test_whatever_the_page_and_its_scripts_name_is_served(client: httpx.As
             assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML", source)
     loaded = imported | {link.removeprefix("demo/") for link in linked}
     assert loaded == set(ASSETS)  # and nothing lies about that no page needs
+
+
+def test_visitors_of_the_page_are_those_of_the_benchmark() -> None:
+    model, page = (FOLDER / "activity.js").read_text(), (FOLDER / "page.html").read_text()
+    found = {name.lower(): float(value) for name, value in re.findall(CONSTANT, model)}
+    assert found.pop("screen") == 12
+    found["zipf"] = float(re.findall(r'id="visitors-zipf".* value="([^"]*)"', page)[0])
+    behaviour = Behaviour()
+    assert len(found) == 7
+    assert found == {name: getattr(behaviour, name) for name in found}
 
 
 @pytest.mark.parametrize("name", ASSETS)
