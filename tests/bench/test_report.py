@@ -13,6 +13,7 @@ import pytest
 from bench.lab.targets import ROOT
 from bench.report import BEGIN, DOCS, END, RESULTS, rendered, renewed, write_report
 from bench.report.charts import curves, shades
+from tests.api import chromium
 from tests.bench.reports import leaves, read
 
 
@@ -104,6 +105,16 @@ def test_the_page_is_sound_and_needs_nobody(result: dict[str, Any]) -> None:
     assert "a <sentence>" not in html
     assert html.count("<svg") == 3
     assert "prefers-color-scheme: dark" in html
+
+
+@pytest.mark.skipif(chromium.program() is None, reason="there is no Chromium")
+def test_the_page_is_as_wide_as_the_screen(result: dict[str, Any], tmp_path: Path) -> None:
+    write_report(result, tmp_path)
+    with chromium.page(tmp_path) as tab:
+        for width in (375, 1280):
+            tab.open((tmp_path / "report.html").as_uri(), width)
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert tab.evaluate("document.querySelectorAll('.track i').length") > 4
 
 
 def test_every_figure_is_in_the_json(result: dict[str, Any]) -> None:
