@@ -100,10 +100,8 @@ def together(ids: Sequence[str], entries: Sequence[Entry]) -> Entry:
 
     Its tag is made of the ids and the rows' tags, so it changes with every row.
     """
-    rows = [
-        b'"%b":%b' % (video_id.encode(), entry.body[len(DATA) : -1] if entry.etag else b"null")
-        for video_id, entry in zip(ids, entries, strict=True)
-    ]
+    pairs = zip(ids, entries, strict=True)
+    rows = [b'"%b":%b' % (each.encode(), inner(entry) or b"null") for each, entry in pairs]
     tags = b"".join([entry.etag or b"-" for entry in entries]) + ",".join(ids).encode()
     oldest = min([entry.filled_at for entry in entries])
     return Entry(DATA + b"{%b}}" % b",".join(rows), digest(tags), oldest)

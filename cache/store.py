@@ -39,12 +39,7 @@ class CachedVideoStore:
     """
 
     def __init__(
-        self,
-        store: VideoStore,
-        near: Near,
-        redis: Rows,
-        row_ttl_s: float,
-        stale_s: float = 0.0,
+        self, store: VideoStore, near: Near, redis: Rows, row_ttl_s: float, stale_s: float = 0.0
     ) -> None:
         self.store = store
         self.near = near

@@ -76,10 +76,8 @@ def _log(ctx: Context, error: ServiceError, raised: Exception, said_at: SaidAt) 
         said_at[kind] = now
     fields = {"method": ctx.method, "route": ctx.route, "status": error.status}
     fields |= {"request_id": ctx.identify(), "cause": str(raised.__cause__ or raised)}
-    if is_late:
-        logger.warning(LINE, fields)
-    else:
-        logger.error(LINE, fields, exc_info=raised)
+    level, traceback = (logging.WARNING, None) if is_late else (logging.ERROR, raised)
+    logger.log(level, LINE, fields, exc_info=traceback)
 
 
 def _respond(ctx: Context, error: ServiceError) -> None:

@@ -36,16 +36,8 @@ class Context:
     """
 
     __slots__ = (
-        "body",
-        "headers",
-        "layer",
-        "method",
-        "on_read",
-        "receive",
-        "route",
-        "scope",
-        "status",
-        "was_read",
+        *("method", "on_read", "receive", "scope", "was_read"),
+        *("body", "headers", "layer", "route", "status"),
     )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:

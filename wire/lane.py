@@ -47,10 +47,10 @@ VARY = b"vary: Origin\r\n"
 """Ends the headers of every answer while CORS is on."""
 Headers = Sequence[tuple[bytes, bytes]]
 
+TRACEPARENT = b"traceparent"
 _ASIDE = frozenset(
     b"content-length expect if-match origin transfer-encoding upgrade x-request-id".split()
 )
-TRACEPARENT = b"traceparent"
 """Headers that announce a body or may change the answer. Their requests go through ASGI."""
 _LINE = b"%b: %b\r\n".__mod__
 KEPT = frozenset((b"priority", b"sec-purpose"))

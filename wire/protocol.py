@@ -146,11 +146,7 @@ class Protocol(StrictProtocol):
         return response
 
     def _told(
-        self,
-        lane: Lane,
-        key: str,
-        start: tuple[float, float],
-        asked: asyncio.Future[Entry | None],
+        self, lane: Lane, key: str, start: tuple[float, float], asked: asyncio.Future[Entry | None]
     ) -> None:
         """Write the row that Redis had, or load the row."""
         self._asked = False

@@ -97,15 +97,9 @@ async def local_datacenter(session: Any, config: Config) -> str:
 def statements(file: str, config: Config, local: str, copies: int, **values: str) -> list[str]:
     """Return the statements of a CQL file of this folder, with its $names filled in."""
     keyspace = config.cassandra_keyspace
-    names = {
-        "keyspace": keyspace,
-        "datacenter": quoted(local),
-        "replication": copies,
-        **{
-            f"{name}_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{name}") for name in columns()
-        },
-        **values,
-    }
+    names = {"keyspace": keyspace, "datacenter": quoted(local), "replication": copies, **values}
+    for name in columns():
+        names[f"{name}_id"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{name}")
     # split first, because a value may have a semicolon
     parts = _text(file).split(";")
     return [Template(part).substitute(names).strip() for part in parts if part.strip()]

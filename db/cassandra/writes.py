@@ -33,7 +33,8 @@ logger = logging.getLogger("content")
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _MARKS = ", ".join("?" * (len(COLUMNS) + 2))
-_SET = ", ".join(f'"{name}" = ?' for name in COLUMNS if name != "id")
+_CHANGING = [name for name in COLUMNS if name != "id"]
+_SET = ", ".join(f'"{name}" = ?' for name in _CHANGING)
 _HIDDEN_NAMES = ("created", "request_hash", "listed")
 _HIDDEN = ", ".join(_HIDDEN_NAMES)
 SCAN = f"SELECT JSON {NAMES}, {_HIDDEN} FROM video"
@@ -137,11 +138,8 @@ class Writes:
             return found is not None and found.row["lastupdated"] == after["lastupdated"]
 
         row = before.row
-        changed = [
-            UNSET if after.get(name) == row.get(name) else after.get(name)
-            for name in COLUMNS
-            if name != "id"
-        ]
+        same = [name for name in _CHANGING if after.get(name) == row.get(name)]
+        changed = [UNSET if name in same else after.get(name) for name in _CHANGING]
         values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
         return await self._decide(UPDATE, values, holds, life)
 
