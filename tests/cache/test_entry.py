@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cache.entry import ABSENT, DATA, Entry, inner
+from cache.entry import ABSENT, DATA, Entry, inner, together
 from cache.store import entry_of
 from middleware.onion import NOT_FOUND
 
@@ -78,3 +78,9 @@ def test_a_tag_is_of_the_bytes_and_of_nothing_else() -> None:
     # fixed, so the same on every replica and after every restart
     assert entry_of({"a": 1}).etag == b'"5075f102e890a9f7ab44d138"'
     assert entry_of({"a": 1}, b'"mine"').etag == b'"mine"'
+
+
+def test_several_rows_are_as_old_as_the_oldest() -> None:
+    young, old, absent = entry_of({"id": "a"}), Entry(DATA + b"2}", b'"t"', 7.0), Entry.absent()
+    for rows in ([young, old, absent], [old, absent, young]):
+        assert together("abc", rows).filled_at == 7.0

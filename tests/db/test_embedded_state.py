@@ -48,8 +48,11 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_full_disk_degrades_until_a_write_works(store: EmbeddedStore, path: Path) -> None:
+async def test_a_full_disk_degrades_until_a_write_works(
+    store: EmbeddedStore, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     video_id = await make(store)
+    caplog.set_level("INFO", "content")
     with files_of_at_most(os.stat(f"{path}-wal").st_size + 100):
         with pytest.raises(Unavailable):
             await make(store, 9_000)
@@ -60,6 +63,7 @@ async def test_a_full_disk_degrades_until_a_write_works(store: EmbeddedStore, pa
             assert "writes fail: disk I/O error" in store.state()[1]
     await make(store)
     assert store.state() == ("up", "")
+    assert caplog.messages == ["SQLite: writes fail: disk I/O error", "SQLite: writes work again"]
 
 
 async def test_a_lock_that_stays_degrades_until_it_is_gone(
