@@ -57,6 +57,13 @@ def two_ports(host: str, port: int) -> tuple[int, int]:
     return port, other
 
 
+def in_url(host: str) -> str:
+    """Return how a URL names the service that listens on `host`."""
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    name = "127.0.0.1" if host in everywhere else host
+    return f"[{name}]" if ":" in name else name
+
+
 def replica(environ: Mapping[str, str], host: str, own: int, other: int) -> dict[str, str]:
     """Return the settings of the replica at port `own`.
 
@@ -72,8 +79,7 @@ def run(environ: Mapping[str, str]) -> int:
     """Start everything, wait until a replica ends, and return the replica's exit status."""
     config = Config.from_env(environ)
     one, other = two_ports(config.host, config.port)
-    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    host = "127.0.0.1" if config.host in everywhere else config.host
+    host = in_url(config.host)
     with ExitStack() as running:
         settings = with_servers(environ, running)
         log.info("loading the catalogue, unless it is there ...")

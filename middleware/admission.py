@@ -1,6 +1,7 @@
 """Admission: under overload, hovers are refused at once, so that clicks are answered in time.
 
-Hits do not reach this layer, because a hit costs less than a refusal. Overload is measured: reads
+Hits do not reach this layer, because a hit costs less than a refusal. Several rows do, because
+their handler looks them up, unless the lane finds all of them near. Overload is measured: reads
 wait in line for the store, or the request itself has waited for this process.
 """
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import parsers
 from bench.lab.processes import exchange, free_ports
 from bench.lab.servers import ServerError
-from bench.stack import replica, run, two_ports, with_demo, with_servers
+from bench.stack import in_url, replica, run, two_ports, with_demo, with_servers
 
 
 def test_named_servers_are_used_and_none_is_started() -> None:
@@ -54,3 +55,6 @@ def test_each_replica_lets_the_page_of_the_other_one_read(tmp_path: Path) -> Non
     (tmp_path / "origins").write_text("https://b.example")
     named = replica({"CORS_ORIGINS_FILE": str(tmp_path / "origins")}, "localhost", 1338, 1337)
     assert named == {"PORT": "1338", "CORS_ORIGINS": "https://b.example,http://localhost:1337"}
+    theirs = replica({}, in_url("::1"), 1337, 1338)
+    assert parsers.each(parsers.origin)(theirs["CORS_ORIGINS"])[0] == "http://[::1]:1338"
+    assert [in_url(host) for host in ("::", "0.0.0.0", "a")] == ["127.0.0.1", "127.0.0.1", "a"]
