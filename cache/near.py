@@ -60,7 +60,7 @@ class Near:
         wall: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.enabled = True
+        self.enabled = limit_bytes > 0
         self.bytes = 0
         self.evictions = 0  # of live entries; removal of an expired entry is none
         self._limit_bytes = limit_bytes
@@ -107,8 +107,6 @@ class Near:
         Return False if it is too large or too old, or if the cache is disabled; the entry is not
         kept then.
         """
-        if not self._limit_bytes:
-            return False
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
         ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
         life_s = min(ttl_s, entry.left_s(self._wall()))
@@ -155,8 +153,8 @@ class Near:
         return "up" if self.enabled else "down"
 
     def enable(self) -> None:
-        """Keep entries again, from now on."""
-        self.enabled = True
+        """Keep entries again, from now on, unless the limit is 0."""
+        self.enabled = self._limit_bytes > 0
 
     def disable(self) -> None:
         """Disable and clear the cache.

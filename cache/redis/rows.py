@@ -208,7 +208,7 @@ class RedisRows:
             entry = Entry.unpack(packed, self._session.clock_s)
         except (ValueError, OverflowError):
             return None
-        if self._session.tracking and entry.is_fresh():
+        if self._near.enabled and self._session.tracking and entry.is_fresh():
             self._near.put(key, entry, route_of(key))
         return entry
 

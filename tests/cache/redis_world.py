@@ -126,7 +126,7 @@ class Recorder(Near):
     """What ``RedisRows`` told the near cache, in order."""
 
     def __init__(self) -> None:
-        super().__init__(0, 1.0)
+        super().__init__(1, 1.0)  # with 0 nothing is told
         self.events: list[tuple[str, Any]] = []
 
     def put(self, key: str, entry: Entry, route: str) -> bool:

@@ -218,7 +218,7 @@ MUTANTS = (
         "near without invalidations",
         "the near cache is off while Redis refuses to send invalidations",
         (REDIS, "        if session.tracking:\n", "        if True:\n"),
-        (REDIS, "if self._session.tracking and entry.is_fresh():", "if entry.is_fresh():"),
+        (REDIS, "self._session.tracking and entry.is_fresh()", "entry.is_fresh()"),
     ),
     mutant(
         "doubtful load kept",
