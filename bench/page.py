@@ -2,10 +2,11 @@
 
 `python -m bench.page [--rounds N] [--seconds S]`. The service has the embedded store and a Redis,
 and answers from its near cache, then from Redis (`NEAR_BYTES=0`). A client asks for page after page
-on connections that are kept alive: by 30 requests in turn on one connection, by 30 requests on six
-connections as browsers open them, and by one request. Each way is measured in every round, one
-after another. CPU is that of the service for a page, p99 is the client's time for a page, and both
-are medians over rounds; the ratio is taken within each round.
+on connections that are kept alive, with one request in flight, or with six as browsers have them:
+by 30 requests a page, or by one. Each way is measured in every round, one after another. CPU is
+that of the service for a page, p99 is the client's time for a page, or for six pages at a time, and
+both are medians over rounds. The ratio is that of the CPU of 30 requests to that of one, with as
+many in flight, within each round.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ from bench.lab.asking import ids_of
 from bench.lab.servers import RedisServer, settings_of
 from bench.lab.targets import Service, load_catalogue
 
-TITLES, PAGES, CONNECTIONS = 30, 40, 6
+TITLES, PAGES = 30, 42
+IN_FLIGHT = 1, 6
 SERVER_CORE = 0
-HEAD = "| rows from | way | CPU us/page | p99 ms | CPU of one request |\n|---|---|---|---|---|"
+HEAD = (
+    "| rows from | requests in flight | 30 requests, CPU us | p99 ms | one request, CPU us | p99 ms"
+    " | ratio |\n|---|---|---|---|---|---|---|"
+)
 
 
 class Cost(NamedTuple):
@@ -41,81 +46,83 @@ class Cost(NamedTuple):
 class Client:
     """Asks a service for pages. Raises AssertionError if an answer is not 200."""
 
-    def __init__(self, service: Service, running: ExitStack) -> None:
+    def __init__(self, service: Service, in_flight: int, running: ExitStack) -> None:
         where = service.host, service.port
         self._connections = [
-            running.enter_context(socket.create_connection(where)) for _ in range(CONNECTIONS)
+            running.enter_context(socket.create_connection(where)) for _ in range(in_flight)
         ]
 
-    def in_turn(self, ids: Sequence[str]) -> None:
-        """Ask for row after row on one connection."""
-        for video_id in ids:
-            self._exchange(self._connections[:1], [f"/content/{video_id}"])
+    def by_rows(self, pages: Sequence[Sequence[str]]) -> None:
+        """Ask for each row by a request of its own."""
+        self._ask([f"/content/{video_id}" for page in pages for video_id in page])
 
-    def as_browsers_do(self, ids: Sequence[str]) -> None:
-        """Ask for row after row on each of six connections."""
-        for at in range(0, len(ids), CONNECTIONS):
-            targets = [f"/content/{video_id}" for video_id in ids[at : at + CONNECTIONS]]
-            self._exchange(self._connections, targets)
+    def by_pages(self, pages: Sequence[Sequence[str]]) -> None:
+        """Ask for each page by one request."""
+        self._ask(["/content?ids=" + ",".join(page) for page in pages])
 
-    def at_once(self, ids: Sequence[str]) -> None:
-        """Ask for all rows by one request."""
-        self._exchange(self._connections[:1], ["/content?ids=" + ",".join(ids)])
-
-    def _exchange(self, connections: Sequence[socket.socket], targets: Sequence[str]) -> None:
-        for connection, target in zip(connections, targets, strict=False):
-            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        for connection, _ in zip(connections, targets, strict=False):
-            head, _, body = connection.recv(262_144).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            left = int(head.partition(b"content-length: ")[2].partition(b"\r")[0]) - len(body)
-            while left:
-                left -= len(connection.recv(262_144))
+    def _ask(self, targets: Sequence[str]) -> None:
+        step = len(self._connections)
+        for at in range(0, len(targets), step):
+            asked = list(zip(self._connections, targets[at : at + step], strict=False))
+            for connection, target in asked:
+                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            for connection, _ in asked:
+                head, _, body = connection.recv(262_144).partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200"), head
+                left = int(head.partition(b"content-length: ")[2].partition(b"\r")[0]) - len(body)
+                while left:
+                    left -= len(connection.recv(262_144))
 
 
-def measure(service: Service, rounds: int, seconds: float) -> dict[str, list[Cost]]:
+Costs = dict[int, tuple[list[Cost], list[Cost]]]
+"""By the number of requests in flight: each round of 30 requests a page, and of one request."""
+
+
+def measure(service: Service, rounds: int, seconds: float) -> Costs:
     """Measure each way in every round, after a round that warms up."""
     ids = ids_of(service, TITLES * PAGES)
     pages = [ids[at : at + TITLES] for at in range(0, len(ids), TITLES)]
+    costs: Costs = {in_flight: ([], []) for in_flight in IN_FLIGHT}
     with ExitStack() as running:
-        client = Client(service, running)
-        ways = {
-            "30 requests in turn": client.in_turn,
-            "30 requests on 6 connections": client.as_browsers_do,
-            "one request": client.at_once,
-        }
-        costs: dict[str, list[Cost]] = {name: [] for name in ways}
+        clients = {each: Client(service, each, running) for each in IN_FLIGHT}
         for number in range(-1, rounds):
-            for name, way in ways.items():
-                cost = _cost_of(service, way, pages, seconds)
-                if number >= 0:
-                    costs[name].append(cost)
-                    print(f"{service.name}, {name}: {cost.cpu_us:.0f} us", file=sys.stderr)
+            for in_flight, client in clients.items():
+                groups = [pages[at : at + in_flight] for at in range(0, PAGES, in_flight)]
+                for way, found in zip(
+                    (client.by_rows, client.by_pages), costs[in_flight], strict=True
+                ):
+                    cost = _cost_of(service, way, groups, seconds)
+                    if number >= 0:
+                        found.append(cost)
+                        print(f"{service.name}, {way.__name__}: {cost}", file=sys.stderr)
     return costs
 
 
 def _cost_of(
     service: Service,
-    way: Callable[[Sequence[str]], None],
-    pages: Sequence[Sequence[str]],
+    way: Callable[[Sequence[Sequence[str]]], None],
+    groups: Sequence[Sequence[Sequence[str]]],
     seconds: float,
 ) -> Cost:
     took_s, before_s, end_s = list[float](), service.cpu_s(), time.perf_counter() + seconds
     while (began_s := time.perf_counter()) < end_s:
-        way(pages[len(took_s) % len(pages)])
+        way(groups[len(took_s) % len(groups)])
         took_s.append(time.perf_counter() - began_s)
-    used_s = service.cpu_s() - before_s
-    return Cost(used_s / len(took_s) * 1e6, statistics.quantiles(took_s, n=100)[-1] * 1e3)
+    used_s, pages = service.cpu_s() - before_s, len(took_s) * len(groups[0])
+    return Cost(used_s / pages * 1e6, statistics.quantiles(took_s, n=100)[-1] * 1e3)
 
 
-def lines(name: str, costs: dict[str, list[Cost]]) -> list[str]:
-    """Return a line for each way, in Markdown; the last way is what the others are compared to."""
-    *_, one = costs.values()
+def lines(name: str, costs: Costs) -> list[str]:
+    """Return a line for each number of requests in flight, in Markdown."""
     found = []
-    for way, those in costs.items():
-        ratio = statistics.median(a.cpu_us / b.cpu_us for a, b in zip(those, one, strict=True))
-        cpu_us, p99_ms = (statistics.median(each) for each in zip(*those, strict=True))
-        found.append(f"| {name} | {way} | {cpu_us:.0f} | {p99_ms:.2f} | x {ratio:.1f} |")
+    for in_flight, (many, one) in costs.items():
+        ratio = statistics.median(a.cpu_us / b.cpu_us for a, b in zip(many, one, strict=True))
+        shown = " | ".join(
+            f"{statistics.median(each.cpu_us for each in way):.0f} | "
+            f"{statistics.median(each.p99_ms for each in way):.2f}"
+            for way in (many, one)
+        )
+        found.append(f"| {name} | {in_flight} | {shown} | {ratio:.1f} |")
     return found
 
 

@@ -100,8 +100,10 @@ def together(ids: Sequence[str], entries: Sequence[Entry]) -> Entry:
 
     Its tag is made of the ids and the rows' tags, so it changes with every row.
     """
-    pairs = zip(ids, entries, strict=True)
-    rows = [b'"%b":%b' % (each.encode(), inner(entry) or b"null") for each, entry in pairs]
+    parts: list[bytes] = []
+    for video_id, entry in zip(ids, entries, strict=True):
+        parts += b',"', video_id.encode(), b'":', inner(entry) or b"null"
+    parts[0] = DATA + b'{"'
     tags = b"".join([entry.etag or b"-" for entry in entries]) + ",".join(ids).encode()
     oldest = min([entry.filled_at for entry in entries])
-    return Entry(DATA + b"{%b}}" % b",".join(rows), digest(tags), oldest)
+    return Entry(b"".join([*parts, b"}}"]), digest(tags), oldest)
