@@ -79,10 +79,10 @@ def layers(
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
     outer = [timing(metrics), error_handling()]
     if config.access_log:
-        outer.insert(0, access_log())
+        outer.insert(0, access_log)
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
     lookup = cache_lookup(videos.near, videos.cached, home.near, config.cache_control)
-    return [*outer, conditional(), lookup, *inner], [*outer, *inner]
+    return [*outer, conditional, lookup, *inner], [*outer, *inner]
 
 
 def resources(content: Content, probes: Probes, config: Config) -> list[Resource]:

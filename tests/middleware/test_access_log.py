@@ -17,7 +17,7 @@ from tests.middleware.asgi import ask, onion, scope_of
 
 
 def logged(handler: Handler) -> Onion:
-    return onion(handler, access_log(), error_handling())
+    return onion(handler, access_log, error_handling())
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ async def ask(found: Answer | None, *headers: tuple[str, str]) -> Sent:
         return found
 
     layer = cache_lookup(Near(0, 1.0), cached, lambda: None, b"no-cache")
-    app = onion(refused, error_handling(), conditional(), layer)
+    app = onion(refused, error_handling(), conditional, layer)
     sent: list[dict[str, object]] = []
 
     async def send(message: object) -> None:

@@ -25,7 +25,7 @@ async def asked(
 ) -> Sent:
     headers = [] if condition is None else [("if-none-match", condition)]
     headers += [] if if_match is None else [("if-match", if_match)]
-    return await ask(onion(handler, error_handling(), conditional()), method, headers)
+    return await ask(onion(handler, error_handling(), conditional), method, headers)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
