@@ -117,11 +117,13 @@ class Protocol(StrictProtocol):
     def _get(self, target: str) -> bool:
         """Answer a plain GET, now or later. Return False if it must go through ASGI."""
         hit, lane = self._hit("GET", target, None), self._lane
-        if hit is not None or lane is None or not (is_row(target) or is_several(target)):
+        if hit is not None or lane is None:
             return bool(hit)
-        arrived_s = self.loop.time()
+        is_one, arrived_s = is_row(target), self.loop.time()
+        if not is_one and not is_several(target):
+            return False
         # for several rows the handler asks; for one, there may be no Redis, or it is away
-        asked = lane.ask(target) if is_row(target) else None
+        asked = lane.ask(target) if is_one else None
         if asked is None:
             self._load(lane, target, arrived_s)
         else:
