@@ -31,6 +31,7 @@ from wire.protocol import Protocol
 
 JSON = "Content-Type: application/json"
 STORE = "content; fwd=miss; detail=store"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 class Store:
@@ -109,26 +110,32 @@ async def loading(
     ("error", "status"),
     [(None, 200), (NotFound(), 404), (Unavailable(), 503), (Late(), 504), (ValueError("x"), 500)],
 )
+@pytest.mark.parametrize("is_several", [False, True])
 async def test_every_answer_is_that_of_the_app(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception | None,
     status: int,
+    is_several: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.CRITICAL, "content")
     monkeypatch.setattr("middleware.error_handling.PAUSE_S", 0.0)  # each has a request id
     async with loading(tmp_path, monkeypatch) as world:
         world.store.error = error
-        world.client.send(world.plain)
+        target = world.path
+        if is_several:  # an absent row is a null among them
+            target = f"/content?ids={world.path[9:]},{UNKNOWN}"
+            status = 200 if status == 404 else status
+        world.client.send(request("GET", target))
         mine = await world.client.answer()
         assert len(world.loaded) == 2
-        world.client.send(request("GET", world.path, "X: y"))  # which the lane leaves to the app
+        world.client.send(request("GET", target, "X: y"))  # which the lane leaves to the app
         theirs = await world.client.answer()
         assert len(world.loaded) == 2
         assert (mask(mine), mine.body) == (mask(theirs), theirs.body)
         assert mine.status == status
-        world.client.send(world.plain)
+        world.client.send(request("GET", target))
         assert (await world.client.answer()).status == status
 
 
