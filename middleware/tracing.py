@@ -30,7 +30,7 @@ class Tracing:
     """Makes spans, which a thread of this process sends to the OTLP collector at ``endpoint``."""
 
     def __init__(self, endpoint: str) -> None:
-        # while the collector is away, log which spans are lost, and not each try
+        # while the collector is away, log each batch that is lost, and not each try
         logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
         named = Resource.create({"service.name": "content"})
         resource = named.merge(OTELResourceDetector().detect())  # of OTEL_SERVICE_NAME and others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -255,6 +256,19 @@ def test_a_collector_that_is_silent_does_not_hold_up_the_end(tmp_path: Path) -> 
             site.stop()
             assert tracing.FLUSH_S < time.monotonic() - began < tracing.FLUSH_S + 5
             assert "Traceback" not in site.log()
+
+
+def test_a_collector_that_is_away_costs_a_line_for_each_batch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # for two tries
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.NOTSET)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and no listen
+        away = tracing.Tracing(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        away.tracer.start_span("lost").end()
+        away._provider.shutdown()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 @pytest.mark.parametrize(("endpoint", "is_imported"), [(None, False), ("http://a", True)])
