@@ -7,7 +7,8 @@ The response is that of a request through ASGI, byte for byte except for the tim
 ``Server-Timing``. The lane answers a request only if all of these hold:
 
 - it is a GET or HEAD of HTTP/1.1 without a body;
-- its target is exactly a key of the near cache, the home page, or (GET only) a row's key;
+- its target is exactly a key of the near cache, the home page, several rows that are all near, or
+  (GET only) the key of a row or several rows by their ids;
 - its connection has no other request in progress, and the client reads its responses.
 
 All other requests go through ASGI.
