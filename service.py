@@ -73,7 +73,7 @@ def layers(
 ) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
     """Return two stacks of middleware, outermost first.
 
-    One is for the router, the other for a row that the lane found in no cache. To take a layer
+    One is for the router, the other for rows that the lane has to load. To take a layer
     away, take its line out.
     """
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []

@@ -1,4 +1,4 @@
-"""Access log: the outermost layer logs a line for each request, also as fields for JSON."""
+"""Access log: a layer around ``timing`` logs a line for each request, also as fields for JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Timing: the outermost layer, which tells client and Prometheus how long the other layers took.
+"""Timing: tells client and Prometheus how long the layers inside took.
 
-Metrics are labelled by route template, never by path. Paths without a route all count as
-``unmatched``, so that no client, such as a scanner, can make a label.
+Only tracing and the access log are outside of this layer. Metrics are labelled by route template,
+never by path. Paths without a route all count as ``unmatched``, so that no client, such as a
+scanner, can make a label.
 """
 
 from __future__ import annotations

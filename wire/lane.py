@@ -1,7 +1,8 @@
 """The fast lane: make the response to a plain read, which the protocol writes.
 
-A hit takes no task. A row that no cache has is loaded in a task. The task runs the same middleware
-and handler as a request that comes through ASGI, without ASGI's messages and the router.
+A hit takes no task. A row that no cache has is loaded in a task, and so are several rows that are
+not all near. The task runs the same handler as a request that comes through ASGI, and four of its
+middlewares, without ASGI's messages and the router.
 
 The response is that of a request through ASGI, byte for byte except for the time in
 ``Server-Timing``. The lane answers a request only if all of these hold:

@@ -166,7 +166,7 @@ class Protocol(StrictProtocol):
             self._go_on()
 
     def _load(self, lane: Lane, key: str, arrived_s: float) -> None:
-        """Load a row in a task, which is in the server's ``tasks`` like uvicorn's own."""
+        """Load rows in a task, which is in the server's ``tasks`` like uvicorn's own."""
         self._asked = True
         ctx = lane.context(key, self._kept, arrived_s)
         loading = self.loop.create_task(cast(Coroutine[Any, Any, None], lane.load(ctx)))
