@@ -25,6 +25,7 @@ VERSION = "5.0.9"
 COORDINATE = f"org.apache.cassandra:cassandra-all:{VERSION}"
 ATTEMPTS = 3
 DOWNLOADS_AT_ONCE = 4  # as Maven itself does, about: kind to a public server
+LOGGED_EVERY = 20
 
 
 def cassandra_jars() -> Path:
@@ -66,8 +67,10 @@ def download(folder: Path) -> None:
     needed = [each for each in transitive if each.scope in ("compile", "runtime")]
     artifacts = [each.artifact for each in (*inputs, *needed)]
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        for path in pool.map(fetch, artifacts):
+        for number, path in enumerate(pool.map(fetch, artifacts), start=1):
             path.rename(folder / path.name)
+            if number % LOGGED_EVERY == 0:
+                log.info("downloaded %d of %d files", number, len(artifacts))
     shutil.rmtree(repository)
 
 

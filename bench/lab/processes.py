@@ -139,8 +139,9 @@ class Server(ABC):
         if self.running:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
+        command = self.command()  # the first one of Cassandra downloads it, which takes minutes
         began = time.monotonic()
-        self._process = spawn(self.command(), self.environment(), log_path=self.log_path)
+        self._process = spawn(command, self.environment(), log_path=self.log_path)
         try:
             self._wait_for_answer(began + self.start_bound_s)
         except BaseException:  # an interrupt included: nobody would hold the half-started process
@@ -224,7 +225,8 @@ class Server(ABC):
             if not self.running:
                 raise ServerError(f"{self.name} ended with {self.wait()}:\n{self._log_tail()}")
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.name} is silent for too long:\n{self._log_tail()}")
+                bound = f"within {self.start_bound_s:.0f} s of its start"
+                raise ServerError(f"{self.name} did not answer {bound}:\n{self._log_tail()}")
             time.sleep(POLL_S)
 
     def _log_tail(self) -> str:

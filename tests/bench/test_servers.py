@@ -104,9 +104,25 @@ def test_server_that_never_answers_is_killed(
     server = RedisServer(tmp_path)
     monkeypatch.setattr(server, "start_bound_s", 0.2)
     monkeypatch.setattr(server, "answers", lambda: False)
-    with pytest.raises(ServerError, match="silent"):
+    with pytest.raises(ServerError, match="did not answer"):
         server.start()
     assert not is_alive(server.pid)
+
+
+def test_a_download_before_the_start_takes_no_time_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, real, later = RedisServer(tmp_path), time.monotonic, [0.0]
+    command = server.command()
+
+    def downloaded() -> list[str]:
+        later[0] = 10 * server.start_bound_s
+        return command
+
+    monkeypatch.setattr(server, "command", downloaded)
+    monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
+    with server:
+        assert server.answers()
 
 
 def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
