@@ -101,7 +101,8 @@ class Installed(RunningService):
 def test_the_installed_commands_fill_a_store_and_serve_its_rows(
     commands: Path, tmp_path: Path
 ) -> None:
-    assert said(commands / "content", "--version") == f"content {VERSION}\n"
+    for command in ("content", "content-catalog"):
+        assert said(commands / command, "--version") == f"content {VERSION}\n"
     service = Installed({"WORKERS": "2", "DEMO": "1"}, tmp_path)  # workers import the command
     service.commands = commands
     path = service.settings["EMBEDDED_PATH"]

@@ -22,7 +22,7 @@ import unicodedata
 import uuid
 from typing import NoReturn
 
-from config import ConfigError
+from config import VERSION, ConfigError
 from db.catalog import reading
 from db.catalog.commands import Command
 
@@ -52,6 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return ``command`` and its arguments. Exit with a usage line if they are wrong."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog="python -m db.catalog", description=__doc__, formatter_class=plain)
+    parser.add_argument("--version", action="version", version=f"content {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     text = "add the rows of a file"
