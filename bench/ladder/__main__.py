@@ -32,7 +32,7 @@ from bench.report import RESULTS, rendered, write_report
 STEPS = ((1_000, 10.4), (2_000, 5.2), *((rate, 3.0) for rate in (4_000, 8_000, 14_000, 20_000)))
 FULL = Plan(STEPS, warm_s=3, limit_s=3, runs=3, jvm_s=25)
 SKIPPED = ("1 replica", "2 replicas", "3 replicas", "nginx")
-QUICK = Plan(((2_000, 5.2),), warm_s=1, limit_s=2, runs=1, jvm_s=3, skipped=SKIPPED)
+QUICK = Plan(((2_000, 5.2),), warm_s=1, limit_s=2, runs=1, jvm_s=6, skipped=SKIPPED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

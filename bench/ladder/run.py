@@ -25,7 +25,7 @@ from bench.load.loops import closed
 
 WRITES = 0.4  # of the requests that warm the JVM
 FILLERS = 16  # requests at a time
-AGAIN_S = 1  # a rung that is stood on again gets warm for so long
+WARM_S = 1  # before the limit is measured
 
 
 class Plan(NamedTuple):
@@ -103,16 +103,14 @@ def stand(rung: Rung, base: Base, plan: Plan, measured: dict[str, Measured]) -> 
         ids = base.ids(stands)
         requests = base.requests(ids)
         _warm(rung, base, stands, plan)
-        if rung.name in measured:
-            limit(stands, requests, ids, AGAIN_S)
-        else:
-            behaviour = Behaviour(write_share=Behaviour.write_share if rung.writes else 0.0)
-            measured[rung.name] = Measured(
-                climb(stands, ids, behaviour, plan.warm_s, plan.steps), []
-            )
+        limit(stands, requests, ids, WARM_S)
         seen = beside(partial(limit, stands, requests, ids, plan.limit_s))
-        measured[rung.name].limits.append(seen)
         print(f"  {seen['goodput_s']:,.0f} requests/s at the limit, by {seen['by']}", flush=True)
+        if rung.name not in measured:  # after the limit, because a rate too high leaves work behind
+            behaviour = Behaviour(write_share=Behaviour.write_share if rung.writes else 0.0)
+            steps = climb(stands, ids, behaviour, plan.warm_s, plan.steps)
+            measured[rung.name] = Measured(steps, [])
+        measured[rung.name].limits.append(seen)
 
 
 def _warm(rung: Rung, base: Base, stands: Standing, plan: Plan) -> None:

@@ -27,8 +27,6 @@ from bench.load.wire import Request
 
 DEADLINE_S = 0.2
 """An answer later than this is no goodput: the original's goal."""
-GIVE_UP_S = 3.0
-"""An answer later than this is not waited for."""
 LATE_SHARE = 0.01
 """With more requests than this that left 10 ms late, the generator was the limit."""
 READS = frozenset(("hover", "click"))
@@ -83,7 +81,7 @@ def run(
     gc.freeze()
     gc.disable()  # what is made here lives to the end, and to look through it all takes too long
     began_cpu_s, answered = time.process_time(), 0
-    with offered(host, port, requests, give_up_s=GIVE_UP_S) as result:
+    with offered(host, port, requests) as result:
         for second in range(1, math.ceil(whole_s) + 1):
             until_s = result.began_s + min(second, whole_s)
             time.sleep(max(0.0, until_s - time.monotonic()))
