@@ -70,7 +70,7 @@ def query_ids(ctx: Context) -> list[str] | None:
     Raise BadRequest if ``videoId`` is there, too, or unless it has 1 to IDS_MAX ids.
     """
     target = f"{BY_QUERY}?{ctx.scope['query_string'].decode('latin-1')}"
-    if not is_several(target):  # nearly every target is, and needs no parsing
+    if not is_several(target):  # the canonical spelling needs no parsing
         text = query(ctx, "ids")
         if text is None:
             return None

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from cache.keys import genre_key, row_key
 from cache.reads import Answer
 from db.version import Expected, etag
@@ -19,7 +17,7 @@ from db.video import Changes, parse_draft
 from errors import NotFound, ServiceError
 from tests.simulation.judge import Judge
 from tests.simulation.plan import Act
-from tests.simulation.records import Read, Write, told
+from tests.simulation.records import Read, Write, data_of, layer_of, told
 from tests.simulation.replica import CONFIG, Replica
 from tests.simulation.simulator import Simulator
 from tests.simulation.truth import operation
@@ -127,13 +125,13 @@ class Client:
         if not genre:
             self._row_ends(replica, read, act.key, answer)
             return
-        layer, found = _layer(answer), _data(answer)
+        layer, found = layer_of(answer), data_of(answer)
         ids = tuple(found[genre]) if found else ()
         self._say(replica, f"list {genre} from {layer}: {[each[:8] for each in ids]}")
         judge.list_ends(read, now(), layer, ids)
 
     def _row_ends(self, replica: Replica, read: Read, key: int, answer: Answer | None) -> None:
-        layer, found, subject = _layer(answer), _data(answer), id_of(key)
+        layer, found, subject = layer_of(answer), data_of(answer), id_of(key)
         version = found["lastupdated"] if found else None
         self._versions[key] = version
         self._say(replica, f"read {subject[:8]} from {layer}: {version and version[:8]}")
@@ -244,15 +242,3 @@ class Client:
     def _say(self, replica: Replica, text: str) -> None:
         if self._simulator.steps is not None:
             self._simulator.say(f"client {self.name} at {replica.name}: {text}")
-
-
-def _data(answer: Answer | None) -> Any:
-    if answer is None or answer.entry.status == 404:
-        return None
-    return orjson.loads(answer.entry.body)["data"]
-
-
-def _layer(answer: Answer | None) -> str:
-    if answer is None:
-        return "collapsed"  # a load, perhaps a joined one
-    return "stale redis" if answer.layer == "stale" else answer.layer

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from cache.reads import Answer
 
 AT_REST = -1
 """The client that looks when everything is over."""
@@ -41,3 +46,17 @@ class Read:
 
 def told(write: Write) -> str:
     return f"{write.kind} {write.number} of {write.subject[:8]}: {write.status}"
+
+
+def data_of(answer: Answer | None) -> Any:
+    """The data of an answer; None if there is no row."""
+    if answer is None or answer.entry.status == 404:
+        return None
+    return orjson.loads(answer.entry.body)["data"]
+
+
+def layer_of(answer: Answer | None) -> str:
+    """The layer of an answer, as the judge calls it."""
+    if answer is None:
+        return "collapsed"  # a load, perhaps a joined one
+    return "stale redis" if answer.layer == "stale" else answer.layer
