@@ -43,6 +43,7 @@ async def ensure(config: Config, admin_password: str) -> None:
     else:
         session = await make_cluster(config, None).create_session()
         await session.close()
+        print("the superuser has another password: no login was changed", file=sys.stderr)
         return
     try:
         local = await schema.local_datacenter(session, config)

@@ -71,7 +71,7 @@ async def test_names_and_secrets_are_quoted(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("may_log_in", [True, False])
 async def test_without_the_superuser_the_login_itself_will_do(
-    may_log_in: bool, monkeypatch: pytest.MonkeyPatch
+    may_log_in: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An operator has changed the superuser's password. The job has to go on to the import."""
     ring, tried = Ring(1), []
@@ -92,3 +92,4 @@ async def test_without_the_superuser_the_login_itself_will_do(
     with nullcontext() if may_log_in else pytest.raises(type(BAD)):
         await login.ensure(config, "admin's")
     assert (tried, ring.statements) == (["admin's", login.DEFAULT_PASSWORD], [])
+    assert ("no login was changed" in capsys.readouterr().err) == may_log_in
