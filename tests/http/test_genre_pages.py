@@ -167,3 +167,12 @@ def test_genres_are_all_there_sorted(start_service: StartsService) -> None:
         assert client.head("/genres").headers["etag"] == answer.headers["etag"]
         data(client.delete(f"/content/{row['id']}"))
         assert set(data(client.get("/genres"))) >= {"a/b", "b"}
+
+
+def test_a_page_has_no_layer_in_the_metrics(start_service: StartsService) -> None:
+    with start_service() as service:
+        service.client.get("/uuids")
+        assert (
+            'layer="",method="GET",outcome="ok",route="/uuids"'
+            in service.client.get("/metrics").text
+        )
