@@ -95,9 +95,10 @@ class Link:
             try:
                 await self._live_once()
             except Exception as error:  # noqa: BLE001 - after any error the next try may succeed
-                self._down(_text(error))
-                # while the store is not reached, Redis is not asked, and has to be up soon after it
-                if isinstance(error, ServiceError) or loop.time() - began > STEADY_S:
+                # Redis is not asked while the store is away, and has to be up soon after it
+                is_asked = not isinstance(error, ServiceError)
+                self._down(_text(error) if is_asked else "not asked until the store is reached")
+                if not is_asked or loop.time() - began > STEADY_S:
                     failures = 0
             pause_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**failures)
             failures = min(failures + 1, 16)

@@ -182,7 +182,7 @@ async def test_an_owner_that_raises_hangs_nobody(open_rows: OpenRows, redis: Red
             assert not is_broken, "a defect"
             return False
 
-    rows = await open_rows(redis, deadline_s=0.1, near=Broken(0, 1.0))
+    rows = await open_rows(redis, deadline_s=0.1, near=Broken(1, 1.0))
     await filled(rows, "k")
     for read in (rows.get, rows.lease):
         is_broken = True

@@ -187,6 +187,7 @@ async def test_a_store_that_is_away_at_first_does_not_delay_redis_for_long(
         return "test"
 
     rows = await open_rows(redis, up=False, identity=identity)
+    await until(lambda: rows.reason == "not asked until the store is reached")
     await until(lambda: rows.state == "up")
 
 
