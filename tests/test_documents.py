@@ -92,7 +92,7 @@ def test_the_readme_has_the_figures_of_the_recorded_ladder() -> None:
     told = [cells for cells in rows(README) if cells[0] in limits]
     assert len(told) == 6
     for name, rate, cpu_us, _ in told:
-        assert rate == f"{limits[name]['requests_s']:,.0f}"
+        assert rate == f"{limits[name]['goodput_s']:,.0f}"
         assert cpu_us == f"{limits[name]['cpu_us_total']:.0f}"
 
 
