@@ -9,6 +9,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from types import FrameType
@@ -71,8 +72,10 @@ class Command:
         return status
 
     def _end(self, number: int, frame: FrameType | None) -> NoReturn:
-        self._report()
-        self._say_how_to_go_on()
+        # a signal during a write to a stream cannot write to the same stream
+        with suppress(RuntimeError):
+            self._report()
+            self._say_how_to_go_on()
         # no exception: asyncio would cancel the creation of a session, which hangs
         os._exit(128 + number)
 

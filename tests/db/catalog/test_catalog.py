@@ -9,6 +9,8 @@ import pty
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -23,7 +25,7 @@ from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
 from db.store import State
 from errors import Unavailable
-from tests.db.catalog.command_line import Catalog, Ran
+from tests.db.catalog.command_line import ROOT, Catalog, Ran
 
 DEMONSTRATION = "data/netflix_titles.csv.gz"
 HEADER = ",".join(COLUMNS)
@@ -210,6 +212,30 @@ def test_an_input_that_is_silent_can_be_stopped(command: Catalog) -> None:
         assert process.wait(timeout=10) == 130
         assert process.stdout is not None
         assert process.stdout.read() == "added 200, already there 0, malformed 0\n"
+
+
+INTERRUPTED = """
+import io, signal, sys
+from db.catalog.__main__ import main
+
+class Interrupted(io.RawIOBase):
+    def writable(self):
+        return True
+
+    def write(self, data):
+        signal.raise_signal(signal.SIGINT)
+
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True)
+main(sys.argv[1:])
+"""
+
+
+def test_a_signal_during_a_message_has_its_status(command: Catalog) -> None:
+    """A handler that writes to the same stream would raise RuntimeError."""
+    malformed = command.file("mine.csv", HEADER, "s2,Movie")
+    program = [sys.executable, "-c", INTERRUPTED, "import", malformed]
+    ended = subprocess.run(program, cwd=ROOT, env=command.environ, check=False)
+    assert ended.returncode == 130
 
 
 def test_a_signal_ends_a_run_that_makes_a_session(command: Catalog) -> None:
