@@ -214,6 +214,14 @@ class Config:
         return bool(self.redis_host or self.redis_url or self.redis_sentinels)
 
     @property
+    def near_limit_bytes(self) -> int:
+        """Return NEAR_BYTES, or 0 for several workers without Redis.
+
+        Such workers cannot report their writes to each other.
+        """
+        return self.near_bytes if self.workers == 1 or self.has_redis else 0
+
+    @property
     def has_lane(self) -> bool:
         """Return whether the fast lane is on. It is off while there is an access log."""
         return self.fast_lane and not self.access_log

@@ -32,11 +32,7 @@ from api.resource import CONTRACT, Resource, asset, routes, site
 from arguments import parse_arguments
 from cache.near import Near
 from cache.near_metrics import near_metrics
-from cache.redis.absent import NoRedis, Rows
-from cache.redis.address import Address
-from cache.redis.link import Place
-from cache.redis.rows import RedisRows
-from cache.redis.sentinel import Sentinels
+from cache.redis.absent import Rows, open_redis
 from cache.store import CachedVideoStore
 from config import VERSION, Config, ConfigError
 from db.cassandra.limit import Limit
@@ -125,8 +121,8 @@ def create_app(
     metrics = RequestMetrics(registry)
     drain = Drain(config.drain_s)
     render = render_with(config.cache_control)
-    near = Near(_near_bytes(config), config.near_ttl_s, render=render)
-    redis = _redis(config, near, store, registry)
+    near = Near(config.near_limit_bytes, config.near_ttl_s, render=render)
+    redis = open_redis(config, store.identity, near, registry)
     tracing, store, redis = _traced(config, store, redis)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
@@ -145,8 +141,7 @@ def create_app(
             server.calm_gc()
             yield
 
-    ttl_s = {"near": config.near_ttl_s, "redis": config.redis_ttl_s}
-    probes = Probes(store, redis, near, ttl_s, publisher, drain)
+    probes = Probes(config, store, redis, near, publisher, drain)
     content = Content(config, videos, home)
     paths = resources(content, probes, config)
     app = Starlette(routes=routes(paths), lifespan=lifespan)
@@ -158,8 +153,8 @@ def create_app(
     app.state.wire = Wire(config, registry)
     if config.has_lane:
         load, policy = compose(of_misses, content.in_lane), config.cache_control
-        extras = {"has_cors": bool(config.cors_origins), "has_tracing": bool(tracing)}
-        app.state.lane = Lane(near, redis, home.near, load, metrics, policy, drain, **extras)
+        lane = partial(Lane, has_cors=bool(config.cors_origins), has_tracing=bool(tracing))
+        app.state.lane = lane(near, redis, home.near, load, metrics, policy, drain)
     return app
 
 
@@ -172,30 +167,6 @@ def create_worker(config: Config) -> Starlette:
     except (ConfigError, OSError) as error:  # new since the parent looked, such as a full disk
         print(f"content: {error}", file=sys.stderr)
         sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
-
-
-def _near_bytes(config: Config) -> int:
-    """Return NEAR_BYTES.
-
-    Return 0 for several workers without Redis, because such workers cannot report their writes to
-    each other.
-    """
-    return 0 if config.workers > 1 and not config.has_redis else config.near_bytes
-
-
-def _redis(config: Config, near: Near, store: VideoStore, registry: CollectorRegistry) -> Rows:
-    """Return the client of Redis, whose values and invalidations go to ``near``."""
-    if not config.has_redis:
-        return NoRedis(near)
-    if config.redis_host:
-        address = Address(config.redis_host, config.redis_port)
-    else:  # without a URL, sentinels find the host
-        address = Address.from_url(config.redis_url or "redis://", config.redis_ca)
-    place: Place = address
-    if config.redis_sentinels:
-        master, password = config.redis_sentinel_master, config.redis_sentinel_password
-        place = Sentinels(config.redis_sentinels, master, address, password)
-    return RedisRows(place, store.identity, near, registry, deadline_s=config.redis_deadline_s)
 
 
 def _traced(
@@ -240,12 +211,13 @@ async def _try(store: VideoStore) -> None:
 
 def _summary(config: Config, port: int) -> str:
     """Return one line for the log: the layers that are on, and the addresses of the pages."""
-    nodes, store = ", ".join(config.cassandra_host), f"SQLite in {config.embedded_path}"
-    redis, near = "on" if config.has_redis else "none", _near_bytes(config)
-    lane, host = "on" if config.has_lane else "off", config.host
+    store = f"SQLite in {config.embedded_path}"
+    if config.cassandra_host:
+        store = f"Cassandra at {', '.join(config.cassandra_host)}"
+    redis, lane = "on" if config.has_redis else "none", "on" if config.has_lane else "off"
+    near, host = config.near_limit_bytes, config.host
     root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     pages = f"{root}/docs and {root}/demo" if config.demo else f"{root}/docs"
-    store = f"Cassandra at {nodes}" if nodes else store
     layers = f"store: {store}; Redis: {redis}; near cache: {near} bytes; fast lane: {lane}"
     return f"{layers}; workers: {config.workers}; see {pages}"
 
@@ -263,7 +235,7 @@ def main() -> None:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)
         if config.write_token is None and "*" in config.cors_origins:
             logger.warning("WRITE_TOKEN is not set and CORS_ORIGINS is *: any web page may write")
-        if config.near_bytes and not _near_bytes(config):
+        if config.near_bytes and not config.near_limit_bytes:
             logger.warning("no near cache: %d workers without Redis", config.workers)
         sockets = server.listen(config.host, config.port)
         logger.info(_summary(config, sockets[0].getsockname()[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -159,15 +158,12 @@ class Content:
 
 @dataclass(frozen=True)
 class Probes:
-    """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency.
+    """Handlers of ``/healthz``, ``/readyz`` and ``/metrics``. None waits for a dependency."""
 
-    ``ttl_s`` is the TTL of a row in each layer of cache.
-    """
-
+    config: Config
     store: VideoStore
     redis: Rows
     near: Near
-    ttl_s: Mapping[str, float]
     publisher: Publisher
     drain: Drain
 
@@ -190,7 +186,8 @@ class Probes:
         else:
             overall = "ready" if state == "up" and redis != "down" else "degraded"
         data: dict[str, Any] = {"state": overall, "store": "up" if state == "up" else "down"}
-        data |= {"redis": redis, "near": self.near.state, "ttl_s": self.ttl_s}
+        ttl_s = {"near": self.config.near_ttl_s, "redis": self.config.redis_ttl_s}
+        data |= {"redis": redis, "near": self.near.state, "ttl_s": ttl_s}
         if self.redis.reason:
             reason = "; ".join(filter(None, (reason, self.redis.reason)))
         if reason:

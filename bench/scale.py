@@ -42,7 +42,7 @@ KEPT = ("rate_s", "requests", "failed", "wrong", "late", "cpu_us", "layers", "la
 HEAD = "| store | rows | measured | CPU us/request | of it Cassandra | MB | near | store |\n"
 
 Case = tuple[str, str, Load, Build]
-"""A measurement: its part of the result, its name, its load, and how to start what is loaded."""
+"""A measurement: its part of the result, its name, its load, and how to start the server."""
 
 
 def cases(asked: argparse.Namespace, store: str, rows: int) -> Iterator[Case]:

@@ -28,7 +28,7 @@ from errors import NotFound
 from etags import digest
 
 LAYERS = ("near", "redis", "collapsed", "store", "stale")
-"""The layers of ``Answer``. The layer of several rows is the last one that had any of them."""
+"""The layers of ``Answer``. Several rows have the last of these layers that had any of the rows."""
 
 
 class CachedVideoStore:

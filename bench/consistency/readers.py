@@ -33,7 +33,7 @@ ROUND = 499
 """Requests in a connection's round; a prime, so that no two rounds march in step."""
 SPELLINGS = ("query", "upper", "head", "condition", "several")
 SEVERAL_MAX = 6
-"""At most this many rows are asked for at once, beside one that never was."""
+"""A reader asks for at most this many rows at once, and for NEVER, an id without a row."""
 NEVER = "00000000-0000-4000-8000-000000000000"
 PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""

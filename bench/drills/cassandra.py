@@ -1,5 +1,5 @@
-"""Cassandra killed and frozen: what is cached is served, the rest is refused at once, alerts fire,
-and reads are back as soon as Cassandra is."""
+"""Cassandra killed and frozen: cached rows are served, all other reads are refused at once, alerts
+fire, and reads are back as soon as Cassandra is."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
 def climb(
     stands: Standing, ids: Path, behaviour: Behaviour, warm_s: float, steps: Sequence[Step]
 ) -> list[dict[str, Any]]:
-    """Offer one rate after the other, up to the first that does not hold; return what was seen.
+    """Offer one rate after the other, up to the first rate that is not held. Return all steps.
 
     A rate is tried a second time before it counts as too much, because a moment of the machine may
     spoil a try. It may be too much for the service, or for the generators on the same cores.

@@ -1,15 +1,24 @@
-"""The place of Redis while none is configured, so that no reader of ``RedisRows`` has to ask."""
+"""The choice of Redis by the settings, and the place of Redis while none is configured.
+
+So no caller of ``RedisRows`` has to ask whether there is a Redis.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
+from prometheus_client import CollectorRegistry
+
 from cache.entry import Entry
 from cache.keys import route_of
 from cache.near import Near
+from cache.redis.address import Address
+from cache.redis.link import Identity, Place
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Intent, Lease
+from cache.redis.sentinel import Sentinels
+from config import Config
 
 _LEASE = Lease("", granted=True, held=False)
 
@@ -60,3 +69,18 @@ class NoRedis:
 
 
 Rows = RedisRows | NoRedis
+
+
+def open_redis(config: Config, identity: Identity, near: Near, registry: CollectorRegistry) -> Rows:
+    """Return the client of Redis, not opened yet, whose values and invalidations go to ``near``."""
+    if not config.has_redis:
+        return NoRedis(near)
+    if config.redis_host:
+        address = Address(config.redis_host, config.redis_port)
+    else:  # without a URL, sentinels find the host
+        address = Address.from_url(config.redis_url or "redis://", config.redis_ca)
+    place: Place = address
+    if config.redis_sentinels:
+        master, password = config.redis_sentinel_master, config.redis_sentinel_password
+        place = Sentinels(config.redis_sentinels, master, address, password)
+    return RedisRows(place, identity, near, registry, deadline_s=config.redis_deadline_s)

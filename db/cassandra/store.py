@@ -79,7 +79,7 @@ class CassandraStore(Loader):
         return shape(row)
 
     async def genre(self, genre: str) -> list[str]:
-        places = await self._places(LIST, genre, GENRE_LIST)
+        places = await self.genre_page(genre, None, GENRE_LIST)
         if not places:
             raise NotFound()
         return [place.video_id for place in places]

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from api.handlers import Probes
 from cache.near import Near
+from config import Config
 from drain import Drain
 from metrics import Publisher
 from tests.middleware.asgi import context
@@ -47,9 +48,12 @@ async def test_only_what_never_could_serve_is_not_ready(
     there: Any = Dependency(store)
     cache: Any = Redis(redis)
     ctx = context()
-    publisher, ttl_s = Publisher(CollectorRegistry()), {"near": 5.0, "redis": 3600.0}
-    await Probes(there, cache, Near(0, 5.0), ttl_s, publisher, Drain()).ready(ctx)
+    config, publisher = Config(near_ttl_s=4.0, redis_ttl_s=60.0), Publisher(CollectorRegistry())
+    await Probes(config, there, cache, Near(0, 4.0), publisher, Drain()).ready(ctx)
     data = orjson.loads(ctx.body)["data"]
     assert (ctx.status, data["state"]) == (status, state)
     assert data["store"] == ("up" if store == "up" else "down")
-    assert (data["redis"], data["near"], data["ttl_s"]) == (redis, "off", ttl_s)
+    assert (data["redis"], data["near"], data["ttl_s"]) == (
+        *(redis, "off"),
+        {"near": 4.0, "redis": 60.0},
+    )

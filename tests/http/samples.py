@@ -89,3 +89,13 @@ def wrong_fields(response: httpx.Response, message: str | None = None) -> list[s
         assert list(error) == ["field", "message"]
         assert error["message"]
     return sorted(error["field"] for error in said["errors"])
+
+
+def next_reference(response: httpx.Response, form: re.Pattern[str]) -> str | None:
+    """The reference of ``Link``, which has this form; None on the last page."""
+    link = response.headers.get("link")
+    if link is None:
+        return None
+    found = form.fullmatch(link)
+    assert found, link
+    return found[1]

@@ -14,7 +14,7 @@ from api.request import encode_cursor
 from db.version import next_version
 from tests.each import each
 from tests.http.conftest import StartsService
-from tests.http.samples import data, failure, genre_name, post
+from tests.http.samples import data, failure, genre_name, next_reference, post
 
 LINK = re.compile(r'<(\?limit=(\d+)&cursor=([A-Za-z0-9_-]{48}))>; rel="next"')
 
@@ -24,12 +24,8 @@ def path_of(genre: str) -> str:
 
 
 def next_url(answer: httpx.Response) -> str | None:
-    link = answer.headers.get("link")
-    if link is None:
-        return None
-    found = LINK.fullmatch(link)
-    assert found, link
-    return str(urljoin(str(answer.url), found[1]))
+    reference = next_reference(answer, LINK)
+    return reference and urljoin(str(answer.url), reference)
 
 
 def walk(client: httpx.Client, url: str | None, genre: str) -> Iterator[list[str]]:

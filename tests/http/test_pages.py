@@ -13,20 +13,14 @@ import pytest
 from api.request import encode_cursor
 from tests.each import each
 from tests.http.conftest import StartsService
-from tests.http.samples import UUID, data, failure, post
+from tests.http.samples import UUID, data, failure, next_reference, post
 
-LINK = re.compile(r'<(uuids\?limit=(\d+)&cursor=([A-Za-z0-9_-]+))>; rel="next"')
+LINK = re.compile(r'<(uuids\?limit=(\d+)&cursor=([A-Za-z0-9_-]{1,64}))>; rel="next"')
 
 
 def next_url(answer: httpx.Response) -> str | None:
     """Where to go on: a relative reference with a short, opaque cursor."""
-    link = answer.headers.get("link")
-    if link is None:
-        return None
-    found = LINK.fullmatch(link)
-    assert found, link
-    assert len(found[3]) <= 64
-    return found[1]
+    return next_reference(answer, LINK)
 
 
 def walk(client: httpx.Client, url: str | None) -> Iterator[list[str]]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import orjson
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -31,12 +25,9 @@ from db.version import new_id
 from errors import Unavailable
 from middleware import tracing
 from tests.http.samples import draft
-from tests.http.service import running
 from tests.http.wire import Answer, request
 from tests.test_config import refusal
-from tests.wire.in_process import Client, connected, serving
-from tests.workers_world import alone, get, until, workers
-from wire.lane import Lane
+from tests.wire.in_process import Client, asked_of_lane, connected, serving
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -116,14 +107,7 @@ async def test_a_request_has_a_span_and_its_calls_of_store_and_redis_are_childre
 async def test_a_request_that_its_client_traces_leaves_the_lane_and_no_other(
     spans: InMemorySpanExporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    near = Lane.near
-
-    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
-        asked.append(target)
-        return near(lane, method, target, *rest)
-
-    monkeypatch.setattr(Lane, "near", noted)
+    asked = asked_of_lane(monkeypatch)
     async with traced(tmp_path, near_ttl_s=600.0) as app:
         path = await app.make()
         for lines in ((), (), (), (UNSAMPLED,), (SAMPLED,), (), (SAMPLED, "If-None-Match: *")):
@@ -180,95 +164,6 @@ async def test_an_outage_is_an_error_and_an_absent_row_is_none(
     }
     (call,) = named(spans, "embedded random_id")
     assert [(event.attributes or {})["exception.message"] for event in call.events] == ["gone"]
-
-
-class Collector(ThreadingHTTPServer):
-    """Keeps what is sent to it."""
-
-    def __init__(self) -> None:
-        self.requests: list[ExportTraceServiceRequest] = []
-        super().__init__(("127.0.0.1", 0), Posted)
-
-
-class Posted(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Collector)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/v1/traces":
-            self.server.requests.append(ExportTraceServiceRequest.FromString(body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's
-        pass
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def test_every_worker_sends_its_last_spans_before_it_ends(
-    collector: Collector, tmp_path: Path
-) -> None:
-    settings = {
-        ENDPOINT: f"http://127.0.0.1:{collector.server_port}/",
-        "OTEL_BSP_SCHEDULE_DELAY": "600000",  # so all are the last
-        "OTEL_SERVICE_NAME": "edge",
-        "WORKERS": "2",
-        "DRAIN_S": "0",
-    }
-    with running(settings, tmp_path) as site:
-        until(lambda: len(workers(site)) == 2)
-        for worker in workers(site):
-            with alone(site, worker):
-                assert get(site, "/home").status_code == 200
-        assert not collector.requests
-    sent = [each for request in collector.requests for each in request.resource_spans]
-    names = {item.value.string_value for each in sent for item in each.resource.attributes}
-    assert "edge" in names
-    assert "content" not in names
-    homes = [
-        span.name
-        for each in sent
-        for scope in each.scope_spans
-        for span in scope.spans
-        if span.name == "GET /home"
-    ]
-    assert len(homes) == 2
-    assert len(collector.requests) == 2
-    assert "Traceback" not in site.log()
-
-
-def test_a_collector_that_is_silent_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        settings = {ENDPOINT: endpoint, "DRAIN_S": "0", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
-        with running(settings, tmp_path) as site:
-            assert get(site, "/home").status_code == 200
-            began = time.monotonic()
-            site.stop()
-            assert tracing.FLUSH_S < time.monotonic() - began < tracing.FLUSH_S + 5
-            assert "Traceback" not in site.log()
-
-
-def test_a_collector_that_is_away_costs_a_line_for_each_batch(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # for two tries
-    logging.getLogger("opentelemetry.exporter").setLevel(logging.NOTSET)
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # and no listen
-        away = tracing.Tracing(f"http://127.0.0.1:{closed.getsockname()[1]}")
-        away.tracer.start_span("lost").end()
-        away._provider.shutdown()
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 @pytest.mark.parametrize(("endpoint", "is_imported"), [(None, False), ("http://a", True)])

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
+import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.datastructures import State
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config import Config
 from tests.http.wire import Answer, parse
+from wire.lane import Lane
 from wire.limits import HELD_MAX_BYTES, Wire
 from wire.protocol import Protocol
 
@@ -111,6 +113,19 @@ async def connected(port: int) -> AsyncIterator[Client]:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+def asked_of_lane(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The targets of the requests that the lane looks at from now on."""
+    asked: list[str] = []
+    near = Lane.near
+
+    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
+        asked.append(target)
+        return near(lane, method, target, *rest)
+
+    monkeypatch.setattr(Lane, "near", noted)
+    return asked
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -22,7 +21,7 @@ from service import create_app
 from tests.http.samples import draft, genre_name, post
 from tests.http.wire import request
 from tests.wire.conftest import PATIENT
-from tests.wire.in_process import connected, serving
+from tests.wire.in_process import asked_of_lane, connected, serving
 from tests.wire.twins import Twins, twins
 from wire.lane import Lane
 
@@ -95,14 +94,7 @@ def test_a_hit_in_redis_varies_with_the_origin_too(has_cors: bool) -> None:
 async def test_only_requests_with_an_origin_leave_the_lane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[str] = []
-    near = Lane.near
-
-    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
-        made.append(target)
-        return near(lane, method, target, *rest)
-
-    monkeypatch.setattr(Lane, "near", noted)
+    made = asked_of_lane(monkeypatch)
     path = str(tmp_path / "content.sqlite3")
     config = Config(embedded_path=path, drain_s=0, cors_origins=(ORIGIN,))
     body = orjson.dumps(draft())

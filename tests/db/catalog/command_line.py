@@ -11,7 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from db.catalog.formats import COLUMNS
+
 ROOT = Path(__file__).parents[3]
+HEADER = ",".join(COLUMNS)
+
+
+def line(number: int, title: str = "T") -> str:
+    """A row of a CSV file."""
+    return f"s{number},Movie,{title},,,,2021-09-25,2020,R,90 min,Dramas,"
 
 
 class Ran(NamedTuple):

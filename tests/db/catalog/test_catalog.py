@@ -7,17 +7,12 @@ import gzip
 import os
 import pty
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from bench.lab.processes import free_ports
 from config import Config
 from db.catalog import __main__ as catalog
 from db.catalog import commands
@@ -25,19 +20,9 @@ from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
 from db.store import State
 from errors import Unavailable
-from tests.db.catalog.command_line import ROOT, Catalog, Ran
+from tests.db.catalog.command_line import HEADER, Catalog, Ran, line
 
 DEMONSTRATION = "data/netflix_titles.csv.gz"
-HEADER = ",".join(COLUMNS)
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Catalog:
-    return Catalog(tmp_path)
-
-
-def line(number: int, title: str = "T") -> str:
-    return f"s{number},Movie,{title},,,,2021-09-25,2020,R,90 min,Dramas,"
 
 
 def test_the_demonstration_catalogue_is_loaded_once(command: Catalog) -> None:
@@ -160,16 +145,6 @@ def test_a_load_waits_longer_for_the_store_than_a_user_would(
     assert opened == [given]
 
 
-def test_waiting_for_the_store_can_be_stopped(command: Catalog) -> None:
-    (port,) = free_ports(1)
-    command.environ |= {"CASSANDRA_HOST": "127.0.0.1", "CASSANDRA_PORT": str(port)}
-    with command.start("repair") as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("the store is away: ")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-
-
 @pytest.mark.parametrize(
     "arguments",
     [(), ("generate", "-5"), ("generate", "many"), ("import",), ("repair", "--after", "7")],
@@ -180,73 +155,6 @@ def test_wrong_arguments_are_not_mistaken_for_malformed_lines(
     ran = command.run(*arguments)
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.startswith("usage: python -m db.catalog")
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_cleanly_and_the_next_one_goes_on(
-    command: Catalog, number: signal.Signals, status: int
-) -> None:
-    with command.start("generate", "5000000", "--seed", "3") as process:
-        command.wait_for_rows(400)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == status
-    assert err.endswith("stopped; the same command goes on from here\n")
-    added = command.count()
-    assert out in (  # the last batch may be stored and not counted yet
-        f"added {added - uncounted:,}, already there 0, malformed 0\n"
-        for uncounted in (0, commands.BATCH_ROWS)
-    )
-    ran = command.run("generate", str(added + 50), "--seed", "3")
-    assert ran.out == f"added 50, already there {added:,}, malformed 0"
-
-
-def test_an_input_that_is_silent_can_be_stopped(command: Catalog) -> None:
-    with command.start("import", "-", "--catalogue", "mine") as process:
-        assert process.stdin is not None
-        process.stdin.write("\n".join([HEADER, *map(line, range(250)), ""]))
-        process.stdin.flush()
-        command.wait_for_rows(200)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
-        assert process.stdout is not None
-        assert process.stdout.read() == "added 200, already there 0, malformed 0\n"
-
-
-INTERRUPTED = """
-import io, signal, sys
-from db.catalog.__main__ import main
-
-class Interrupted(io.RawIOBase):
-    def writable(self):
-        return True
-
-    def write(self, data):
-        signal.raise_signal(signal.SIGINT)
-
-sys.stderr = io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True)
-main(sys.argv[1:])
-"""
-
-
-def test_a_signal_during_a_message_has_its_status(command: Catalog) -> None:
-    """A handler that writes to the same stream would raise RuntimeError."""
-    malformed = command.file("mine.csv", HEADER, "s2,Movie")
-    program = [sys.executable, "-c", INTERRUPTED, "import", malformed]
-    ended = subprocess.run(program, cwd=ROOT, env=command.environ, check=False)
-    assert ended.returncode == 130
-
-
-def test_a_signal_ends_a_run_that_makes_a_session(command: Catalog) -> None:
-    """To cancel the creation of a session would block the program."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        command.environ |= {"CASSANDRA_HOST": "127.0.0.1", "CASSANDRA_PORT": str(port)}
-        with command.start("repair") as process, silent.accept()[0] as asked:
-            asked.recv(1)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=10) == 130
 
 
 def test_an_embedded_store_has_nothing_to_repair(command: Catalog) -> None:

@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench.lab.servers import CassandraNode, settings_of
-from tests.db.catalog.command_line import Catalog, Ran
-from tests.db.catalog.test_catalog import HEADER, line
+from tests.db.catalog.command_line import HEADER, Catalog, Ran, line
 from tests.http.service import keyspace
 
 ROWS = 8_000
 BEFORE = Ran(0, "this catalogue was imported before: nothing imported", "")
 OTHERS = Ran(0, "the store has rows already, and none of this catalogue: nothing imported", "")
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Catalog:
-    return Catalog(tmp_path)
 
 
 @pytest.fixture
