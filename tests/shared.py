@@ -42,15 +42,22 @@ def listen() -> None:
 
 
 def _serve(listener: Listener) -> None:
-    node = SharedNode(heap=HEAP)
+    node: CassandraNode | None = None
     while True:
         with listener.accept() as worker, suppress(OSError):
             try:
-                node.start()
+                node = node or _started()
             except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
                 worker.send(f"{type(error).__name__}: {error}")
             else:
                 worker.send((node.folder, Ports(node.port, node.storage_port)))
+
+
+def _started() -> CassandraNode:
+    """Start the node; try once more, on other ports, because another program may take a port."""
+    with suppress(ServerError):
+        return SharedNode(heap=HEAP).start()
+    return SharedNode(heap=HEAP).start()
 
 
 @contextmanager

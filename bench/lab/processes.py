@@ -6,6 +6,8 @@ this interpreter is gone, however that ends: by `stop()`, or by the kernel (`spa
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
 import os
 import secrets
@@ -30,6 +32,7 @@ log = logging.getLogger("bench")
 
 POLL_S = 0.05
 LOG_TAIL_LINES = 25
+LOG_ERRORS = 5
 # Below the ports that Linux hands out for outgoing connections (32768 on): a server that is down
 # for a moment finds its port still free when it comes back. Processes that look for free ports at
 # the same time get ranges of their own by the environment: FREE_PORTS=20000-20500.
@@ -37,12 +40,21 @@ PORTS = range(20_000, 32_000)
 
 
 def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
-    """Return `count` different ports, each free on every one of `hosts`."""
-    first, end = os.environ.get("FREE_PORTS", f"{PORTS.start}-{PORTS.stop}").split("-")
-    ports = range(int(first), int(end))
-    candidates = secrets.SystemRandom().sample(ports, k=len(ports))
+    """Return `count` different ports, each free on every one of `hosts`.
+
+    A port is bound some time after it is chosen, so this process chooses a port again only after
+    every other port of its range.
+    """
+    first, end = map(int, os.environ.get("FREE_PORTS", f"{PORTS.start}-{PORTS.stop}").split("-"))
+    candidates = itertools.islice(_candidates(first, end), end - first)
     free = (port for port in candidates if all(is_free(host, port) for host in hosts))
     return [next(free) for _ in range(count)]
+
+
+@functools.cache
+def _candidates(first: int, end: int) -> Iterator[int]:
+    """Return the ports of a range in a random order, without end."""
+    return itertools.cycle(secrets.SystemRandom().sample(range(first, end), k=end - first))
 
 
 def is_free(host: str, port: int) -> bool:
@@ -230,7 +242,9 @@ class Server(ABC):
             time.sleep(POLL_S)
 
     def _log_tail(self) -> str:
+        """Return the end of its log, then its last errors, which may stand far above the end."""
         if self.log_path is None:
             return "(it wrote to this terminal)"
         lines = self.log_path.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+        errors = [line for line in lines if "ERROR" in line or "Exception" in line]
+        return "\n".join(lines[-LOG_TAIL_LINES:] + errors[-LOG_ERRORS:])

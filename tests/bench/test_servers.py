@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab.processes import exchange
+from bench.lab.processes import exchange, free_ports
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +96,22 @@ def test_paused_redis_can_be_stopped(redis: RedisServer, caplog: pytest.LogCaptu
 def test_server_that_dies_at_its_start_is_an_error_with_its_words(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="no-such-option"):
         RedisServer(tmp_path, args=["--no-such-option", "1"]).start()
+
+
+def test_a_port_is_chosen_again_only_after_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FREE_PORTS", "19500-19520")
+    chosen = [*free_ports(8), *free_ports(4)]  # none of them is bound yet
+    assert len(set(chosen)) == 12
+    assert set(chosen) <= set(range(19500, 19520))
+
+
+def test_an_error_far_above_the_end_of_a_log_is_told(tmp_path: Path) -> None:
+    talkative = RedisServer(tmp_path / "redis", ["--no-such-directive", "yes"])
+    talkative.folder.mkdir()
+    log = "ERROR the port is taken\n" + "the end is near\n" * 100
+    (talkative.folder / "redis.log").write_text(log)
+    with pytest.raises(ServerError, match="the port is taken"):
+        talkative.start()
 
 
 def test_server_that_never_answers_is_killed(
