@@ -80,14 +80,9 @@ class Reads:
     async def cached_all(self, keys: Sequence[str]) -> list[Answer | None]:
         """Return what ``cached`` returns for each key."""
         near = [self._near.get(key) for key in keys]
-        # all are asked for before the first is awaited, so that they leave as one MGET
-        asked = [
-            None if entry else self._redis.ask(key) for key, entry in zip(keys, near, strict=True)
-        ]
-        return [
-            Answer(entry, "near") if entry else self._of_redis(await reply if reply else None)
-            for entry, reply in zip(near, asked, strict=True)
-        ]
+        missing = [key for key, entry in zip(keys, near, strict=True) if entry is None]
+        found = iter(await self._redis.get_all(missing) if missing else ())
+        return [Answer(entry, "near") if entry else self._of_redis(next(found)) for entry in near]
 
     def _of_redis(self, entry: Entry | None) -> Answer | None:
         if entry is None:

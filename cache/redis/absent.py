@@ -46,6 +46,9 @@ class NoRedis:
     async def get(self, key: str) -> None:
         pass
 
+    async def get_all(self, keys: Sequence[str]) -> list[Entry | None]:
+        return [None] * len(keys)
+
     def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
         return None
 

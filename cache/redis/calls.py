@@ -1,8 +1,8 @@
 """Requests to Redis with a deadline: coalesced reads, and calls of scripts.
 
-All keys that are asked for in one turn of the event loop leave as one MGET. A waiter gets its
-value, or None at the deadline. A reply that comes later is still parsed in its order, and its
-values may still be kept near.
+All keys that are asked for one by one in one turn of the event loop leave as one MGET. A waiter
+gets its value, or None at the deadline. A reply that comes later is still parsed in its order, and
+its values may still be kept near.
 
 The error reply of a script is either an outage or a refusal. An outage ends the connection, and a
 new one comes up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns
@@ -16,7 +16,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -41,6 +41,9 @@ KEYS_MAX = 256
 Waiter = asyncio.Future[Entry | None]
 Batch = dict[str, list[Waiter]]
 """The waiters of one MGET, by key."""
+Entries = list[Entry | None]
+Tell = Callable[[Entries], tuple[int, int]]
+"""Resolves the waiters of an MGET. Returns the numbers of hits and of misses."""
 
 
 def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -74,14 +77,15 @@ class Batches:
         self._parse, self._count, self._time = parse, metrics.count, metrics.timings.count
         self._loop = asyncio.get_running_loop()
         self._open: Batch = {}
-        self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
+        # (due, number of keys, tell): not late yet, oldest first
+        self._sent: deque[tuple[float, int, Tell]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: str) -> Waiter:
         """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
         if not self._open or len(self._open) >= KEYS_MAX:
             self._open = {}
-            self._loop.call_soon(self._send, self._open)
+            self._loop.call_soon(self._send_open, self._open)
         waiter: Waiter = self._loop.create_future()
         waiters = self._open.get(key)
         if waiters is None:
@@ -90,14 +94,26 @@ class Batches:
             waiters.append(waiter)
         return waiter
 
-    def _send(self, batch: Batch) -> None:
+    def add_all(self, keys: Sequence[str]) -> asyncio.Future[Entries]:
+        """Return a future of the values of ``keys``, at most KEYS_MAX, from an MGET of their own.
+
+        That costs less than a future for each key.
+        """
+        waiter: asyncio.Future[Entries] = self._loop.create_future()
+        self._send(keys, partial(_tell, waiter))
+        return waiter
+
+    def _send_open(self, batch: Batch) -> None:
         if self._open is batch:
             self._open = {}
-        prefix = self._prefix
-        command = ("MGET", *map(prefix.__add__, batch))
-        if not self._connection.send(command, partial(self._answered, batch, time.monotonic())):
-            return self._give_up(batch, "down")
-        self._sent.append((self._loop.time() + self._deadline_s, batch))
+        self._send(batch, partial(_tell_each, batch))
+
+    def _send(self, keys: Collection[str], tell: Tell) -> None:
+        command = ("MGET", *map(self._prefix.__add__, keys))
+        answered = partial(self._answered, keys, tell, time.monotonic())
+        if not self._connection.send(command, answered):
+            return self._give_up(len(keys), tell, "down")
+        self._sent.append((self._loop.time() + self._deadline_s, len(keys), tell))
         if self._timer is None:  # one timer for all batches, armed for the oldest
             self._timer = self._loop.call_at(self._sent[0][0], self._look)
         return None
@@ -111,19 +127,28 @@ class Batches:
     def _expire(self, now: float) -> None:
         self._timer = None
         while self._sent and self._sent[0][0] <= now:
-            self._give_up(self._sent.popleft()[1], "late")
+            self._give_up(*self._sent.popleft()[1:], "late")
         if self._sent:
             self._timer = self._loop.call_at(self._sent[0][0], self._look)
 
-    def _give_up(self, batch: Batch, result: str) -> None:
-        self._count(result, self._tell(batch, [None] * len(batch))[1])
+    def _give_up(self, keys: int, tell: Tell, result: str) -> None:
+        self._count(result, tell([None] * keys)[1])
 
-    def _answered(self, batch: Batch, sent_s: float, reply: Reply) -> None:
+    def _answered(self, keys: Collection[str], tell: Tell, sent_s: float, reply: Reply) -> None:
+        """Resolve the waiters.
+
+        If ``_parse`` raises, the connection ends, and the waiters get None at their deadline.
+        """
         self._time(time.monotonic() - sent_s, "MGET")
-        error = reply if isinstance(reply, Exception) else None
-        hits, misses = self._tell(batch, [None] * len(batch) if error else reply)
+        error, parse = reply if isinstance(reply, Exception) else None, self._parse
+        values = [None] * len(keys) if error else reply
+        entries = [
+            None if packed is None else parse(key, packed)
+            for key, packed in zip(keys, values, strict=True)
+        ]
+        hits, misses = tell(entries)
         # replies keep the order of the batches, so any other batch here was late
-        if self._sent and self._sent[0][1] is batch:
+        if self._sent and self._sent[0][2] is tell:
             self._sent.popleft()
             if hits:
                 self._count("hit", hits)
@@ -132,23 +157,25 @@ class Batches:
         if error:
             self._connection.abort(str(error))
 
-    def _tell(self, batch: Batch, values: Sequence[bytes | None]) -> tuple[int, int]:
-        """Resolve all waiters.
 
-        Return the numbers of hits and of misses. If ``_parse`` raises, the connection ends, and the
-        rest of the waiters get None at their deadline.
-        """
-        hits = misses = 0
-        for (key, waiters), packed in zip(batch.items(), values, strict=True):
-            entry = None if packed is None else self._parse(key, packed)
-            if entry is None:
-                misses += len(waiters)
-            else:
-                hits += len(waiters)
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(entry)
-        return hits, misses
+def _tell_each(batch: Batch, entries: Entries) -> tuple[int, int]:
+    hits = misses = 0
+    for waiters, entry in zip(batch.values(), entries, strict=True):
+        if entry is None:
+            misses += len(waiters)
+        else:
+            hits += len(waiters)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(entry)
+    return hits, misses
+
+
+def _tell(waiter: asyncio.Future[Entries], entries: Entries) -> tuple[int, int]:
+    if not waiter.done():
+        waiter.set_result(entries)
+    misses = entries.count(None)
+    return len(entries) - misses, misses
 
 
 class Calls:

@@ -108,6 +108,13 @@ class RedisRows:
             return None
         return self._reads.add(key)
 
+    async def get_all(self, keys: Sequence[str]) -> list[Entry | None]:
+        """Return what ``get`` returns for each of different ``keys``, in one round trip."""
+        if self._reads is None:
+            self._metrics.count("down", len(keys))
+            return [None] * len(keys)
+        return await self._reads.add_all(keys)
+
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease | None:
