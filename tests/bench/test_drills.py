@@ -48,15 +48,21 @@ def stand(frail_node: CassandraNode, tmp_path_factory: pytest.TempPathFactory) -
         yield SmallStand(running, frail_node, tmp_path_factory.mktemp("catalogue"))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["redis", "cassandra", "cold", "hostile"])
 def test_what_has_to_hold_holds(name: str, stand: Stand) -> None:
+    failed = failures(name, stand)
+    if failed and all(each.is_timed for each in failed):  # other tests may have taken the machine
+        failed = failures(name, stand)
+    assert not failed, "\n".join(map(str, failed))
+
+
+def failures(name: str, stand: Stand) -> list[Finding]:
     findings = drills.run(name, SHORT, stand)
-    said = "\n".join(map(str, findings))
-    assert len(findings) >= 3, said
+    assert len(findings) >= 3, findings
     # a percentile says something only on a machine that does nothing else
     judged = [each for each in findings if not each.bar.startswith("p99")]
-    assert all(each.holds or each.seen.startswith("SKIPPED") for each in judged), said
+    return [each for each in judged if not each.holds and not each.seen.startswith("SKIPPED")]
 
 
 @pytest.fixture
