@@ -91,7 +91,6 @@ def judge_outage(world: World, outage: Outage, result: Result) -> None:
         f"reads are back {BACK_S} s after its answer (tolerance {_tolerance_s(world)} s)",
         f"last failure due {last}; after the bar {back}",
         back.is_clean,
-        is_timed=True,
     )
 
 
@@ -133,5 +132,4 @@ def judge_refusals(world: World, outage: Outage, result: Result) -> None:
         f"({SLOW_SHARE:.0%}, or one, may be slower)",
         f"{refused}; slower: {slow}, to the client {slow_outside}; before that {early}",
         holds and slow <= max(1, SLOW_SHARE * refused.total),
-        is_timed=True,
     )

@@ -61,5 +61,4 @@ def judge_cold(world: World, result: Result, reads: float, keys: int, flushed_s:
         f"goodput at {LEVEL:.0%} of its level again within {BACK_S:.0f} s",
         f"{level:,.0f}/s before, at least {min(after):,}/s after, back after {back_s} s",
         back_s < min(BACK_S, len(after)),
-        is_timed=True,
     )

@@ -21,17 +21,13 @@ HEAD = "\n| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"
 
 
 class Finding(NamedTuple):
-    """A row of the table. ``holds`` is None where nothing was to hold, or could not be tried.
-
-    With ``is_timed`` the bar is a time, which a moment of a busy machine may spoil.
-    """
+    """A row of the table. ``holds`` is None where nothing was to hold, or could not be tried."""
 
     drill: str
     broken: str
     bar: str
     seen: str
     holds: bool | None
-    is_timed: bool = False
 
     def __str__(self) -> str:
         verdict = {True: "pass", False: "FAIL", None: "-"}[self.holds]
@@ -117,13 +113,11 @@ class World:
             return False
         return True
 
-    def judge(
-        self, broken: str, bar: str, seen: str, holds: bool | None, *, is_timed: bool = False
-    ) -> None:
+    def judge(self, broken: str, bar: str, seen: str, holds: bool | None) -> None:
         """Add a row, and show it at once, because a drill takes a while."""
         if not self.findings:
             print(HEAD)
-        finding = Finding(self.name, broken, bar, seen, holds, is_timed)
+        finding = Finding(self.name, broken, bar, seen, holds)
         self.findings.append(finding)
         print(finding, flush=True)
 
