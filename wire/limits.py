@@ -35,10 +35,11 @@ class Wire:
     """What the connections of an application share; the protocol finds it at ``app.state.wire``.
 
     ``left_bytes`` is the budget: bytes that all connections may still hold for requests without an
-    answer. The first FREE_BYTES of each connection do not count, so ordinary requests are served
-    when the budget is used up. A request above FREE_BYTES is forgotten once it is answered.
-    ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their
-    free bytes, the near cache 64 MB. ``python -m bench.drills held`` measures them.
+    answer, and for large answers that their clients do not take. The first FREE_BYTES of each
+    connection's requests do not count, so ordinary requests are served when the budget is used up.
+    A request above FREE_BYTES is forgotten once it is answered. ``stack.yml`` gives a worker
+    512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the near cache
+    64 MB. ``python -m bench.drills held`` measures them.
     """
 
     def __init__(

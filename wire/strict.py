@@ -9,7 +9,8 @@ The protocol refuses, in the service's envelope, and then ends the connection fo
 - a connection above the maximum.
 
 No more than the limits is buffered. A client that does not take its answers loses its connection
-without a response. An offer to upgrade is ignored, and the body behind it is kept.
+without a response, and at once if the budget has no room for a large answer. An offer to upgrade is
+ignored, and the body behind it is kept.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class StrictProtocol(TurnsProtocol):
         super().__init__(*args, **kwargs)
         self._wire: Wire = self.app.state.wire
         self._limits = self._wire.limits
-        self._charged_bytes = 0  # taken from the budget
+        self._charged_bytes = 0  # taken from the budget for requests
+        self._unsent_bytes = 0  # taken from the budget for answers
         self.headers, self.url = [], b""  # the parent sets them with the first request
         self._begun = 0  # requests that began in the data being parsed
         self._in_head = self._offered = self._silent = False
@@ -66,8 +68,31 @@ class StrictProtocol(TurnsProtocol):
         if isinstance(exc, TimeoutError):
             self._wire.refused(SLOW_READER)
         self._charge(0)
+        self._give_back_unsent()
         super().connection_lost(exc)
         self._wire.connections.set(len(self.connections))
+
+    def pause_writing(self) -> None:
+        """Charge answers that the client does not take, or end the connection if that is too much.
+
+        The transport calls this above 64 KiB, which ordinary answers never reach.
+        """
+        super().pause_writing()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent > self._wire.left_bytes:
+            self._wire.refused(SLOW_READER)
+            self.transport.abort()
+        else:
+            self._unsent_bytes = unsent
+            self._wire.left_bytes -= unsent
+
+    def resume_writing(self) -> None:
+        self._give_back_unsent()
+        super().resume_writing()
+
+    def _give_back_unsent(self) -> None:
+        self._wire.left_bytes += self._unsent_bytes
+        self._unsent_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

@@ -125,6 +125,22 @@ async def test_who_does_not_take_a_large_answer_is_cut_and_others_are_served(
         assert (await other.answer()).status == 200
 
 
+async def test_answers_that_nobody_takes_are_held_within_the_budget() -> None:
+    budget = 2 * LARGE_BYTES
+    app = Within(whole, Config(arrival_s=60.0), budget)
+    async with strict(app) as port, connected(port) as other, AsyncExitStack() as stack:
+        takers = [await stack.enter_async_context(connected(port)) for _ in range(4)]
+        for client in takers:
+            client.send(request("GET", "/large", "Connection: close"))
+        await until(lambda: app.refused(SLOW_READER) == 2)
+        assert 0 <= app.wire.left_bytes < LARGE_BYTES
+        other.send(request("GET", "/small"))
+        assert (await other.answer()).status == 200
+        sizes = sorted([len(await client.rest()) for client in takers])
+        assert sizes[1] < LARGE_BYTES < sizes[2]  # two were cut, and two got all
+        assert app.wire.left_bytes == budget
+
+
 async def test_who_reads_slowly_but_steadily_gets_a_large_answer() -> None:
     app = Within(streamed, Config(arrival_s=1.0))
     async with strict(app) as port, connected(port) as client:
