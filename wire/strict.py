@@ -29,6 +29,7 @@ from middleware.deadline import ARRIVED
 from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, Wire, is_host, refusal
 from wire.turns import PIECE_BYTES, TurnsProtocol
 
+KERNEL_UNSENT_BYTES = 65_536
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
@@ -311,8 +312,11 @@ def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
     """Let the kernel end a connection whose client takes no bytes for ``seconds``.
 
     Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
+    The kernel keeps little beyond what it may send, so that the transport counts nearly all bytes
+    of an unsent answer. The answer stays in memory whole until its last byte is sent.
     """
     with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
         ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES)

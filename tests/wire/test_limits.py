@@ -133,7 +133,7 @@ async def test_answers_that_nobody_takes_are_held_within_the_budget() -> None:
         for client in takers:
             client.send(request("GET", "/large", "Connection: close"))
         await until(lambda: app.refused(SLOW_READER) == 2)
-        assert 0 <= app.wire.left_bytes < LARGE_BYTES
+        assert 0 <= app.wire.left_bytes < LARGE_BYTES // 10  # not in the kernel's buffers
         other.send(request("GET", "/small"))
         assert (await other.answer()).status == 200
         sizes = sorted([len(await client.rest()) for client in takers])
