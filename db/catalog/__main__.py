@@ -91,12 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("content").addHandler(logging.NullHandler())
     args = parse(arguments)
     try:
-        # before the event loop, because opening a pipe waits for its writer
-        file = reading.TextFile(args.file) if args.command == "import" else None
-        return asyncio.run(Command(args, file).run())
-    except KeyboardInterrupt:
-        print("stopped at once", file=sys.stderr)
-        return 130
+        return asyncio.run(Command(args).run())
     except (ConfigError, reading.Unreadable) as error:
         print(f"python -m db.catalog: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -36,40 +36,40 @@ SHOWN = 20
 
 
 class Command:
-    """One run of a command. ``file`` is what ``import`` reads.
+    """One run of a command.
 
     A run may end at any moment, because the next run goes on from there. So the first SIGINT or
     SIGTERM ends the process at once, also while a read of a silent input blocks the event loop.
     """
 
-    def __init__(self, args: argparse.Namespace, file: TextFile | None):
-        """Raise ConfigError."""
-        self._args, self._file = args, file
-        self._patience = Patience(on_wait=self._tell)
-        total = file.total_bytes if file else getattr(args, "rows", 0)
-        self._out = Progress(sys.stderr, total, file.position if file else None)
+    def __init__(self, args: argparse.Namespace):
+        """Make this before the event loop, because opening a pipe waits for its writer.
+
+        Raise ConfigError and Unreadable.
+        """
+        self._args = args
+        self._work: Loader | Repair | None = None
+        self._out = Progress(sys.stderr)
+        for number in SIGNALS:
+            signal.signal(number, self._end)
+        self._file = TextFile(args.file) if args.command == "import" else None
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
         self._store = open_store(dataclasses.replace(config, store_deadline_s=deadline_s))
-        self._work: Loader | Repair | None = None
+        self._patience = Patience(on_wait=self._tell)
 
     async def run(self) -> int:
         """Run, and return the exit status. Raise ConfigError and Unreadable."""
-        before = [signal.signal(number, self._end) for number in SIGNALS]
         try:
             await self._store.open()
-            status = await self._do()
+            return await self._do()
         except (Unavailable, Late) as error:
             self._tell(error)
-            status = 1
+            self._say_how_to_go_on()
+            return 1
         finally:
             self._report()
             await self._store.close()
-            for number, handler in zip(SIGNALS, before, strict=True):
-                signal.signal(number, handler)
-        if status == 1:
-            self._say_how_to_go_on()
-        return status
 
     def _end(self, number: int, frame: FrameType | None) -> NoReturn:
         # a signal during a write to a stream cannot write to the same stream
@@ -85,7 +85,7 @@ class Command:
             print(self._work, flush=True)
 
     def _say_how_to_go_on(self) -> None:
-        again = self._work.again if self._work else "the same command"
+        again = self._work.again if isinstance(self._work, Repair) else "the same command"
         self._out.say(f"stopped; {again} goes on from here")
 
     def _tell(self, error: ServiceError) -> None:
@@ -93,10 +93,11 @@ class Command:
 
     async def _do(self) -> int:
         args = self._args
-        if args.command == "import":
-            return await self._import()
+        if self._file:
+            return await self._import(self._file)
         if args.command == "generate":
-            return await self._load(Generator(args.seed, args.catalogue).rows(args.rows))
+            rows = Generator(args.seed, args.catalogue).rows(args.rows)
+            return await self._load(rows, lambda done: done / args.rows)
         if args.command == "renew":
             await self._patience(self._store.set_note, IDENTITY, str(uuid.uuid4()))
             print("the store has another identity: start the service now")
@@ -107,25 +108,24 @@ class Command:
             print("nothing to repair: the store writes a row and its lists in one transaction")
         return 0
 
-    async def _load(self, items: Iterator[Item]) -> int:
+    async def _load(self, items: Iterator[Item], share: Callable[[int], float]) -> int:
         self._work = loader = Loader(self._store, self._patience, self._out)
-        await loader.run(items)
+        await loader.run(items, share)
         return 2 if loader.malformed else 0
 
-    async def _import(self) -> int:
+    async def _import(self, file: TextFile) -> int:
         """Import a file.
 
         With ``--if-empty``, begin in an empty store only, and go on with an earlier run of the same
         catalogue that was not finished.
         """
-        assert self._file is not None
         name = f"import of {self._args.catalogue}"
         if self._args.if_empty and (why := await self._why_not(name)):
             print(f"{why}: nothing imported")
             return 0
         await self._patience(self._store.set_note, name, BEGUN)
         catalogue = Catalogue(self._args.catalogue, datetime.now(UTC).date())
-        status = await self._load(rows(self._file, catalogue))
+        status = await self._load(rows(file, catalogue), lambda _: file.share())
         await self._patience(self._store.set_note, name, FINISHED)
         return status
 
@@ -162,43 +162,38 @@ class Loader:
     there: int = 0
     malformed: int = 0
 
-    again = "the same command"
-
     def __str__(self) -> str:
         counts = f"added {self.added:,}, already there {self.there:,}"
         return f"{counts}, malformed {self.malformed:,}"
 
-    async def run(self, items: Iterator[Item]) -> None:
-        """Load until the end. Raise errors of ``items`` and, beyond patience, of the store."""
-        try:
-            while drawn := list(islice(items, BATCH_ROWS)):
-                await self._load(self._rows(drawn))
-                self.out.update(self.added + self.there + self.malformed)
-        finally:
-            if self.malformed > SHOWN:
-                self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
+    async def run(self, items: Iterator[Item], share: Callable[[int], float]) -> None:
+        """Load until the end. ``share`` returns which share of all items a number of items is.
 
-    def _rows(self, drawn: list[Item]) -> dict[str, Stored]:
-        """Return the rows by id, and count the other items."""
-        batch: dict[str, Stored] = {}
-        for item in drawn:
-            if isinstance(item, str):
-                self.malformed += 1
-                if self.malformed <= SHOWN:
-                    self.out.say(item)
-            elif batch.setdefault(item.row["id"], item) is not item:
-                self.there += 1
-        return batch
+        It returns 0 if that is not known. Raise errors of ``items`` and, beyond patience, of the
+        store.
+        """
+        while drawn := list(islice(items, BATCH_ROWS)):
+            self._tell([item for item in drawn if isinstance(item, str)])
+            await self._load([item for item in drawn if not isinstance(item, str)])
+            done = self.added + self.there + self.malformed
+            self.out.update(done, share(done))
 
-    async def _load(self, batch: dict[str, Stored]) -> None:
+    async def _load(self, rows: list[Stored]) -> None:
         """Load the rows that the store does not know.
 
         The store is asked once, before the first load: a load that is repeated after a lost answer
         then counts its rows as added.
         """
+        # reversed, so that the first row of an id stays
+        batch = {stored.row["id"]: stored for stored in reversed(rows)}
         known = await self.patience(self.store.known, batch.keys())
         new = [stored for video_id, stored in batch.items() if video_id not in known]
         if new:
             await self.patience(self.store.load, new)
-        self.there += len(known)
         self.added += len(new)
+        self.there += len(rows) - len(new)
+
+    def _tell(self, complaints: list[str]) -> None:
+        for text in complaints[: max(0, SHOWN - self.malformed)]:
+            self.out.say(text)
+        self.malformed += len(complaints)

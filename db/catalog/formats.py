@@ -7,13 +7,12 @@ the validation of a POST, so every loaded row could have been posted.
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import html
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -34,28 +33,11 @@ EARLIEST = date(1583, 1, 1)
 """A timeuuid counts from October 1582."""
 
 _NAMESPACE = uuid.UUID("b7b5d7a4-5d0e-5b7c-8f0a-6a3a0f4f2c19")
-_SPOKEN_AS = {
-    "genres": "listed_in",
-    "ismovie": "type",
-    "regions": "country",
-    "releasedate": "release_year",
-    "seasons": "duration",
-}
-_MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
-_MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
-_LENGTH = re.compile(r"([0-9]{1,7}) min|([0-9]{1,7}) Seasons?", re.ASCII | re.IGNORECASE)
-_DATE = re.compile(
-    r"([1-9][0-9]{3}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.Z +-]+)?"
-    r"|([A-Za-z]{3,9})\.? ([0-9]{1,2}), ([1-9][0-9]{3})"
-)
-_A_DATE = "a date, like 2021-09-25 or September 25, 2021"
-_PATTERNS = {
-    "type": (re.compile(r"(movie)|tv show", re.ASCII | re.IGNORECASE), "Movie or TV Show"),
-    # pandas writes 2020.0 when a year is missing
-    "release_year": (re.compile(r"([1-9][0-9]{3})(?:\.0)?"), "a year, like 2021"),
-    "duration": (_LENGTH, "like 90 min or 2 Seasons"),
-    "date_added": (_DATE, _A_DATE),
-}
+# no other field of the twelve columns can be wrong and has another name than its column
+_COLUMN_OF = {"genres": "listed_in", "regions": "country", "seasons": "duration"}
+_IS_MOVIE = {"movie": True, "tv show": False}
+_LENGTH = r"(?ai:([0-9]{1,7}) min|([0-9]{1,7}) seasons?)"
+_YEAR = r"([1-9][0-9]{3})(?:\.0)?"  # pandas writes 2020.0 when a year is missing
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
 # only with a semicolon, because HTML also reads "&not" in "Love &notes", a possible title
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -105,16 +87,25 @@ def from_json(line: str | bytes, catalogue: Catalogue) -> Stored:
         raise Malformed(f"is not JSON: {error}") from None
     if not isinstance(record, dict):
         raise Malformed("is not a JSON object")
-    if "listed_in" in record or "type" in record:
-        return from_columns(record, catalogue)
-    return _from_row(record, catalogue)
+    return from_record(record, catalogue)
+
+
+def from_record(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
+    """Return the row of a record in either shape. Raise Malformed, which names its columns."""
+    has_columns = "listed_in" in record or "type" in record
+    try:
+        return (_from_columns if has_columns else _from_row)(record, catalogue)
+    except Invalid as error:
+        spelled = _COLUMN_OF if has_columns else {}
+        complaints = (f"{spelled.get(e.field, e.field)} {e.message}" for e in error.errors)
+        raise Malformed("; ".join(complaints)) from None
 
 
 def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     """Return the row of a record that the API served, or of a POST body.
 
     A POST body may have ``id`` or ``show_id``. A record with neither is named by its content. A
-    served row keeps its version. Raise Malformed.
+    served row keeps its version. Raise Malformed and Invalid.
     """
     ours = ("id", "show_id", "lastupdated")
     values = {key: value for key, value in record.items() if key not in ours}
@@ -125,7 +116,7 @@ def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
         video_id = given
     else:
         raise Malformed("id has to be a UUID")
-    draft = _checked(values, {})
+    draft = parse_draft(values)
     version = record.get("lastupdated")
     created = parse_version(version)
     if version is None:
@@ -137,44 +128,35 @@ def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     return Stored(build(video_id, created, draft), created)
 
 
-def from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
-    """Return the row of the twelve columns; in JSON, lists may be arrays. Raise Malformed."""
-    show_id = _text(record, "show_id")
-    if show_id is None:
+def _from_columns(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
+    """Return the row of the twelve columns. Raise Malformed and Invalid."""
+    if not (show_id := _text(record, "show_id")):
         raise Malformed("show_id is missing")
     texts = {column: _text(record, column) for column in COLUMNS if column not in _LISTS}
-    if texts["rating"] and _LENGTH.fullmatch(texts["rating"]):
+    if re.fullmatch(_LENGTH, texts["rating"]):
         # Netflix's file has some in the wrong column
-        texts |= {"duration": texts["duration"] or texts["rating"], "rating": None}
-    (movie,) = _groups("type", texts["type"] or "none")
-    (year,) = _groups("release_year", texts["release_year"])
-    minutes, seasons = _groups("duration", texts["duration"])
+        texts |= {"duration": texts["duration"] or texts["rating"], "rating": ""}
+    is_movie = _IS_MOVIE.get(texts["type"].lower())
+    if is_movie is None:
+        raise Malformed("type has to be Movie or TV Show")
+    (year,) = _groups(texts, "release_year", _YEAR, "a year, like 2021")
+    minutes, seasons = _groups(texts, "duration", _LENGTH, "like 90 min or 2 Seasons")
     body = {
-        "title": texts["title"],
-        "description": texts["description"],
+        "title": texts["title"] or None,
+        "description": texts["description"] or None,
         "genres": _list(record, "listed_in"),
         "cast": _list(record, "cast"),
-        "director": texts["director"],
+        "director": texts["director"] or None,
         "duration": minutes and 60 * int(minutes),
-        "rating": texts["rating"],
+        "rating": texts["rating"] or None,
         "releasedate": year,
-        "ismovie": movie is not None,
+        "ismovie": is_movie,
         "regions": _list(record, "country"),
         "seasons": seasons and int(seasons),
     }
-    added = _date(texts["date_added"]) or _new_year(year)
     video_id = catalogue.id_of(show_id)
-    created = catalogue.dated(video_id, added)
-    return Stored(build(video_id, created, _checked(body, _SPOKEN_AS)), created)
-
-
-def _checked(body: dict[str, Any], spoken_as: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values that a POST of ``body`` would store. Errors name the file's columns."""
-    try:
-        return parse_draft(body)
-    except Invalid as error:
-        complaints = (f"{spoken_as.get(e.field, e.field)} {e.message}" for e in error.errors)
-        raise Malformed("; ".join(complaints)) from None
+    created = catalogue.dated(video_id, _date(texts["date_added"]) or _new_year(year))
+    return Stored(build(video_id, created, parse_draft(body)), created)
 
 
 def _flat(column: str, value: object) -> str:
@@ -190,9 +172,9 @@ def _clean(text: str) -> str:
     return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text).strip()
 
 
-def _text(record: Mapping[str, Any], column: str) -> str | None:
-    """Return a cell without blanks around it; None if it is empty."""
-    return _clean(_flat(column, record.get(column))) or None
+def _text(record: Mapping[str, Any], column: str) -> str:
+    """Return a cell without blanks around it."""
+    return _clean(_flat(column, record.get(column)))
 
 
 def _list(record: Mapping[str, Any], column: str) -> list[str]:
@@ -205,27 +187,24 @@ def _list(record: Mapping[str, Any], column: str) -> list[str]:
     return [clean for element in elements if (clean := _clean(element))]
 
 
-def _groups(column: str, text: str | None) -> Sequence[str | None]:
-    """Return the groups of the column's pattern in ``text``, all None for no text.
+def _groups(texts: Mapping[str, str], column: str, pattern: str, like: str) -> Sequence[str | None]:
+    """Return the groups of ``pattern`` in a cell, all None for an empty cell.
 
-    Raise Malformed if ``text`` is something else.
+    Raise Malformed if the cell is something else.
     """
-    pattern, like = _PATTERNS[column]
-    if text is None:
-        return [None] * pattern.groups
-    if found := pattern.fullmatch(text):
+    if found := re.fullmatch(f"(?:{pattern})?", texts[column]):
         return found.groups()
     raise Malformed(f"{column} has to be {like}")
 
 
-def _date(text: str | None) -> date | None:
-    iso, month, day, year = _groups("date_added", text)
+def _date(text: str) -> date | None:
     try:
-        if month and day and year:
-            return date(int(year), _MONTHS[month.lower()], int(day))
-        return date.fromisoformat(iso) if iso else None
-    except (KeyError, ValueError):  # no such month, or no such day in it
-        raise Malformed(f"date_added has to be {_A_DATE}") from None
+        if "," in text:
+            return datetime.strptime(text, "%B %d, %Y").date()
+        return datetime.fromisoformat(text).date() if text else None
+    except ValueError:
+        like = "like 2021-09-25 or September 25, 2021"
+        raise Malformed(f"date_added has to be a date, {like}") from None
 
 
 def _new_year(released: str | None) -> date:

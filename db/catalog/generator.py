@@ -6,13 +6,11 @@ of ``random``, in whole numbers. A changed word in ``words.json`` changes the ro
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -36,6 +34,8 @@ _NAMESPACE = uuid.UUID("0c1f6d0e-9b51-5d43-9a4e-3f0f5f0a7c55")
 _WORDS = Path(__file__).with_name("words.json")
 _MOVIES_IN_TEN = 7
 _OLDEST_DAYS = 40 * 365
+_SUMS = list(accumulate(100_000 // (rank + 3) for rank in range(100)))
+"""Sums of the weights of the first words of a kind."""
 
 
 class Generator:
@@ -94,8 +94,7 @@ class Generator:
     def _skewed(self, kind: str) -> str:
         """Draw the n-th word in proportion to 1 / (n + 3), as a few genres hold most titles."""
         words = self._words[kind]
-        sums = _sums(len(words))
-        return words[bisect_right(sums, self._below(sums[-1]))]
+        return words[bisect_right(_SUMS, self._below(_SUMS[len(words) - 1]))]
 
     def _several(self, most: int, draw: Callable[[], str]) -> list[str]:
         return sorted({draw() for _ in range(1 + self._below(most))})
@@ -121,12 +120,7 @@ class Generator:
         return text
 
 
-@cache
-def _sums(count: int) -> list[int]:
-    return list(accumulate(100_000 // (rank + 3) for rank in range(count)))
-
-
 def _date(day: int) -> str:
     """Return the date ``day`` days after 1970 as the original writes it: "November 9, 2017"."""
     released = date.fromordinal(EPOCH.toordinal() + day)
-    return f"{calendar.month_name[released.month]} {released.day}, {released.year}"
+    return f"{released:%B} {released.day}, {released.year}"

@@ -29,12 +29,12 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns, from_json
+from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_json, from_record
 from db.store import Stored
 
 LINE_MAX_BYTES = 1_048_576
@@ -43,7 +43,6 @@ _GZIP = b"\x1f"  # the first of two bytes, because a pipe may hand over a single
 _NO_TEXT = "is not UTF-8: convert it (iconv -f WINDOWS-1252 or UTF-16), or unpack an archive first"
 _NO_LINES = "has to have one JSON object a line: jq -c '.[]' makes that of an array"
 _SUFFIXES = re.compile(r"(\.csv|\.jsonl|\.ndjson)?(\.gz)?\Z")
-_DESCRIPTORS = ("/dev/", "/proc/")
 
 
 class Unreadable(Exception):
@@ -51,10 +50,7 @@ class Unreadable(Exception):
 
 
 class TextFile:
-    """An open file; the path ``-`` is standard input. Raises Unreadable if it cannot be opened.
-
-    ``total_bytes`` is its size, or 0 for a pipe and a device.
-    """
+    """An open file; the path ``-`` is standard input. Raises Unreadable if it cannot be opened."""
 
     def __init__(self, path: str):
         is_stdin = path == STDIN
@@ -64,14 +60,11 @@ class TextFile:
             self._file = open(source, "rb", closefd=not is_stdin)  # noqa: SIM115 - close()
         except (OSError, ValueError) as error:  # ValueError: a closed standard input, a NUL
             raise Unreadable(f"{self.name}: {getattr(error, 'strerror', error)}") from None
-        self.total_bytes = os.fstat(self._file.fileno()).st_size
+        self._size_bytes = os.fstat(self._file.fileno()).st_size
 
-    def close(self) -> None:
-        self._file.close()
-
-    def position(self) -> int:
-        """Return how many of ``total_bytes`` were read, before decompression; 0 if that is 0."""
-        return self._file.raw.tell() if self.total_bytes else 0
+    def share(self) -> float:
+        """Return the share of the file that was read, before decompression; 0 for a pipe."""
+        return self._file.raw.tell() / self._size_bytes if self._size_bytes else 0.0
 
     def lines(self) -> Iterator[str]:
         """Yield each line with its end, without a byte order mark. Raise Unreadable."""
@@ -94,8 +87,6 @@ class TextFile:
 
 Item = Stored | str
 """A row, or a text that names the first line of a malformed record, from 1, and the reason."""
-_Records = Iterator[tuple[int, Callable[[Catalogue], Stored]]]
-"""The number of a record's first line, and a call that makes its row or raises Malformed."""
 
 
 def catalogue_name(path: str) -> str:
@@ -103,7 +94,7 @@ def catalogue_name(path: str) -> str:
 
     Return "" for a pipe or a device, because its name is that of a descriptor.
     """
-    is_descriptor = os.path.abspath(path).startswith(_DESCRIPTORS)
+    is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     if path == STDIN or is_descriptor or Path(path).is_fifo():
         return ""
     return _SUFFIXES.sub("", os.path.basename(path))
@@ -119,12 +110,10 @@ def rows(file: TextFile, catalogue: Catalogue) -> Iterator[Item]:
     if why := _why_no_catalogue(first.strip()):
         raise Unreadable(f"{file.name}: {why}")
     lines = chain([first], lines)
-    is_json = first.lstrip().startswith("{")
-    for line, make in _json(lines, number) if is_json else _csv(file.name, lines, number):
-        try:
-            yield make(catalogue)
-        except Malformed as reason:
-            yield f"line {line}: {reason}"
+    if first.lstrip().startswith("{"):
+        yield from _json(lines, number, catalogue)
+    else:
+        yield from _csv(file.name, lines, number, catalogue)
 
 
 def _why_no_catalogue(line: str) -> str:
@@ -139,47 +128,44 @@ def _why_no_catalogue(line: str) -> str:
     return _NO_LINES if line == "{" or line.startswith("[") else ""
 
 
-def _json(lines: Iterator[str], number: int) -> _Records:
-    return ((n, partial(from_json, line)) for n, line in enumerate(lines, number) if line.strip())
+def _json(lines: Iterator[str], start: int, catalogue: Catalogue) -> Iterator[Item]:
+    for number, line in enumerate(lines, start):
+        try:
+            if line.strip():
+                yield from_json(line, catalogue)
+        except Malformed as reason:
+            yield f"line {number}: {reason}"
 
 
-def _csv(name: str, lines: Iterator[str], number: int) -> _Records:
-    """Columns may stand in any order; unknown columns are ignored."""
-    records = _cells(lines, number)
-    _, header = next(records)
-    if isinstance(header, Malformed):
-        raise Unreadable(f"{name}, line {number}: {header}")
-    columns = [column.strip().lower() for column in header]
+def _csv(name: str, lines: Iterator[str], start: int, catalogue: Catalogue) -> Iterator[Item]:
+    """Columns may stand in any order; unknown columns are ignored.
+
+    An open quote makes all lines up to the next quote one malformed record.
+    """
+    reader = csv.reader(lines, strict=True)
+    try:
+        columns = [column.strip().lower() for column in next(reader)]
+    except csv.Error as error:
+        raise Unreadable(f"{name}, line {start}: is not CSV: {error}") from None
     if missing := [column for column in COLUMNS if column not in columns]:
         raise Unreadable(
             f"{name}: the first line has to name the columns {','.join(COLUMNS)}; "
             f"missing: {','.join(missing)}"
         )
-    for start, cells in records:
-        yield start, partial(_row, columns, cells)
+    cells: list[str] | None = columns
+    while cells is not None:
+        number = start + reader.line_num
+        try:
+            if cells := next(reader, None):
+                yield _row(columns, cells, catalogue)
+        except csv.Error as error:
+            last = start + reader.line_num - 1
+            yield f"line {number}: is not CSV, up to line {last}: {error}"
+        except Malformed as reason:
+            yield f"line {number}: {reason}"
 
 
-def _row(columns: list[str], cells: list[str] | Malformed, catalogue: Catalogue) -> Stored:
-    if isinstance(cells, Malformed):
-        raise cells
+def _row(columns: list[str], cells: list[str], catalogue: Catalogue) -> Stored:
     if len(cells) != len(columns):
         raise Malformed(f"has {len(cells)} columns, not {len(columns)}")
-    return from_columns(dict(zip(columns, cells, strict=True)), catalogue)
-
-
-def _cells(lines: Iterator[str], number: int) -> Iterator[tuple[int, list[str] | Malformed]]:
-    """Yield each CSV record that is not blank, with the number of its first line.
-
-    An open quote makes all lines up to the next quote one malformed record.
-    """
-    reader = csv.reader(lines, strict=True)
-    cells: list[str] | Malformed | None = []
-    while cells is not None:
-        start = number + reader.line_num
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            last = number + reader.line_num - 1
-            cells = Malformed(f"is not CSV, up to line {last}: {error}")
-        if cells:
-            yield start, cells
+    return from_record(dict(zip(columns, cells, strict=True)), catalogue)

@@ -48,33 +48,22 @@ class Patience:
 
 
 class Progress:
-    """Shows how many rows are done, the rate and, if ``total`` is not 0, the time left.
+    """Shows how many rows are done, the rate and, if that is known, the time left."""
 
-    ``position`` returns how much of ``total`` is done, if ``total`` is not in rows but in bytes of
-    a file.
-    """
-
-    def __init__(
-        self,
-        out: TextIO,
-        total: int,
-        position: Callable[[], int] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._out, self._total, self._position, self._clock = out, total, position, clock
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._clock = out, clock
         self._begun = self._shown = clock()
         self._is_terminal = out.isatty()
         self._line = ""
 
-    def update(self, done: int) -> None:
-        """Take the number of rows that are done, and show it when due."""
+    def update(self, done: int, share: float = 0.0) -> None:
+        """Take the number of rows that are done, and their share of all rows. Show it when due."""
         now = self._clock()
         elapsed_s = max(now - self._begun, 0.001)
         self._line = f"{done:,} rows, {done / elapsed_s:,.0f}/s"
-        position = self._position() if self._position else done
-        if self._total and position:
-            left_s = elapsed_s * max(self._total - position, 0) / position
-            self._line += f", {100 * position // self._total} %, {left_s:,.0f} s left"
+        if share:
+            left_s = elapsed_s * max(1 - share, 0) / share
+            self._line += f", {100 * share:.0f} %, {left_s:,.0f} s left"
         if now - self._shown >= (TERMINAL_EVERY_S if self._is_terminal else EVERY_S):
             self._shown = now
             self._write(self._line, "" if self._is_terminal else "\n")

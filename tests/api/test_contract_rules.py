@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import schemathesis
 
-from db.catalog.formats import Catalogue, from_columns
+from db.catalog.formats import Catalogue, from_record
 from tests.api.conformance import COMPONENTS, DOCUMENT, operations, resolve, validator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +143,7 @@ def test_examples_name_a_row_of_the_catalogue_that_make_run_imports() -> None:
     assert f"db.catalog import {file}" in (ROOT / "Makefile").read_text()
     catalogue = Catalogue("netflix_titles", datetime.now(UTC).date())
     with gzip.open(ROOT / file, "rt", encoding="utf-8", newline="") as text:
-        rows = (from_columns(record, catalogue).row for record in csv.DictReader(text))
+        rows = (from_record(record, catalogue).row for record in csv.DictReader(text))
         found = {row["id"]: row for row in rows}
     assert SCHEMAS["Video"]["examples"] == [found[ID]]
     assert PARAMETERS["genre"]["example"] in found[ID]["genres"]

@@ -96,7 +96,7 @@ class Replica:
         """Run ``python -m db.catalog repair`` in this process."""
 
         def begin() -> None:
-            out = Progress(io.StringIO(), 0)
+            out = Progress(io.StringIO())
             work = Repair(self.store, Patience(), out, settle_s=0.0)
             task = self.loop.create_task(work.run())
             self._tasks.append(task)

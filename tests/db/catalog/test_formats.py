@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_columns
+from db.catalog.formats import COLUMNS, Catalogue, Malformed, from_record
 from db.version import parse_id, parse_version, version_us
 from tests.db.catalog.titles import CATALOGUE, RECORD, TEXT, TODAY, could_have_been_posted, stored
 from tests.each import each
@@ -28,10 +29,10 @@ NO_LENGTHS = (
 )
 NO_DATES = (
     *("yesterday", "2021-02-30", "June 31, 2021", "Smarch 1, 2021", "25/09/2021", "09/25/2021"),
-    *("25 September 2021", "September 25 2021", "September 25, 21", "September 25, 0021"),
+    *("25 September 2021", "September 25 2021", "September 25, 21", "Sep 25, 2021"),
     *("Marraskuu 25, 2021", "Marchuary 1, 2020", "Maybe 25, 2021", "Decimal 1, 2020"),
-    *("mai 25, 2021", "septembre 25, 2021", "Septem 25, 2021", "Sept.. 25, 2021"),
-    *("0021-09-25", "2021-9-25", "2021-09-25 or so", "2021-09-25 Marraskuu", "20210925"),
+    *("mai 25, 2021", "septembre 25, 2021", "Septem 25, 2021", "2021-09-25, 2021"),
+    *("2021-9-25", "2021-09-25 or so", "2021-09-25 Marraskuu", "September 25, 10000"),
 )
 
 
@@ -90,8 +91,8 @@ def test_a_row_of_one_catalogue_is_not_the_row_of_another() -> None:
     ours = stored().row["id"]
     assert parse_id(ours) == ours
     assert ours[14] == "5"
-    assert from_columns(RECORD, Catalogue("netflix_titles", date(2030, 1, 1))).row["id"] == ours
-    assert from_columns(RECORD, Catalogue("hulu_titles", TODAY)).row["id"] != ours
+    assert from_record(RECORD, Catalogue("netflix_titles", date(2030, 1, 1))).row["id"] == ours
+    assert from_record(RECORD, Catalogue("hulu_titles", TODAY)).row["id"] != ours
     assert stored(show_id="s8").row["id"] != ours
 
 
@@ -133,10 +134,7 @@ def test_a_duration_in_the_rating_column_is_moved() -> None:
         ("2021-09-25 00:00:00+02:00", date(2021, 9, 25)),
         ("September 25, 2021", date(2021, 9, 25)),
         (" August 4, 2017", date(2017, 8, 4)),
-        ("Sep. 5, 2021", date(2021, 9, 5)),
-        ("Sept. 5, 2021", date(2021, 9, 5)),
-        ("sept 5, 2021", date(2021, 9, 5)),
-        ("May. 5, 2021", date(2021, 5, 5)),
+        ("september 05, 2021", date(2021, 9, 5)),
         ("", date(2019, 1, 1)),
     ],
 )
@@ -147,10 +145,9 @@ def test_a_row_was_added_on_its_date_or_at_the_start_of_its_release_year(
 
 
 @pytest.mark.parametrize("month", range(1, 13))
-def test_a_month_is_its_english_name_or_the_three_letters_of_it(month: int) -> None:
+def test_a_month_is_its_english_name(month: int) -> None:
     day = date(2021, month, 9)
-    for text in (f"{day:%B %d, %Y}", f"{day:%b %d, %Y}", f"{day:%b. %d, %Y}".upper()):
-        assert added_on(date_added=text) == day
+    assert added_on(date_added=f"{calendar.month_name[month]} 9, 2021") == day
 
 
 def test_a_row_without_any_date_comes_last() -> None:
@@ -253,7 +250,7 @@ def test_any_columns_are_a_row_that_could_have_been_posted_or_malformed(
     record: dict[str, str],
 ) -> None:
     try:
-        made = from_columns(record, CATALOGUE)
+        made = from_record(record, CATALOGUE)
     except Malformed:
         return
     assert could_have_been_posted(made)

@@ -29,12 +29,16 @@ async def store(tmp_path: Path) -> AsyncIterator[StrainedStore]:
 
 
 def loader(store: CatalogueStore, waits: Patience | None = None) -> Loader:
-    return Loader(store, waits or patience(), Progress(io.StringIO(), 0))
+    return Loader(store, waits or patience(), Progress(io.StringIO()))
+
+
+def unknown(done: int) -> float:
+    return 0.0
 
 
 async def load(store: CatalogueStore, items: Iterator[Item]) -> tuple[int, int, int]:
     ours = loader(store)
-    await ours.run(items)
+    await ours.run(items, unknown)
     return ours.added, ours.there, ours.malformed
 
 
@@ -50,7 +54,7 @@ async def test_a_run_that_was_stopped_and_begun_again_leaves_what_one_run_leaves
     store: StrainedStore, tmp_path: Path
 ) -> None:
     stopped = loader(store)
-    await stopped.run(islice(GENERATOR.rows(ROWS), ROWS // 2))
+    await stopped.run(islice(GENERATOR.rows(ROWS), ROWS // 2), unknown)
     assert stopped.added == len((await contents(store))[0]) == ROWS // 2
     assert await load(store, GENERATOR.rows(ROWS)) == (ROWS - stopped.added, stopped.added, 0)
     async for other in strained(tmp_path / "other.sqlite3"):
@@ -61,7 +65,7 @@ async def test_a_run_that_was_stopped_and_begun_again_leaves_what_one_run_leaves
 async def test_an_outage_is_waited_for(store: StrainedStore) -> None:
     store.failures = 5
     ours = loader(store)
-    await ours.run(GENERATOR.rows(ROWS))
+    await ours.run(GENERATOR.rows(ROWS), unknown)
     assert store.failures == 0
     # the answers were lost, the rows were not: a retry finds them there, and counts them once
     assert (ours.added, ours.there) == (ROWS, 0)
@@ -73,7 +77,7 @@ async def test_an_outage_that_stays_ends_the_run_and_a_later_one_goes_on(
 ) -> None:
     store.failures = 10**9
     with pytest.raises(Unavailable):
-        await loader(store, patience(3)).run(GENERATOR.rows(ROWS))
+        await loader(store, patience(3)).run(GENERATOR.rows(ROWS), unknown)
     assert store.loads == 3
     store.failures = 0
     await load(store, GENERATOR.rows(ROWS))
@@ -82,11 +86,10 @@ async def test_an_outage_that_stays_ends_the_run_and_a_later_one_goes_on(
 
 async def test_malformed_records_are_told_and_counted(store: StrainedStore) -> None:
     out = io.StringIO()
-    ours = Loader(store, patience(), Progress(out, 0))
+    ours = Loader(store, patience(), Progress(out))
     wrong = [f"line {number}: no row" for number in range(BATCH_ROWS * 3)]
-    await ours.run(iter([*wrong, *GENERATOR.rows(5)]))
-    more = f"... and {len(wrong) - SHOWN} more malformed lines"
-    assert out.getvalue().splitlines() == [*wrong[:SHOWN], more]
+    await ours.run(iter([*wrong, *GENERATOR.rows(5)]), unknown)
+    assert out.getvalue().splitlines() == wrong[:SHOWN]
     assert (ours.added, ours.malformed) == (5, len(wrong))
 
 
@@ -103,17 +106,17 @@ async def test_a_file_that_ends_in_damage_keeps_what_came_before(store: Strained
         raise Unreadable("cut off")
 
     with pytest.raises(Unreadable):
-        await loader(store).run(items())
+        await loader(store).run(items(), unknown)
     assert len((await contents(store))[0]) == BATCH_ROWS
 
 
 async def test_progress_reaches_the_end(store: StrainedStore) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, float]] = []
     ours = loader(store)
-    ours.out.update = seen.append  # type: ignore[method-assign, assignment] # what a user is shown
-    await ours.run(GENERATOR.rows(ROWS))
+    ours.out.update = lambda *told: seen.append(told)  # type: ignore[method-assign] # what a user is shown
+    await ours.run(GENERATOR.rows(ROWS), lambda done: done / ROWS)
     assert seen == sorted(seen)
-    assert seen[-1] == ROWS
+    assert seen[-1] == (ROWS, 1.0)
 
 
 async def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:

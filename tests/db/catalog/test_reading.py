@@ -6,6 +6,7 @@ import contextlib
 import csv
 import gzip
 import io
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -37,10 +38,8 @@ def line(number: int, title: str = "T", description: str = "") -> str:
 def read(path: Path, data: str | bytes) -> list[Item]:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     file = TextFile(str(path))
-    try:
+    with closing(file._file):
         return list(rows(file, CATALOGUE))
-    finally:
-        file.close()
 
 
 def read_csv(folder: Path, *lines: str, end: str = "\n") -> list[Item]:
@@ -63,11 +62,11 @@ def refusal(path: Path, data: str | bytes) -> str:
 
 def test_every_title_of_the_demonstration_catalogue_is_a_row() -> None:
     file = TextFile(str(DEMONSTRATION))
-    found = list(rows(file, CATALOGUE))
+    with closing(file._file):
+        found = list(rows(file, CATALOGUE))
+        assert file.share() == 1.0
     assert bad(found) == []
     assert len({item.row["id"] for item in found if isinstance(item, Stored)}) == 8_786
-    assert file.position() == file.total_bytes == DEMONSTRATION.stat().st_size
-    file.close()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -141,8 +140,8 @@ def test_json_lines_are_known_by_name_or_content(
     with path.open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         file = TextFile("-" if name == "-" else str(path))
-        assert titles(list(rows(file, CATALOGUE))) == ["A"]
-        file.close()
+        with closing(file._file):
+            assert titles(list(rows(file, CATALOGUE))) == ["A"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a", "a.csv.bak"])
@@ -177,9 +176,8 @@ def test_what_comes_before_the_damage_is_read(tmp_path: Path) -> None:
     file = TextFile(str(path))
     found = rows(file, CATALOGUE)
     assert titles([next(found)]) == ["A"]
-    with pytest.raises(Unreadable, match="line 3"):
+    with closing(file._file), pytest.raises(Unreadable, match="line 3"):
         next(found)
-    file.close()
 
 
 @pytest.mark.parametrize(

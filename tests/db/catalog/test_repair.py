@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[LooseStore]:
 
 
 def repair(store: LooseStore, waits: Patience | None = None, settle_s: float = 0.0) -> Repair:
-    return Repair(store, waits or patience(), Progress(io.StringIO(), 0), settle_s)
+    return Repair(store, waits or patience(), Progress(io.StringIO()), settle_s)
 
 
 async def filled(store: LooseStore, count: int = 300) -> list[Stored]:

@@ -18,10 +18,10 @@ class Terminal(io.StringIO):
 
 def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
     out, now = io.StringIO(), 100.0
-    progress = Progress(out, 40_000, lambda: 2_000 * second, clock=lambda: now)
+    progress = Progress(out, lambda: now)
     for second in range(12):
         now = 100.0 + second
-        progress.update(1_000 * second)
+        progress.update(1_000 * second, second / 20)
     progress.close()
     assert out.getvalue().splitlines() == [
         "5,000 rows, 1,000/s, 25 %, 15 s left",
@@ -29,9 +29,9 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_every_five_seconds() -> None:
     ]
 
 
-def test_without_a_total_nothing_is_said_about_what_is_left() -> None:
+def test_without_a_share_nothing_is_said_about_what_is_left() -> None:
     out, now = io.StringIO(), 0.0
-    progress = Progress(out, 0, clock=lambda: now)
+    progress = Progress(out, lambda: now)
     now = 10.0
     progress.update(5_000)
     assert out.getvalue() == "5,000 rows, 500/s\n"
@@ -39,9 +39,9 @@ def test_without_a_total_nothing_is_said_about_what_is_left() -> None:
 
 def test_on_a_terminal_it_is_one_line_with_rate_and_remaining_time() -> None:
     out, now = Terminal(), 0.0
-    progress = Progress(out, 1_000, lambda: 500, clock=lambda: now)
+    progress = Progress(out, lambda: now)
     now = 2.0
-    progress.update(100)
+    progress.update(100, 0.5)
     progress.say("line 7: is not a row")
     progress.close()
     shown = "\r\x1b[K100 rows, 50/s, 50 %, 2 s left"

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from db.catalog.formats import Catalogue, from_columns
+from db.catalog.formats import Catalogue, from_record
 from db.store import Stored
 from db.video import build, parse_draft
 
@@ -46,7 +46,7 @@ TEXT = st.text(max_size=30) | st.sampled_from(
 
 
 def stored(**cells: Any) -> Stored:
-    return from_columns(RECORD | cells, CATALOGUE)
+    return from_record(RECORD | cells, CATALOGUE)
 
 
 def could_have_been_posted(made: Stored) -> bool:
