@@ -8,8 +8,8 @@ too late. Ids and versions are in canonical lower-case form.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 from config import Config
 from db.cassandra.limit import Limit
@@ -148,35 +148,6 @@ class CatalogueStore(VideoStore, Protocol):
         A load may be repeated with the same rows, and run beside the API, because it never shadows
         a write of the API.
         """
-
-
-@runtime_checkable
-class RepairableStore(CatalogueStore, Protocol):
-    """A store that writes a row and its lines one after the other, as the repair uses it.
-
-    A store that writes both in one transaction has nothing to repair.
-    """
-
-    async def find(self, video_id: str) -> Stored | None:
-        """Return the row with its hidden fields, or None when there is no row."""
-
-    def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
-        """Yield every row, or every row behind ``after``, in the order of ``ids``."""
-
-    def entries(self) -> AsyncIterator[Entry]:
-        """Yield every line of every genre list, also a line without a row."""
-
-    async def put_entries(self, entries: Collection[Entry]) -> None:
-        """Write lines with their versions' timestamps."""
-
-    async def drop_entries(self, entries: Collection[Entry]) -> None:
-        """Delete lines with their versions' timestamps.
-
-        A later write of a line survives; a write of the same microsecond does not.
-        """
-
-    async def check_genres(self, genres: Collection[str]) -> None:
-        """Make the list of genres agree with the lines of ``genres``, after a crash."""
 
 
 def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:

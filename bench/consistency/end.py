@@ -39,8 +39,8 @@ async def stored(config: Config) -> tuple[list[Stored], list[str]]:
         while faults and time.monotonic() < end_s:
             await asyncio.sleep(0.1)
             try:
-                rows = [each async for each in store.scan()]
-                lines = [each[:3] async for each in store.entries()]
+                rows = [each async for page in store.scan() for each in page]
+                lines = [each[:3] async for page in store.entries() for each in page]
                 faults = list_faults(rows, lines, await store.genres())
             except (Late, Unavailable):  # not connected yet
                 continue

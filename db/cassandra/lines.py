@@ -125,11 +125,16 @@ class Lines:
         await self.put(life.lines(life.genres))
 
     async def put(self, entries: Collection[Entry]) -> None:
+        """Put the lines with their versions' timestamps, and name their genres."""
         await self._all(PUT, [(*entry, version_us(entry.version)) for entry in entries])
         await self._name({entry.genre for entry in entries})
 
     async def drop(self, entries: Collection[Entry]) -> None:
-        """Drop the lines, and check in LOOK_AFTER_S whether their genres still have lines."""
+        """Drop the lines with their versions' timestamps.
+
+        A later write of a line survives; a write of the same microsecond does not. Check in
+        LOOK_AFTER_S whether their genres still have lines.
+        """
         values = [
             (version_us(version), genre, created, video_id)
             for genre, created, video_id, version in entries

@@ -43,7 +43,7 @@ class Loader:
     """``known`` and ``load`` of a ``CatalogueStore``."""
 
     _cassandra: Cassandra
-    _lines: Lines
+    lines: Lines
 
     async def known(self, ids: Collection[str]) -> set[str]:
         rows = await self._lives(ids)
@@ -59,7 +59,7 @@ class Loader:
         now = await self._lives(ids) if new else there
         unfinished = [life for life in now.values() if not life.listed]
         entries = [entry for life in unfinished for entry in life.lines(life.genres)]
-        await self._lines.put(entries)
+        await self.lines.put(entries)
         await asyncio.gather(*map(self._finish, unfinished))
 
     async def _insert(self, stored: Stored) -> None:

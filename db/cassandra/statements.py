@@ -21,7 +21,7 @@ from db.health import Health
 from errors import Late, Shed, Unavailable
 from priority import urgent
 
-PAGE = 500
+PAGE = 64
 SCAN_TIMEOUT_S = 20.0
 SAMPLE_ROWS = 100  # the time of a larger result says little about the store
 AGAIN_S = 0.03
@@ -156,25 +156,24 @@ class Statements:
             self.health.refused(sort, error, late=isinstance(raised, Late))
         return raised
 
-    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Any]:
-        """Yield the rows of an unbounded read, fetched PAGE rows at a time."""
+    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[list[Any]]:
+        """Yield the rows of an unbounded read in lists of at most PAGE rows, none of them empty."""
         if self._session is None:
             raise Unavailable(AWAY_MESSAGE)
         statement: Any = self._prepared[cql].bind(page_size=PAGE)
         statement.bind_list(list(values))
         statement.set_is_idempotent(True)
         statement.set_timeout(SCAN_TIMEOUT_S)
-        more = True
-        while more:
+        while True:
             try:
                 result = await self._session.execute(statement)
             except Exception as error:
                 raise translate(error) from error
-            for row in result.all():
-                yield row
-            more = result.has_more_pages()
-            if more:
-                statement.set_page_state(result.page_state())
+            if rows := result.all():
+                yield rows
+            if not result.has_more_pages():
+                return
+            statement.set_page_state(result.page_state())
 
 
 def translate(error: Exception) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
@@ -47,7 +47,10 @@ lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres
 
 
 class CassandraStore(Loader):
-    """A ``RepairableStore`` over one keyspace. A read costs one round trip, a write three."""
+    """A ``CatalogueStore`` over one keyspace. A read costs one round trip, a write three.
+
+    ``find``, ``scan``, ``entries`` and ``lines`` are for ``db/catalog/repair.py``.
+    """
 
     name = "cassandra"
 
@@ -55,7 +58,7 @@ class CassandraStore(Loader):
         self._cassandra = Cassandra(config, STATEMENTS, limit)
         self.timings = self._cassandra.health.timings
         self._writes = Writes(self._cassandra)
-        self._lines = self._writes.lines
+        self.lines = self._writes.lines
 
     async def open(self) -> None:
         await self._cassandra.open()
@@ -97,7 +100,7 @@ class CassandraStore(Loader):
         return [Place(*row.as_tuple()) for row in result.all()]
 
     async def genres(self) -> list[str]:
-        return await self._lines.genres()
+        return await self.lines.genres()
 
     async def random_id(self) -> str:
         ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self.ids(None, 1)
@@ -141,9 +144,9 @@ class CassandraStore(Loader):
                 raise Invalid("The Idempotency-Key was used with another body")
             # the first request may have died before its lines; putting them again changes nothing
             stored = found.stored
-            await self._lines.follow(found.life)
+            await self.lines.follow(found.life)
         over = (life for life in earlier if life.created != stored.created)
-        await asyncio.gather(*(self._lines.follow(life.ended()) for life in over))
+        await asyncio.gather(*(self.lines.follow(life.ended()) for life in over))
         return stored.row
 
     async def _replace(self, video_id: str, changes: Changes | None, expected: Expected) -> Written:
@@ -172,26 +175,20 @@ class CassandraStore(Loader):
         await self._cassandra.execute(SET_NOTE, (name, value))
 
     async def find(self, video_id: str) -> Stored | None:
+        """Return the row with its hidden fields, or None when there is no row."""
         found = await self._writes.find(video_id)
         return found and found.stored
 
-    async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
+    async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
+        """Yield every row, or every row behind ``after``, in the order of ``ids``, by pages."""
         cql, values = (SCAN, ()) if after is None else (SCAN_AFTER, (after,))
-        async for found in self._cassandra.scan(cql, values):
-            yield parse(found.column_value_by_index(0)).stored
+        async for page in self._cassandra.scan(cql, values):
+            yield [parse(found.column_value_by_index(0)).stored for found in page]
 
-    async def entries(self) -> AsyncIterator[Entry]:
+    async def entries(self) -> AsyncIterator[list[Entry]]:
+        """Yield every line of every genre list, also a line without a row, by pages."""
         first, last = TOKENS
         bounds = [*range(first, last, (last - first) // PARTS), last]
         for place in pairwise(bounds):
-            async for found in self._cassandra.scan(ENTRIES, place):
-                yield Entry(*found.as_tuple())
-
-    async def put_entries(self, entries: Collection[Entry]) -> None:
-        await self._lines.put(entries)
-
-    async def drop_entries(self, entries: Collection[Entry]) -> None:
-        await self._lines.drop(entries)
-
-    async def check_genres(self, genres: Collection[str]) -> None:
-        await asyncio.gather(*map(self._lines.check, genres))
+            async for page in self._cassandra.scan(ENTRIES, place):
+                yield [Entry(*found.as_tuple()) for found in page]

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from config import Config
 from db.catalog.formats import Catalogue
@@ -21,7 +21,7 @@ from db.catalog.generator import Generator
 from db.catalog.reading import Item, TextFile, rows
 from db.catalog.repair import Repair
 from db.catalog.running import Patience, Progress
-from db.store import IDENTITY, CatalogueStore, RepairableStore, Stored, open_store
+from db.store import IDENTITY, CatalogueStore, Stored, open_store
 from errors import Late, ServiceError, Unavailable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -101,11 +101,12 @@ class Command:
         if args.command == "renew":
             await self._patience(self._store.set_note, IDENTITY, str(uuid.uuid4()))
             print("the store has another identity: start the service now")
-        elif isinstance(self._store, RepairableStore):
-            self._work = repair = Repair(self._store, self._patience, self._out)
-            await repair.run(args.after and str(args.after))
-        else:
+        elif self._store.name == "embedded":
             print("nothing to repair: the store writes a row and its lists in one transaction")
+        else:
+            store: Any = self._store  # a CassandraStore, whose driver is not imported here
+            self._work = repair = Repair(store, self._patience, self._out)
+            await repair.run(args.after and str(args.after))
         return 0
 
     async def _load(self, items: Iterator[Item], share: Callable[[int], float]) -> int:

@@ -15,18 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import compress
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from db.catalog.running import Patience, Progress
-from db.store import Entry, RepairableStore, Stored
+from db.store import Entry, Stored
 from db.version import make_version, version_us
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from db.cassandra.store import CassandraStore
 
-AT_ONCE = 64
 SETTLE_S = 15.0
 """How long an orphan is left alone, because a write of line and row may be under way."""
 
@@ -39,7 +38,7 @@ class Repair:
     the id ``after``.
     """
 
-    store: RepairableStore
+    store: CassandraStore
     patience: Patience
     out: Progress
     settle_s: float = SETTLE_S
@@ -62,20 +61,22 @@ class Repair:
         """Put, drop and mend as above. Raise errors of the store beyond patience."""
         self.after = after
         genres = set(await self.patience(self.store.genres))
-        async for rows in self._parts(self.store.scan(after)):
+        async for rows in self.store.scan(after):
             lines = [line for stored in rows for line in _lines(stored)]
-            await self.patience(self.store.put_entries, lines)
+            await self.patience(self.store.lines.put, lines)
             self.rows += len(rows)
             self.put += len(lines)
             self.after = rows[-1].row["id"]
+            self.out.update(self.rows)
         orphans: list[Entry] = []
-        async for entries in self._parts(self.store.entries()):
+        async for entries in self.store.entries():
             genres.update(entry.genre for entry in entries)
             orphans += compress(entries, await asyncio.gather(*map(self._is_orphan, entries)))
             self.lines += len(entries)
+            self.out.update(self.rows + self.lines)
         await self._drop(orphans)
         for genre in sorted(genres):
-            await self.patience(self.store.check_genres, [genre])
+            await self.patience(self.store.lines.check, genre)
 
     async def _drop(self, orphans: list[Entry]) -> None:
         """Drop the lines that are still orphans after ``settle_s``."""
@@ -83,20 +84,8 @@ class Repair:
             await asyncio.sleep(self.settle_s)
         for entry in orphans:
             if await self._is_orphan(entry):
-                await self.patience(self.store.drop_entries, [entry])
+                await self.patience(self.store.lines.drop, [entry])
                 self.dropped += 1
-
-    async def _parts(self, items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
-        """Yield ``items`` in lists of at most AT_ONCE."""
-        part: list[T] = []
-        async for item in items:
-            part.append(item)
-            if len(part) == AT_ONCE:
-                yield part
-                part = []
-                self.out.update(self.rows + self.lines)
-        if part:
-            yield part
 
     async def _is_orphan(self, entry: Entry) -> bool:
         found = await self.patience(self.store.find, entry.video_id)

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from config import Config
-from db.store import CatalogueStore, RepairableStore, open_store
+from db.cassandra.store import CassandraStore
+from db.store import CatalogueStore, open_store
 from db.version import Expected
+from tests.db.store_lines import flat
 
 STORES = ("embedded", "cassandra")
 
@@ -53,9 +55,9 @@ async def store(store_config: Config) -> AsyncIterator[CatalogueStore]:
 
 @pytest.fixture
 async def empty_store(store: CatalogueStore) -> CatalogueStore:
-    if isinstance(store, RepairableStore):  # an embedded store is new for each test
-        async for stored in store.scan():
+    if isinstance(store, CassandraStore):  # an embedded store is new for each test
+        for stored in await flat(store.scan()):
             await store.delete(stored.row["id"], Expected())
-        async for entry in store.entries():
-            await store.drop_entries([entry])
+        async for entries in store.entries():
+            await store.lines.drop(entries)
     return store

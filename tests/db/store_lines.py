@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
+from typing import TypeVar
 
 import orjson
 
 from config import Config
+from db.cassandra.store import CassandraStore
 from db.embedded import NEWEST_FIRST
-from db.store import CatalogueStore, RepairableStore, Stored
+from db.store import CatalogueStore, Stored
+
+T = TypeVar("T")
 
 Line = tuple[str, str, str]
 """A line's genre, the time of its row's creation, and the id of its row."""
 
 
+async def flat(pages: AsyncIterator[list[T]]) -> list[T]:
+    """Return the items of all pages."""
+    return [each async for page in pages for each in page]
+
+
 async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
     """Return every row of the ``store`` of ``config``, in the order of ids."""
-    if isinstance(store, RepairableStore):
-        return [stored async for stored in store.scan()]
+    if isinstance(store, CassandraStore):
+        return await flat(store.scan())
     with closing(sqlite3.connect(config.embedded_path)) as connection:
         found = connection.execute("SELECT body, created, request_hash FROM video ORDER BY id")
         return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
@@ -26,8 +36,8 @@ async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
 
 async def lines(store: CatalogueStore, config: Config) -> list[Line]:
     """Return every line of the ``store`` of ``config``, also a line without a row."""
-    if isinstance(store, RepairableStore):
-        return [entry[:3] async for entry in store.entries()]
+    if isinstance(store, CassandraStore):
+        return [entry[:3] for entry in await flat(store.entries())]
     with closing(sqlite3.connect(config.embedded_path)) as connection:
         found = connection.execute("SELECT genre, position, id FROM entry")
         return [(genre, created_at(place), video_id) for genre, place, video_id in found]

@@ -43,11 +43,11 @@ async def test_a_line_that_comes_while_its_name_is_removed_has_a_name(
         for _ in range(3):
             genre = genre_name()
             row = await one.create(new_id(), draft(genre), None)
-            await one._lines.write(
+            await one.lines.write(
                 (await one._writes.find(row["id"])).life.ended()  # type: ignore[union-attr]
             )
             before(one, REMOVE, lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
-            await one._lines.check(genre)
+            await one.lines.check(genre)
             assert genre in await two.genres()
 
 
@@ -60,7 +60,7 @@ async def test_a_name_that_is_removed_while_a_line_comes_is_there_again(
         genre = genre_name()
         row = await one.create(new_id(), draft(genre), None)
         await one.delete(row["id"], ANY)
-        before(two, NAMES_AMONG, lambda: one._lines.check(genre))
+        before(two, NAMES_AMONG, lambda: one.lines.check(genre))
         await two.create(new_id(), draft(genre), None)
         assert genre in await one.genres()
 
@@ -131,14 +131,14 @@ async def test_many_deletions_of_a_genre_are_few_looks(
     monkeypatch.setattr(cassandra_lines, "LOOK_AFTER_S", 0.5)
     async with opened(config_of(cassandra_node, store_deadline_s=10.0)) as store:
         genre, looks = genre_name(), 0
-        check = store._lines.check
+        check = store.lines.check
 
         async def counted(name: str) -> None:
             nonlocal looks
             looks += name == genre
             await check(name)
 
-        monkeypatch.setattr(store._lines, "check", counted)
+        monkeypatch.setattr(store.lines, "check", counted)
         rows = [await store.create(new_id(), draft(genre), None) for _ in range(30)]
         for row in rows:
             await store.delete(row["id"], ANY)

@@ -184,16 +184,16 @@ async def test_a_row_that_is_half_loaded_is_patched_and_deleted_whole(
                 await asyncio.sleep(0.2)
             return await execute(cql, *values, **options)
 
-        put = store._lines.put
+        put = store.lines.put
 
         async def overtaken(entries: Any) -> None:
-            monkeypatch.setattr(store._lines, "put", put)
+            monkeypatch.setattr(store.lines, "put", put)
             await store.update(patched.row["id"], Changes({"genres": genres[:1]}), ANY)
             await store.delete(deleted.row["id"], ANY)
             await put(entries)
 
         monkeypatch.setattr(store._cassandra, "execute", interposed)
-        monkeypatch.setattr(store._lines, "put", overtaken)
+        monkeypatch.setattr(store.lines, "put", overtaken)
         await store.load([patched, deleted])
         assert await store.genre(genres[0]) == [patched.row["id"]]
         assert await listed(store, genres[1]) == []

@@ -17,9 +17,10 @@ import pytest
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.targets import CATALOGUE, ROOT
 from config import Config
-from db.store import CatalogueStore, Entry, RepairableStore, open_store
+from db.cassandra.store import CassandraStore
+from db.store import CatalogueStore, Entry, open_store
 from tests.db.samples import eventually
-from tests.db.store_lines import lines, rows_of
+from tests.db.store_lines import flat, lines, rows_of
 
 TITLES = 8_786
 AT_ONCE = 200
@@ -75,13 +76,13 @@ async def test_both_stores_say_the_same_of_every_title(
                 assert orjson.dumps(row) == orjson.dumps(rows[row["id"]].row)
             one = await ours.video(some[0])
             assert orjson.dumps(one) == orjson.dumps(rows[some[0]].row)
-        assert isinstance(theirs, RepairableStore)
-        assert {stored.row["id"]: stored async for stored in theirs.scan()} == rows
+        assert isinstance(theirs, CassandraStore)
+        assert {stored.row["id"]: stored for stored in await flat(theirs.scan())} == rows
         entries = sorted(
             Entry(genre, stored.created, video_id, stored.row["lastupdated"])
             for video_id, stored in rows.items()
             for genre in stored.row["genres"]
         )
-        assert sorted([entry async for entry in theirs.entries()]) == entries
+        assert sorted(await flat(theirs.entries())) == entries
         own = await lines(ours, Config.from_env(embedded))
         assert sorted(own) == [entry[:3] for entry in entries]

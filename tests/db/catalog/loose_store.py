@@ -16,39 +16,48 @@ from db.version import Expected, next_version, version_us
 from db.video import Changes, Row, genres_left
 from errors import NotFound
 
+PAGE = 64
 _ROWS = "SELECT body, created, request_hash FROM video"
 
 
 class Lines:
     """Lines with timestamps. An older write of a line never undoes a newer write, however late it
-    comes, and at the same microsecond the deletion wins."""
+    comes, and at the same microsecond the deletion wins. ``writes`` has those of the repair."""
 
     def __init__(self) -> None:
+        self.writes: list[Entry] = []
         self._at: dict[tuple[str, str, str], tuple[int, Entry | None]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter([entry for _, entry in self._at.values() if entry])
 
-    def put(self, entry: Entry) -> None:
-        self._write(entry, entry, 0)
+    async def put(self, entries: Collection[Entry]) -> None:
+        self.writes.extend(entries)
+        for entry in entries:
+            self.write(entry, entry, 0)
 
-    def drop(self, entry: Entry) -> None:
-        self._write(entry, None, 1)
+    async def drop(self, entries: Collection[Entry]) -> None:
+        self.writes.extend(entries)
+        for entry in entries:
+            self.write(entry, None, 1)
 
-    def _write(self, entry: Entry, after: Entry | None, ahead_us: int) -> None:
+    async def check(self, genre: str) -> None:
+        """Do nothing, because ``genres`` reads the lines themselves."""
+
+    def write(self, entry: Entry, after: Entry | None, ahead_us: int) -> None:
         written_us, _ = self._at.get(entry[:3], (0, None))
         if version_us(entry.version) + ahead_us > written_us:
             self._at[entry[:3]] = version_us(entry.version), after
 
 
 class LooseStore(EmbeddedStore):
-    """A ``RepairableStore``: the rows are in SQLite, and the lines in ``lines``. ``writes`` has the
-    writes of single lines."""
+    """What the repair sees of a ``CassandraStore``: rows, which are in SQLite, and ``lines``."""
+
+    name = "loose"
 
     def __init__(self, path: Path, lines: Lines | None = None):
         super().__init__(str(path))
         self.lines = lines or Lines()
-        self.writes: list[Entry] = []
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         row = await super().create(video_id, values, request_hash)
@@ -81,21 +90,22 @@ class LooseStore(EmbeddedStore):
             found = connection.execute(f"{_ROWS} WHERE id = ?", (video_id,)).fetchone()
         return found and Stored(orjson.loads(found[0]), *found[1:])
 
-    async def scan(self, after: str | None = None) -> AsyncIterator[Stored]:
+    async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
         with closing(sqlite3.connect(self._path)) as connection:
             found = connection.execute(f"{_ROWS} WHERE id > ? ORDER BY id", (after or "",))
             rows = [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
-        for stored in rows:
-            yield stored
+        for start in range(0, len(rows), PAGE):
+            yield rows[start : start + PAGE]
 
     def _relist(self, created: str, version: str, written: Written) -> None:
         row = written.after or written.before
         assert row is not None
         left, _ = genres_left(*written)
         for genre in left:
-            self.lines.drop(Entry(genre, created, row["id"], version))
+            self.lines.write(Entry(genre, created, row["id"], version), None, 1)
         for genre in written.after["genres"] if written.after else ():
-            self.lines.put(Entry(genre, created, row["id"], version))
+            entry = Entry(genre, created, row["id"], version)
+            self.lines.write(entry, entry, 0)
 
     async def genre(self, genre: str) -> list[str]:
         found = sorted(
@@ -110,19 +120,7 @@ class LooseStore(EmbeddedStore):
     async def genres(self) -> list[str]:
         return sorted({entry.genre for entry in self.lines})
 
-    async def entries(self) -> AsyncIterator[Entry]:
-        for entry in self.lines:
-            yield entry
-
-    async def put_entries(self, entries: Collection[Entry]) -> None:
-        self.writes.extend(entries)
-        for entry in entries:
-            self.lines.put(entry)
-
-    async def drop_entries(self, entries: Collection[Entry]) -> None:
-        self.writes.extend(entries)
-        for entry in entries:
-            self.lines.drop(entry)
-
-    async def check_genres(self, genres: Collection[str]) -> None:
-        """Do nothing, because ``genres`` reads the lines themselves."""
+    async def entries(self) -> AsyncIterator[list[Entry]]:
+        entries = list(self.lines)
+        for start in range(0, len(entries), PAGE):
+            yield entries[start : start + PAGE]

@@ -6,18 +6,19 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db.catalog import __main__ as catalog
 from db.catalog import commands
-from db.catalog.repair import AT_ONCE, SETTLE_S, Repair
+from db.catalog.repair import SETTLE_S, Repair
 from db.catalog.running import Patience, Progress
 from db.store import Entry, Stored
 from db.version import Expected, new_id, next_version
 from db.video import Changes
 from errors import Unavailable
-from tests.db.catalog.loose_store import Lines, LooseStore
+from tests.db.catalog.loose_store import PAGE, Lines, LooseStore
 from tests.db.catalog.strained_store import patience
 from tests.db.samples import draft, listed, loaded, long_ago
 
@@ -33,7 +34,8 @@ async def store(tmp_path: Path) -> AsyncIterator[LooseStore]:
 
 
 def repair(store: LooseStore, waits: Patience | None = None, settle_s: float = 0.0) -> Repair:
-    return Repair(store, waits or patience(), Progress(io.StringIO()), settle_s)
+    there: Any = store
+    return Repair(there, waits or patience(), Progress(io.StringIO()), settle_s)
 
 
 async def filled(store: LooseStore, count: int = 300) -> list[Stored]:
@@ -67,7 +69,7 @@ async def test_a_lost_line_is_back_where_it_was(store: LooseStore) -> None:
     rows = await filled(store)
     before = lines_of(store)
     for stored in rows[::50]:
-        await store.drop_entries([line_of(stored, "Kids")])
+        await store.lines.drop([line_of(stored, "Kids")])
     ours = repair(store)
     await ours.run()
     assert lines_of(store) == before
@@ -76,28 +78,28 @@ async def test_a_lost_line_is_back_where_it_was(store: LooseStore) -> None:
 
 async def test_a_row_that_was_taken_off_a_genre_meanwhile_stays_off(store: LooseStore) -> None:
     stored, *_ = await filled(store, 1)
-    await store.drop_entries([line_of(stored, "Kids")])
-    put = store.put_entries
+    await store.lines.drop([line_of(stored, "Kids")])
+    put = store.lines.put
 
     async def late_put(entries: Collection[Entry]) -> None:
         await store.update(stored.row["id"], Changes({"genres": ["Dramas"]}), ANY)
         await put(entries)
 
-    store.put_entries = late_put  # type: ignore[method-assign] # a write gets in between
+    store.lines.put = late_put  # type: ignore[method-assign] # a write gets in between
     await repair(store).run()
-    assert store.writes
+    assert store.lines.writes
     assert await listed(store, "Kids") == []
 
 
 async def test_lines_that_no_row_stands_behind_are_dropped(store: LooseStore) -> None:
     rows = await filled(store)
-    gone = [loaded(long_ago(number), "Kids") for number in range(AT_ONCE + 5)]
+    gone = [loaded(long_ago(number), "Kids") for number in range(PAGE + 5)]
     for stored in gone:
-        await store.put_entries([line_of(stored, "Kids")])
-    await store.put_entries([line_of(rows[0], "Horror")])
+        await store.lines.put([line_of(stored, "Kids")])
+    await store.lines.put([line_of(rows[0], "Horror")])
     ours = repair(store)
     await ours.run()
-    assert ours.dropped == AT_ONCE + 6
+    assert ours.dropped == PAGE + 6
     assert await listed(store, "Horror") == []
     assert len(lines_of(store)) == 2 * len(rows)
 
@@ -106,7 +108,7 @@ async def test_a_line_of_an_earlier_life_is_dropped(store: LooseStore) -> None:
     video_id = new_id("a key")
     first = await store.create(video_id, draft("Kids"), "hash")
     await store.delete(video_id, ANY)
-    await store.put_entries([Entry("Kids", first["lastupdated"], video_id, next_version())])
+    await store.lines.put([Entry("Kids", first["lastupdated"], video_id, next_version())])
     await store.create(video_id, draft("Kids"), "hash")
     assert await listed(store, "Kids") == [video_id, video_id]
     ours = repair(store)
@@ -119,7 +121,7 @@ async def test_a_row_that_arrives_meanwhile_keeps_its_line(
     store: LooseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = loaded(long_ago(), "Kids")
-    await store.put_entries([line_of(late, "Kids")])
+    await store.lines.put([line_of(late, "Kids")])
 
     async def load_meanwhile(seconds: float) -> None:
         assert seconds == SETTLE_S
@@ -137,16 +139,16 @@ async def test_a_write_between_the_last_look_and_the_drop_is_not_undone(
 ) -> None:
     stored = loaded(long_ago(), "Dramas")
     await store.load([stored])
-    await store.put_entries([line_of(stored, "Kids")])
-    drop = store.drop_entries
+    await store.lines.put([line_of(stored, "Kids")])
+    drop = store.lines.drop
 
     async def late_drop(entries: Collection[Entry]) -> None:
         await store.update(stored.row["id"], Changes({"genres": ["Kids"]}), ANY)
         await drop(entries)
 
-    store.drop_entries = late_drop  # type: ignore[method-assign] # a write gets in between
+    store.lines.drop = late_drop  # type: ignore[method-assign] # a write gets in between
     await repair(store).run()
-    assert [entry.genre for entry in store.writes] == ["Kids", "Dramas", "Kids"]
+    assert [entry.genre for entry in store.lines.writes] == ["Kids", "Dramas", "Kids"]
     assert await listed(store, "Kids") == [stored.row["id"]]
 
 
@@ -155,7 +157,7 @@ async def test_a_line_that_was_dropped_before_its_row_came_is_put_back(
 ) -> None:
     """An import that dies leaves lines without rows; after a repair, it is run again."""
     stored = loaded(long_ago(), "Kids")
-    await store.put_entries([line_of(stored, "Kids")])
+    await store.lines.put([line_of(stored, "Kids")])
     await repair(store).run()
     await store.load([stored])
     assert await listed(store, "Kids") == []  # the deletion wins at equal versions
@@ -168,26 +170,26 @@ async def test_a_stopped_repair_goes_on_behind_the_id_that_it_names(store: Loose
     rows = await filled(store)
     before = lines_of(store)
     for stored in rows:
-        await store.drop_entries([line_of(stored, "Dramas")])
-        await store.drop_entries([line_of(stored, "Kids")])
-    put = store.put_entries
+        await store.lines.drop([line_of(stored, "Dramas")])
+        await store.lines.drop([line_of(stored, "Kids")])
+    put = store.lines.put
 
     async def stop_half_way(entries: Collection[Entry]) -> None:
-        if len(store.writes) > 3 * len(rows):
+        if len(store.lines.writes) > 3 * len(rows):
             raise KeyError
         await put(entries)
 
-    store.put_entries = stop_half_way  # type: ignore[method-assign] # an end at a known moment
+    store.lines.put = stop_half_way  # type: ignore[method-assign] # an end at a known moment
     stopped = repair(store)
     with pytest.raises(KeyError):
         await stopped.run()
     assert stopped.after is not None
     assert stopped.again == f"python -m db.catalog repair --after {stopped.after}"
-    store.put_entries = put  # type: ignore[method-assign] # and nothing in the way any more
-    store.writes.clear()
+    store.lines.put = put  # type: ignore[method-assign] # and nothing in the way any more
+    store.lines.writes.clear()
     await repair(store).run(stopped.after)
     assert lines_of(store) == before
-    assert {entry.video_id for entry in store.writes} == {
+    assert {entry.video_id for entry in store.lines.writes} == {
         stored.row["id"] for stored in rows if stored.row["id"] > stopped.after
     }
 
@@ -196,20 +198,20 @@ async def test_an_outage_names_an_id_that_leaves_no_line_out(store: LooseStore) 
     rows = await filled(store)
     before = lines_of(store)
     for stored in rows:
-        await store.drop_entries([line_of(stored, "Dramas")])
-    put = store.put_entries
+        await store.lines.drop([line_of(stored, "Dramas")])
+    put = store.lines.put
 
     async def fail_later(entries: Collection[Entry]) -> None:
         if any(entry.video_id > "8" for entry in entries):
             raise Unavailable
         await put(entries)
 
-    store.put_entries = fail_later  # type: ignore[method-assign] # an outage, at a known moment
+    store.lines.put = fail_later  # type: ignore[method-assign] # an outage, at a known moment
     failed = repair(store, patience(2))
     with pytest.raises(Unavailable):
         await failed.run()
     assert failed.after is not None
-    store.put_entries = put  # type: ignore[method-assign] # and nothing in the way any more
+    store.lines.put = put  # type: ignore[method-assign] # and nothing in the way any more
     await repair(store).run(failed.after)
     assert lines_of(store) == before
 
@@ -226,7 +228,7 @@ def test_the_command_says_what_it_mended(
         store = store_of()
         await store.open()
         for stored in (await filled(store))[::100]:
-            await store.drop_entries([line_of(stored, "Kids")])
+            await store.lines.drop([line_of(stored, "Kids")])
         await store.close()
 
     monkeypatch.setattr(commands, "open_store", store_of)
