@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 
 from acsylla import errors as driver
 
@@ -18,7 +16,6 @@ from config import Config, ConfigError
 
 logger = logging.getLogger("content")
 
-AGREEMENT_S = 30.0
 RING = 3
 """A data centre with so many nodes gets so many replicas, and then one node may be lost."""
 LOOKS_S = 0.0, 3.0
@@ -28,37 +25,28 @@ _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS \$keyspace\.(\w+) \((.*?)\n\)",
 _COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
 
 
-class Node(NamedTuple):
-    """A node, with its data centre and the version of its schema."""
-
-    datacenter: str
-    schema_version: object
-
-
 async def ensure(session: Any, config: Config) -> str:
     """Create the missing parts of ``schema.cql``, and return the local data centre's name.
 
-    Wait until the cluster agrees. Raise ConfigError if no waiting can help. ``session`` is a driver
-    session without a keyspace.
+    Raise ConfigError if no waiting can help. ``session`` is a driver session without a keyspace; it
+    waits after each statement until the nodes agree on the schema, for 10 s at most.
     """
     local = await local_datacenter(session, config)
-    tables = await _tables(session, config)
-    for table, expected in columns().items():
-        if not expected.items() <= tables.get(table, expected).items():
+    result = await session.query(
+        "SELECT table_name, column_name, type FROM system_schema.columns"
+        f" WHERE keyspace_name = '{config.cassandra_keyspace}'"
+    )
+    found = {row.as_tuple() for row in result.all()}
+    tables = {table for table, _, _ in found}
+    for table, *column in columns():
+        if table in tables and (table, *column) not in found:
             raise ConfigError(
                 f"CASSANDRA_KEYSPACE {config.cassandra_keyspace} has a table {table} of another"
                 " program, or of another release of this service, which is not converted: name"
                 " another keyspace, or drop this one and import the catalogue again"
             )
-    try:
-        if tables.keys() < columns().keys():
-            await _make(session, config, local)
-        await session.query(f"USE {config.cassandra_keyspace}")
-    except driver.CassErrorServerSyntaxError:  # its form is Config's to check
-        raise ConfigError(
-            f"CASSANDRA_KEYSPACE {config.cassandra_keyspace} is a reserved word of CQL"
-        ) from None
-    await _agreement(session)
+    if any(table not in tables for table, _, _ in columns()):
+        await _make(session, config, local)
     return local
 
 
@@ -67,16 +55,22 @@ async def _make(session: Any, config: Config, local: str) -> None:
     logger.info("creating the tables of keyspace %s", config.cassandra_keyspace)
     copies = await replication(session, config, local)
     keyspace, *tables = statements("schema.cql", config, local, copies)
-    # a service with a login of its own may only make tables
-    with suppress(driver.CassErrorServerUnauthorized):
+    try:
         await session.query(keyspace)
+    except driver.CassErrorServerSyntaxError:  # its form is Config's to check
+        raise ConfigError(
+            f"CASSANDRA_KEYSPACE {config.cassandra_keyspace} is a reserved word of CQL"
+        ) from None
+    except driver.CassErrorServerUnauthorized:
+        pass  # a service with a login of its own may only make tables
     for statement in tables:
         await session.query(statement)
 
 
-def columns() -> dict[str, dict[str, str]]:
-    """Return the columns of every table of ``schema.cql``, with their types."""
-    return {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(_text("schema.cql"))}
+def columns() -> list[tuple[str, str, str]]:
+    """Return the table, name and type of every column in ``schema.cql``."""
+    tables = _TABLE.findall(_text("schema.cql"))
+    return [(table, *column) for table, body in tables for column in _COLUMN.findall(body)]
 
 
 async def local_datacenter(session: Any, config: Config) -> str:
@@ -86,7 +80,7 @@ async def local_datacenter(session: Any, config: Config) -> str:
     """
     for pause_s in LOOKS_S:
         await asyncio.sleep(pause_s)
-        known = [node.datacenter for node in await nodes(session)]
+        known = await _datacenters(session)
         local = config.cassandra_dc or known[0]
         if local in known:
             return local
@@ -98,8 +92,8 @@ def statements(file: str, config: Config, local: str, copies: int, **values: str
     """Return the statements of a CQL file of this folder, with its $names filled in."""
     keyspace = config.cassandra_keyspace
     names = {"keyspace": keyspace, "datacenter": quoted(local), "replication": copies, **values}
-    for name in columns():
-        names[f"{name}_id"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{name}")
+    for table, _, _ in columns():
+        names[f"{table}_id"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}")
     # split first, because a value may have a semicolon
     parts = _text(file).split(";")
     return [Template(part).substitute(names).strip() for part in parts if part.strip()]
@@ -111,7 +105,7 @@ async def replication(session: Any, config: Config, local: str) -> int:
         return config.cassandra_replication
     for pause_s in LOOKS_S:
         await asyncio.sleep(pause_s)
-        if [node.datacenter for node in await nodes(session)].count(local) >= RING:
+        if (await _datacenters(session)).count(local) >= RING:
             return RING
     return 1
 
@@ -126,36 +120,8 @@ def _text(file: str) -> str:
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
-async def nodes(session: Any) -> list[Node]:
-    """Return every node, the contact point's own first."""
-    query = "SELECT data_center, schema_version FROM system."
+async def _datacenters(session: Any) -> list[str]:
+    """Return the data centre of every node, the contact point's own first."""
+    query = "SELECT data_center FROM system."
     results = [await session.query(query + table) for table in ("local", "peers")]
-    return [Node(*row.as_tuple()) for result in results for row in result.all()]
-
-
-async def _tables(session: Any, config: Config) -> dict[str, dict[str, str]]:
-    """Return the columns of our tables in the keyspace, and of no other table."""
-    found: dict[str, dict[str, str]] = {}
-    result = await session.query(
-        "SELECT table_name, column_name, type FROM system_schema.columns"
-        f" WHERE keyspace_name = '{config.cassandra_keyspace}'"
-    )
-    ours = columns()
-    for row in result.all():
-        table, column, kind = row.as_tuple()
-        if table in ours:
-            found.setdefault(table, {})[column] = kind
-    return found
-
-
-async def _agreement(session: Any) -> None:
-    """Wait until every node has the same schema, because a node that lags does not know a table.
-
-    Go on after AGREEMENT_S, because a dead node never agrees.
-    """
-    deadline = time.monotonic() + AGREEMENT_S
-    while time.monotonic() < deadline:
-        if len({node.schema_version for node in await nodes(session)}) == 1:
-            return
-        await asyncio.sleep(0.2)
-    logger.warning("the nodes do not agree on the schema after %d s; going on", AGREEMENT_S)
+    return [row.as_tuple()[0] for result in results for row in result.all()]

@@ -62,11 +62,7 @@ class Cassandra:
         if "system.peers" in cql:
             return Result()
         if "system_schema.columns" in cql:
-            return Result(
-                Row((table, name, kind))
-                for table, columns in schema.columns().items()
-                for name, kind in columns.items()
-            )
+            return Result(map(Row, schema.columns()))
         return Result([Row(("dc1", "one"))] if "system.local" in cql else [])
 
     def execute(self, statement: Statement) -> asyncio.Future[Result]:
