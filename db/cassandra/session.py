@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import acsylla
@@ -55,7 +56,8 @@ class Cassandra(Statements):
         super().__init__(config, limit)
         self._statements = (PROBE, NOTE, IDENTIFY, *statements)
         self._ended: deque[acsylla.Session] = deque(maxlen=ENDED_KEPT)
-        self._clusters: dict[str | None, acsylla.Cluster] = {}
+        # one for each data centre, because each has descriptors that it never closes
+        self._cluster = cache(lambda datacenter: make_cluster(config, datacenter))
         self._local = ""
         self._identity = ""
         self._tried = asyncio.Event()
@@ -106,7 +108,8 @@ class Cassandra(Statements):
                     good_s = loop.time()
                 pause_s = WATCH_DOWN_S if self.health.is_down else WATCH_S
             self._tried.set()
-            await self._pause(pause_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause_s)
         session, self._session = self._session, None
         if session is not None:
             await self._end(session)
@@ -131,12 +134,14 @@ class Cassandra(Statements):
         Requests go on if the tables cannot be read, because other nodes may have the replicas of
         other rows.
         """
+        deadline_s = self._config.store_deadline_s
         try:
-            async with asyncio.timeout(2 * self._config.store_deadline_s):
-                await self._look_around()
+            async with asyncio.timeout(2 * deadline_s):
+                peers = (await self._run(PROBE, (), deadline_s)).all()
         except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
             self.health.failed(error)
             return False
+        self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
         self.health.answered()
         try:
             await self._identify()
@@ -152,10 +157,6 @@ class Cassandra(Statements):
         """
         self._ended.append(session)
         await session.close()
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def _connect(self) -> None:
         """Find the local data centre and make the schema, by a session to any node.
@@ -180,18 +181,6 @@ class Cassandra(Statements):
         if before is not None:
             await self._end(before)
         await self._identify()
-
-    def _cluster(self, datacenter: str | None) -> acsylla.Cluster:
-        """Return the one cluster of a data centre. Each has descriptors that it never closes."""
-        cluster = self._clusters.get(datacenter)
-        if cluster is None:
-            cluster = self._clusters[datacenter] = make_cluster(self._config, datacenter)
-        return cluster
-
-    async def _look_around(self) -> None:
-        """Probe the cluster, and note whether it is a ring by now."""
-        peers = (await self._run(PROBE, (), self._config.store_deadline_s)).all()
-        self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
 
     async def _identify(self) -> None:
         """Read the store's identity, or make one. A keyspace that was made anew has another."""
