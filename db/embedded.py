@@ -1,6 +1,7 @@
 """The store for a machine without servers: one SQLite file, which several processes may share.
 
-A write is one transaction, so a row and its lines never disagree. Point reads run in the event
+A write is one transaction, in which the triggers of ``embedded.sql`` make the lists agree with the
+row. Point reads run in the event
 loop, because they take some microseconds and never wait for a writer. Longer work runs in a thread,
 as one SQL step where possible. The driver releases the interpreter lock at every step, and has to
 wait for the lock while the loop is busy.
@@ -19,12 +20,12 @@ from db.embedded_file import FileConnection, T
 from db.health import Health
 from db.store import GENRE_LIST, IDENTITY, Place, State, Stored, Written
 from db.version import Expected, new_id, next_version
-from db.video import Changes, Row, apply, build, genres_left
+from db.video import Changes, Row, apply, build
 from errors import Invalid, NotFound
 
 _SWITCH_S = 0.0001
 NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
-_FIND = "SELECT body, created, request_hash FROM video WHERE id = ?"
+_FIND = "SELECT body, request_hash FROM video WHERE id = ?"
 _ARRAY = "SELECT json_group_array(id) FROM ({})"
 _LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
 _PAGE = """SELECT json_group_array(json_array(created, id)) FROM (
@@ -39,10 +40,8 @@ _GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
   SELECT genre AS id FROM found WHERE genre IS NOT NULL""")
 _KNOWN = _ARRAY.format("""SELECT value AS id FROM json_each(?)
   WHERE value IN (SELECT id FROM video) OR value IN (SELECT id FROM deleted)""")
-_ADD = """INSERT INTO video (id, created, request_hash, body) SELECT ?, ?, ?, ?
+_ADD = """INSERT INTO video (id, created, position, request_hash, body) SELECT ?, ?, ?, ?, ?
   WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?) ON CONFLICT DO NOTHING"""
-_PUT = "INSERT INTO entry VALUES (?, ?, ?)"
-_DROP = "DELETE FROM entry WHERE genre = ? AND position = ? AND id = ?"
 
 
 class EmbeddedStore:
@@ -88,7 +87,7 @@ class EmbeddedStore:
         return await self.note(IDENTITY) or ""
 
     async def video(self, video_id: str) -> Row:
-        return _there(self._reader.read_now(lambda c: _find(c, video_id))).row
+        return _there(self._reader.read_now(lambda c: _find(c, video_id)))[0]
 
     async def genre(self, genre: str) -> list[str]:
         return _there(self._reader.read_now(lambda c: _array(c, _LIST, genre, GENRE_LIST)))
@@ -155,18 +154,19 @@ def _array(connection: Connection, sql: str, *values: object) -> list[Any]:
     return array
 
 
-def _find(connection: Connection, video_id: str) -> Stored | None:
+def _find(connection: Connection, video_id: str) -> tuple[Row, str | None] | None:
+    """Return the row and its request's hash, or None if there is no row."""
     found = connection.execute(_FIND, (video_id,)).fetchone()
-    return found and Stored(orjson.loads(found[0]), found[1], found[2])
+    return found and (orjson.loads(found[0]), found[1])
 
 
 def _create(
     connection: Connection, video_id: str, values: dict[str, Any], request_hash: str | None
 ) -> Row:
     if there := _find(connection, video_id):
-        if request_hash is None or there.request_hash != request_hash:
+        if request_hash is None or there[1] != request_hash:
             raise Invalid("The Idempotency-Key was used with another body")
-        return there.row
+        return there[0]
     row = build(video_id, next_version(), values)
     connection.execute("DELETE FROM deleted WHERE id = ?", (video_id,))
     _add(connection, [Stored(row, row["lastupdated"], request_hash)])
@@ -176,42 +176,28 @@ def _create(
 def _add(connection: Connection, rows: Sequence[Stored]) -> None:
     """Add the rows that are not ``known``."""
     for row, created, request_hash in rows:
-        values = row["id"], created, request_hash, orjson.dumps(row), row["id"]
-        if connection.execute(_ADD, values).rowcount:
-            _relist(connection, row["id"], created, None, row)
+        values = row["id"], created, position(created), request_hash, orjson.dumps(row), row["id"]
+        connection.execute(_ADD, values)
 
 
 def _update(connection: Connection, video_id: str, changes: Changes, expected: Expected) -> Written:
-    before, created = _expect(connection, video_id, expected, "update")
+    before = _expect(connection, video_id, expected, "update")
     after = apply(before, changes, next_version(after=before["lastupdated"]))
     values = orjson.dumps(after), video_id
     connection.execute("UPDATE video SET body = ? WHERE id = ?", values)
-    _relist(connection, video_id, created, before, after)
     return Written(before, after)
 
 
 def _delete(connection: Connection, video_id: str, expected: Expected) -> Written:
-    before, created = _expect(connection, video_id, expected, "delete")
+    before = _expect(connection, video_id, expected, "delete")
     connection.execute("DELETE FROM video WHERE id = ?", (video_id,))
-    connection.execute("INSERT INTO deleted VALUES (?)", (video_id,))
-    _relist(connection, video_id, created, before, None)
     return Written(before, None)
 
 
-def _expect(c: Connection, video_id: str, expected: Expected, verb: str) -> tuple[Row, str]:
-    """Return the row, which fulfils ``expected``, and the time of its creation."""
-    found = _find(c, video_id)
+def _expect(connection: Connection, video_id: str, expected: Expected, verb: str) -> Row:
+    """Return the row, which fulfils ``expected``."""
+    found = _find(connection, video_id)
     if found is None:
         raise NotFound(f"Could not {verb} a nonexistent video")
-    expected.check(found.row)
-    return found.row, found.created
-
-
-def _relist(
-    connection: Connection, video_id: str, created: str, before: Row | None, after: Row | None
-) -> None:
-    """Make the lists agree with the row that was ``before`` and is ``after``."""
-    left, added = genres_left(before, after)
-    place = position(created)
-    connection.executemany(_DROP, [(genre, place, video_id) for genre in left])
-    connection.executemany(_PUT, [(genre, place, video_id) for genre in added])
+    expected.check(found[0])
+    return found[0]

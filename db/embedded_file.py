@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import orjson
@@ -30,39 +31,13 @@ BUSY_S = 5.0
 DAMAGE = "writes to a damaged file"
 _DAMAGED = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION_ID = 0x434E5431  # "CNT1": tells our files from any other program's
-
-# ``video`` keeps its rowid. Rows have some 700 bytes, so a tree clustered by id would hold six to a
-# page, be twice as deep, and read every row for a page of ids. The index of the key alone answers
-# ``ids`` and ``random_id``. ``deleted`` keeps an import from bringing a row back.
-_TABLES = (
-    """CREATE TABLE video (
-         id TEXT PRIMARY KEY, created TEXT NOT NULL, request_hash TEXT, body BLOB NOT NULL)""",
-    "CREATE TABLE deleted (id TEXT PRIMARY KEY) WITHOUT ROWID",
-    """CREATE TABLE entry (
-         genre TEXT, position BLOB, id TEXT, PRIMARY KEY (genre, position, id)) WITHOUT ROWID""",
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
+_TABLES = Path(__file__).with_name("embedded.sql")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables if they are absent. Raise ConfigError if the file is not ours."""
-    _is_new(connection)  # before any change
-    use_wal(connection)
-    # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    transact(connection, _make_tables)
-
-
-def _is_new(connection: sqlite3.Connection) -> bool:
-    """Return whether the file has no tables.
-
-    Raise ConfigError if another program or release made them.
-    """
+    """Make the tables if there are none. Raise ConfigError if another program or release did."""
     # tables first: their transaction made the numbers too, so the numbers are not older
     is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
     (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -74,7 +49,16 @@ def _is_new(connection: sqlite3.Connection) -> bool:
             "EMBEDDED_PATH was written by another release of this service, and is not converted:"
             " run that release, or delete the file and import the catalogue again"
         )
-    return is_new
+    use_wal(connection)
+    # FULL: an acknowledged write must survive a power cut, because a cache may hold its row
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    if is_new:
+        connection.executescript(f"""BEGIN IMMEDIATE; {_TABLES.read_text()}
+            INSERT OR IGNORE INTO about VALUES ('{IDENTITY}', '{uuid.uuid4()}');
+            PRAGMA application_id = {_APPLICATION_ID};
+            PRAGMA user_version = {SCHEMA_VERSION};
+            COMMIT""")
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
@@ -94,24 +78,6 @@ def use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
     if mode != "wal":
         raise ConfigError("EMBEDDED_PATH is in a file system that cannot share memory")
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    if _is_new(connection):  # asked again, because another process may have been faster
-        for statement in _TABLES:
-            connection.execute(statement)
-        note = IDENTITY, str(uuid.uuid4())
-        connection.execute("INSERT INTO about VALUES (?, ?)", note)
-
-
-def transact(connection: sqlite3.Connection, work: Work[T], busy_s: float = BUSY_S) -> T:
-    """Run ``work`` in one transaction, whole or not at all. Wait ``busy_s`` for a lock at most."""
-    # forget cached pages, so that the transaction finds damage in every page that it touches
-    connection.execute("PRAGMA shrink_memory")
-    connection.execute(f"PRAGMA busy_timeout = {max(0, int(busy_s * 1_000))}")
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:  # commits, and rolls back after an error
-        return work(connection)
 
 
 class FileConnection:
@@ -152,7 +118,7 @@ class FileConnection:
             return await self._in_thread(self._judged("long reads", work))
 
     async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in a transaction.
+        """Run ``work`` in a transaction, whole or not at all.
 
         BUSY_S includes the time in the queue, so under a lasting lock all callers wait BUSY_S and
         not one after the other. If the caller is cancelled while ``work`` runs, the transaction
@@ -163,7 +129,13 @@ class FileConnection:
         def write(connection: sqlite3.Connection) -> T:
             if self._health.is_failing(DAMAGE):
                 raise Unavailable()
-            return transact(connection, work, until - time.monotonic())
+            # forget cached pages, so that the transaction finds damage in every page it touches
+            connection.execute("PRAGMA shrink_memory")
+            left_ms = max(0, int(1_000 * (until - time.monotonic())))
+            connection.execute(f"PRAGMA busy_timeout = {left_ms}")
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:  # commits, and rolls back after an error
+                return work(connection)
 
         with self._health.timings.timed("writes"):
             return await self._in_thread(self._judged("writes", write))
