@@ -23,7 +23,7 @@ from cache.reads import Answer, Reads
 from cache.redis.absent import Rows
 from db.store import VideoStore, Written
 from db.version import Expected, etag
-from db.video import Changes, Row, genres_left
+from db.video import Changes, Row
 from errors import NotFound
 from etags import digest
 
@@ -177,5 +177,5 @@ def joined(ids: Sequence[str], answers: Sequence[Answer]) -> Answer:
 def _touched(written: Written) -> set[str]:
     row = written.after or written.before
     assert row is not None
-    gone, came = genres_left(written.before, written.after)
-    return {row_key(row["id"]), *map(genre_key, gone), *map(genre_key, came)}
+    before, after = (set(each["genres"] if each else ()) for each in written)
+    return {row_key(row["id"]), *map(genre_key, before ^ after)}

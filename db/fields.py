@@ -20,8 +20,8 @@ NAMES_MAX = 2_000
 """At most this many elements of ``cast``, and of ``regions``."""
 DATE_MAX = 100
 TEXT_MAX = 10_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Check = Callable[[object], Any]
 
@@ -46,18 +46,9 @@ def genre_name(text: str) -> str | None:
     if len(text) > 3 * GENRE_MAX:  # NFC cannot make it short enough, and is slow for long texts
         return None
     name = text if text.isascii() else unicodedata.normalize("NFC", text)
-    return name if is_genre(name) else None
-
-
-def is_genre(text: str) -> bool:
-    """Return whether ``text``, given in NFC, is a valid name of a genre."""
-    return (
-        len(text) <= GENRE_MAX
-        and bool(text.strip())
-        and text not in (".", "..")  # no URL can name these: every client resolves them
-        and not _CONTROL.search(text)
-        and not _SURROGATE.search(text)
-    )
+    if len(name) > GENRE_MAX or not name.strip() or _UNNAMEABLE.search(name):
+        return None
+    return None if name in (".", "..") else name  # every client resolves these in a URL
 
 
 def _texts(value: object) -> list[str]:

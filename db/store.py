@@ -94,7 +94,7 @@ class VideoStore(Protocol):
     async def genre(self, genre: str) -> list[str]:
         """Return up to GENRE_LIST ids, newest added first; raise NotFound if there is none.
 
-        ``genre`` has passed ``is_genre``.
+        ``genre`` has passed ``genre_name``.
         """
 
     async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:

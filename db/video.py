@@ -132,10 +132,3 @@ def apply(row: Row, changes: Changes, version: str) -> Row:
     if values["ismovie"] and changes.values.get("seasons") is not None:
         raise Invalid(NOT_UPDATED, [FieldError("seasons", SERIES_ONLY)])
     return build(row["id"], version, values)
-
-
-def genres_left(before: Row | None, after: Row | None) -> tuple[Iterable[str], Iterable[str]]:
-    """Return the genres that a write removes the row from, and the genres that it adds."""
-    old = set(before["genres"]) if before else set()
-    new = set(after["genres"]) if after else set()
-    return sorted(old - new), sorted(new - old)

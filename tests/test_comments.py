@@ -22,8 +22,10 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 DESIGN = ROOT / "docs" / "design.md"
-SUFFIXES = ("py", "md", "yml", "json", "sh", "lua", "txt", "cql", "cfg", "conf", "svg", "html")
-HASHED = {".yml", ".sh", ".lua", ".cql", ".cfg", ".conf"}
+SUFFIXES = (
+    *("py", "md", "yml", "json", "sh", "lua", "txt", "cql", "sql", "cfg", "conf", "svg", "html"),
+)
+HASHED = {".yml", ".sh", ".lua", ".cql", ".sql", ".cfg", ".conf"}
 """Files other than Python whose comment lines begin with a hash, or with two dashes."""
 
 ELSEWHERE = {

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.fields import COLUMNS, DATE_MAX, INT32_MAX, TEXT_MAX, is_genre
+from db import fields
+from db.fields import COLUMNS, DATE_MAX, INT32_MAX, TEXT_MAX
 from db.store import CatalogueStore, Written
 from db.version import Expected, make_version, new_id, version_us
 from db.video import Changes, build, parse_draft
@@ -69,7 +70,7 @@ numbers = st.integers(0, INT32_MAX) | st.none()
 bodies = st.fixed_dictionaries(
     {
         "title": texts.filter(lambda text: bool(text.strip())),
-        "genres": st.lists(texts.filter(is_genre), min_size=1, max_size=5),
+        "genres": st.lists(texts.filter(fields.genre_name), min_size=1, max_size=5),
         "isMovie": st.booleans(),
     },
     optional={

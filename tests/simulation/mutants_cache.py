@@ -195,8 +195,8 @@ MUTANTS = (
         ),
         (
             "cache/store.py",
-            'return {row_key(row["id"]), *map(genre_key, gone)',
-            "return {*map(genre_key, gone)",
+            'return {row_key(row["id"]), *map(genre_key, before ^ after)',
+            "return {*map(genre_key, before ^ after)",
         ),
     ),
     mutant(

@@ -13,7 +13,7 @@ import orjson
 from db.embedded import EmbeddedStore, position
 from db.store import GENRE_LIST, Entry, Stored, Written
 from db.version import Expected, next_version, version_us
-from db.video import Changes, Row, genres_left
+from db.video import Changes, Row
 from errors import NotFound
 
 PAGE = 64
@@ -100,10 +100,10 @@ class LooseStore(EmbeddedStore):
     def _relist(self, created: str, version: str, written: Written) -> None:
         row = written.after or written.before
         assert row is not None
-        left, _ = genres_left(*written)
-        for genre in left:
+        before, after = (set(each["genres"] if each else ()) for each in written)
+        for genre in before - after:
             self.lines.write(Entry(genre, created, row["id"], version), None, 1)
-        for genre in written.after["genres"] if written.after else ():
+        for genre in after:
             entry = Entry(genre, created, row["id"], version)
             self.lines.write(entry, entry, 0)
 
