@@ -187,11 +187,9 @@ class Config:
             except ValueError as error:  # an error of the standard library may show the text
                 why = error if isinstance(error, ConfigError) else "is malformed"
                 raise ConfigError(f"{variable} {why}") from None
-        config = cls(**values)
-        config._refuse_contradictions()
-        return config
+        return cls(**values)
 
-    def _refuse_contradictions(self) -> None:
+    def __post_init__(self) -> None:
         """Raise ConfigError if two settings contradict each other."""
         url = urlsplit(self.redis_url or "")
         if self.redis_host and (self.redis_sentinels or self.redis_url):

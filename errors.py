@@ -88,9 +88,6 @@ class MethodNotAllowed(ServiceError):
     status = 405
     message = "Method Not Allowed"
 
-    def __init__(self, allow: str):
-        super().__init__(None, {"Allow": allow})
-
 
 class Conflict(ServiceError):
     status = 409

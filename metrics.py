@@ -15,16 +15,15 @@ import os
 import platform
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest, values
-from prometheus_client.metrics import Counter, Gauge, Histogram
+from prometheus_client.metrics import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the folder. Prometheus' client requires it by this name."""
@@ -41,16 +40,41 @@ _ZEROS = (0.0,) * (len(BUCKETS_S) + 2)  # one count above every bound, and the s
 
 
 class Publisher:
-    """Calls each function of ``publish``, which sets metrics, once a second.
+    """Sets metrics to the numbers of other objects, once a second.
 
-    It does so from ``open`` to ``close``, and before each scrape of ``metrics``. A scrape alone is
-    not enough, because it meets one of several workers, which reads the numbers of the others from
-    files. A metric that is set at each request costs the request 1 to 2 us.
+    It does so from ``open`` to ``close``, and before each scrape of ``shared``, or else of
+    ``registry``. A scrape alone is not enough, because it meets one of several workers, which reads
+    the numbers of the others from files. A metric that is set at each request costs the request 1
+    to 2 us.
     """
 
-    def __init__(self, metrics: Collector, *publish: Callable[[], None]) -> None:
-        self._metrics = metrics
-        self._publish = publish
+    def __init__(self, registry: CollectorRegistry, shared: Collector | None = None) -> None:
+        self.registry = registry
+        self._scraped = shared or registry
+        self._updates: list[Callable[[], None]] = []
+
+    def gauge(
+        self, name: str, text: str, read: Callable[[], float], mode: Mode = "livesum"
+    ) -> None:
+        """Add a gauge of what ``read`` returns."""
+        added = gauge(name, text, self.registry, mode)
+        self.add(lambda: added.set(read()))
+
+    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a counter of what ``read`` returns, which never falls."""
+        added, published = Counter(name, text, registry=self.registry), 0.0
+
+        def update() -> None:
+            nonlocal published
+            now = read()
+            added.inc(now - published)
+            published = now
+
+        self.add(update)
+
+    def add(self, *updates: Callable[[], None]) -> None:
+        """Add functions that set metrics of their own."""
+        self._updates += updates
 
     async def open(self) -> None:
         """Publish now, and then once a second."""
@@ -59,32 +83,26 @@ class Publisher:
     async def close(self) -> None:
         """Publish for the last time."""
         self._timer.cancel()
-        self._publish_all()
+        self.publish()
+
+    def publish(self) -> None:
+        """Set all metrics to the numbers as they are now."""
+        for update in self._updates:
+            update()
 
     def scrape(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        self._publish_all()
-        return generate_latest(self._metrics)
+        self.publish()
+        return generate_latest(self._scraped)
 
     def _again(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._again)
-        self._publish_all()  # last, because the timer must go on after an error
-
-    def _publish_all(self) -> None:
-        for publish in self._publish:
-            publish()
+        self.publish()  # last, because the timer must go on after an error
 
 
-class _Histogram(Histogram):
-    """A histogram that adds many observations at once, and has no series for its creation."""
-
-    def add(self, row: Sequence[float]) -> None:
-        """Add the number of observations in each bucket, and their sum."""
-        for value, number in zip((*self._buckets, self._sum), row, strict=True):
-            value.inc(number)
-
-    def _child_samples(self) -> Iterable[Sample]:
-        return [each for each in super()._child_samples() if each.name != "_created"]
+def gauge(name: str, text: str, registry: CollectorRegistry, mode: Mode = "livesum") -> Gauge:
+    """Return a gauge. ``mode`` makes one value of those of several workers, without dead ones."""
+    return Gauge(name, text, registry=registry, multiprocess_mode=mode)
 
 
 class Timings:
@@ -95,7 +113,8 @@ class Timings:
     """
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry | None, *labels: str):
-        self.histogram = _Histogram(name, text, labels, buckets=BUCKETS_S, registry=registry)
+        disable_created_metrics()  # else a series for each, which several workers do not have
+        self.histogram = Histogram(name, text, labels, buckets=BUCKETS_S, registry=registry)
         self._rows: dict[tuple[str, ...], list[float]] = {}
 
     def row(self, *labels: str) -> list[float]:
@@ -121,45 +140,10 @@ class Timings:
         """Move the counts since the last call to the histogram."""
         for labels, row in self._rows.items():
             if any(row):
-                self.histogram.labels(*labels).add(row)
+                series = self.histogram.labels(*labels)
+                for value, number in zip((*series._buckets, series._sum), row, strict=True):
+                    value.inc(number)
                 row[:] = _ZEROS
-
-
-def gauge(name: str, text: str, registry: CollectorRegistry, mode: Mode = "livesum") -> Gauge:
-    """Return a gauge. ``mode`` makes one value of those of several workers, without dead ones."""
-    return Gauge(name, text, registry=registry, multiprocess_mode=mode)
-
-
-class Numbers:
-    """Gauges and counters of numbers of other objects. ``publish`` reads the numbers."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._updates: list[Callable[[], None]] = []
-
-    def gauge(
-        self, name: str, text: str, read: Callable[[], float], mode: Mode = "livesum"
-    ) -> None:
-        """Add a gauge of what ``read`` returns."""
-        added = gauge(name, text, self._registry, mode)
-        self._updates.append(lambda: added.set(read()))
-
-    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a counter of what ``read`` returns, which never falls."""
-        added, published = Counter(name, text, registry=self._registry), 0.0
-
-        def update() -> None:
-            nonlocal published
-            now = read()
-            added.inc(now - published)
-            published = now
-
-        self._updates.append(update)
-
-    def publish(self) -> None:
-        """Set all metrics to the numbers as they are now."""
-        for update in self._updates:
-            update()
 
 
 def build_info(version: str, registry: CollectorRegistry) -> None:

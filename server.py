@@ -33,7 +33,6 @@ NOT_STARTED = STARTUP_FAILURE
 """The exit status of a worker after which uvicorn starts no other worker."""
 logger = logging.getLogger("content")
 
-FILES = 65_536
 OTHER_FILES = 100  # open in a process beside the connections of clients, with room to spare
 ANOTHER_S = 1.1  # a worker counts a signal sooner than AGAIN_S of drain.py as the same
 GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace; uvicorn has none
@@ -50,15 +49,14 @@ def calm_gc() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def allow_connections(wanted: int = FILES) -> int:
-    """Raise the limit on open files to ``wanted``, or as far as allowed, and return the limit.
+def allow_connections() -> int:
+    """Raise the limit on open files as far as allowed, and return the limit.
 
     Each connection is a file, and a shell's soft limit of 1,024 is soon used up.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # never infinite: at most fs.nr_open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def within_files(config: Config) -> Config:
@@ -67,11 +65,9 @@ def within_files(config: Config) -> Config:
     A client above CONNECTIONS_MAX gets 503. Without a free file it would be cut off without answer
     or log.
     """
-    files = allow_connections(max(FILES, config.connections_max + OTHER_FILES))
-    fit = max(1, files - OTHER_FILES)
-    if fit >= config.connections_max:
+    fit, asked = max(1, allow_connections() - OTHER_FILES), config.connections_max
+    if fit >= asked:
         return config
-    asked = config.connections_max
     logger.warning("CONNECTIONS_MAX is %d and not %d: raise ulimit -n (open files)", fit, asked)
     return dataclasses.replace(config, connections_max=fit)
 
@@ -95,8 +91,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 why = os.strerror(error.errno or 0)  # without the address, which the text has
                 raise ConfigError(f"PORT {port} of {address[0]}: {why}") from None
-        else:
-            logger.info("listening on %s, port %d", *sockets[-1].getsockname()[:2])
     if not sockets:
         raise ConfigError("HOST has an address that this machine does not have")
     return sockets

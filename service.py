@@ -39,7 +39,7 @@ from db.cassandra.limit import Limit
 from db.metrics import store_metrics
 from db.store import VideoStore, open_store
 from drain import Drain
-from metrics import Numbers, Publisher, build_info, share
+from metrics import Publisher, build_info, share
 from middleware.access_log import access_log
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
@@ -126,7 +126,10 @@ def create_app(
     tracing, store, redis = _traced(config, store, redis)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)
     home = Home(videos)
-    publisher = _publisher(registry, shared or registry, metrics, store, limit, near, redis)
+    publisher = Publisher(registry, shared)
+    publisher.add(metrics.publish, redis.publish)
+    near_metrics(near, publisher)
+    store_metrics(store, limit, publisher)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -181,24 +184,6 @@ def _traced(
     if config.has_redis:
         redis = Traced(redis, "redis", tracing.tracer)  # type: ignore[assignment]
     return tracing, Traced(store, store.name, tracing.tracer), redis
-
-
-def _publisher(
-    registry: CollectorRegistry,
-    scraped: Collector,
-    metrics: RequestMetrics,
-    store: VideoStore,
-    limit: Limit,
-    near: Near,
-    redis: Rows,
-) -> Publisher:
-    """Return the publisher of every number in ``registry``, which a scrape reads in ``scraped``."""
-    numbers = Numbers(registry)
-    near_metrics(near, numbers)
-    store_metrics(store, limit, numbers)
-    registry.register(store.timings.histogram)
-    sources = metrics, redis, store.timings, numbers
-    return Publisher(scraped, *(source.publish for source in sources))
 
 
 async def _try(store: VideoStore) -> None:

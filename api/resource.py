@@ -61,7 +61,7 @@ class Resource:
         ctx.route = self.template
         handler = self._all.get(ctx.method)
         if handler is None:
-            raise MethodNotAllowed(self.allow)
+            raise MethodNotAllowed(headers={"Allow": self.allow})
         await handler(ctx)
 
     async def _options(self, ctx: Context) -> None:

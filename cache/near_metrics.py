@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cache.near import Near
-from metrics import Numbers
+from metrics import Publisher
 
 
-def near_metrics(near: Near, numbers: Numbers) -> None:
+def near_metrics(near: Near, publisher: Publisher) -> None:
     """Add the numbers of ``near``. A metric that is set at each put would cost it a microsecond."""
     text = "Bytes of the near caches' entries, of at most NEAR_BYTES in each worker."
-    numbers.gauge("content_near_bytes", text, lambda: near.bytes)
-    numbers.gauge("content_near_entries", "Entries of the near caches.", near.__len__)
+    publisher.gauge("content_near_bytes", text, lambda: near.bytes)
+    publisher.gauge("content_near_entries", "Entries of the near caches.", near.__len__)
     text = "Entries that made room for others before they had expired."
-    numbers.counter("content_near_evictions", text, lambda: near.evictions)
+    publisher.counter("content_near_evictions", text, lambda: near.evictions)

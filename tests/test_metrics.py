@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Metric, values
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
-from metrics import FOLDER, HISTOGRAM_BYTES, Numbers, Publisher, build_info, gauge, share
+from metrics import FOLDER, HISTOGRAM_BYTES, Publisher, build_info, gauge, share
 from middleware.timing import RequestMetrics
 
 Join = Callable[[], "Worker"]
@@ -50,7 +50,8 @@ class Worker:
         self.counter = Counter("things", "Things.", registry=registry)
         self.up = gauge("up", "Up.", registry)
         self.requests = RequestMetrics(registry)
-        self.publisher = Publisher(self.shared, self.publish)
+        self.publisher = Publisher(registry, self.shared)
+        self.publisher.add(self.publish)
 
     def publish(self) -> None:
         """With its own files, as in a process of its own."""
@@ -120,7 +121,7 @@ def test_what_holds_for_each_of_several_workers_is_their_least(join: Join) -> No
     for worker, value in zip(team, values_of, strict=True):
         worker.publish()  # into its own files from here on
         registry = CollectorRegistry()
-        numbers = Numbers(registry)
+        numbers = Publisher(registry)
         numbers.gauge("answers", "Whether it answers.", partial(float, value), "livemin")
         numbers.counter("calls", "Calls.", partial(float, 5 + value))
         build_info("1.0.0", registry)
@@ -196,7 +197,8 @@ async def test_a_number_is_published_at_once_and_again_until_the_end(
         nonlocal published
         published = number
 
-    publisher = Publisher(CollectorRegistry(), publish)
+    publisher = Publisher(CollectorRegistry())
+    publisher.add(publish)
     await publisher.open()
     assert published == 1
     for number in (2, 3):
@@ -222,7 +224,8 @@ async def test_an_error_does_not_end_the_publishing(monkeypatch: pytest.MonkeyPa
         if calls == 2:
             raise OSError
 
-    publisher = Publisher(CollectorRegistry(), publish)
+    publisher = Publisher(CollectorRegistry())
+    publisher.add(publish)
     await publisher.open()
     await asyncio.sleep(0.01)
     await publisher.close()

@@ -71,7 +71,7 @@ def test_every_failure_is_in_the_contract_by_its_status_text_and_headers() -> No
         assert example == {"status": "failed", "message": error.message}
     sent: list[errors.ServiceError] = [
         errors.Unauthorized(),
-        errors.MethodNotAllowed("GET"),
+        errors.MethodNotAllowed(headers={"Allow": "GET"}),
         errors.Conflict(),
         errors.PreconditionFailed(None, "x"),
         errors.Unavailable(),

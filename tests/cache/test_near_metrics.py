@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from cache.entry import Entry
 from cache.near import Near
 from cache.near_metrics import near_metrics
-from metrics import Numbers
+from metrics import Publisher
 
 
 def numbers(registry: CollectorRegistry) -> tuple[float | None, ...]:
@@ -25,7 +25,7 @@ def test_the_numbers_are_those_of_the_last_time_they_were_published() -> None:
     registry = CollectorRegistry()
     near = Near(5_000, 60.0)
     put(near, "/a")
-    metrics = Numbers(registry)
+    metrics = Publisher(registry)
     near_metrics(near, metrics)
     metrics.publish()
     assert numbers(registry) == (near.bytes, 1, 0)

@@ -1,4 +1,4 @@
-"""Metrics of a store: up while it answers, the numbers of the limit, and the times of calls."""
+"""Metrics of a store: up while it answers, the publisher of the limit, and the times of calls."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from db.metrics import store_metrics
 from db.store import CatalogueStore
 from db.version import new_id
 from errors import NotFound
-from metrics import Numbers
+from metrics import Publisher, Timings
 from tests.db.samples import draft
+
+
+def stub(state: str) -> Any:
+    return SimpleNamespace(state=lambda: (state, "why"), timings=Timings("seconds", "", None))
 
 
 @pytest.mark.parametrize(
@@ -25,34 +29,33 @@ from tests.db.samples import draft
 )
 def test_a_store_is_up_while_it_answers(state: str, up: float) -> None:
     registry = CollectorRegistry()
-    numbers, store = Numbers(registry), SimpleNamespace(state=lambda: (state, "why"))
-    whole: Any = store
-    store_metrics(whole, Limit(10), numbers)
-    numbers.publish()
+    publisher, store = Publisher(registry), stub(state)
+    store_metrics(store, Limit(10), publisher)
+    publisher.publish()
     assert registry.get_sample_value("content_store_up") == up
 
 
 async def test_a_closed_store_is_not_up(tmp_path: Path) -> None:
     registry = CollectorRegistry()
-    numbers, store = Numbers(registry), EmbeddedStore(str(tmp_path / "content.sqlite3"))
-    store_metrics(store, Limit(10), numbers)
+    publisher, store = Publisher(registry), EmbeddedStore(str(tmp_path / "content.sqlite3"))
+    store_metrics(store, Limit(10), publisher)
     for step, up in ((None, 0), (store.open, 1), (store.close, 0)):
         if step:
             await step()
-        numbers.publish()
+        publisher.publish()
         assert registry.get_sample_value("content_store_up") == up
 
 
 async def test_reads_in_flight_stand_beside_their_limit() -> None:
     registry = CollectorRegistry()
-    numbers, limit = Numbers(registry), Limit(100)
-    store: Any = SimpleNamespace(state=lambda: ("up", ""))
-    store_metrics(store, limit, numbers)
+    publisher, limit = Publisher(registry), Limit(100)
+    store = stub("up")
+    store_metrics(store, limit, publisher)
     for _ in range(3):
         await limit.enter(is_urgent=True)
     limit.updates = 7
-    numbers.publish()
-    numbers.publish()
+    publisher.publish()
+    publisher.publish()
     names = ("in_flight", "limit", "min", "max", "limit_updates_total")
     found = [registry.get_sample_value(f"content_store_reads_{name}") for name in names]
     assert found == [3, 50, 50, 100, 7]

@@ -27,7 +27,12 @@ KNOWN: list[tuple[Any, int, dict[str, str], dict[str, Any]]] = [
     (errors.Unauthorized, 401, {"www-authenticate": "Bearer"}, {}),
     (errors.Forbidden, 403, {}, {}),
     (errors.NotFound, 404, {}, {}),
-    (lambda: errors.MethodNotAllowed("GET, HEAD"), 405, {"allow": "GET, HEAD"}, {}),
+    (
+        lambda: errors.MethodNotAllowed(headers={"Allow": "GET, HEAD"}),
+        405,
+        {"allow": "GET, HEAD"},
+        {},
+    ),
     (errors.Conflict, 409, {"retry-after": "1"}, {}),
     (
         lambda: errors.PreconditionFailed(VERSION, '"x.1"'),
