@@ -184,9 +184,8 @@ class Config:
                 continue
             try:
                 values[field.name] = field.metadata["parse"](text)
-            except ValueError as error:  # an error of the standard library may show the text
-                why = error if isinstance(error, ConfigError) else "is malformed"
-                raise ConfigError(f"{variable} {why}") from None
+            except ConfigError as error:
+                raise ConfigError(f"{variable} {error}") from None
         return cls(**values)
 
     def __post_init__(self) -> None:

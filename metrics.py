@@ -160,14 +160,14 @@ def share() -> Collector:
     Call this in a worker before it makes any metric, because only metrics made later are kept in
     files.
     """
-    folder = os.environ[FOLDER]
-    seat = _take_seat(Path(folder))
+    folder = Path(os.environ[FOLDER])
+    seat = _take_seat(folder)
     mark_process_dead(seat, folder)  # else the gauges of a dead worker would count as ours
-    with Path(folder, f"histogram_{seat}.db").open("a") as file:
+    with (folder / f"histogram_{seat}.db").open("a") as file:
         # in full, so that a full disk is an error here, and no SIGBUS at a later count
         os.posix_fallocate(file.fileno(), 0, HISTOGRAM_BYTES)
     values.ValueClass = values.MultiProcessValue(lambda: seat)
-    return _Seats(Path(folder))
+    return _Seats(folder)
 
 
 class _Seats(Collector):
@@ -181,21 +181,13 @@ class _Seats(Collector):
             with path.open() as seat, suppress(BlockingIOError):
                 fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 mark_process_dead(path.stem, self._folder)
-        files = [str(path) for path in self._folder.glob("*.db") if _is_filled(path)]
+        files = []
+        for path in self._folder.glob("*.db"):
+            # a file that is being made is empty, and another scrape may have removed this one
+            with suppress(FileNotFoundError):
+                files += [str(path)] if path.stat().st_size else []
         metrics: Iterable[Metric] = MultiProcessCollector.merge(files)
         return metrics
-
-
-def _is_filled(path: Path) -> bool:
-    """Return whether a file has content.
-
-    A file that is being made is empty, and its reader would raise. Another scrape may have removed
-    the file.
-    """
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
 
 
 def _take_seat(folder: Path) -> int:

@@ -90,24 +90,19 @@ def certificates(path: str) -> str:
     """Return the path of a PEM file. Read it now, as a wrong file would look like an outage."""
     try:
         ssl.create_default_context(cafile=filled(path))
-    except OSError:  # also for a file without certificates: SSLError
+    except (OSError, ValueError):  # SSLError for a file without certificates
         raise ConfigError("names no file of certificates (PEM) that can be read") from None
     return path
-
-
-def is_host(text: str) -> bool:
-    """Return whether ``text`` is a host's name or address, without scheme, port or blanks."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:  # a name may not look like an IPv4 address
-        return bool(re.fullmatch(r"(?![0-9]+(\.[0-9]+)+\Z)[\w.-]+", text))
-    return True
 
 
 def host_name(text: str) -> str:
     """Return a host's name or address, without the brackets of an IPv6 address."""
     name = re.sub(r"^\[(.*)\]$", r"\1", text.strip())
-    if is_host(name):
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return name
+    # a name may not look like an IPv4 address
+    if re.fullmatch(r"(?![0-9]+(\.[0-9]+)+\Z)[\w.-]+", name):
         return name
     raise ConfigError("has to be the name or address of a host, without a scheme or a port")
 
@@ -124,9 +119,11 @@ def url_of_redis(text: str) -> str:
     """Return a URL of Redis. Refuse any part that a client would ignore in silence."""
     quoted, database = r"(?:[^@/?#%\s]|%[0-9a-fA-F]{2})+", r"(?:\?db=[0-9]{1,9})?"
     server = rf"rediss?://(?=.)(({quoted})?@)?[^@/?#%\s]*(/[0-9]{{1,9}}/?|/?{database})"
-    if re.fullmatch(rf"{server}|unix://(({quoted})?@)?(/+{quoted})+/*{database}", text):
+    path = rf"unix://(({quoted})?@)?(/+{quoted})+/*{database}"
+    with suppress(ValueError):  # of ``urlsplit`` and ``host_name``
         url = urlsplit(text)
-        if url.port != 0 and is_host(url.hostname or "localhost"):
+        host_name(url.hostname or "localhost")
+        if url.port != 0 and re.fullmatch(f"{server}|{path}", text):
             return text
     raise ConfigError(
         "has to be redis[s]://[user:password@]host[:port][/database] or unix://[user:password@]/path"

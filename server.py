@@ -1,4 +1,7 @@
-"""Runs uvicorn, in one process or in several. ``wire/`` has the limits of one connection."""
+"""Runs uvicorn, in one process or in several, and sets up their log.
+
+``wire/`` has the limits of one connection.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import dataclasses
 import errno
 import fcntl
 import gc
+import json
 import logging
 import multiprocessing
 import os
@@ -17,8 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -36,6 +41,33 @@ logger = logging.getLogger("content")
 OTHER_FILES = 100  # open in a process beside the connections of clients, with room to spare
 ANOTHER_S = 1.1  # a worker counts a signal sooner than AGAIN_S of drain.py as the same
 GRACE_S = 7  # for requests under way; with DRAIN_S below stack.yml's stop grace; uvicorn has none
+
+
+class JsonFormatter(logging.Formatter):
+    """Makes one JSON object of each record. Arguments that are a mapping are fields, too.
+
+    The object is ASCII, by ``json``, because orjson refuses lone surrogates, and not every encoding
+    of stderr has all characters.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {"time": when, "level": record.levelname, "logger": record.name}
+        line |= {"message": record.getMessage(), "process": record.process}
+        if isinstance(record.args, Mapping):
+            line |= record.args
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up_log(config: Config) -> None:
+    """Log every record from INFO on. With several workers, each line has its process ID."""
+    process = "[%(process)d] " if config.workers > 1 else ""
+    text = logging.Formatter(f"%(asctime)s {process}%(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if config.log_format == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def calm_gc() -> None:

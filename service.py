@@ -23,7 +23,6 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
-import logs
 import server
 from api.guard import Cors
 from api.handlers import Content, Probes
@@ -163,7 +162,7 @@ def create_app(
 
 def create_worker(config: Config) -> Starlette:
     """Return the application of one of several workers, each of them a process of uvicorn."""
-    logs.set_up(config)
+    server.set_up_log(config)
     server.end_with_parent()
     try:
         return create_app(config, shared=share())
@@ -214,7 +213,7 @@ def main() -> None:
         config = Config.from_env(os.environ)
         if not config.cassandra_host:  # before the log is set up, because this is only a check
             asyncio.run(_try(open_store(config)))  # a wrong path is one line, and no restarts
-        logs.set_up(config)
+        server.set_up_log(config)
         config = server.within_files(config)
         if config.write_token is None and not config.is_loopback:
             logger.warning("WRITE_TOKEN is not set: anyone who reaches %s may write", config.host)

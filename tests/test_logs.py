@@ -14,7 +14,7 @@ import pytest
 
 import service
 from config import Config
-from logs import JsonFormatter
+from server import JsonFormatter
 from tests.http.service import running
 from tests.workers_world import workers
 

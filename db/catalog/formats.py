@@ -180,11 +180,8 @@ def _text(record: Mapping[str, Any], column: str) -> str:
 def _list(record: Mapping[str, Any], column: str) -> list[str]:
     """Return the elements of a cell. Entities are read last, because they may stand for commas."""
     value = record.get(column)
-    if isinstance(value, list):
-        elements = [_flat(column, element) for element in value]
-    else:
-        elements = _COMMA.split(_flat(column, value))
-    return [clean for element in elements if (clean := _clean(element))]
+    elements = value if isinstance(value, list) else _COMMA.split(_flat(column, value))
+    return [clean for element in elements if (clean := _clean(_flat(column, element)))]
 
 
 def _groups(texts: Mapping[str, str], column: str, pattern: str, like: str) -> Sequence[str | None]:
