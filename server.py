@@ -33,6 +33,7 @@ from uvicorn.supervisors import Multiprocess
 from config import Config, ConfigError
 from metrics import FOLDER
 from wire.protocol import Protocol
+from wire.strict import StrictProtocol
 
 NOT_STARTED = STARTUP_FAILURE
 """The exit status of a worker after which uvicorn starts no other worker."""
@@ -207,7 +208,7 @@ def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Confi
         factory=True,
         workers=config.workers,
         loop="uvloop",
-        http=Protocol,
+        http=Protocol if config.has_lane else StrictProtocol,
         ws="none",
         lifespan="on",
         server_header=False,

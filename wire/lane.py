@@ -7,9 +7,9 @@ middlewares, without ASGI's messages and the router.
 The response is that of a request through ASGI, byte for byte except for the time in
 ``Server-Timing``. The lane answers a request only if all of these hold:
 
-- it is a GET or HEAD of HTTP/1.1 without a body;
-- its target is exactly a key of the near cache, the home page, several rows that are all near, or
-  (GET only) the key of a row or several rows by their ids;
+- it is a GET of HTTP/1.1 without a body;
+- its target is exactly a key of the near cache, the home page, the key of a row, or several rows by
+  their ids;
 - its connection has no other request in progress, and the client reads its responses.
 
 All other requests go through ASGI.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.types import Message
@@ -80,37 +81,32 @@ def _is_sampled(traceparent: bytes) -> bool:
     return traceparent[54:55] in b"13579bdf"
 
 
+@dataclass
 class Lane:
     """Make the responses to hits, and count them in ``metrics`` as the middleware does.
 
-    ``near`` answers from the near cache, ``ask`` and ``found`` from Redis; ``load`` answers a
+    ``near`` answers from ``cache``, ``ask`` and ``found`` from Redis; ``load`` answers a
     ``context``, and ``loaded`` makes its response. ``home`` makes a home page of near entries, or
     returns None. While ``drain`` is active new requests go through ASGI, whose answers carry
     ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers of ASGI. With
     ``has_tracing`` a request that the client traces goes through ASGI.
     """
 
-    def __init__(
-        self,
-        near: Near,
-        redis: Rows,
-        home: Callable[[], bytes | None],
-        load: Handler,
-        metrics: RequestMetrics,
-        cache_control: bytes,
-        drain: Drain,
-        *,
-        has_cors: bool = False,
-        has_tracing: bool = False,
-    ) -> None:
-        self._near = near
-        self._home = home
-        self.ask, self.load = redis.ask, load
-        self._metrics = metrics
-        self._drain = drain
-        self._render = render_with(cache_control, "redis")
-        self._aside = _ASIDE | {TRACEPARENT} if has_tracing else _ASIDE
-        self._end = (VARY if has_cors else b"") + b"\r\n"
+    cache: Near
+    redis: Rows
+    home: Callable[[], bytes | None]
+    load: Handler
+    metrics: RequestMetrics
+    cache_control: bytes
+    drain: Drain
+    has_cors: bool = False
+    has_tracing: bool = False
+
+    def __post_init__(self) -> None:
+        self.ask = self.redis.ask
+        self._render = render_with(self.cache_control, "redis")
+        self._aside = _ASIDE | {TRACEPARENT} if self.has_tracing else _ASIDE
+        self._end = (VARY if self.has_cors else b"") + b"\r\n"
         self._page_head, self._age = PAGE + self._end, AGE + self._end
         self._defaults: Headers = ()
         self._default_lines = b""
@@ -125,55 +121,48 @@ class Lane:
                 return False
         return True
 
-    def near(
-        self, method: str, target: str, condition: str | None, defaults: Headers
-    ) -> bytes | None:
-        """Return the whole response from the near cache.
+    def near(self, target: str, condition: str | None, defaults: Headers) -> bytes | None:
+        """Return the whole response to a GET from the near cache.
 
         Return None if the near cache has no entry, and empty bytes if the request must go through
         ASGI: the entry is a 404, or the service drains. ``condition`` is ``If-None-Match``,
         ``defaults`` are the server's own headers.
         """
         start = time.perf_counter()
-        if self._drain.active:
+        if self.drain.active:
             return b""
-        entry = self._near.get(target)
+        entry = self.cache.get(target)
         if entry is None and target.startswith(SEVERAL):
-            entry = self._near.several(target)
+            entry = self.cache.several(target)
         if entry is None:
-            has_page = target == HOME and condition is None
-            return self._page(method, start, defaults) if has_page else None
+            return self._page(start, defaults) if target == HOME and condition is None else None
         if entry.status != 200:
             return b""
         line, head, body, status = OK, entry.head, entry.body, 200
         if condition is not None and names(condition, entry.etag.decode(), weak=True):
             # a 304 has no body, so it omits content-type and content-length, which come before etag
             line, head, body, status = NOT_MODIFIED, head[head.index(b"etag: ") :], b"", 304
-        elif method == "HEAD":
-            body = b""
         seconds = time.perf_counter() - start
-        self._metrics.observe(entry.route, method, status, seconds, "near")
+        self.metrics.observe(entry.route, "GET", status, seconds, "near")
         age_s = max(0, int(time.time() - entry.filled_at))
         return self._join(line, defaults, head, self._age % (age_s, seconds * 1000), body)
 
-    def _page(self, method: str, start: float, defaults: Headers) -> bytes | None:
-        page = self._home()
+    def _page(self, start: float, defaults: Headers) -> bytes | None:
+        page = self.home()
         if page is None:
             return None
         seconds = time.perf_counter() - start
-        self._metrics.observe(HOME, method, 200, seconds)
-        head = self._page_head % (seconds * 1000, len(page))
-        body = b"" if method == "HEAD" else page
-        return self._join(OK, defaults, head, body)
+        self.metrics.observe(HOME, "GET", 200, seconds)
+        return self._join(OK, defaults, self._page_head % (seconds * 1000, len(page)), page)
 
     def found(self, entry: Entry, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
 
         Return None for a 404 and a stale entry, and during a drain: ``load`` answers then.
         """
-        if entry.status != 200 or not entry.is_fresh() or self._drain.active:
+        if entry.status != 200 or not entry.is_fresh() or self.drain.active:
             return None
-        self._metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
+        self.metrics.observe(ROW_ROUTE, "GET", 200, seconds, "redis")
         head, age_s = self._render(entry), max(0, int(time.time() - entry.filled_at))
         return self._join(OK, defaults, head, self._age % (age_s, seconds * 1000), entry.body)
 
@@ -189,16 +178,10 @@ class Lane:
         ctx.route = BY_QUERY if query else ROW_ROUTE
         return ctx
 
-    def loaded(self, ctx: Context, defaults: Headers, *, is_last: bool) -> tuple[bytes, bool]:
-        """Return the whole response that ``load`` put on ``ctx``, and whether it is the last.
-
-        The connection must end after the last one, as ``is_last`` or a drain wants.
-        """
-        if is_last or self._drain.active:
-            ctx.headers[b"connection"] = b"close"
+    def loaded(self, ctx: Context, defaults: Headers) -> bytes:
+        """Return the whole response that ``load`` put on ``ctx``."""
         fields, body = ctx.finish()
-        parts = *map(_LINE, fields), self._end, body
-        return self._join(STATUS_LINE[ctx.status], defaults, *parts), b"connection" in ctx.headers
+        return self._join(STATUS_LINE[ctx.status], defaults, *map(_LINE, fields), self._end, body)
 
     def _join(self, line: bytes, defaults: Headers, *parts: bytes) -> bytes:
         """Return the whole response: status line, the server's own headers, ``parts``."""

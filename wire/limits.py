@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 import orjson
@@ -73,6 +74,7 @@ def refusal(status: HTTPStatus, defaults: Iterable[tuple[bytes, bytes]]) -> byte
     return STATUS_LINE[status] + _REFUSAL % (len(body), more, body)
 
 
+@lru_cache(64)
 def is_host(value: bytes) -> bool:
     """Return whether ``value`` may stand in a ``Host`` header (RFC 9112, 3.2)."""
     host = _HOST.fullmatch(value)

@@ -15,22 +15,18 @@ ignored, and the body behind it is kept.
 
 from __future__ import annotations
 
-import asyncio
-import math
-import socket
-from contextlib import suppress
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import httptools
 
 from middleware.deadline import ARRIVED
-from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, Wire, is_host, refusal
-from wire.turns import PIECE_BYTES, TurnsProtocol
+from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, is_host
+from wire.turns import TurnsProtocol
 
-KERNEL_UNSENT_BYTES = 65_536
-_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+PIECE_BYTES = 4_096
+"""Parse at most this many bytes at once, more than most requests have. This bounds how many
+pipelined requests can be queued."""
 
 
 class StrictProtocol(TurnsProtocol):
@@ -38,40 +34,16 @@ class StrictProtocol(TurnsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._wire: Wire = self.app.state.wire
-        self._limits = self._wire.limits
-        self._charged_bytes = 0  # taken from the budget for requests
         self._unsent_bytes = 0  # taken from the budget for answers
         self.headers, self.url = [], b""  # the parent sets them with the first request
         self._begun = 0  # requests that began in the data being parsed
-        self._in_head = self._offered = self._silent = False
         # of the newest request: its headers, all bytes behind its first piece, its body
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
-        self._has_body = False
-        self._method = ""
-        self._host = b""
-        self._due_s = 0.0  # the end of the time to arrive, by the loop's clock
         self._cause = HTTPStatus.BAD_REQUEST  # of an error of the parser
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self._limits.connections_max:
-            self.transport = transport
-            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-            return
-        super().connection_made(transport)
-        self._wire.connections.set(len(self.connections))
-        _bound_unsent(transport, self._limits.arrival_s)
-        self._silent = True  # no request has begun: ``look`` closes the connection at ``_due_s``
-        self._due_s = self.loop.time() + self._limits.arrival_s
-        self.look_by(self._due_s)
-
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(exc, TimeoutError):
-            self._wire.refused(SLOW_READER)
-        self._charge(0)
         self._give_back_unsent()
         super().connection_lost(exc)
-        self._wire.connections.set(len(self.connections))
 
     def pause_writing(self) -> None:
         """Charge answers that the client does not take, or end the connection if that is too much.
@@ -99,29 +71,30 @@ class StrictProtocol(TurnsProtocol):
         if self._refused:
             return  # the rest of a refused request: if parsed, it would be executed
         self._begun = 0
-        super().data_received(data)
+        self._unread += data
+        while self._unread and not self.pipeline:
+            piece, self._unread = self._unread[:PIECE_BYTES], self._unread[PIECE_BYTES:]
+            self._feed(piece)
+        if self._unread:
+            self.flow.pause_reading()
         if not self._between:
             self.look_by(self._due_s)
         if self._charged_bytes or self._held_bytes() > FREE_BYTES:
             self._hold()
 
-    def feed(self, data: bytes, start: int) -> bool:
+    def _feed(self, piece: bytes) -> None:
         between, begun = self._between, self._begun
-        piece = data[start : start + PIECE_BYTES]
         try:
             self.parser.feed_data(piece)
             if not between and self._begun == begun:
                 self._count_framing(len(piece))  # a header that never ends reaches no callback
         except httptools.HttpParserUpgrade as offer:
-            self._decline(data[start + offer.args[0] :])
-            return False
+            self._decline(piece[offer.args[0] :])
         except httptools.HttpParserError:
             self.refuse(self._cause)
-            return False
-        return True
 
     def on_message_begin(self) -> None:
-        self._between = self._offered = self._silent = False
+        self._between = False
         self._in_head = True
         self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
@@ -144,73 +117,36 @@ class StrictProtocol(TurnsProtocol):
             self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        self._due_s = self.loop.time() + self._limits.arrival_s
-        self._method = self.parser.get_method().decode("ascii")
-        hosts = 0
-        self._has_body = False
+        now = self.scope[ARRIVED] = self.loop.time()  # type: ignore[literal-required]
+        self._due_s = now + self._limits.arrival_s
+        hosts: list[bytes] = []
         for name, value in self.headers:
             if name == b"host":
-                hosts += 1 if value == self._host or is_host(value) else 2
-                # a value that repeats is not checked again; an invalid one ends the connection
-                self._host = value
-            elif name in _FRAMING:
-                self._has_body = True
-                if name == b"transfer-encoding" and value.lower() != b"chunked":
-                    self._fail(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+                hosts.append(value)
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._fail(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
+        is_told = len(hosts) == 1 and is_host(hosts[0])
+        if not is_told and (hosts or self.parser.get_http_version() == "1.1"):
             self._fail(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
-        if self._method == "CONNECT":
+        if self.parser.get_method() == b"CONNECT":
             self._fail(HTTPStatus.NOT_IMPLEMENTED)
         self._in_head = False
-        self._offered = self.parser.should_upgrade()
-        if not self._offered:  # at an offer the parser stops before the body; ``_decline`` goes on
+        if not self.parser.should_upgrade():  # else it stops before the body; ``_decline`` goes on
             self.start_request()
 
     def start_request(self) -> None:
         """Start the request, whose head is complete and within the limits."""
-        self.scope[ARRIVED] = self._due_s - self._limits.arrival_s  # type: ignore[literal-required]
         super().on_headers_complete()
-        if self._has_body:  # the last answer may come before the body
-            write, is_closing = self.transport.write, self.transport.is_closing
-            leaving = SimpleNamespace(write=write, is_closing=is_closing, close=self.leave)
-            self.cycle.transport = leaving  # type: ignore[assignment]
+        self.cycle.transport = self  # type: ignore[assignment] - a last answer may precede its body
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._offered:
+        if not self.parser.should_upgrade():
             self._between = True
             super().on_message_complete()
-
-    def refuse(self, status: HTTPStatus) -> None:
-        """End the connection with a response of this status."""
-        if self._refused or self.transport.is_closing():
-            return
-        self._refused = True  # later bytes are dropped
-        self._charge(0)
-        self._wire.refused(status)
-        if self.pipeline or (self._in_head and not self._is_idle()):
-            # earlier requests are answered; then the connection closes without this response
-            if not self._in_head:
-                self.pipeline.popleft()  # the refused request: its head was good, its body not
-            last = self.pipeline[0][0] if self.pipeline else self._running
-            if last is not None:
-                last.keep_alive = False
-            self.flow.pause_reading()
-            return
-        if self._is_answering():
-            self.transport.close()
-            return
-        if not self._is_idle():
-            self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
-            self.cycle.message_event.set()
-        self.transport.write(refusal(status, self.server_state.default_headers))
-        if self not in self.connections or self._ended:  # no linger above the maximum
-            self.transport.close()
-        else:
-            self.linger()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -224,27 +160,22 @@ class StrictProtocol(TurnsProtocol):
         return arrived + len(self.url) + fields + len(self._unread)
 
     def _hold(self) -> None:
-        """Reserve room for the bytes held for requests without an answer; forget a large one."""
-        is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
-        self._reserve(self._held_bytes() if is_held else 0)
-        if not self.is_busy() and self._held_bytes() > FREE_BYTES:
-            # forget the request, so that an idle connection has no charge
-            self._head_bytes = self._body_bytes = self._fed_bytes = 0
-            self.headers, self.url, self._host = [], b"", b""
-            self.scope = self.cycle = self._running = None  # type: ignore[assignment]
+        """Charge the bytes above FREE_BYTES that are held for requests without an answer.
 
-    def _reserve(self, size: int) -> None:
-        """Charge the bytes above FREE_BYTES to the budget; end the connection if it has no room."""
-        size = max(0, size - FREE_BYTES)
+        End the connection if the budget has no room. Forget a large request that was answered.
+        """
+        is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
+        size = max(0, self._held_bytes() - FREE_BYTES) if is_held else 0
         if size - self._charged_bytes > self._wire.left_bytes:
-            self._unread = b""
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._charge(size)
-
-    def _charge(self, size: int) -> None:
-        self._wire.left_bytes += self._charged_bytes - size
-        self._charged_bytes = size
+        if self._between and self._is_idle() and self._held_bytes() > FREE_BYTES:
+            # so that an idle connection has no charge
+            self._head_bytes = self._body_bytes = self._fed_bytes = 0
+            self.headers, self.url = [], b""
+            self.scope = None  # type: ignore[assignment]
+            self.cycle = self._running = self._turn
 
     def _decline(self, rest: bytes) -> None:
         """Ignore an offer to upgrade (RFC 9110, 7.8), and parse the request again without it.
@@ -252,44 +183,12 @@ class StrictProtocol(TurnsProtocol):
         ``rest`` is its body, which the parser took for the other protocol's bytes.
         """
         version = self.parser.get_http_version().encode()
-        line = b"%b %b HTTP/%b" % (self._method.encode(), self.url, version)
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._between = True
-        self.data_received(b"\r\n".join((line, *fields, b"", b"")) + rest)
-
-    def _is_answered(self) -> bool:
-        """Return whether every complete head is answered, and no other head has begun.
-
-        The rest of a body may follow.
-        """
-        return not self._in_head and self._is_idle()
-
-    def end(self) -> None:
-        if self._lingering is not None or (self._is_answered() and not self._between):
-            self.transport.close()
-        elif self._between:
-            super().end()
-        else:  # the rest of the request will never arrive
-            self.refuse(HTTPStatus.BAD_REQUEST)
-
-    def look(self) -> None:
-        self._looks_s = math.inf
-        if self.transport.is_closing():
-            return
-        is_idle = self._between and not self._silent
-        if is_idle and self.is_busy():
-            return  # until the answer
-        if self.flow.read_paused:
-            self._due_s = self.loop.time() + self._limits.arrival_s  # the client waits for us
-        due_s = self._answered_s + self.timeout_keep_alive if is_idle else self._due_s
-        if self.loop.time() < due_s:
-            self.look_by(due_s)
-        elif self._silent or self._is_answered():
-            self.transport.close()
-        else:
-            self.refuse(HTTPStatus.REQUEST_TIMEOUT)
+        self._unread = b"\r\n".join((line, *fields, b"", b"")) + rest + self._unread
 
     def _count_framing(self, size: int) -> None:
         """Count ``size`` bytes of a request that began earlier.
@@ -306,17 +205,3 @@ class StrictProtocol(TurnsProtocol):
         """Leave the parser's callback. The parser passes no cause on, so ``_cause`` keeps it."""
         self._cause = status
         raise httptools.HttpParserError(status.phrase)
-
-
-def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
-    """Let the kernel end a connection whose client takes no bytes for ``seconds``.
-
-    Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
-    The kernel keeps little beyond what it may send, so that the transport counts nearly all bytes
-    of an unsent answer. The answer stays in memory whole until its last byte is sent.
-    """
-    with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
-        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES)

@@ -1,4 +1,4 @@
-"""Pipelining and keep-alive: requests are answered in turn, and an idle connection is closed.
+"""Turns and ends: requests are answered in turn, and each connection ends in time.
 
 uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
 size. It resumes reading with each answer, so a client that sends and does not read can take a
@@ -10,79 +10,86 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sized
+import socket
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-PIECE_BYTES = 4_096
-"""Parse at most this many bytes at once, more than most requests have. This bounds how many
-pipelined requests can be queued."""
+from wire.limits import SLOW_READER, Wire, refusal
 
+KERNEL_UNSENT_BYTES = 65_536
 LINGER_S = 1.0
 """How long bytes that arrive behind a last answer are read and dropped."""
 
 
-class _Flow(FlowControl):
-    """Flow control that ignores ``resume_reading`` while requests are ``waiting``."""
+class Turn(RequestResponseCycle):
+    """Takes the place of uvicorn's cycle for a request that is answered without ASGI.
 
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
+    Each connection has one. It is complete, except while such a request waits for its answer.
+    """
 
-    def resume_reading(self) -> None:
-        if not self._waiting:
-            super().resume_reading()
+    response_started = disconnected = False
+    response_complete = keep_alive = True
+    message_event = asyncio.Event()  # no handler waits for it
+
+    def __init__(self) -> None:
+        pass
 
 
 class TurnsProtocol(HttpToolsProtocol):
-    """One connection. ``feed`` gets the bytes that arrive, at most PIECE_BYTES at a time."""
+    """One connection of ``app.state.wire``; a subclass parses the bytes that arrive.
+
+    uvicorn's cycles take it for their transport: ``close`` lingers where the transport's own would
+    reset the connection.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._running: RequestResponseCycle | None = None
+        self._wire: Wire = self.app.state.wire
+        self._limits = self._wire.limits
+        self._turn = Turn()
+        self.cycle = self._turn  # of the newest request
+        self._running: RequestResponseCycle = self._turn  # of the request being answered
         self._unread = b""  # unparsed bytes behind waiting requests
+        self._charged_bytes = 0  # taken from the budget for requests
         self._between = True  # the parser has no unfinished request
+        self._in_head = False  # the parser is in the head of a request
         self._ended = False  # the client has finished sending
         self._refused = False  # later bytes are dropped
         self._lingering: asyncio.TimerHandle | None = None
-        self._answered_s = 0.0  # the last answer, by the loop's clock
-        self._timer: asyncio.TimerHandle | None = None
-        self._looks_s = math.inf  # when the timer calls ``look``; the connection has no other timer
+        # by the loop's clock: the end of an idle connection, of the time to arrive, the next look
+        self._idle_until_s, self._due_s, self._looks_s = 0.0, 0.0, math.inf
+        self._timer: asyncio.TimerHandle | None = None  # the only one: it calls ``look``
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= self._limits.connections_max:
+            self.transport = transport
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
+        self.write, self.is_closing = transport.write, transport.is_closing
+        self._wire.connections.set(len(self.connections))
+        _bound_unsent(transport, self._limits.arrival_s)
+        self._idle_until_s = self.loop.time() + self._limits.arrival_s
+        self.look_by(self._idle_until_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        running = self._running
-        if running is not None and not running.response_complete:
-            # the parent tells only the newest request, which may still wait for its turn
-            running.disconnected = True
-            running.message_event.set()
+        if isinstance(exc, TimeoutError):
+            self._wire.refused(SLOW_READER)
+        # the parent tells only the newest request, which may still wait for its turn
+        self._running.disconnected = True
+        self._running.message_event.set()
         for timer in filter(None, (self._lingering, self._timer)):
             timer.cancel()
         super().connection_lost(exc)
+        self._wire.connections.set(len(self.connections))
+        self._charge(0)
         self._unread = b""
         # request and protocol refer to each other; the garbage collector would free them late
-        self.cycle = self._running = None  # type: ignore[assignment]
+        self.cycle = self._running = self._turn
         self.pipeline.clear()
-
-    def data_received(self, data: bytes) -> None:
-        if len(data) <= PIECE_BYTES and not self.pipeline:  # nearly always
-            self.feed(data, 0)
-            return
-        for start in range(0, len(data), PIECE_BYTES):
-            if self.pipeline:
-                self._unread += data[start:]
-                return
-            if not self.feed(data, start):
-                return
-
-    def feed(self, data: bytes, start: int) -> bool:
-        """Parse the piece of ``data`` at ``start``. Return False if the rest must not be parsed."""
-        raise NotImplementedError
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the answers to requests that arrived whole.
@@ -96,19 +103,42 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close the connection of a client that has finished sending, once it has its answers."""
-        if not self.is_busy():
+        if self._lingering is not None or self._is_answered():
             self.transport.close()
+        elif not self._between:  # the rest of the request will never arrive
+            self.refuse(HTTPStatus.BAD_REQUEST)
 
-    def is_busy(self) -> bool:
-        """Return whether a request has no answer yet, or has not arrived completely."""
-        return not (self._between and self._is_idle())
+    def refuse(self, status: HTTPStatus) -> None:
+        """End the connection with a response of this status."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused, self._unread = True, b""
+        self._charge(0)
+        self._wire.refused(status)
+        if self.pipeline or (self._in_head and not self._is_idle()):
+            # earlier requests are answered; then the connection closes without this response
+            if not self._in_head:
+                self.pipeline.popleft()  # the refused request: its head was good, its body not
+            last = self.pipeline[0][0] if self.pipeline else self._running
+            last.keep_alive = False
+            self.flow.pause_reading()
+        elif self._running.response_started and not self._running.response_complete:
+            self.transport.close()  # nothing else may be written before the end of an answer
+        else:
+            self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
+            self.cycle.message_event.set()
+            self.transport.write(refusal(status, self.server_state.default_headers))
+            if self not in self.connections or self._ended:  # no linger above the maximum
+                self.transport.close()
+            else:
+                self.linger()
 
-    def leave(self) -> None:
-        """Close after a last answer; linger if a part of its request has still to arrive."""
-        if self._between or self._ended:
+    def close(self) -> None:
+        """Close after a last answer; linger if the client still sends, or may have sent more."""
+        if self._ended or (self._between and not self.flow.read_paused):
             self.transport.close()
         else:
-            self._refused = True
+            self._refused, self._unread = True, b""
             self.pipeline.clear()  # requests behind a last answer are not answered
             self.flow.resume_reading()
             self.linger()
@@ -127,8 +157,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
         The timer is hardly ever moved, because that costs more than a ``look`` at the clock.
         """
-        self._answered_s = self.loop.time()
-        due_s = self._answered_s + self.timeout_keep_alive
+        self._idle_until_s = due_s = self.loop.time() + self.timeout_keep_alive
         if due_s < self._looks_s:
             self.look_by(due_s)
 
@@ -141,10 +170,21 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def look(self) -> None:
         """Close a connection that was idle, or took to send a request, for too long."""
-        raise NotImplementedError
+        self._looks_s = math.inf
+        if self.transport.is_closing() or (self._between and not self._is_idle()):
+            return  # until the answer
+        if self.flow.read_paused or self._unread:
+            self._due_s = self.loop.time() + self._limits.arrival_s  # the client waits for us
+        due_s = self._idle_until_s if self._between else self._due_s
+        if self.loop.time() < due_s:
+            self.look_by(due_s)
+        elif self._is_answered():
+            self.transport.close()
+        else:
+            self.refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def on_response_complete(self) -> None:
-        """Start the next request, then parse the bytes behind it.
+        """Start the next request, or parse the bytes behind the last one.
 
         The parent's method is replaced, because it makes and cancels a timer with every answer.
         """
@@ -152,12 +192,12 @@ class TurnsProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.answered()
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        if self._unread and not self.pipeline and not self.transport.is_closing():
-            unread, self._unread = self._unread, b""
-            self.data_received(unread)
+        if not self.pipeline:
+            self.flow.resume_reading()
+            if self._unread:
+                self.data_received(b"")
         if self._ended:
             self.end()
 
@@ -167,9 +207,29 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         """Return whether no request of this connection waits for its answer."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+        return self.cycle.response_complete and not self.pipeline
 
-    def _is_answering(self) -> bool:
-        """Return whether an answer was begun; nothing else may be written before its end."""
-        cycle = self._running
-        return cycle is not None and cycle.response_started and not cycle.response_complete
+    def _is_answered(self) -> bool:
+        """Return whether every complete head is answered, and no other head has begun.
+
+        The rest of a body may follow.
+        """
+        return not self._in_head and self._is_idle()
+
+    def _charge(self, size: int) -> None:
+        self._wire.left_bytes += self._charged_bytes - size
+        self._charged_bytes = size
+
+
+def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
+    """Let the kernel end a connection whose client takes no bytes for ``seconds``.
+
+    Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
+    The kernel keeps little beyond what it may send, so that the transport counts nearly all bytes
+    of an unsent answer. The answer stays in memory whole until its last byte is sent.
+    """
+    with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
+        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES)

@@ -17,18 +17,25 @@ from prometheus_client import CollectorRegistry
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cache.near import Near
+from cache.redis.absent import NoRedis
 from config import Config
+from drain import Drain
+from middleware.onion import Context
+from middleware.timing import RequestMetrics
 from tests.http.wire import Answer, parse
 from wire.lane import Lane
 from wire.limits import HELD_MAX_BYTES, Wire
 from wire.protocol import Protocol
+from wire.strict import StrictProtocol
 
 BOUND_S = 10.0
 
 
 @asynccontextmanager
-async def serving(app: Any, protocol: Any = Protocol, **options: Any) -> AsyncIterator[int]:
+async def serving(app: Any, protocol: Any = None, **options: Any) -> AsyncIterator[int]:
     """The port of a server that runs as ``server.py`` has it, but for ``options``."""
+    protocol = protocol or (Protocol if hasattr(app.state, "lane") else StrictProtocol)
     fixed = {"ws": "none", "server_header": False, "access_log": False, "log_config": None}
     fixed["proxy_headers"] = False  # a wrapper around the app would hide its lane
     config = uvicorn.Config(app, http=protocol, **{**fixed, "lifespan": "on", **options})
@@ -46,14 +53,23 @@ async def serving(app: Any, protocol: Any = Protocol, **options: Any) -> AsyncIt
         listener.close()
 
 
+async def never(ctx: Context) -> None:
+    """A handler of a lane that is asked for no row."""
+    raise AssertionError(ctx.scope["path"])
+
+
 class Within:
-    """An application with limits of its own on its wire, and what was counted there."""
+    """An application with limits of its own on its wire, what was counted there, and a lane that
+    finds nothing."""
 
     def __init__(self, app: ASGIApp, limits: Config, held_max_bytes: int = HELD_MAX_BYTES) -> None:
         self.app = app
         self.registry = CollectorRegistry()
         self.wire = Wire(limits, self.registry, held_max_bytes)
-        self.state = State({"wire": self.wire})
+        near = Near(0, 1.0)
+        metrics, drain = RequestMetrics(CollectorRegistry()), Drain()
+        lane = Lane(near, NoRedis(near), lambda: None, never, metrics, b"no-cache", drain)
+        self.state = State({"wire": self.wire, "lane": lane})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -120,9 +136,9 @@ def asked_of_lane(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     near = Lane.near
 
-    def noted(lane: Lane, method: str, target: str, *rest: Any) -> bytes | None:
+    def noted(lane: Lane, target: str, *rest: Any) -> bytes | None:
         asked.append(target)
-        return near(lane, method, target, *rest)
+        return near(lane, target, *rest)
 
     monkeypatch.setattr(Lane, "near", noted)
     return asked

@@ -94,7 +94,8 @@ async def test_a_connection_that_breaks_behind_a_hit_is_watched_no_longer(
     Kept.made.clear()
     async with connected(port) as client:
         client.send(plain(near) + plain(far))
-        await until(lambda: bool(Kept.made and Kept.made[0].cycle))  # the second is in progress
+        # the second is in progress
+        await until(lambda: bool(Kept.made) and not Kept.made[0].cycle.response_complete)
         ending: socket.socket = client.writer.get_extra_info("socket")
         ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.writer.transport.abort()  # which resets it
@@ -150,10 +151,10 @@ async def test_a_connection_is_not_idle_while_the_lane_asks_redis(
         client.send(plain(near))
         await client.answer()
         protocol = Kept.made[-1]
-        protocol._answered_s -= 100.0
-        protocol._asked = True
+        protocol._idle_until_s -= 100.0
+        protocol._turn.response_complete = False
         protocol.look()
         assert not protocol.transport.is_closing()
-        protocol._asked = False
+        protocol._turn.response_complete = True
         protocol.look()
         assert await client.rest() == b""

@@ -85,10 +85,10 @@ def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) 
     control = Config().cache_control
     near = Near(1 << 20, 60)
     lane = Lane(near, NoRedis(near), lambda: page, nobody, metrics, control, drain)
-    answered = lane.near("GET", "/home", None, ())
+    answered = lane.near("/home", None, ())
     assert bool(answered) == (page is not None and not draining)
-    assert not lane.near("GET", "/home", "*", ())
-    assert not lane.near("GET", "/homes", None, ())
+    assert not lane.near("/home", "*", ())
+    assert not lane.near("/homes", None, ())
 
 
 def test_the_servers_own_headers_are_those_of_the_moment() -> None:
@@ -97,7 +97,7 @@ def test_the_servers_own_headers_are_those_of_the_moment() -> None:
     control = Config().cache_control
     lane = Lane(near, NoRedis(near), lambda: b"page", nobody, metrics, control, Drain())
     for second in (b"1", b"2", b"3"):
-        answered = lane.near("GET", "/home", None, [(b"date", second)])
+        answered = lane.near("/home", None, [(b"date", second)])
         assert answered is not None
         assert b"\r\ndate: %b\r\n" % second in answered
 

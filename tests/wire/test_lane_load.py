@@ -68,12 +68,12 @@ class World(NamedTuple):
         return request("GET", self.path)
 
 
-async def loaded(world: World, arrived_s: float) -> tuple[bytes, bool]:
+async def loaded(world: World, arrived_s: float) -> bytes:
     """Return the lane's response to a GET of the row, which arrived at ``arrived_s``."""
     lane: Lane = world.app.state.lane
     ctx = lane.context(world.path, [], arrived_s)
     await lane.load(ctx)
-    return lane.loaded(ctx, [], is_last=False)
+    return lane.loaded(ctx, [])
 
 
 @asynccontextmanager
@@ -204,7 +204,7 @@ async def test_a_drain_that_begins_during_a_load_ends_the_connection(
         world.store.opened.clear()
         world.client.send(world.plain)
         await until(lambda: world.store.asked == 3)
-        world.app.state.lane._drain.active = True
+        world.app.state.lane.drain.active = True
         world.store.opened.set()
         answer = await world.client.answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
@@ -286,14 +286,14 @@ async def test_a_head_that_was_learnt_from_a_hit_keeps_its_priority(
     monkeypatch.setattr("middleware.admission.LAG_S", -1.0)
     async with loading(tmp_path, monkeypatch) as world:
         lane: Lane = world.app.state.lane
-        near, lane._near = lane._near, Near(1 << 20, 60.0, render=render_with(b"no-cache"))
-        lane._near.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        near, lane.cache = lane.cache, Near(1 << 20, 60.0, render=render_with(b"no-cache"))
+        lane.cache.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
         many = [f"X-{number}: {'y' * 30}" for number in range(25)]
         hover = request("GET", world.path, "Priority: u=5", *many)
         for _ in range(2):
             world.client.send(hover)
             assert (await world.client.answer()).status == 200
-        lane._near = near
+        lane.cache = near
         loaded = len(world.loaded)
         world.client.send(hover)
         assert (await world.client.answer()).status == 503
@@ -305,6 +305,6 @@ async def test_a_load_has_its_deadline_from_the_arrival_of_its_request(
 ) -> None:
     async with loading(tmp_path, monkeypatch) as world:
         long_ago = asyncio.get_running_loop().time() - 60
-        response, is_last = await loaded(world, long_ago)
+        response = await loaded(world, long_ago)
         assert response.startswith(b"HTTP/1.1 504 ")
-        assert not is_last
+        assert b"connection: " not in response

@@ -11,8 +11,7 @@ import pytest
 from config import Config
 from tests.http.wire import request
 from tests.wire.in_process import Client, Within, connected, echo, serving, until
-from wire.strict import StrictProtocol
-from wire.turns import PIECE_BYTES
+from wire.strict import PIECE_BYTES, StrictProtocol
 
 
 class Watched(StrictProtocol):
