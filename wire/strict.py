@@ -137,7 +137,7 @@ class StrictProtocol(TurnsProtocol):
     def start_request(self) -> None:
         """Start the request, whose head is complete and within the limits."""
         super().on_headers_complete()
-        self.cycle.transport = self  # type: ignore[assignment] - a last answer may precede its body
+        self.cycle.transport = self  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
