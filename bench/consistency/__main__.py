@@ -1,14 +1,10 @@
 """The consistency check: two replicas, real servers, writers and readers, and things that break.
 
-`python -m bench.consistency --seconds 60 --readers 8 --writers 4 --keys 20`: readers check as many
-answers as they can get against what the writers know to be acknowledged, while Redis drops its
-clients, evicts intents, hangs and forgets its scripts, replies of Cassandra are lost, and replicas
-stand still for moments, or are stopped or killed and started again while their writes are slow. The
-promise is in ``judge.py``; any breach of it makes the status 1. In the end each row has one line in
-the list of each of its genres; a crash may make `python -m db.catalog repair` necessary, which is
-then run. `--faults kill stop` causes these alone; `--calm` causes none, and so shows how late the
-near caches are by themselves. `--restart-redis` also restarts Redis half-way. `--reads 10000000`
-repeats rounds of `--seconds` until so many reads are checked.
+`python -m bench.consistency --seconds 60 --readers 8 --writers 4 --keys 20`: readers check every
+answer against the writes that were acknowledged, while faults occur (``chaos.py``). Any breach of
+the promise (``judge.py``) makes the status 1. `--faults kill stop` causes these alone; `--calm`
+causes none, and so shows how late the near caches are by themselves. `--restart-redis` also
+restarts Redis half-way. `--reads 10000000` repeats rounds until so many reads are checked.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """The servers of the consistency check, and its faults, each at its own interval.
 
-A *stop* is an orderly end of a replica whose writes are slow, and a new start of that replica. The
-proxy delays every request to Cassandra, so that the replica gives up writes which Cassandra
-executes later. Meanwhile the other replica reads, and fills, as fast as ever. A *crash* is the same
-with SIGKILL. A *cut* loses what is under way between one replica and Cassandra: requests, and
-replies to transactions that are done.
+A *stop* ends a replica in order while the proxy delays its writes, so that the replica gives up
+writes which Cassandra executes later. A *crash* is the same with SIGKILL.
 """
 
 from __future__ import annotations
@@ -12,9 +9,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from redis import Redis
 
@@ -76,20 +73,16 @@ class World:
     restart_redis: Callable[[], object]
 
 
-class Window(NamedTuple):
-    """The time that one fault took; monotonic seconds."""
-
-    fault: str
-    began_s: float
-    ended_s: float
-
-
 class Chaos:
-    """Causes the faults of ``options``; ``windows`` says when."""
+    """Causes the faults of ``options``, and counts them by their names.
+
+    ``unfenced_s`` has the moments around every fault by which Redis lost the intents of writes.
+    """
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self.windows: list[Window] = []
+        self.counts = Counter[str]()
+        self.unfenced_s: list[float] = []
         now = time.monotonic()
         self._until = now + options.seconds
         self._every_s = {getattr(self, name): EVERY_S[name] for name in options.faults}
@@ -102,18 +95,12 @@ class Chaos:
         self._ender = threading.Thread()
         self._ending: Service | None = None
 
-    @property
-    def unfenced_s(self) -> list[float]:
-        """The moments around every fault that made Redis lose the intents of writes under way."""
-        lost = [each for each in self.windows if each.fault in ("evict", "restart")]
-        return [moment for each in lost for moment in (each.began_s, each.ended_s)]
-
     def run(self) -> None:
         """Cause the faults until the end of the run."""
         while (now := time.monotonic()) < self._until:
             for act in [act for act, due in self._due.items() if due <= now]:
                 if act not in (self.stop, self.crash):
-                    self._time(act)
+                    self._cause(act)
                 elif self._ender.is_alive():
                     continue
                 else:
@@ -123,15 +110,17 @@ class Chaos:
         if self._ender.ident:
             self._ender.join()
 
-    def _time(self, act: Callable[[], None]) -> None:
+    def _cause(self, act: Callable[[], None]) -> None:
         began_s = time.monotonic()
         act()
-        self.windows.append(Window(act.__name__, began_s, time.monotonic()))
+        self.counts[act.__name__] += 1
+        if act in (self.evict, self.restart):
+            self.unfenced_s += (began_s, time.monotonic())
 
     def _end_aside(self, act: Callable[[], None]) -> None:
         """End a replica in a thread, because it takes seconds and other faults go on."""
         self._ending = random.choice(self._world.replicas)
-        self._ender = threading.Thread(target=self._time, args=(act,))
+        self._ender = threading.Thread(target=self._cause, args=(act,))
         self._ender.start()
 
     def freeze(self) -> None:
@@ -177,7 +166,7 @@ class Chaos:
         self._world.restart_redis()
 
     def cut(self) -> None:
-        """Lose the requests and answers under way between one replica and Cassandra."""
+        """Lose requests to Cassandra, and its replies to transactions that are done."""
         proxy = self._proxy(self._running())
         proxy.delay(CUT_S, CUT_S)
         time.sleep(2 * CUT_S)

@@ -9,7 +9,7 @@ import statistics
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,17 +19,18 @@ from tempfile import TemporaryDirectory
 import orjson
 import uvloop
 
-from bench.consistency.chaos import END_SETTINGS, Chaos, Options, Window, World
+from bench.consistency.chaos import END_SETTINGS, Chaos, Options, World
 from bench.consistency.end import check_end, check_lists, stored
 from bench.consistency.judge import Judge, Verdict
 from bench.consistency.readers import Readings, run_readers
-from bench.consistency.writers import Course, Old, Write, id_of, run_writers
+from bench.consistency.writers import Course, Rows, Write, run_writers
 from bench.lab.processes import Server
 from bench.lab.proxy import Proxy
 from bench.lab.sentinel import Watched
 from bench.lab.servers import settings_of
 from bench.lab.targets import Service, catalogue
 from config import Config
+from db.version import new_id
 
 REPLICAS = 2
 LAYERS = ("near", "redis", "store", "collapsed", "stale", "absent")
@@ -41,18 +42,13 @@ UNFORESEEN = re.compile("never retrieved|Exception in|Internal Server Error")
 
 @dataclass
 class Report:
-    """What a run has done and seen."""
+    """What a run has done and seen; ``chaos`` counts the faults by their names."""
 
     options: Options
     counts: Counter[str]
     writes: Sequence[Write]
     verdict: Verdict
-    windows: Sequence[Window]
-
-    @property
-    def chaos(self) -> Counter[str]:
-        """The number of faults by their names."""
-        return Counter(window.fault for window in self.windows)
+    chaos: Counter[str]
 
     @property
     def checked(self) -> int:
@@ -89,32 +85,29 @@ def run_load(world: World, options: Options) -> Report:
     course = Course(
         run,
         ports=tuple(replica.port for replica in world.replicas),
-        ids=tuple(id_of(run, key) for key in range(options.keys)),
-        seconds=options.seconds,
-        readers=options.readers,
-        writers=options.writers,
-        pause_s=options.pause_s,
+        ids=tuple(new_id(f"{run}-{key}") for key in range(options.keys)),
+        options=options,
         newest=[0] * options.keys,
     )
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         load = pool.submit(run_course, course)
         chaos = Chaos(world, options)
         chaos.run()
-        (writes, old), readings = load.result(END_S)
-    judge = Judge(writes, Config.from_env(world.settings).near_ttl_s, chaos.unfenced_s)
-    for key, text in old:
+        rows, readings = load.result(END_S)
+    judge = Judge(rows.log, Config.from_env(world.settings).near_ttl_s, chaos.unfenced_s)
+    for key, text in rows.old:
         judge.at_rest("old at rest", key, text)
     if readings.counts["cut off"] and not options.ends_replicas:
         judge.verdict.convict("malformed", f"{readings.counts['cut off']} connections were closed")
     judge.readings(readings)
     examine(judge, world, course, "crash" in options.faults)
-    return Report(options, readings.counts, writes, judge.verdict, chaos.windows)
+    return Report(options, readings.counts, rows.log, judge.verdict, chaos.counts)
 
 
-def run_course(course: Course) -> tuple[tuple[list[Write], list[Old]], Readings]:
+def run_course(course: Course) -> tuple[Rows, Readings]:
     """Run writers and readers to their end."""
 
-    async def both() -> tuple[tuple[list[Write], list[Old]], Readings]:
+    async def both() -> tuple[Rows, Readings]:
         return await asyncio.gather(run_writers(course), run_readers(course))
 
     return uvloop.run(both())
@@ -149,15 +142,18 @@ def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Repo
 
     With sentinels a failover takes the place of the restart of Redis, and no other fault occurs.
     """
-    if not isinstance(redis, Server):
+    restart: Callable[[], object]
+    if isinstance(redis, Server):
+        found, master, restart = settings_of(None, redis), redis, redis.restart
+    else:
         options = replace(options, faults=())
+        found, master, restart = redis.settings, redis.master(), redis.replace_master
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="consistency-")))
-        one = redis if isinstance(redis, Server) else None
         settings = {
-            **settings_of(cassandra, one),
+            **settings_of(cassandra),
+            **found,
             **(END_SETTINGS if options.ends_replicas else {}),
-            **({} if isinstance(redis, Server) else redis.settings),
             "CASSANDRA_KEYSPACE": f"consistency_{uuid.uuid4().hex[:8]}",
         }
         proxies = [
@@ -169,6 +165,4 @@ def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Repo
             )
             for n, proxy in enumerate(proxies)
         ]
-        master = redis if isinstance(redis, Server) else redis.master()
-        restart = redis.restart if isinstance(redis, Server) else redis.replace_master
         return run_load(World(settings, master, replicas, proxies, restart), options)

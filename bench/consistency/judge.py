@@ -14,14 +14,15 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from bench.consistency.client import NO_ANSWER
 from bench.consistency.readers import ABSENT, Doubt, Readings
-from bench.consistency.writers import REST_S, Write, position_of
+from bench.consistency.writers import NO_ANSWER, REST_S, Write, position_of
 
 EXAMPLES = 8
 PUSHED_S = 1.0
@@ -37,21 +38,13 @@ class History:
         self.writes = sorted(writes, key=lambda write: write.position)
         self._positions = [write.position for write in self.writes]
         # of each state and all later ones, the first that was acknowledged
-        self._earliest = [*accumulate(reversed(self.writes), _first)][::-1]
-
-    @property
-    def newest(self) -> int:
-        """The position of the newest acknowledged state, or 0."""
-        return self._positions[-1] if self._positions else 0
+        earlier = partial(min, key=attrgetter("answered_s"))
+        self._earliest = [*accumulate(reversed(self.writes), earlier)][::-1]
 
     def replaced_by(self, position: int) -> Write | None:
         """Return the first acknowledged write to have made a state at ``position`` out of date."""
         at = bisect_right(self._positions, position)
         return self._earliest[at] if at < len(self._earliest) else None
-
-
-def _first(one: Write, other: Write) -> Write:
-    return one if one.answered_s < other.answered_s else other
 
 
 @dataclass

@@ -38,6 +38,7 @@ NEVER = "00000000-0000-4000-8000-000000000000"
 PLAIN_WEIGHT = 100
 """To one of every other spelling: what is not plain costs the server three times as much."""
 AGAIN_S = 0.05
+ENVELOPE = {"status": "success"}
 
 
 class Doubt(NamedTuple):
@@ -87,10 +88,6 @@ def _spelled(video_id: str, spelling: str, tag: bytes = b"") -> Request:
     }.get(spelling, f"/content/{video_id}")
     headers = b"If-None-Match: %b\r\n" % tag if tag else b""
     return Request(path, headers, spelling, method="HEAD" if spelling == "head" else "GET")
-
-
-def _envelope(data: object) -> dict[str, object]:
-    return {"status": "success", "data": data}
 
 
 def layer_of(status: bytes) -> str:
@@ -167,7 +164,7 @@ class Reader:
         """
         rows = orjson.loads(body)["data"]
         names = [*(self._ids[key] for key in self._floors), NEVER]
-        if [*rows] != names or rows[NEVER] or body != orjson.dumps(_envelope(rows)):
+        if [*rows] != names or rows[NEVER] or body != orjson.dumps(ENVELOPE | {"data": rows}):
             self._readings.fault(f"several, {names}: {body!r}")
             return
         self._readings.counts["several"] += 1
@@ -179,7 +176,7 @@ class Reader:
                 self._check_absent("several")
                 continue
             self._readings.counts[layer] += 1
-            alone = orjson.dumps(_envelope(row))
+            alone = orjson.dumps(ENVELOPE | {"data": row})
             self._check_state(layer, "several", 200, etag(row).encode(), alone)
 
     def _check_state(self, layer: str, spelling: str, status: int, tag: bytes, body: bytes) -> None:
@@ -217,8 +214,8 @@ class Reader:
 
 async def run_readers(course: Course) -> Readings:
     """Read through every connection until the end of the run, and return the readings."""
-    readings, until = Readings(), monotonic() + course.seconds
-    replicas = [*range(len(course.ports))] * course.readers
+    readings, until = Readings(), monotonic() + course.options.seconds
+    replicas = [*range(len(course.ports))] * course.options.readers
     await asyncio.gather(*(_read(course, each, readings, until) for each in replicas))
     return readings
 

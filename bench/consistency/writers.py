@@ -8,49 +8,47 @@ doubled; a deletion stands right behind the version that it deleted, one higher.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
 import orjson
 
-from bench.consistency.client import NO_ANSWER, Client
-from bench.load.wire import Answer, Request, value_of
-from db.version import new_id, version_us
+from bench.consistency.chaos import Options
+from bench.load.wire import Answer, Asked, Connection, Request, value_of
+from db.version import version_us
 
 DELETED, REWRITTEN, REGENRED = 0.07, 0.07, 0.12
 REST_S = 8.0
 """A row rests so long after a write of unknown outcome: the outcome is known by then."""
 AGAIN_S = 0.05
+ANSWER_S = 20.0  # no write may take longer than that, whatever happens to it
+NO_ANSWER = 0
+"""The status of a request whose connection ended before the answer."""
 UNKNOWN = '"unknown"'  # stands for the tag of a row that is there, in a version nobody has seen
 
 
 @dataclass
 class Course:
-    """What readers and writers share. ``newest`` is the position of each key's newest acknowledged
-    state; ``readers`` is the number of connections that read from each of ``ports``."""
+    """What readers and writers share.
+
+    ``ids`` are those of POSTs with our idempotency keys, so a deleted row comes back with its id.
+    ``newest`` is the position of each key's newest acknowledged state.
+    """
 
     run: str
     ports: tuple[int, ...]
     ids: tuple[str, ...]
-    seconds: float
-    readers: int
-    writers: int
-    pause_s: float
+    options: Options
     newest: list[int]
 
     @property
     def genres(self) -> list[str]:
         """The genres of the run."""
         return [f"{self.run} {name}" for name in ("drama", "comedy", "thriller")]
-
-
-Old = tuple[int, str]
-"""A key, and an answer that was too old although its row was at rest."""
 
 
 class Write(NamedTuple):
@@ -78,31 +76,22 @@ class Write(NamedTuple):
         return self.status in (504, NO_ANSWER)
 
 
-def id_of(run: str, key: int) -> str:
-    """Return the id that a POST with our idempotency key gets; a deleted row comes back as it."""
-    return new_id(f"{run}-{key}")
-
-
 def position_of(tag: str) -> int:
     """Return the place of the state with this entity tag; raises ValueError if it is no row's."""
     return 2 * version_us(tag.strip('"').partition(".")[0])
 
 
-def tag_of(answer: Answer) -> str:
-    """Return the entity tag of an answer; empty if there is none."""
-    return value_of(answer.head, b"etag: ").decode()
-
-
 @dataclass
 class Rows:
     """What all writers know of the rows. ``tags``: of each key's newest state, empty when it is
-    believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends."""
+    believed gone, which the next write to it finds out. ``rest_s``: when the rest of a key ends.
+    ``old``: a key, and an answer that was too old although its row was at rest."""
 
     course: Course
     tags: list[str]
     rest_s: dict[int, float] = field(default_factory=dict)
-    old: list[Old] = field(default_factory=list)
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    old: list[tuple[int, str]] = field(default_factory=list)
+    last_number: int = 0
     log: list[Write] = field(default_factory=list)
 
     def note(self, write: Write, tag: str) -> None:
@@ -120,6 +109,47 @@ class Rows:
             self.tags[write.key] = UNKNOWN
 
 
+class Client:
+    """One kept-alive connection, one request at a time; reconnects when it was lost."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._connection: Connection | None = None
+        self._answer: asyncio.Future[Answer]
+
+    async def ask(self, request: Request) -> Answer:
+        """Send a request, and return its answer, or NO_ANSWER if the connection ends first.
+
+        Raises ConnectionRefusedError, and TimeoutError after ANSWER_S.
+        """
+        loop = asyncio.get_running_loop()
+        if self._connection is None:
+            connect = partial(Connection, self)
+            _, self._connection = await loop.create_connection(connect, "127.0.0.1", self._port)
+        self._answer = loop.create_future()
+        self._connection.send(Asked(request, 0.0, 0.0))
+        async with asyncio.timeout(ANSWER_S):
+            return await self._answer
+
+    def idle(self, connection: Connection) -> None:
+        """Wait for the next request."""
+
+    def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None:
+        """Return an answer from ``ask``."""
+        self._answer.set_result(answer)
+
+    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
+        """Return NO_ANSWER from ``ask``; the next request opens another connection."""
+        self._connection = None
+        if asked is not None:
+            self._answer.set_result(Answer(NO_ANSWER, b"", b""))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.transport.close()
+
+
 class Writer:
     """Writes to random rows through a random replica, one write at a time."""
 
@@ -129,14 +159,13 @@ class Writer:
 
     async def run(self) -> None:
         """Write until the end of the run."""
-        until = monotonic() + self._course.seconds
+        until = monotonic() + self._course.options.seconds
         while monotonic() < until:
             key = random.randrange(len(self._course.ids))
             if key in self._rows.rest_s:
                 await self._look_at_rest(key)
-                await self._pause()
-                continue
-            await self._write(key)
+            else:
+                await self._write(key)
             await self._pause()
             if not self._rows.tags[key] and key not in self._rows.rest_s:
                 await self._write(key)  # soon: reads of what is not there cost the most
@@ -154,7 +183,7 @@ class Writer:
         replica, found = await self._ask(Request(f"/content/{self._course.ids[key]}"))
         status = None
         if found.status == 200:
-            status = await self._send(key, "PATCH", tag_of(found))
+            status = await self._send(key, "PATCH", value_of(found.head, b"etag: ").decode())
         elif found.status == 404:
             status = await self._send(key, "POST")
         if status in (404, 412, 422):
@@ -171,7 +200,7 @@ class Writer:
             await asyncio.sleep(AGAIN_S)
 
     async def _pause(self) -> None:
-        await asyncio.sleep(random.uniform(0, 2 * self._course.pause_s))
+        await asyncio.sleep(random.uniform(0, 2 * self._course.options.pause_s))
 
     async def _write(self, key: int) -> None:
         tag, drawn = self._rows.tags[key], random.random()
@@ -184,16 +213,17 @@ class Writer:
             await self._send(key, "PATCH", tag if drawn < DELETED + REWRITTEN else "")
 
     async def _send(self, key: int, method: str, tag: str = "") -> int:
-        course, number = self._course, next(self._rows.numbers)
-        path = "/content" if method == "POST" else f"/content/{course.ids[key]}"
-        headers = f"Idempotency-Key: {course.run}-{key}\r\n" if method == "POST" else ""
-        headers += f"If-Match: {tag}\r\n" if tag else ""
+        self._rows.last_number += 1
+        course, number = self._course, self._rows.last_number
+        path, headers = f"/content/{course.ids[key]}", f"If-Match: {tag}\r\n" if tag else ""
+        if method == "POST":
+            path, headers = "/content", f"Idempotency-Key: {course.run}-{key}\r\n"
         body = b"" if method == "DELETE" else self._body(number, method)
         sent_s = monotonic()
         request = Request(path, headers.encode(), method=method, body=body)
         replica, answer = await self._ask(request)
         answered_s = monotonic()  # before anything else: from here on the old row is too old
-        told = tag_of(answer)
+        told = value_of(answer.head, b"etag: ").decode()
         position = position_of(told) if answer.status in (200, 201) and told else 0
         if method == "DELETE" and tag != UNKNOWN:
             position = position_of(tag) + 1
@@ -213,8 +243,8 @@ class Writer:
         return orjson.dumps(fields)
 
 
-async def run_writers(course: Course) -> tuple[list[Write], list[Old]]:
-    """Write until the end of the run; return the writes, and the old answers that were met."""
+async def run_writers(course: Course) -> Rows:
+    """Write until the end of the run."""
     rows = Rows(course, [""] * len(course.ids))
-    await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.writers)))
-    return rows.log, rows.old
+    await asyncio.gather(*(Writer(course, rows).run() for _ in range(course.options.writers)))
+    return rows
