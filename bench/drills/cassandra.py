@@ -84,7 +84,7 @@ def judge_outage(world: World, outage: Outage, result: Result) -> None:
     due_s = outage.mended_s + BACK_S + _tolerance_s(world)
     back = result.tally("uncached", due_s, outage.until_s)
     lines = result.lines("uncached", outage.mending_s, outage.until_s)
-    failed_s = max((line.due_s for line in lines if not line.outcome.is_good), default=None)
+    failed_s = max((line.due_s for line in lines if not line.is_good), default=None)
     last = "none" if failed_s is None else f"{failed_s - outage.mended_s:+.2f} s"
     world.judge(
         outage.what,

@@ -9,7 +9,7 @@ from bench.drills.world import World
 from bench.lab.asking import ids_of
 from bench.lab.servers import cassandra_ring, settings_of
 from bench.lab.targets import load_catalogue
-from bench.load.loops import closed, offered, paced
+from bench.load.loops import ClosedLoop, offered, paced
 
 IN_FLIGHT_S = 1.0
 WARM_S, MEASURE_S, CLIENTS = 20.0, 3.0, 4
@@ -30,8 +30,8 @@ def run(world: World) -> None:
     reads = zipf([reading(each) for each in ids], 0.0)
     requests = mixed((1 - WRITES, reads), (WRITES, writes(ids[:WRITTEN])))
     # Java is slow at what it does for the first time, writes above all
-    closed(service.host, service.port, requests, WARM_S, CLIENTS)
-    most = closed(service.host, service.port, reads, MEASURE_S, CLIENTS).tally().good
+    ClosedLoop(service.host, service.port, requests, WARM_S, CLIENTS).to_end()
+    most = ClosedLoop(service.host, service.port, reads, MEASURE_S, CLIENTS).to_end().tally().good
     rate_s = max(LEAST_S, min(MOST_S, most / MEASURE_S / 4))  # borne with ease
     with offered(service.host, service.port, paced(requests, rate_s)) as result:
         time.sleep(dead_s / 2)

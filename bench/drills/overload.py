@@ -15,7 +15,7 @@ from bench.drills.world import World
 from bench.lab.asking import ids_of
 from bench.lab.proxy import Proxy
 from bench.lab.targets import Service
-from bench.load.loops import OpenLoop, closed, paced
+from bench.load.loops import ClosedLoop, OpenLoop, paced
 from bench.load.result import Result
 from bench.load.wire import Request
 
@@ -45,7 +45,7 @@ def run(world: World) -> None:
     settings["NEAR_BYTES"] = "0"  # and no Redis: every read is the store's
     shedding = world.service(**settings)
     ids = ids_of(shedding)
-    closed(shedding.host, shedding.port, _endless(ids, "click"), warm_s, CLIENTS)
+    ClosedLoop(shedding.host, shedding.port, _endless(ids, "click"), warm_s, CLIENTS).to_end()
     proxy.narrow(STORE_BYTES_S)
     capacity_s = _capacity(shedding, ids, seconds / 2)
     offers = mixed((HOVERS, _endless(ids, "hover")), (1 - HOVERS, _endless(ids, "click")))
@@ -86,7 +86,7 @@ def _capacity(service: Service, ids: list[str], seconds: float) -> float:
     """Right answers a second when no more is asked for than is answered; a warm-up before it."""
     requests = _endless(ids, "click")
     for _ in range(2):
-        tally = closed(service.host, service.port, requests, seconds, CLIENTS).tally()
+        tally = ClosedLoop(service.host, service.port, requests, seconds, CLIENTS).to_end().tally()
     assert tally.good, tally
     return tally.good / seconds
 

@@ -65,7 +65,7 @@ def run(world: World) -> None:
         with offered(service.host, service.port, paced(requests, rate_s)) as result:
             _break_everything(world, service, redis, round_s, done)
         for line in result.lines():
-            (written if line.outcome.kind == "write" else reads).add(line)
+            (written if line.kind == "write" else reads).add(line)
         assert seconds_until(lambda: is_ready(service, "ready"), READY_S) is not None
         time.sleep(QUIET_S)
         sizes.append(size_of(service))

@@ -10,7 +10,7 @@ import orjson
 
 from bench.lab.processes import Server
 from bench.load.activity import is_row
-from bench.load.loops import closed
+from bench.load.loops import ClosedLoop
 from bench.load.wire import Request
 
 WARMING = 8  # requests at a time
@@ -50,5 +50,5 @@ def mixed(*parts: tuple[float, Iterator[Request]]) -> Iterator[Request]:
 def warm(server: Server, requests: Iterable[Request]) -> None:
     """Ask for each once, and wait for the answers; raises AssertionError if one fails."""
     queue = iter(requests)
-    done = closed(server.host, server.port, queue, float("inf"), WARMING)
+    done = ClosedLoop(server.host, server.port, queue, float("inf"), WARMING).to_end()
     assert not done.tally().failed, done.tally()

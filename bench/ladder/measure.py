@@ -27,7 +27,7 @@ from bench.ladder.rungs import Standing
 from bench.load import wrk
 from bench.load.__main__ import LATE_SHARE, run
 from bench.load.activity import Behaviour, reads
-from bench.load.loops import closed
+from bench.load.loops import ClosedLoop
 from bench.load.result import DIGITS, LONGEST_US
 
 PERCENTS = (50, 90, 99, 99.9)
@@ -174,7 +174,7 @@ def verdict(seen: dict[str, Any]) -> str:
 def _closed(stands: Standing, ids: Path, seconds: int) -> wrk.Seen:
     began_s, entry = time.monotonic(), stands.entry
     requests = cycle(reads(ids.read_text().split()))
-    tally = closed(entry.host, entry.port, requests, seconds, wrk.CONNECTIONS).tally()
+    tally = ClosedLoop(entry.host, entry.port, requests, seconds, wrk.CONNECTIONS).to_end().tally()
     return wrk.Seen(tally.total, tally.failed, time.monotonic() - began_s)
 
 

@@ -21,7 +21,7 @@ from bench.ladder.machine import beside
 from bench.ladder.measure import Load, Step, climb, limit, open_loop
 from bench.ladder.rungs import BUYS, Base, Rung, Standing
 from bench.load.activity import Behaviour
-from bench.load.loops import closed
+from bench.load.loops import ClosedLoop
 
 WRITES = 0.4  # of the requests that warm the JVM
 FILLERS = 16  # requests at a time
@@ -123,5 +123,5 @@ def _warm(rung: Rung, base: Base, stands: Standing, plan: Plan) -> None:
         base.is_warm = True
     if is_peer or ("redis" in stands.roles and not base.is_full):
         rows = map(reading, ids.read_text().split())
-        closed(stands.entry.host, stands.entry.port, rows, inf, FILLERS)
+        ClosedLoop(stands.entry.host, stands.entry.port, rows, inf, FILLERS).to_end()
         base.is_full |= not is_peer

@@ -41,8 +41,8 @@ def summed(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
     tally, layers = Tally(), Counter[str]()
     for line in result.lines(None, since_s, since_s + seconds):
         tally.add(line, DEADLINE_S)
-        if line.outcome.kind in READS and line.outcome.is_good:
-            layers[line.outcome.detail or "none"] += 1
+        if line.kind in READS and line.is_good:
+            layers[line.detail or "none"] += 1
     return {
         "requests": tally.total,
         "good": tally.good,

@@ -22,11 +22,17 @@ SLIP_S = 0.01
 GOOD = frozenset((200, 201, 304))
 
 
-class Outcome(NamedTuple):
-    """How a request ended. ``status`` is 0 without an answer, and then ``error`` says why:
-    ``refused``, ``reset``, ``closed`` (an orderly end), ``unanswered`` (given up), ``malformed``,
-    ``no port`` or ``no descriptor`` (ours, not the server's). ``detail`` is Cache-Status's."""
+class Line(NamedTuple):
+    """One request. ``latency_s`` counts from ``due_s``, by the monotonic clock; ``served_s`` is
+    Server-Timing's, or nan; ``slip_s`` is how late the generator was; ``detail`` is Cache-Status's.
+    ``status`` is 0 without an answer, and then ``error`` says why: ``refused``, ``reset``,
+    ``closed`` (an orderly end), ``unanswered`` (given up), ``malformed``, ``no port`` or ``no
+    descriptor`` (ours, not the server's)."""
 
+    due_s: float
+    latency_s: float
+    served_s: float
+    slip_s: float
     kind: str
     status: int
     detail: str
@@ -37,17 +43,6 @@ class Outcome(NamedTuple):
     def is_good(self) -> bool:
         """Whether the answer is a right one of success."""
         return self.status in GOOD and not self.is_wrong
-
-
-class Line(NamedTuple):
-    """One request. ``latency_s`` counts from ``due_s``, by the monotonic clock; ``served_s`` is
-    what Server-Timing says, nan when it says nothing; ``slip_s`` is how late the generator was."""
-
-    due_s: float
-    latency_s: float
-    served_s: float
-    slip_s: float
-    outcome: Outcome
 
 
 @dataclass
@@ -69,19 +64,18 @@ class Tally:
 
     def add(self, line: Line, deadline_s: float = FOREVER) -> None:
         """Add a line; its answer is good if it is right and came within ``deadline_s``."""
-        outcome = line.outcome
         self.total += 1
-        self.good += outcome.is_good and line.latency_s <= deadline_s
-        self.failed += not outcome.is_good
-        self.wrong += outcome.is_wrong
+        self.good += line.is_good and line.latency_s <= deadline_s
+        self.failed += not line.is_good
+        self.wrong += line.is_wrong
         self.late += line.slip_s > SLIP_S
         self.worst_slip_s = max(self.worst_slip_s, line.slip_s)
-        if outcome.error:
-            self.errors[outcome.error] += 1
+        if line.error:
+            self.errors[line.error] += 1
         else:
-            self.statuses[outcome.status] += 1
-            self.details[outcome.detail] += 1
-        if not outcome.error or outcome.error == "unanswered":
+            self.statuses[line.status] += 1
+            self.details[line.detail] += 1
+        if line.error in ("", "unanswered"):
             latency_us = min(max(int(line.latency_s * MICROSECONDS), 1), LONGEST_US)
             self.latency_us.record_value(latency_us)
 
@@ -132,9 +126,8 @@ class Result:
         self, kind: str | None = None, since_s: float = -FOREVER, until_s: float = FOREVER
     ) -> Iterator[Line]:
         """Yield the lines of a kind, or of all kinds, that were due between two moments."""
-        for at in range(len(self)):
-            line = self._lines[at]
-            if since_s <= line.due_s < until_s and kind in (None, line.outcome.kind):
+        for line in self._lines:
+            if since_s <= line.due_s < until_s and kind in (None, line.kind):
                 yield line
 
     def tally(
@@ -158,6 +151,6 @@ class Result:
         """
         windows: Counter[int] = Counter()
         for line in self.lines(kind):
-            if line.outcome.is_good and line.latency_s <= deadline_s:
+            if line.is_good and line.latency_s <= deadline_s:
                 windows[int((line.due_s - self.began_s) / width_s)] += 1
         return windows

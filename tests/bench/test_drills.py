@@ -21,7 +21,7 @@ from bench.drills.world import Finding, Options, Outage, Stand, World, made
 from bench.lab.servers import CassandraNode, settings_of
 from bench.lab.spawn import ServerError
 from bench.lab.targets import CATALOGUE, ROOT, catalogue
-from bench.load.result import Line, Outcome, Result, Tally
+from bench.load.result import Line, Result, Tally
 
 SHORT = Options(is_short=True)
 ROWS = 3_000
@@ -72,8 +72,8 @@ def world() -> Iterator[World]:
 
 
 def line(due_s: float = 0.0, status: int = 200, latency_s: float = 0.001, **more: Any) -> Line:
-    outcome = Outcome("read", status, "near", False, "")._replace(**more)
-    return Line(due_s, latency_s, latency_s, 0.0, outcome)
+    times_s = due_s, latency_s, latency_s, 0.0
+    return Line(*times_s, "read", status, "near", False, "")._replace(**more)
 
 
 def tally(*lines: Line) -> Tally:

@@ -25,14 +25,14 @@ from bench.ladder.run import Measured, run
 from bench.ladder.rungs import BUYS, RUNGS, Rung, Standing
 from bench.load.__main__ import summed
 from bench.load.activity import Behaviour
-from bench.load.result import Line, Outcome, Result
+from bench.load.result import Line, Result
 from bench.report.charts import LOOKS
 from tests.bench.reports import figures_of, leaves
 
 
 def line(due_s: float, latency_s: float = 0.001, slip_s: float = 0.0, **more: Any) -> Line:
-    outcome = Outcome("hover", 200, "near", False, "")._replace(**more)
-    return Line(due_s, latency_s, latency_s, slip_s, outcome)
+    times_s = due_s, latency_s, latency_s, slip_s
+    return Line(*times_s, "hover", 200, "near", False, "")._replace(**more)
 
 
 def summary(*lines: Line, seconds: float = 2.0) -> dict[str, Any]:
