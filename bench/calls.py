@@ -5,8 +5,6 @@ with `sys.setprofile` at one GET of a row: a miss (lane, lease and fill), a Redi
 hit, each on a connection that has asked before.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import socket

@@ -8,8 +8,6 @@ the run. `--only` measures the ways whose name has one of the texts, and the emp
 a program that is missing is left out, and said.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

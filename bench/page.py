@@ -9,8 +9,6 @@ both are medians over rounds. The ratio is that of the CPU of 30 requests to tha
 many in flight, within each round.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import socket

@@ -3,8 +3,6 @@
 `python -m bench.redis_read`. One run each on the same values; CPU is that of this process alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import time

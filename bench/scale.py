@@ -11,8 +11,6 @@ the share that Cassandra had to read, layer by layer. Figures go to results/scal
 are not asked for stay there as they were.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -5,8 +5,6 @@ defaults here: measure your machine by ``python -m bench.cost``, and say what yo
 are requests a second at the peak; a core is one like those measured.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 from dataclasses import MISSING, dataclass, fields
@@ -116,7 +114,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     for each in fields(Site):
-        kind = int if each.type == "int" else float
+        kind = int if each.type is int else float
         must = each.default is MISSING
         parser.add_argument(
             f"--{each.name.replace('_', '-')}", type=kind, default=each.default, required=must

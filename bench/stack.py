@@ -5,8 +5,6 @@ after the replicas, which need them to finish the requests they have. What the s
 gone at the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

@@ -7,8 +7,6 @@ causes none, and so shows how late the near caches are by themselves. `--restart
 restarts Redis half-way. `--reads 10000000` repeats rounds until so many reads are checked.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

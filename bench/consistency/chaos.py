@@ -4,8 +4,6 @@ A *stop* ends a replica in order while the proxy delays its writes, so that the 
 writes which Cassandra executes later. A *crash* is the same with SIGKILL.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 import time

@@ -1,7 +1,5 @@
 """One round of the consistency check: its processes, and its report."""
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import re

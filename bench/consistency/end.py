@@ -1,7 +1,5 @@
 """What is there when a consistency run is over: the same rows everywhere, and no write is lost."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

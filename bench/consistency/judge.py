@@ -8,8 +8,6 @@ empties the near cache. One exception is counted apart: a load that was joined (
 old as the moment at which its first reader asked.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

@@ -5,8 +5,6 @@ and a state no older than the newest that was acknowledged when the request was 
 are *doubts*, kept with their times and judged when everything is known (``judge.py``).
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import random

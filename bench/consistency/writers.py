@@ -5,8 +5,6 @@ The states of one row stand in one order, their *position*: the microseconds of 
 doubled; a deletion stands right behind the version that it deleted, one higher.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from contextlib import suppress

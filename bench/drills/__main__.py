@@ -6,8 +6,6 @@ Each drill prints rows: what was broken, what had to hold, what was seen. Status
 not hold. Bars are counts and ratios; where one is a time, its tolerance is said beside it.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import logging

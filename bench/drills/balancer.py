@@ -4,8 +4,6 @@ none of them out; one that drains or is dead goes out in time, and no read fails
 Needs haproxy and wrk.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,8 +1,6 @@
 """Cassandra killed and frozen: cached rows are served, all other reads are refused at once, alerts
 fire, and reads are back as soon as Cassandra is."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Iterable

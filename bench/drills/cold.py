@@ -1,7 +1,5 @@
 """The cache is emptied under full load: one read of the store for a key, and nobody notices."""
 
-from __future__ import annotations
-
 import time
 
 from bench.drills.traffic import reading, warm, zipf

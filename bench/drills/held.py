@@ -1,7 +1,5 @@
 """All connections of a worker stalled in a body, and then in a head: what do they make it hold?"""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections import Counter

@@ -4,8 +4,6 @@ Each client does its worst again and again until the end, and counts how it was 
 status of the answer, or ``ended`` without one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import time

@@ -1,7 +1,5 @@
 """One node of three is killed under reads and writes; after what was in flight nothing fails."""
 
-from __future__ import annotations
-
 import time
 
 from bench.drills.traffic import mixed, reading, writes, zipf

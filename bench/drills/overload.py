@@ -6,8 +6,6 @@ cores, four times what they can do together is more than anybody could offer; a 
 so much and no more leaves room for that, and is what most services wait for anyway.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from bench.drills.traffic import mixed, reading, zipf

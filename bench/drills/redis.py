@@ -1,7 +1,5 @@
 """Redis killed, frozen and slow: no read fails, writes are refused, and nobody restarts a thing."""
 
-from __future__ import annotations
-
 import time
 
 from bench.drills.traffic import reading, zipf

@@ -5,8 +5,6 @@ replica loses is seen: as a status above 399, a refused connection or one that e
 answer. `--drain 0` shows the purpose of the drain. Needs haproxy and wrk.
 """
 
-from __future__ import annotations
-
 import time
 
 from bench.drills.world import World

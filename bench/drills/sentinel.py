@@ -1,8 +1,6 @@
 """Redis' master cut off with a replica of the service on its side: no read fails, writes come back,
 and none is hidden behind an old row for longer than is documented."""
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 

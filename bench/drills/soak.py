@@ -5,8 +5,6 @@ and hostile clients do their worst; between two of them all is quiet for a momen
 descriptors are counted: under load they are the clients' doing.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import time

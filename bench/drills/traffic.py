@@ -1,7 +1,5 @@
 """The requests of the drills: reads and writes of rows, and how they are mixed."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence

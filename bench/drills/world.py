@@ -1,7 +1,5 @@
 """The world of a drill: its servers, their outages, and the table of its results."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Single requests to a service, and waiting for a state of it."""
 
-from __future__ import annotations
-
 import http.client
 import re
 import time

@@ -4,8 +4,6 @@ The file is used as it is shipped, but for addresses: its ports, the place of it
 replica where a site asks Docker's DNS.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import re

@@ -5,8 +5,6 @@ come from Maven Central (`jars.py`). Everything a node writes is in its folder. 
 never use one folder at once: that corrupts the log and neither says so.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence

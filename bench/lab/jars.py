@@ -5,8 +5,6 @@ and renamed when every jar in it was read to its end, by one process at a time; 
 download leaves behind is thrown away by the next.
 """
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os

@@ -4,8 +4,6 @@ Invariant: a process started here is stopped by its own id and by no other means
 this interpreter is gone, however that ends: by `stop()`, or by the kernel (`spawn.py`).
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import logging

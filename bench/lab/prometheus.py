@@ -4,8 +4,6 @@ The rules are used as they are shipped, but an alert fires after a second: a dri
 the `for` of most alerts. `promtool test rules deploy/alerts.test.yml` tests the times.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -8,8 +8,6 @@ A server that is away itself shows as a connection that is accepted and then res
 refuse what it has accepted. To be refused, clients have to be told so by ``refuse()``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -4,8 +4,6 @@ As a site has it, but quick: a master that is silent for ``DOWN_AFTER_MS`` is re
 has heard of no replica for a second takes no writes, which is sooner.
 """
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress

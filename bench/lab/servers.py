@@ -5,8 +5,6 @@ temporary folders or given ones; what was started is stopped by process id, also
 interrupted (`processes.py`).
 """
 
-from __future__ import annotations
-
 import importlib
 import shutil
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Invariant: a child is the leader of its own session, so the terminal's Ctrl-C re
 we stop the children in order; and the kernel of Linux kills it when this interpreter dies.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The service as a process of its own, the base of HTTP servers, and the catalogue's tool."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -8,8 +8,6 @@ out, and said. The figures go to ladder.json, report.html and ladder.svg; those 
 docs/benchmarks.md, too. Status 1: a bar of `bench/ladder/bars.py` is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -4,8 +4,6 @@ Most compare two rungs of the same run, because a figure of one machine says not
 A bar stays open where a rung that it needs was left out, or was not offered enough.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise

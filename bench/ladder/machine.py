@@ -3,8 +3,6 @@
 A figure of a busy machine says more about its other work than about the service, and says so.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

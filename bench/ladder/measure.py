@@ -4,8 +4,6 @@ CPU is each process's own, all of it from the first request to the last answer, 
 answered: what a JVM does besides is in it.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections import Counter

@@ -4,8 +4,6 @@ A moment in which the machine is slow then meets all rungs alike, and the spread
 how far a figure may be trusted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial

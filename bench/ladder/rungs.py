@@ -4,8 +4,6 @@ Every server may use every core, the load's included: three replicas have no mor
 What differs between rungs is one setting or one process; the rows and the activity are the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +36,13 @@ BUYS = {
     "nginx": "proxy_cache for an hour before our top rung. It hears of no write: no alternative.",
 }
 """What each rung adds to the rung that it is compared with, in a sentence."""
+
+
+class Standing(NamedTuple):
+    """A rung that stands: ``entry`` is asked, and ``roles`` has every server by its role."""
+
+    entry: HttpServer
+    roles: Mapping[str, Sequence[Server]]
 
 
 @dataclass
@@ -88,13 +93,6 @@ class Base:
             urgency = ((each.path, each.headers.decode().strip()[-3:]) for each in found)
             requests.write_text("".join(f"{path} {each or 'u=3'}\n" for path, each in urgency))
         return requests
-
-
-class Standing(NamedTuple):
-    """A rung that stands: ``entry`` is asked, and ``roles`` has every server by its role."""
-
-    entry: HttpServer
-    roles: Mapping[str, Sequence[Server]]
 
 
 Build = Callable[[Base, ExitStack], Standing]

@@ -7,8 +7,6 @@ counts what was due after the warm-up. It is a process of its own so that nothin
 and so that two can offer what one cannot, as in ``bench.ladder``.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

@@ -11,8 +11,6 @@ how far along a row the pointer gets does not depend on it. So hovers follow Zip
 and fall geometrically by position.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ says so. Times in a schedule are seconds from its begin; leaving is as exact as 
     print(result.tally("hover", deadline_s=1.0))
 """
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import random

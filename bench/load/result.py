@@ -4,8 +4,6 @@ So every question can still be asked afterwards: of one kind of request, of the 
 kill, against another deadline.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """One kept-alive HTTP/1.1 connection of the load generator: one request at a time, read no further
 than has to be known: the status, the length, and the headers as the bytes they are."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,11 +55,11 @@ class Asked(NamedTuple):
 class Owner(Protocol):
     """The owner of connections, which sends requests and takes answers."""
 
-    def answered(self, connection: Connection, asked: Asked, answer: Answer) -> None: ...
+    def answered(self, connection: "Connection", asked: Asked, answer: Answer) -> None: ...
 
-    def lost(self, connection: Connection, asked: Asked | None, error: str) -> None: ...
+    def lost(self, connection: "Connection", asked: Asked | None, error: str) -> None: ...
 
-    def idle(self, connection: Connection) -> None: ...
+    def idle(self, connection: "Connection") -> None: ...
 
 
 def value_of(head: bytes, name: bytes) -> bytes:

@@ -1,7 +1,5 @@
 """wrk, which asks for as much as is answered: its command, and the counts that it prints."""
 
-from __future__ import annotations
-
 import re
 import signal
 import subprocess

@@ -9,8 +9,6 @@ the service:
   no lease, no metrics, and the row as Cassandra rendered it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The peers as processes: other ways to answer the same requests, to be measured beside ours."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

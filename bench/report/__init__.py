@@ -3,8 +3,6 @@
 Nothing is computed here that is not in the JSON already; the page needs no network and no script.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`python -m bench.report [FOLDER]`: draws the page anew from a run's ladder.json."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 Colours are classes of style.css, which has a scheme for light and one for dark.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
