@@ -3,5 +3,5 @@
 import importlib.util
 import sys
 
-if importlib.util.find_spec("hdrh") is None:
+if importlib.util.find_spec("psutil") is None:
     sys.exit("bench: run make install, and then .venv/bin/python -m bench...")

@@ -1,8 +1,6 @@
 """How far a read goes through the code: calls of ours, files, and changes of file for one request.
 
-`python -m bench.calls` starts a Redis and a Cassandra, runs the service in this process, and looks
-with `sys.setprofile` at one GET of a row: a miss (lane, lease and fill), a Redis hit and a near
-hit, each on a connection that has asked before.
+It runs the service in this process, on a Redis and a Cassandra, and looks with `sys.setprofile`.
 """
 
 import argparse
@@ -18,6 +16,7 @@ from typing import Any
 import orjson
 import uvicorn
 
+from bench.cost import UNCACHED
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from bench.lab.targets import ROOT
 from config import Config
@@ -28,14 +27,10 @@ AFTER_S = 0.02  # a fill goes on behind its answer
 TIMES = 20
 """The shortest trail of so many counts: in the others the service did something of its own, too."""
 DRAFT = {"title": "A row", "genres": ["Drama"], "isMovie": True}
-READS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-    (
-        "miss, with lease and fill",
-        "store",
-        {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0"},
-    ),
+READS = (
+    ("miss, with lease and fill", "store", UNCACHED),
     ("Redis hit", "redis", {"NEAR_BYTES": "0"}),
-    ("near hit", "near", {}),
+    ("near hit", "near", dict[str, str]()),
 )
 OURS = tuple(
     str(ROOT / place)

@@ -1,21 +1,19 @@
 """What a request costs: CPU microseconds per request of each way to answer one, in one run.
 
-`python -m bench.cost [--rounds N] [--seconds S] [--only TEXT ...]`. Every way is measured in every
-round, one after another, with wrk on another core, so that a noisy moment of the machine meets all
-of them; the figure is the median over rounds of the process's own CPU time over the answers it
-gave. Ratios to the empty apps are what to compare between machines. An answer that is not 200 fails
-the run. `--only` measures the ways whose name has one of the texts, and the empty apps. What needs
-a program that is missing is left out, and said.
+Every way is measured by wrk in every round, and the figure is the median over rounds. Ratios to the
+empty apps are what to compare between machines. An answer that is not 200 fails the run. `--only`
+measures the ways whose name has one of the texts, and the empty apps.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis import Redis
 
@@ -30,6 +28,7 @@ ONE, IDS, MANY = 1, 1_000, 2_000
 RAW, ROUTE = "empty raw ASGI app", "empty Starlette route"
 RANDOM = f"{MANY:,} rows at random"
 HEAD = "| way | CPU us/request | requests/s | x raw ASGI | x route |\n|---|---|---|---|---|"
+UNCACHED = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0"}
 
 
 class Way(NamedTuple):
@@ -93,7 +92,6 @@ class Ways:
         no_redis = {"REDIS_HOST": "", "REDIS_PORT": ""}
         # a database of its own, where nothing that another service filled is found
         own = {**no_redis, "REDIS_URL": f"redis://{redis.host}:{redis.port}/1"}
-        uncached = {"NEAR_BYTES": "0", "REDIS_TTL_S": "0.001", "STALE_S": "0", **own}
         nginx = Nginx(fast.url, SERVER_CORE)
         self._add(RAW, ONE, lambda: Python("raw", SERVER_CORE))
         self._add(ROUTE, ONE, lambda: Python("route", SERVER_CORE))
@@ -101,6 +99,7 @@ class Ways:
             self._add(f"near hit, fast lane{what}", ids, lambda: fast)
         self._add("near hit, onion", ONE, lambda: self._service("onion", FAST_LANE="0"))
         self._add("Redis hit", IDS, lambda: self._service("redis", NEAR_BYTES="0"))
+        uncached = {**UNCACHED, **own}
         self._add("Cassandra, lease and fill", IDS, lambda: self._service("store", **uncached))
         alone = {"NEAR_BYTES": "0", **no_redis}
         self._add("Cassandra alone", IDS, lambda: self._service("bare", **alone))
@@ -120,15 +119,18 @@ class Ways:
         return Koa("hits", self._redis.port, core=SERVER_CORE)
 
 
-def measure(found: list[Way], ids: Path, rounds: int, seconds: int) -> dict[str, list[Cost]]:
-    """Measure every way in every round, after a round that warms up."""
-    costs: dict[str, list[Cost]] = {way.name: [] for way in found}
+def in_rounds(ways: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[Any]]:
+    """Measure every way in every round, after a round that warms up.
+
+    A noisy moment of the machine meets all ways so.
+    """
+    costs: dict[Any, list[Any]] = {name: [] for name in ways}
     for number in range(-1, rounds):
-        for way in found:
-            cost = cost_of(way, ids, seconds)
+        for name, measure in ways.items():
+            found = measure()
             if number >= 0:
-                costs[way.name].append(cost)
-                print(f"round {number + 1}: {way.name}: {cost.cpu_us:.1f} us", file=sys.stderr)
+                costs[name].append(found)
+                print(f"round {number + 1}: {name}: {found}", file=sys.stderr)
     return costs
 
 
@@ -163,7 +165,8 @@ def main() -> None:
         ids = Path(folder) / "ids"
         ids.write_text("\n".join(ways.ids) + "\n")
         ways.add_all()
-        print(table(measure(ways.found, ids, options.rounds, options.seconds)))
+        measures = {way.name: partial(cost_of, way, ids, options.seconds) for way in ways.found}
+        print(table(in_rounds(measures, options.rounds)))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,24 @@
 """What a page of titles costs: one request for 30 rows beside 30 requests for one row each.
 
-`python -m bench.page [--rounds N] [--seconds S]`. The service has the embedded store and a Redis,
-and answers from its near cache, then from Redis (`NEAR_BYTES=0`). A client asks for page after page
-on connections that are kept alive, with one request in flight, or with six as browsers have them:
-by 30 requests a page, or by one. Each way is measured in every round, one after another. CPU is
-that of the service for a page, p99 is the client's time for a page, or for six pages at a time, and
-both are medians over rounds. The ratio is that of the CPU of 30 requests to that of one, with as
-many in flight, within each round.
+The service has the embedded store and a Redis, and answers from its near cache, then from Redis. A
+client keeps one connection, or six as browsers do. CPU is that of the service for a page, p99 is
+the client's time for a page, or for six pages at a time; both are medians over rounds. The ratio is
+that of the CPU of 30 requests to that of one, with as many in flight, within each round.
 """
 
 import argparse
 import os
 import socket
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.cost import in_rounds
 from bench.lab.asking import ids_of
 from bench.lab.servers import RedisServer, settings_of
 from bench.lab.targets import Service, load_catalogue
@@ -50,15 +48,8 @@ class Client:
             running.enter_context(socket.create_connection(where)) for _ in range(in_flight)
         ]
 
-    def by_rows(self, pages: Sequence[Sequence[str]]) -> None:
-        """Ask for each row by a request of its own."""
-        self._ask([f"/content/{video_id}" for page in pages for video_id in page])
-
-    def by_pages(self, pages: Sequence[Sequence[str]]) -> None:
-        """Ask for each page by one request."""
-        self._ask(["/content?ids=" + ",".join(page) for page in pages])
-
-    def _ask(self, targets: Sequence[str]) -> None:
+    def ask(self, targets: Sequence[str]) -> None:
+        """Send a request on each connection, read the answers, and so on."""
         step = len(self._connections)
         for at in range(0, len(targets), step):
             asked = list(zip(self._connections, targets[at : at + step], strict=False))
@@ -72,48 +63,42 @@ class Client:
                     left -= len(connection.recv(262_144))
 
 
-Costs = dict[int, tuple[list[Cost], list[Cost]]]
-"""By the number of requests in flight: each round of 30 requests a page, and of one request."""
+Way = tuple[int, int]
+"""The number of requests in flight, and for a page."""
 
 
-def measure(service: Service, rounds: int, seconds: float) -> Costs:
-    """Measure each way in every round, after a round that warms up."""
+def measure(service: Service, rounds: int, seconds: float) -> dict[Way, list[Cost]]:
+    """Measure each way in every round."""
     ids = ids_of(service, TITLES * PAGES)
     pages = [ids[at : at + TITLES] for at in range(0, len(ids), TITLES)]
-    costs: Costs = {in_flight: ([], []) for in_flight in IN_FLIGHT}
+    ways: dict[Way, Callable[[], Cost]] = {}
     with ExitStack() as running:
-        clients = {each: Client(service, each, running) for each in IN_FLIGHT}
-        for number in range(-1, rounds):
-            for in_flight, client in clients.items():
-                groups = [pages[at : at + in_flight] for at in range(0, PAGES, in_flight)]
-                for way, found in zip(
-                    (client.by_rows, client.by_pages), costs[in_flight], strict=True
-                ):
-                    cost = _cost_of(service, way, groups, seconds)
-                    if number >= 0:
-                        found.append(cost)
-                        print(f"{service.name}, {way.__name__}: {cost}", file=sys.stderr)
-    return costs
+        for in_flight in IN_FLIGHT:
+            client = Client(service, in_flight, running)
+            groups = [pages[at : at + in_flight] for at in range(0, PAGES, in_flight)]
+            rows = [[f"/content/{each}" for page in group for each in page] for group in groups]
+            whole = [["/content?ids=" + ",".join(page) for page in group] for group in groups]
+            for number, targets in ((TITLES, rows), (1, whole)):
+                ways[in_flight, number] = partial(_cost_of, service, client, targets, seconds)
+        return in_rounds(ways, rounds)
 
 
 def _cost_of(
-    service: Service,
-    way: Callable[[Sequence[Sequence[str]]], None],
-    groups: Sequence[Sequence[Sequence[str]]],
-    seconds: float,
+    service: Service, client: Client, groups: Sequence[Sequence[str]], seconds: float
 ) -> Cost:
     took_s, before_s, end_s = list[float](), service.cpu_s(), time.perf_counter() + seconds
     while (began_s := time.perf_counter()) < end_s:
-        way(groups[len(took_s) % len(groups)])
+        client.ask(groups[len(took_s) % len(groups)])
         took_s.append(time.perf_counter() - began_s)
-    used_s, pages = service.cpu_s() - before_s, len(took_s) * len(groups[0])
+    used_s, pages = service.cpu_s() - before_s, len(took_s) * PAGES / len(groups)
     return Cost(used_s / pages * 1e6, statistics.quantiles(took_s, n=100)[-1] * 1e3)
 
 
-def lines(name: str, costs: Costs) -> list[str]:
+def lines(name: str, costs: dict[Way, list[Cost]]) -> list[str]:
     """Return a line for each number of requests in flight, in Markdown."""
     found = []
-    for in_flight, (many, one) in costs.items():
+    for in_flight in IN_FLIGHT:
+        many, one = costs[in_flight, TITLES], costs[in_flight, 1]
         ratio = statistics.median(a.cpu_us / b.cpu_us for a, b in zip(many, one, strict=True))
         shown = " | ".join(
             f"{statistics.median(each.cpu_us for each in way):.0f} | "

@@ -1,14 +1,9 @@
 """What the size of the catalogue costs, and what a near cache of a given size buys.
 
-    python -m bench.scale [--rows 5000 50000 500000] [--stores embedded Cassandra] [--seconds 15]
-                          [--parts sizes curve layers]
-
-For each size and store: CPU per request of all processes and resident memory under the activity
-with Zipf's law and with all titles alike, at one rate, after a warm-up longer than NEAR_TTL_S. At
-the largest size: the share of rows that the near cache had by NEAR_BYTES, at ten times the rate and
-with nothing forgotten, as at 400 requests/s what is asked for within NEAR_TTL_S fits into any; and
-the share that Cassandra had to read, layer by layer. Figures go to results/scale.json; parts that
-are not asked for stay there as they were.
+Sizes: CPU per request of all processes and memory, by Zipf's law and with all titles alike, at one
+rate. At the largest size, the curve: the share of rows that a near cache of each size had, at ten
+times the rate and with nothing forgotten; and the layers: the share that Cassandra had to read,
+layer by layer. Figures go to results/scale.json; parts that are not asked for stay as they were.
 """
 
 import argparse

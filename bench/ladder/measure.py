@@ -6,7 +6,6 @@ answered: what a JVM does besides is in it.
 
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -17,22 +16,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hdrh.histogram import HdrHistogram
-
 from bench.lab.spawn import ServerError
 from bench.ladder.machine import beside
 from bench.ladder.rungs import Standing
 from bench.load import wrk
-from bench.load.__main__ import LATE_SHARE, run
+from bench.load.__main__ import figures, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import ClosedLoop
-from bench.load.result import DIGITS, LONGEST_US
-
-PERCENTS = (50, 90, 99, 99.9)
-BEYOND = 100
-"""A percentile is told where at least so many samples lie beyond it."""
-CACHES = ("near", "redis", "nginx-HIT")
-COUNTED = ("requests", "good", "failed", "wrong", "late")
 
 BAR_MS = 20.0
 """The 99th percentile has to be below this; from the time due, so a queue is in it."""
@@ -69,7 +59,7 @@ def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
     parts = [_generator(part).submit(offer, part=part) for part in range(GENERATORS)]
     seen = [each.result() for each in parts]
     whole_s = load.warm_s + load.seconds
-    summary = summed(seen, load.seconds)
+    summary = figures(seen, load.seconds)
     answers = summary["requests"] * whole_s / load.seconds  # about: those of the warm-up as well
     return {
         "rate_s": rate_s,
@@ -77,33 +67,7 @@ def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
         **summary,
         "cpu_us": _per_request(before, _used(stands), answers),
         "cores": round(sum(_used(stands).values()) - sum(before.values()), 3) / whole_s,
-        "generator_cores": sum(each["generator_cpu_s"] for each in seen) / whole_s,
-    }
-
-
-def summed(seen: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Return the sum of several generators, with percentiles in milliseconds."""
-    latency_us = HdrHistogram(1, LONGEST_US, DIGITS)
-    for each in seen:
-        latency_us.decode_and_add(each["latency_us"].encode())
-    counts = {name: sum(each[name] for each in seen) for name in COUNTED}
-    layers, errors = (
-        sum((Counter(each[name]) for each in seen), Counter[str]()) for name in ("layers", "errors")
-    )
-    rows = layers.total() or 1
-    return {
-        **counts,
-        "goodput_s": counts["good"] / seconds,
-        "worst_slip_ms": max(each["worst_slip_s"] for each in seen) * 1000,
-        "generator_was_the_limit": counts["late"] > LATE_SHARE * counts["requests"],
-        "errors": dict(errors),
-        "layers": {name: times / rows for name, times in layers.most_common()},
-        "cached": sum(layers[name] for name in CACHES) / rows,
-        "latency_ms": {
-            str(each): round(float(latency_us.get_value_at_percentile(each)) / 1000, 3)
-            for each in PERCENTS
-            if round(latency_us.total_count * (100 - each)) >= 100 * BEYOND
-        },
+        "generator_cores": sum(each.cpu_s for each in seen) / whole_s,
     }
 
 

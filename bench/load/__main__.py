@@ -12,11 +12,10 @@ import gc
 import json
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.load.activity import Activity, Behaviour
 from bench.load.loops import offered
@@ -28,29 +27,54 @@ DEADLINE_S = 0.2
 LATE_SHARE = 0.01
 """With more requests than this that left 10 ms late, the generator was the limit."""
 READS = frozenset(("hover", "click"))
+CACHES = ("near", "redis", "nginx-HIT")
+PERCENTS = (50, 90, 99, 99.9)
+BEYOND = 100
+"""A percentile is told where at least so many samples lie beyond it."""
 
 
-def summed(result: Result, since_s: float, seconds: float) -> dict[str, Any]:
-    """Return the sum of the requests due within ``seconds``, for JSON.
+class Seen(NamedTuple):
+    """All requests of a generator, the reads of rows among them, and the generator's CPU."""
 
-    ``layers`` counts the right answers for rows by the layer that had the row. The latencies are an
-    HDR histogram, which can be added to others.
-    """
-    tally, layers = Tally(), Counter[str]()
+    whole: Tally
+    reads: Tally
+    cpu_s: float
+
+
+def seen_of(result: Result, since_s: float, seconds: float, cpu_s: float = 0.0) -> Seen:
+    """Return the sum of the requests that were due within ``seconds``."""
+    seen = Seen(Tally(), Tally(), cpu_s)
     for line in result.lines(None, since_s, since_s + seconds):
-        tally.add(line, DEADLINE_S)
-        if line.kind in READS and line.is_good:
-            layers[line.detail or "none"] += 1
+        seen.whole.add(line, DEADLINE_S)
+        if line.kind in READS:
+            seen.reads.add(line)
+    return seen
+
+
+def figures(parts: Sequence[Seen], seconds: float) -> dict[str, Any]:
+    """Return the sum of several generators for JSON, with ``layers`` as shares of right reads."""
+    whole, reads = Tally(), Tally()
+    for part in parts:
+        whole.join(part.whole)
+        reads.join(part.reads)
+    rows = reads.details.total() or 1
     return {
-        "requests": tally.total,
-        "good": tally.good,
-        "failed": tally.failed,
-        "wrong": tally.wrong,
-        "late": tally.late,
-        "worst_slip_s": round(tally.worst_slip_s, 4),
-        "errors": dict(tally.errors),
-        "layers": dict(layers),
-        "latency_us": tally.latency_us.encode().decode(),
+        "requests": whole.total,
+        "good": whole.good,
+        "failed": whole.failed,
+        "wrong": whole.wrong,
+        "late": whole.late,
+        "goodput_s": whole.good / seconds,
+        "worst_slip_ms": whole.worst_slip_s * 1000,
+        "generator_was_the_limit": whole.late > LATE_SHARE * whole.total,
+        "errors": dict(whole.errors),
+        "layers": {name or "none": times / rows for name, times in reads.details.most_common()},
+        "cached": sum(reads.details[name] for name in CACHES) / rows,
+        "latency_ms": {
+            str(each): round(whole.percentile_s(each) * 1000, 3)
+            for each in PERCENTS
+            if round(len(whole.latencies_s) * (100 - each)) >= 100 * BEYOND
+        },
     }
 
 
@@ -71,7 +95,7 @@ def run(
     warm_s: float,
     seconds: float,
     part: int = 0,
-) -> dict[str, Any]:
+) -> Seen:
     """Offer the activity for ``warm_s`` and then ``seconds``, and return the result."""
     whole_s = warm_s + seconds
     requests = drawn(ids, behaviour, part, whole_s)
@@ -86,7 +110,7 @@ def run(
             answered, before = len(result), answered
             print(f"    answered {answered - before:,}/s", flush=True)
     cpu_s = time.process_time() - began_cpu_s
-    return {**summed(result, result.began_s + warm_s, seconds), "generator_cpu_s": cpu_s}
+    return seen_of(result, result.began_s + warm_s, seconds, cpu_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seen = run(
         *(asked.host, asked.port, asked.ids, behaviour), warm_s=asked.warm, seconds=asked.seconds
     )
-    print(json.dumps(seen))
+    print(json.dumps({**figures([seen], asked.seconds), "generator_cpu_s": seen.cpu_s}))
 
 
 if __name__ == "__main__":

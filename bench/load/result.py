@@ -8,13 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil
 from typing import NamedTuple
 
-from hdrh.histogram import HdrHistogram
-
 FOREVER = float("inf")
-MICROSECONDS = 1_000_000
-LONGEST_US, DIGITS = 600 * MICROSECONDS, 3
 SLIP_S = 0.01
 """A request that left later than this after it was due, for want of time of ours, is a late one."""
 GOOD = frozenset((200, 201, 304))
@@ -45,9 +42,9 @@ class Line(NamedTuple):
 
 @dataclass
 class Tally:
-    """Requests summed up. ``latency_us`` has every answer, and what was given up as long as it was
-    waited for; a connection that was refused or broke is in ``errors`` alone. ``good`` are the
-    right answers of success within the deadline, ``late`` left late for want of time of ours."""
+    """Requests summed up. ``latencies_s`` has every answer, and the wait for each request that was
+    given up; a connection that was refused or broke is in ``errors`` alone. ``good`` are the right
+    answers of success within the deadline, and ``details`` has those of any time."""
 
     total: int = 0
     good: int = 0
@@ -58,7 +55,7 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    latency_us: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, LONGEST_US, DIGITS))
+    latencies_s: list[float] = field(default_factory=list)
 
     def add(self, line: Line, deadline_s: float = FOREVER) -> None:
         """Add a line; its answer is good if it is right and came within ``deadline_s``."""
@@ -72,10 +69,17 @@ class Tally:
             self.errors[line.error] += 1
         else:
             self.statuses[line.status] += 1
+        if line.is_good:
             self.details[line.detail] += 1
         if line.error in ("", "unanswered"):
-            latency_us = min(max(int(line.latency_s * MICROSECONDS), 1), LONGEST_US)
-            self.latency_us.record_value(latency_us)
+            self.latencies_s.append(line.latency_s)
+
+    def join(self, other: "Tally") -> None:
+        """Add the requests of another tally."""
+        worst_slip_s = max(self.worst_slip_s, other.worst_slip_s)
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.worst_slip_s = worst_slip_s
 
     @property
     def is_clean(self) -> bool:
@@ -84,7 +88,8 @@ class Tally:
 
     def percentile_s(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 if nothing was counted."""
-        return float(self.latency_us.get_value_at_percentile(percent)) / MICROSECONDS
+        ranked = sorted(self.latencies_s)
+        return ranked[max(0, ceil(len(ranked) * percent / 100) - 1)] if ranked else 0.0
 
     def __str__(self) -> str:
         """Return everything that is not zero, in a line."""

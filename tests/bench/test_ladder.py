@@ -23,7 +23,7 @@ from bench.ladder.bars import judged
 from bench.ladder.machine import beside
 from bench.ladder.run import Measured, run
 from bench.ladder.rungs import BUYS, RUNGS, Rung, Standing
-from bench.load.__main__ import summed
+from bench.load.__main__ import figures, seen_of
 from bench.load.activity import Behaviour
 from bench.load.result import Line, Result
 from bench.report.charts import LOOKS
@@ -39,7 +39,7 @@ def summary(*lines: Line, seconds: float = 2.0) -> dict[str, Any]:
     result = Result()
     for each in lines:
         result.add(each)
-    return measure.summed([summed(result, 10.0, seconds)] * 2, seconds)
+    return figures([seen_of(result, 10.0, seconds)] * 2, seconds)
 
 
 def test_only_right_answers_in_time_are_goodput() -> None:
