@@ -67,7 +67,8 @@ def replica(environ: Mapping[str, str], host: str, own: int, other: int) -> dict
 
     A browser that shows the page of the `other` replica may read from this one.
     """
-    settings = {name: environ[name] for name in environ if name != "CORS_ORIGINS_FILE"}
+    files = ("HOST_FILE", "PORT_FILE", "CORS_ORIGINS_FILE")
+    settings = {name: environ[name] for name in environ if name not in files}
     theirs = (f"http://{name}:{other}" for name in dict.fromkeys((host, "localhost")))
     origins = ",".join(filter(None, (lookup(environ, "CORS_ORIGINS"), *theirs)))
     return {**settings, "PORT": str(own), "CORS_ORIGINS": origins}
@@ -84,8 +85,8 @@ def run(environ: Mapping[str, str]) -> int:
         load_catalogue(settings)
         services = []
         for ports in ((one, other), (other, one)):
-            own = replica(with_demo(settings), host, *ports)
-            services.append(running.enter_context(Service(own, is_public=True, logged=False)))
+            own = {**replica(with_demo(settings), host, *ports), "HOST": config.host}
+            services.append(running.enter_context(Service(own, logged=False)))
         log.info("ready: two replicas, http://%s:%d and http://%s:%d", host, one, host, other)
         log.info(
             "see both on one page: http://%s:%d/demo?replica=http://%s:%d", host, one, host, other

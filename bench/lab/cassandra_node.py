@@ -71,11 +71,8 @@ class Ports(NamedTuple):
 class CassandraNode(Server):
     """One node; `port` speaks CQL. Its data is in `folder` and outlives `stop()`.
 
-    After `kill()` the last tenth of a second of writes may be missing, as on any node that crashes:
-    what the commit log has since its last mark is not replayed.
-
-    `heap` is Java's: "512M", "1G". Without `datacenter` the node is in `datacenter1`. `seeds` are
-    hosts of the ring to join; without any the node is a ring of its own.
+    After `kill()` the last tenth of a second of writes may be missing. `heap` is Java's: "512M".
+    `seeds` are hosts of the ring to join; without any the node is a ring of its own.
     """
 
     name = "cassandra"
@@ -169,11 +166,6 @@ class CassandraNode(Server):
             "cluster_name": "content",
             "num_tokens": 16,
             "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
-            "data_file_directories": [str(self.folder / "data")],
-            "commitlog_directory": str(self.folder / "commitlog"),
-            "saved_caches_directory": str(self.folder / "saved_caches"),
-            "hints_directory": str(self.folder / "hints"),
-            "cdc_raw_directory": str(self.folder / "cdc_raw"),
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10000ms",
             "endpoint_snitch": self._snitch,

@@ -75,20 +75,9 @@ def exchange(host: str, port: int, request: bytes, timeout_s: float = 1.0) -> by
         return b""
 
 
-def temporary_folder(owner: object, prefix: str) -> Path:
-    """Make a folder that is removed with `owner`, at the latest when the interpreter ends."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGINT and SIGTERM leave the block, once; a second signal does not cut the stop short.
-
-    The stop is bounded, so ignoring a second signal cannot hang. For `main()` functions only: a
-    library does not take signals from its host.
-    """
+    """Let SIGINT and SIGTERM leave the block, once; a second signal does not cut the stop short."""
 
     def interrupt(signum: int, _frame: object) -> None:
         for each in handled:
@@ -109,16 +98,27 @@ class Server(ABC):
     """One process that answers on `host:port`; `with` starts and stops it.
 
     `start()` returns when it answers, `stop()` and `kill()` when the process is gone; both may be
-    called again and again, and `folder` is kept between them. Not for two threads at once.
+    called again and again, and `folder` is kept between them. A folder of its own is removed with
+    this object. Not for two threads at once.
     """
 
     name = "server"
     start_bound_s = 60.0
     stop_bound_s = 20.0
 
-    def __init__(self, host: str, port: int, folder: Path | None, *, logged: bool = True) -> None:
-        self.host, self.port = host, port
-        self.folder = folder or temporary_folder(self, f"{self.name}-")
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        folder: Path | None = None,
+        *,
+        logged: bool = True,
+    ) -> None:
+        self.host, self.port = host, free_ports(1)[0] if port is None else port
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.folder = folder
         self.log_path = self.folder / f"{self.name}.log" if logged else None
         self._process: Child | None = None
 

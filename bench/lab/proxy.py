@@ -1,11 +1,7 @@
 """A TCP proxy on loopback that can be slow, narrow, silent or away, for putting before a server.
 
-    with Proxy(redis.host, redis.port) as proxy:  # clients connect to proxy.host, proxy.port
-        proxy.delay(0.1, 0.1)
-        proxy.open()
-
-A server that is away itself shows as a connection that is accepted and then reset: a proxy cannot
-refuse what it has accepted. To be refused, clients have to be told so by ``refuse()``.
+A server that is away itself shows as a connection that is accepted and then reset. To be refused,
+clients have to be told so by ``refuse()``.
 """
 
 import asyncio
@@ -41,22 +37,15 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        try:
-            self.open()
-        except BaseException:
-            self._end()
-            raise
+        self.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.refuse()
-        self._end()
-
-    def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

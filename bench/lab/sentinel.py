@@ -13,7 +13,7 @@ from typing import Protocol
 import hiredis
 
 from bench.lab.asking import seconds_until
-from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.processes import Server, exchange
 from bench.lab.servers import RedisServer, ServerError, redis_program
 
 NAME = "content"
@@ -38,8 +38,7 @@ class Sentinel(Server):
     name = "sentinel"
 
     def __init__(self, master: Place, quorum: int, lines: Sequence[str] = ()) -> None:
-        (port,) = free_ports(1)
-        super().__init__("127.0.0.1", port, None)
+        super().__init__()
         self._lines = [
             f"bind {self.host}",
             f"port {self.port}",

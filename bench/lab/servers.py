@@ -1,9 +1,4 @@
-"""A real Cassandra and a real Redis on this machine, for tests and benchmarks.
-
-Everything comes from PyPI and Maven Central and runs without root, on free loopback ports, in
-temporary folders or given ones; what was started is stopped by process id, also when we are
-interrupted (`processes.py`).
-"""
+"""A real Cassandra and a real Redis on this machine, from PyPI and Maven Central, without root."""
 
 import importlib
 import shutil
@@ -11,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.lab.cassandra_node import CassandraNode, Ports, cassandra_ring
-from bench.lab.processes import Server, exchange, free_ports
+from bench.lab.processes import Server, exchange
 from bench.lab.spawn import ServerError
 
 __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "cassandra_ring"]
@@ -20,15 +15,13 @@ __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "ca
 class RedisServer(Server):
     """One Redis, as a cache is run: it keeps nothing on disk, so `stop()` and `kill()` empty it.
 
-    `args` are put after ours on its command line, where the last word wins. A password given there
-    does not hinder the wait for its answer.
+    `args` are put after ours on its command line, where the last word wins.
     """
 
     name = "redis"
 
     def __init__(self, folder: Path | None = None, args: Sequence[str] = ()) -> None:
-        (port,) = free_ports(1)
-        super().__init__("127.0.0.1", port, folder)
+        super().__init__(folder=folder)
         self.args = tuple(args)
 
     def command(self) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.lab.processes import Server, exchange, free_ports
 from bench.lab.spawn import ServerError, spawn
@@ -24,13 +25,10 @@ class HttpServer(Server):
         probe: str,
         *,
         core: int | None = None,
-        host: str = "127.0.0.1",
-        port: int | None = None,
-        folder: Path | None = None,
-        logged: bool = True,
+        **place: Any,
     ) -> None:
         self.name, self.probe, self.core = name, probe, core
-        super().__init__(host, port or free_ports(1)[0], folder, logged=logged)
+        super().__init__(**place)
 
     @abstractmethod
     def program(self) -> Sequence[str]:
@@ -52,7 +50,7 @@ class HttpServer(Server):
 class Service(HttpServer):
     """``service.py`` with ``settings`` and nothing else of this environment.
 
-    It listens on a free port of the loopback, unless the settings have a ``PORT`` or ``is_public``.
+    It listens on a free port of the loopback, unless the settings have a ``HOST`` or a ``PORT``.
     """
 
     def __init__(
@@ -62,22 +60,14 @@ class Service(HttpServer):
         *,
         name: str = "service",
         core: int | None = None,
-        is_public: bool = False,
         logged: bool = True,
     ) -> None:
-        ours = {"HOST": "127.0.0.1", "PORT": str(free_ports(1)[0])} if not is_public else {}
+        ours = {"HOST": "127.0.0.1", "PORT": str(free_ports(1)[0])}
         # no balancer has to notice its end
         self.settings = {"DRAIN_S": "0", **ours, **settings}
         config = Config.from_env(self.settings)
-        super().__init__(
-            name,
-            "/readyz",
-            core=core,
-            host=config.host,
-            port=config.port,
-            folder=folder,
-            logged=logged,
-        )
+        place = {"host": config.host, "port": config.port, "folder": folder, "logged": logged}
+        super().__init__(name, "/readyz", core=core, **place)
 
     def program(self) -> Sequence[str]:
         return [sys.executable, str(ROOT / "service.py")]
