@@ -1,7 +1,4 @@
-"""How far a read goes through the code: calls of ours, files, and changes of file for one request.
-
-It runs the service in this process, on a Redis and a Cassandra, and looks with `sys.setprofile`.
-"""
+"""How far a read goes through the code: calls, files, and changes of file for one request."""
 
 import argparse
 import asyncio

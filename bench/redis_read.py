@@ -1,7 +1,4 @@
-"""CPU of one read at 64 concurrent: `RedisRows` beside a pool of redis-py, on a real Redis here.
-
-`python -m bench.redis_read`. One run each on the same values; CPU is that of this process alone.
-"""
+"""CPU of one read at 64 concurrent: `RedisRows` beside a pool of redis-py, on a real Redis here."""
 
 import argparse
 import asyncio

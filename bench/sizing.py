@@ -1,8 +1,7 @@
 """How much of everything a site needs: ``python -m bench.sizing --rate 10000 --rows 5000000``.
 
-A small calculation from the figures that docs/benchmarks.md gives under "What it costs", the
-defaults here: measure your machine by ``python -m bench.cost``, and say what you measured. Rates
-are requests a second at the peak; a core is one like those measured.
+The defaults are figures of docs/benchmarks.md: measure your machine by ``python -m bench.cost``.
+Rates are requests a second at the peak.
 """
 
 import argparse

@@ -1,8 +1,6 @@
 """`make stack`: a real Cassandra, a real Redis and two replicas of the service, until Ctrl-C.
 
-Servers that the environment names are used as they are; the others are started here, and stopped
-after the replicas, which need them to finish the requests they have. What the servers wrote is
-gone at the end.
+Servers that the environment names are used as they are; the others are started here.
 """
 
 import argparse

@@ -1,8 +1,4 @@
-"""The servers of the consistency check, and its faults, each at its own interval.
-
-A *stop* ends a replica in order while the proxy delays its writes, so that the replica gives up
-writes which Cassandra executes later. A *crash* is the same with SIGKILL.
-"""
+"""The servers of the consistency check, and its faults, each at its own interval."""
 
 import random
 import threading

@@ -1,11 +1,9 @@
 """What a consistency run has shown: answers that were too old, how old, and states of no write.
 
-An answer is judged by the moment its request was sent. What was acknowledged by then through the
-same replica must be in it, always. What was acknowledged through another one must be in it when it
-comes from Redis or the store, and after ``near_ttl_s`` when it comes from the near cache or is
-stale; after PUSHED_S already, as nothing here loses a push without losing the connection, which
-empties the near cache. One exception is counted apart: a load that was joined (``collapsed``) is as
-old as the moment at which its first reader asked.
+An answer is judged by the moment its request was sent. A write that was acknowledged by then has to
+be in it, if the write went through the same replica, or the answer comes from Redis or the store.
+The near cache may miss other writes for ``near_ttl_s``, and for PUSHED_S while no push is lost. A
+load that was joined (``collapsed``) is as old as the moment at which its first reader asked.
 """
 
 from bisect import bisect_right

@@ -1,8 +1,6 @@
 """The readers of the consistency check: as fast as they can, and no answer unchecked.
 
-What most answers have in common is cheap to see: a known tag, the body that came with it before,
-and a state no older than the newest that was acknowledged when the request was sent. The others
-are *doubts*, kept with their times and judged when everything is known (``judge.py``).
+An answer that is not plainly right when it comes is a *doubt*, which ``judge.py`` judges later.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """The writers of the consistency check: what they did to each row, and when they knew it.
 
-Every write puts a number of its own into the row, so a row that is read names the write it is of.
-The states of one row stand in one order, their *position*: the microseconds of the row's version,
-doubled; a deletion stands right behind the version that it deleted, one higher.
+Every write puts its number into the row. The states of a row are ordered by their *position*: twice
+the microseconds of the row's version; a deletion is one higher than the version that it deleted.
 """
 
 import asyncio

@@ -1,9 +1,7 @@
 """`make drills`: failures on purpose, on real servers, under load, and what has to hold.
 
-    python -m bench.drills [NAME ...] [--short]
-
 Each drill prints rows: what was broken, what had to hold, what was seen. Status 1: something did
-not hold. Bars are counts and ratios; where one is a time, its tolerance is said beside it.
+not hold.
 """
 
 import argparse

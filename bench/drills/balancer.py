@@ -1,8 +1,5 @@
 """The balancer of ``deploy/haproxy.cfg`` over three replicas: an overload, shedding included, takes
-none of them out; one that drains or is dead goes out in time, and no read fails by it.
-
-Needs haproxy and wrk.
-"""
+none of them out; one that drains or is dead goes out in time, and no read fails by it."""
 
 import time
 from collections.abc import Callable

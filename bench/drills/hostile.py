@@ -1,8 +1,4 @@
-"""Clients that mean harm: everybody else's answers stay quick, and the service stays as it is.
-
-Each client does its worst again and again until the end, and counts how it was sent away: the
-status of the answer, or ``ended`` without one.
-"""
+"""Clients that mean harm: the answers to others stay quick, and the service does not grow."""
 
 import asyncio
 import multiprocessing

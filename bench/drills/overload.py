@@ -1,10 +1,6 @@
 """Four times what the store can do: clicks are served, hovers give way; and beside it, without
-shedding, what that is for.
-
-The store is reached over a narrow line. On a machine where load, service and Cassandra share two
-cores, four times what they can do together is more than anybody could offer; a store that can do
-so much and no more leaves room for that, and is what most services wait for anyway.
-"""
+shedding, what that is for. The store is reached over a narrow line, because Cassandra itself bears
+more than generators on the same cores can offer."""
 
 from collections.abc import Iterator
 

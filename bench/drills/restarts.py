@@ -1,8 +1,6 @@
-"""Restarts one after another behind HAProxy, under keep-alive load: how many requests fail?
+"""Restarts one after another behind HAProxy without retries, under keep-alive load: how many fail?
 
-Two embedded replicas on one file, and HAProxy as shipped but for its retries. So a request that a
-replica loses is seen: as a status above 399, a refused connection or one that ends without an
-answer. `--drain 0` shows the purpose of the drain. Needs haproxy and wrk.
+`--drain 0` shows the purpose of the drain.
 """
 
 import time

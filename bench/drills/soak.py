@@ -1,8 +1,6 @@
 """Everything at once, for minutes: no wrong answer, and the service stays as large as it was.
 
-The run goes in rounds. In each, reads and writes go on while Redis is killed, Cassandra restarted
-and hostile clients do their worst; between two of them all is quiet for a moment, and memory and
-descriptors are counted: under load they are the clients' doing.
+Memory and descriptors are counted between two rounds, because under load they are the clients'.
 """
 
 import os

@@ -1,8 +1,4 @@
-"""The balancer of `deploy/haproxy.cfg` on this machine, in front of replicas on the loopback.
-
-The file is used as it is shipped, but for addresses: its ports, the place of its log, and a line a
-replica where a site asks Docker's DNS.
-"""
+"""The balancer of `deploy/haproxy.cfg` on this machine, but for addresses, before replicas."""
 
 import csv
 import os

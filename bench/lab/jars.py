@@ -1,8 +1,6 @@
 """Cassandra's jars, fetched from Maven Central once and kept in jgo's cache in the home folder.
 
-Invariant: the folder that `cassandra_jars()` returns is complete. It is filled under another name
-and renamed when every jar in it was read to its end, by one process at a time; what an interrupted
-download leaves behind is thrown away by the next.
+Invariant: the folder that `cassandra_jars()` returns is complete.
 """
 
 import fcntl

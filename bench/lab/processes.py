@@ -1,7 +1,6 @@
 """Processes on this machine that tests and benchmarks start, wait for, freeze and stop.
 
-Invariant: a process started here is stopped by its own id and by no other means, and is gone once
-this interpreter is gone, however that ends: by `stop()`, or by the kernel (`spawn.py`).
+Invariant: a process started here is stopped by its own id, or by the kernel after our end.
 """
 
 import functools

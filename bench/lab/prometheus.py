@@ -1,8 +1,4 @@
-"""Prometheus with the alerts of `deploy/alerts.yml`, over services on this machine.
-
-The rules are used as they are shipped, but an alert fires after a second: a drill is shorter than
-the `for` of most alerts. `promtool test rules deploy/alerts.test.yml` tests the times.
-"""
+"""Prometheus with the alerts of `deploy/alerts.yml`, each of which fires after a second here."""
 
 import json
 import re

@@ -1,7 +1,6 @@
 """A Redis with replicas that sentinels watch, for tests and drills.
 
-As a site has it, but quick: a master that is silent for ``DOWN_AFTER_MS`` is replaced, and one that
-has heard of no replica for a second takes no writes, which is sooner.
+A master that has heard of no replica for a second takes no writes, sooner than DOWN_AFTER_MS.
 """
 
 import socket

@@ -1,10 +1,6 @@
 """`make bench`: what every layer buys, measured on this machine.
 
-    python -m bench.ladder [--quick] [--only NAME ...] [--folder DIR]
-
-Each rung gets the same activity at one rate after the other (latency from the time due), and as
-much as it takes (wrk) in three runs over all rungs. What needs a program that is not there is left
-out, and said. The figures go to ladder.json, report.html and ladder.svg; those of a whole run into
+The figures go to ladder.json, report.html and ladder.svg; those of a whole run into
 docs/benchmarks.md, too. Status 1: a bar of `bench/ladder/bars.py` is missed.
 """
 

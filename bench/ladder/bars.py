@@ -1,6 +1,5 @@
 """The bars of the ladder: what a run has to show, in one table, and whether it does.
 
-Most compare two rungs of the same run, because a figure of one machine says nothing about another.
 A bar stays open where a rung that it needs was left out, or was not offered enough.
 """
 

@@ -1,7 +1,4 @@
-"""What a figure was measured on, and how much of the machine others used meanwhile.
-
-A figure of a busy machine says more about its other work than about the service, and says so.
-"""
+"""What a figure was measured on, and how much of the machine others used meanwhile."""
 
 import importlib.metadata
 import os

@@ -1,8 +1,4 @@
-"""Measure a rung: the activity on schedule, at one rate after the other, and the limit.
-
-CPU is each process's own, all of it from the first request to the last answer, over the requests
-answered: what a JVM does besides is in it.
-"""
+"""Measure a rung: the activity on schedule, at one rate after the other, and the limit."""
 
 import os
 import time

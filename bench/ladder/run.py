@@ -1,8 +1,4 @@
-"""One run of the ladder: every rung is stood on in turn, and that several times over.
-
-A moment in which the machine is slow then meets all rungs alike, and the spread of the runs says
-how far a figure may be trusted.
-"""
+"""One run of the ladder: every rung is stood on in turn, and that several times over."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

@@ -1,7 +1,6 @@
 """The rungs: the servers of each, one layer more than the rung before, and the peers beside them.
 
-Every server may use every core, the load's included: three replicas have no more cores than one.
-What differs between rungs is one setting or one process; the rows and the activity are the same.
+Every server may use every core. A rung differs from the rung before by one setting or one process.
 """
 
 from collections.abc import Callable, Mapping, Sequence

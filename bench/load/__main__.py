@@ -1,10 +1,7 @@
 """One generator process of the activity: it asks, counts, and prints a line of JSON.
 
-    python -m bench.load HOST PORT IDS --rate 400 --seconds 10 [--warm 2] [--seed 1]
-
-IDS is a file of ids. A line a second says how many were answered, and the last line is JSON, which
-counts what was due after the warm-up. It is a process of its own so that nothing else holds it up,
-and so that two can offer what one cannot, as in ``bench.ladder``.
+IDS is a file of ids. A line a second says how many were answered. The JSON counts what was due
+after the warm-up.
 """
 
 import argparse

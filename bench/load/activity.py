@@ -2,13 +2,8 @@
 
 Visitors arrive independently of each other (a Poisson process), open the home page, rest the
 pointer on one tile after another along a row, go down to the next row, click or leave. The same
-seed, ids and parameters give the same requests at the same times; nothing here looks at an answer.
-
-    for due_s, request in Activity(ids, Behaviour(rate_s=400)).schedule(20): ...
-
-The rows of a page are made for each visitor: what is on a tile is drawn by popularity (Zipf), and
-how far along a row the pointer gets does not depend on it. So hovers follow Zipf's law by title
-and fall geometrically by position.
+seed, ids and parameters give the same requests at the same times. A tile's title is drawn by
+popularity (Zipf): hovers follow Zipf's law by title and fall geometrically by position.
 """
 
 import random

@@ -1,12 +1,7 @@
 """An open-loop load generator: requests leave when they are due, whatever the answers do.
 
 A latency counts from the moment at which the request was due, so a server that stands still is as
-slow as its users find it (no coordinated omission). Where the generator itself was late, the result
-says so. Times in a schedule are seconds from its begin; leaving is as exact as a timer, some 1 ms.
-
-    with offered(server.host, server.port, paced(requests, 500)) as result:
-        server.pause()
-    print(result.tally("hover", deadline_s=1.0))
+slow as its users find it (no coordinated omission). Times in a schedule are seconds from its begin.
 """
 
 import asyncio

@@ -1,8 +1,4 @@
-"""The result of a load: one line a request, summed up when somebody asks.
-
-So every question can still be asked afterwards: of one kind of request, of the seconds after a
-kill, against another deadline.
-"""
+"""The result of a load: one line a request, so that every question can be asked afterwards."""
 
 import time
 from collections import Counter

@@ -1,12 +1,7 @@
 """The floors of the service's cost: uvicorn with an app that does next to nothing.
 
-`python -m bench.peers.floors raw|route|driver PORT`, on the same uvicorn with the same options as
-the service:
-
-- ``raw``: a raw ASGI app that answers a constant body of 540 bytes.
-- ``route``: one Starlette route that answers that body.
-- ``driver``: one Starlette route that asks the driver, with the service's own settings. No cache,
-  no lease, no metrics, and the row as Cassandra rendered it.
+``raw`` is a raw ASGI app that answers a constant body, ``route`` one Starlette route that does, and
+``driver`` one route that asks the driver: no cache, no lease, no metrics, and the row as it is.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""The ladder's figures as files: ladder.json, report.html, ladder.svg, and tables in docs/.
-
-Nothing is computed here that is not in the JSON already; the page needs no network and no script.
-"""
+"""The ladder's figures as files: ladder.json, report.html, ladder.svg, and tables in docs/."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""The drawings of the report as SVG, which needs no script.
-
-Colours are classes of style.css, which has a scheme for light and one for dark.
-"""
+"""The drawings of the report as SVG. Colours are classes of style.css."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
