@@ -183,24 +183,6 @@ class TurnsProtocol(HttpToolsProtocol):
         else:
             self.refuse(HTTPStatus.REQUEST_TIMEOUT)
 
-    def on_response_complete(self) -> None:
-        """Start the next request, or parse the bytes behind the last one.
-
-        The parent's method is replaced, because it makes and cancels a timer with every answer.
-        """
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.answered()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        if not self.pipeline:
-            self.flow.resume_reading()
-            if self._unread:
-                self.data_received(b"")
-        if self._ended:
-            self.end()
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
