@@ -178,6 +178,8 @@ class Loader:
             await self._load([item for item in drawn if not isinstance(item, str)])
             done = self.added + self.there + self.malformed
             self.out.update(done, share(done))
+        if self.malformed > SHOWN:
+            self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
 
     async def _load(self, rows: list[Stored]) -> None:
         """Load the rows that the store does not know.

@@ -7,11 +7,13 @@ the validation of a POST, so every loaded row could have been posted.
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import html
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -36,6 +38,10 @@ _NAMESPACE = uuid.UUID("b7b5d7a4-5d0e-5b7c-8f0a-6a3a0f4f2c19")
 # no other field of the twelve columns can be wrong and has another name than its column
 _COLUMN_OF = {"genres": "listed_in", "regions": "country", "seasons": "duration"}
 _IS_MOVIE = {"movie": True, "tv show": False}
+_MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
+_MONTHS |= {name[:3]: month for name, month in _MONTHS.items()} | {"sept": 9}
+_NAMED_DAY = re.compile(r"([A-Za-z]+)\.? ([0-9]{1,2}), ([1-9][0-9]{3})")
+_ISO_DAY = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _LENGTH = r"(?ai:([0-9]{1,7}) min|([0-9]{1,7}) seasons?)"
 _YEAR = r"([1-9][0-9]{3})(?:\.0)?"  # pandas writes 2020.0 when a year is missing
 _YEAR_IN_TEXT = re.compile(r"(?<![0-9])[1-9][0-9]{3}(?![0-9])")
@@ -195,13 +201,14 @@ def _groups(texts: Mapping[str, str], column: str, pattern: str, like: str) -> S
 
 
 def _date(text: str) -> date | None:
-    try:
-        if "," in text:
-            return datetime.strptime(text, "%B %d, %Y").date()
-        return datetime.fromisoformat(text).date() if text else None
-    except ValueError:
-        like = "like 2021-09-25 or September 25, 2021"
-        raise Malformed(f"date_added has to be a date, {like}") from None
+    with suppress(KeyError, ValueError):  # no such month, or no such day in it
+        if not text:
+            return None
+        if found := _NAMED_DAY.fullmatch(text):
+            return date(int(found[3]), _MONTHS[found[1].lower()], int(found[2]))
+        if _ISO_DAY.match(text):
+            return datetime.fromisoformat(text).date()
+    raise Malformed("date_added has to be a date, like 2021-09-25 or September 25, 2021")
 
 
 def _new_year(released: str | None) -> date:

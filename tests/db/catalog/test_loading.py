@@ -89,7 +89,8 @@ async def test_malformed_records_are_told_and_counted(store: StrainedStore) -> N
     ours = Loader(store, patience(), Progress(out))
     wrong = [f"line {number}: no row" for number in range(BATCH_ROWS * 3)]
     await ours.run(iter([*wrong, *GENERATOR.rows(5)]), unknown)
-    assert out.getvalue().splitlines() == wrong[:SHOWN]
+    more = f"... and {len(wrong) - SHOWN} more malformed lines"
+    assert out.getvalue().splitlines() == [*wrong[:SHOWN], more]
     assert (ours.added, ours.malformed) == (5, len(wrong))
 
 
