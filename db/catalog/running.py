@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO, TypeVar
 
 from errors import Late, ServiceError, Unavailable
@@ -19,30 +20,27 @@ PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, *[8.0] * 14)
 """Two minutes in all, in which a cold Cassandra comes up."""
 TOLD_S = 1.0
 """A pause of this length or longer is told to the user."""
-EVERY_S = 5.0
-TERMINAL_EVERY_S = 0.1
+ON_TERMINAL, ELSEWHERE = (0.1, "\r\x1b[K", ""), (5.0, "", "\n")
+"""How often progress is shown (seconds), and the texts before and behind it."""
 
 
+@dataclass
 class Patience:
     """Repeats a call after Unavailable and Late. The call has to be idempotent.
 
     ``pauses_s`` are the pauses in between. ``on_wait`` gets the failure before each longer pause.
     """
 
-    def __init__(
-        self,
-        pauses_s: Sequence[float] = PAUSES_S,
-        on_wait: Callable[[ServiceError], None] = lambda failure: None,
-    ) -> None:
-        self._pauses_s, self._on_wait = pauses_s, on_wait
+    pauses_s: Sequence[float] = PAUSES_S
+    on_wait: Callable[[ServiceError], None] = lambda failure: None
 
     async def __call__(self, call: Callable[..., Awaitable[T]], *values: Any) -> T:
-        for pause_s in self._pauses_s:
+        for pause_s in self.pauses_s:
             try:
                 return await call(*values)
             except (Unavailable, Late) as error:
                 if pause_s >= TOLD_S:
-                    self._on_wait(error)
+                    self.on_wait(error)
             await asyncio.sleep(pause_s)
         return await call(*values)
 
@@ -53,8 +51,8 @@ class Progress:
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out, self._clock = out, clock
         self._begun = self._shown = clock()
-        self._is_terminal = out.isatty()
         self._line = ""
+        self._every_s, self._erase, self._end = ON_TERMINAL if out.isatty() else ELSEWHERE
 
     def update(self, done: int, share: float = 0.0) -> None:
         """Take the number of rows that are done, and their share of all rows. Show it when due."""
@@ -64,21 +62,16 @@ class Progress:
         if share:
             left_s = elapsed_s * max(1 - share, 0) / share
             self._line += f", {100 * share:.0f} %, {left_s:,.0f} s left"
-        if now - self._shown >= (TERMINAL_EVERY_S if self._is_terminal else EVERY_S):
+        if now - self._shown >= self._every_s:
             self._shown = now
-            self._write(self._line, "" if self._is_terminal else "\n")
+            self.say(self._line, self._end)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, end: str = "\n") -> None:
         """Write a line of text, above the progress."""
-        self._write(text, "\n")
+        print(f"{self._erase}{text}", end=end, file=self._out, flush=True)
 
     def close(self) -> None:
         """Leave the last figures on a terminal."""
-        if self._is_terminal and self._line:
-            self._write(self._line, "\n")
+        if self._erase and self._line:
+            self.say(self._line)
             self._line = ""
-
-    def _write(self, text: str, end: str) -> None:
-        erase = "\r\x1b[K" if self._is_terminal else ""
-        self._out.write(f"{erase}{text}{end}")
-        self._out.flush()
