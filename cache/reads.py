@@ -81,7 +81,8 @@ class Reads:
         """Return what ``cached`` returns for each key."""
         near = [self._near.get(key) for key in keys]
         missing = [key for key, entry in zip(keys, near, strict=True) if entry is None]
-        found = iter(await self._redis.get_all(missing) if missing else ())
+        asked = self._redis.ask(missing) if missing else None
+        found = iter(await asked if asked else [None] * len(missing))
         return [Answer(entry, "near") if entry else self._of_redis(next(found)) for entry in near]
 
     def _of_redis(self, entry: Entry | None) -> Answer | None:

@@ -69,8 +69,8 @@ class Protocol(StrictProtocol):
         is_one, arrived_s = is_row(target), self.loop.time()
         if not is_one and not is_several(target):
             return False
-        # for several rows the handler asks; for one, there may be no Redis, or it is away
-        asked = self._lane.ask(target) if is_one else None
+        # for several rows the handler asks; for one, there may be no Redis
+        asked = self._lane.ask([target]) if is_one else None
         self.cycle = self._running = self._turn
         self._turn.response_complete = False
         if asked is None:
@@ -96,12 +96,12 @@ class Protocol(StrictProtocol):
         return response
 
     def _told(
-        self, key: str, start_s: float, arrived_s: float, asked: asyncio.Future[Entry | None]
+        self, key: str, start_s: float, arrived_s: float, asked: asyncio.Future[list[Entry | None]]
     ) -> None:
         """Write the row that Redis had, or load the row."""
         if self.transport.is_closing():
             return
-        entry = asked.result() if self._turn.keep_alive and not asked.cancelled() else None
+        entry = asked.result()[0] if self._turn.keep_alive and not asked.cancelled() else None
         response = None
         if entry is not None:
             seconds = perf_counter() - start_s

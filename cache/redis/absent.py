@@ -46,10 +46,7 @@ class NoRedis:
     async def get(self, key: str) -> None:
         pass
 
-    async def get_all(self, keys: Sequence[str]) -> list[Entry | None]:
-        return [None] * len(keys)
-
-    def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
+    def ask(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]] | None:
         return None
 
     async def lease(

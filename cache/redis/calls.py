@@ -1,8 +1,8 @@
 """Requests to Redis with a deadline: coalesced reads, and calls of scripts.
 
-All keys that are asked for one by one in one turn of the event loop leave as one MGET. A waiter
-gets its value, or None at the deadline. A reply that comes later is still parsed in its order, and
-its values may still be kept near.
+All keys that are asked for in one turn of the event loop leave as one MGET. A reader gets its
+values, or Nones at the deadline. A reply that comes later is still parsed in its order, and its
+values may still be kept near.
 
 The error reply of a script is either an outage or a refusal. An outage ends the connection, and a
 new one comes up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns
@@ -15,15 +15,14 @@ import asyncio
 import logging
 import re
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from hiredis import ReplyError
 
 from cache.entry import Entry
-from cache.redis.connection import Argument, Connection, OnReply, Reply
+from cache.redis.connection import Argument, OnReply, Reply
 from cache.redis.handshake import is_outage
 from cache.redis.link import Link
 from cache.redis.metrics import RedisMetrics
@@ -38,12 +37,8 @@ _READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error ru
 KEYS_MAX = 256
 """Keys in one MGET at most, because Redis runs no other command meanwhile."""
 
-Waiter = asyncio.Future[Entry | None]
-Batch = dict[str, list[Waiter]]
-"""The waiters of one MGET, by key."""
-Entries = list[Entry | None]
-Tell = Callable[[Entries], tuple[int, int]]
-"""Resolves the waiters of an MGET. Returns the numbers of hits and of misses."""
+Reader = tuple[Sequence[str], asyncio.Future[list[Entry | None]]]
+"""Keys, and the future of their values."""
 
 
 def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -57,133 +52,80 @@ def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
     loop.call_soon(loop.call_soon, callback)
 
 
-class Batches:
-    """Sends batches on ``connection``.
+class Calls:
+    """Sends reads and scripts on the connection of ``link``.
 
-    ``parse`` makes an Entry of a key and its packed value; None is a miss. An error ends the
-    connection, because without reads it is of no use to us.
+    A read has ``deadline_s``. ``parse`` makes an Entry of a key and its packed value; None is a
+    miss. ``refusal`` is the reason if Redis refuses fills and writes, else empty.
     """
 
     def __init__(
         self,
-        connection: Connection,
-        prefix: str,
+        link: Link,
         deadline_s: float,
         parse: Callable[[str, bytes], Entry | None],
         metrics: RedisMetrics,
     ) -> None:
-        self._connection, self._prefix = connection, prefix
-        self._deadline_s = deadline_s
-        self._parse, self._count, self._time = parse, metrics.count, metrics.timings.count
-        self._loop = asyncio.get_running_loop()
-        self._open: Batch = {}
-        # (due, number of keys, tell): not late yet, oldest first
-        self._sent: deque[tuple[float, int, Tell]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, key: str) -> Waiter:
-        """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
-        if not self._open or len(self._open) >= KEYS_MAX:
-            self._open = {}
-            self._loop.call_soon(self._send_open, self._open)
-        waiter: Waiter = self._loop.create_future()
-        waiters = self._open.get(key)
-        if waiters is None:
-            self._open[key] = [waiter]
-        else:
-            waiters.append(waiter)
-        return waiter
-
-    def add_all(self, keys: Sequence[str]) -> asyncio.Future[Entries]:
-        """Return a future of the values of ``keys``, at most KEYS_MAX, from an MGET of their own.
-
-        That costs less than a future for each key.
-        """
-        waiter: asyncio.Future[Entries] = self._loop.create_future()
-        self._send(keys, partial(_tell, waiter))
-        return waiter
-
-    def _send_open(self, batch: Batch) -> None:
-        if self._open is batch:
-            self._open = {}
-        self._send(batch, partial(_tell_each, batch))
-
-    def _send(self, keys: Collection[str], tell: Tell) -> None:
-        command = ("MGET", *map(self._prefix.__add__, keys))
-        answered = partial(self._answered, keys, tell, time.monotonic())
-        if not self._connection.send(command, answered):
-            return self._give_up(len(keys), tell, "down")
-        self._sent.append((self._loop.time() + self._deadline_s, len(keys), tell))
-        if self._timer is None:  # one timer for all batches, armed for the oldest
-            self._timer = self._loop.call_at(self._sent[0][0], self._look)
-        return None
-
-    def _look(self) -> None:
-        if not self._sent:
-            self._timer = None
-            return
-        once_read(self._loop, partial(self._expire, self._loop.time()))
-
-    def _expire(self, now: float) -> None:
-        self._timer = None
-        while self._sent and self._sent[0][0] <= now:
-            self._give_up(*self._sent.popleft()[1:], "late")
-        if self._sent:
-            self._timer = self._loop.call_at(self._sent[0][0], self._look)
-
-    def _give_up(self, keys: int, tell: Tell, result: str) -> None:
-        self._count(result, tell([None] * keys)[1])
-
-    def _answered(self, keys: Collection[str], tell: Tell, sent_s: float, reply: Reply) -> None:
-        """Resolve the waiters.
-
-        If ``_parse`` raises, the connection ends, and the waiters get None at their deadline.
-        """
-        self._time(time.monotonic() - sent_s, "MGET")
-        error, parse = reply if isinstance(reply, Exception) else None, self._parse
-        values = [None] * len(keys) if error else reply
-        entries = [
-            None if packed is None else parse(key, packed)
-            for key, packed in zip(keys, values, strict=True)
-        ]
-        hits, misses = tell(entries)
-        # replies keep the order of the batches, so any other batch here was late
-        if self._sent and self._sent[0][2] is tell:
-            self._sent.popleft()
-            if hits:
-                self._count("hit", hits)
-            if misses:
-                self._count("down" if error else "miss", misses)
-        if error:
-            self._connection.abort(str(error))
-
-
-def _tell_each(batch: Batch, entries: Entries) -> tuple[int, int]:
-    hits = misses = 0
-    for waiters, entry in zip(batch.values(), entries, strict=True):
-        if entry is None:
-            misses += len(waiters)
-        else:
-            hits += len(waiters)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(entry)
-    return hits, misses
-
-
-def _tell(waiter: asyncio.Future[Entries], entries: Entries) -> tuple[int, int]:
-    if not waiter.done():
-        waiter.set_result(entries)
-    misses = entries.count(None)
-    return len(entries) - misses, misses
-
-
-class Calls:
-    """Runs scripts. ``refusal`` is the reason if Redis refuses fills and writes, else empty."""
-
-    def __init__(self, link: Link, metrics: RedisMetrics) -> None:
         self.refusal = ""
-        self._link, self._metrics = link, metrics
+        self._link, self._deadline_s = link, deadline_s
+        self._parse, self._metrics = parse, metrics
+        self._readers: list[Reader] = []  # of this turn of the event loop
+        self._room = 0  # for so many more keys
+
+    def read(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
+        """Return a future of the values of ``keys``, of which there are at most KEYS_MAX.
+
+        Every reader gets a new future, to be cancelled alone.
+        """
+        loop = asyncio.get_running_loop()
+        if self._room < len(keys):
+            self._readers, self._room = [], KEYS_MAX
+            loop.call_soon(self._send_reads, self._readers)
+        self._room -= len(keys)
+        values: asyncio.Future[list[Entry | None]] = loop.create_future()
+        self._readers.append((keys, values))
+        return values
+
+    def _send_reads(self, readers: list[Reader]) -> None:
+        if self._readers is readers:
+            self._room = 0
+        keys = list(dict.fromkeys([key for asked, _ in readers for key in asked]))
+        session = self._link.session
+
+        def parse(reply: Reply, is_late: bool) -> bool:
+            packed = zip(keys, reply, strict=True)
+            found = {key: self._parse(key, value) for key, value in packed if value is not None}
+            if not is_late:
+                self._tell(readers, found, "miss")
+            return True
+
+        def ended(told: asyncio.Future[bool | None]) -> None:
+            if not told.result():
+                is_up = is_sent and self._link.session is session
+                self._tell(readers, {}, "late" if is_up else "down")
+
+        command = ("MGET", *[f"{session.prefix}v:{key}" for key in keys])
+        send = partial(self._link.send, command)
+        told = self._start("MGET", send, self._deadline_s, parse, self._end_if_refused)
+        is_sent = not told.done()
+        told.add_done_callback(ended)
+
+    def _tell(self, readers: list[Reader], found: dict[str, Entry | None], absent: str) -> None:
+        """Resolve the futures of ``readers``, and count the values that are not ``found``."""
+        asked = misses = 0
+        for keys, future in readers:
+            values = [*map(found.get, keys)]
+            asked += len(values)
+            misses += values.count(None)
+            if not future.done():
+                future.set_result(values)
+        self._metrics.count("hit", asked - misses)
+        self._metrics.count(absent, misses)
+
+    def _end_if_refused(self, reply: Reply) -> None:
+        """End the connection after an error, because without reads it is of no use."""
+        if isinstance(reply, Exception):
+            self._link.fail(str(reply))
 
     def start(
         self,
@@ -193,10 +135,23 @@ class Calls:
         deadline_s: float,
         parse: Callable[[Reply, bool], T],
     ) -> asyncio.Future[T | None]:
-        """Return a future of ``parse(reply, is_late)``.
+        """Call a script. Return a future of ``parse(reply, is_late)``, as ``_start`` does."""
+        send = partial(self.send, script, keys, args)
+        return self._start("EVALSHA", send, deadline_s, parse, self._judge)
+
+    def _start(
+        self,
+        name: str,
+        send: Callable[[OnReply], bool],
+        deadline_s: float,
+        parse: Callable[[Reply, bool], T],
+        judge: OnReply,
+    ) -> asyncio.Future[T | None]:
+        """Send a command. Return a future of ``parse(reply, is_late)``.
 
         The result is None after an error or the deadline. ``parse`` runs in the connection's parser
         for every reply but an error. The reply ``is_late`` if nobody waits for it any more.
+        ``judge`` gets every reply at last.
         """
         loop, sent_s = asyncio.get_running_loop(), time.monotonic()
         future: asyncio.Future[T | None] = loop.create_future()
@@ -208,16 +163,15 @@ class Calls:
         timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
-            self._metrics.timings.count(time.monotonic() - sent_s, "EVALSHA")
+            self._metrics.timings.count(time.monotonic() - sent_s, name)
             is_late = future.done()
             result = None if isinstance(reply, Exception) else parse(reply, is_late)
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
             if not is_late:
                 future.set_result(result)
-            if self.refusal or isinstance(reply, Exception):
-                self._judge(reply)
+            judge(reply)
 
-        if not self.send(script, keys, args, answered):
+        if not send(answered):
             timer.cancel()
             future.set_result(None)
         return future
@@ -230,7 +184,7 @@ class Calls:
         on_reply: OnReply | None = None,
     ) -> bool:
         """Send a call of a script, as ``Connection.send`` does."""
-        connection, then = self._link.connection, on_reply or self._judge
+        connection, then = self._link.session.connection, on_reply or self._judge
         if connection is None:
             return False
         call = (len(keys), *keys, *args)

@@ -23,7 +23,6 @@ Argument = str | bytes | int
 
 UNSENT_MAX_BYTES = 1_048_576
 """Above it ``send`` fails, because a server that does not read must not fill our memory."""
-FLUSH_BYTES = 65_536
 
 _NOTHING = object()
 
@@ -49,54 +48,52 @@ class Connection(asyncio.Protocol):
         self._on_push, self._on_lost = on_push, on_lost
         self._pending: deque[OnReply] = deque()  # oldest first
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
-        self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._transport: asyncio.Transport | None = None
-        self._is_full = False
-        self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
 
-    def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
+    def send(
+        self, command: tuple[Argument, ...], on_reply: OnReply, *, even_if_full: bool = False
+    ) -> bool:
         """Send ``command`` and return True.
 
         Return False, and never call ``on_reply``, if the connection is lost or too much is unsent.
         """
-        if self._transport is None or self.lost_because is not None or self._is_full:
+        transport = self._transport
+        if transport is None or self.lost_because is not None:
+            return False
+        if not even_if_full and transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
             return False
         self._pending.append(on_reply)
-        if not self._unsent:  # one write for all commands of a turn, to save syscalls
-            self._loop.call_soon(self._flush)
-        # hiredis' stub declares a tuple of one element
-        self._unsent.append(hiredis.pack_command(cast(Any, command)))
-        self._unsent_bytes += len(self._unsent[-1])
-        if self._unsent_bytes > FLUSH_BYTES:  # UNSENT_MAX_BYTES counts only flushed bytes
-            self._flush()
+        # uvloop joins the writes of a turn of its loop; hiredis' stub declares a tuple of one
+        transport.write(hiredis.pack_command(cast(Any, command)))
         return True
 
-    def _flush(self) -> None:
-        unsent, self._unsent, self._unsent_bytes = b"".join(self._unsent), [], 0
-        if unsent and self._transport is not None and self.lost_because is None:
-            self._transport.write(unsent)
+    def ask(
+        self, *command: Argument, check: Callable[[Reply], str] = lambda reply: ""
+    ) -> asyncio.Future[Reply]:
+        """Send a command, even if too much is unsent, and return a future of its reply.
 
-    async def call(self, *command: Argument) -> Reply:
-        """Send a command and return its reply. Raise ``ReplyError`` or ``Lost``."""
-        future: asyncio.Future[Reply] = self._loop.create_future()
+        The reply may be an exception. Raise Lost if the connection is lost. ``check`` gets the
+        reply in the parser, and returns why the connection must end, or an empty text.
+        """
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def answered(reply: Reply) -> None:
+            if why := check(reply):
+                self.abort(why)
             if not future.done():
                 future.set_result(reply)
 
-        if not self.send(command, answered):
-            raise Lost(self.lost_because or "too much is unsent")
-        reply = await future
+        if not self.send(command, answered, even_if_full=True):
+            raise Lost(self.lost_because)
+        return future
+
+    async def call(self, *command: Argument) -> Reply:
+        """Send a command and return its reply. Raise ``ReplyError`` or ``Lost``."""
+        reply = await self.ask(*command)
         if isinstance(reply, Exception):
             raise reply
         return reply
-
-    @property
-    def oldest(self) -> object:
-        """Return an object that identifies the oldest pending command; None if none is pending."""
-        return self._pending[0] if self._pending else None
 
     async def end(self) -> None:
         """Wait for the end of the connection, and raise it as ``Lost``."""
@@ -120,16 +117,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=UNSENT_MAX_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.abort(str(exc) if exc else "the server closed the connection")
-
-    def pause_writing(self) -> None:
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        self._is_full = False
 
     def data_received(self, data: bytes) -> None:
         gets = self._reader.gets

@@ -43,7 +43,7 @@ after a SCRIPT FLUSH, because the next connection sends the scripts' texts again
 
 @dataclass
 class Session:
-    """The result of a handshake.
+    """The result of a handshake on ``connection``; without one, Redis is down.
 
     Keys begin with ``prefix``, which holds ``run``, the name of the reign. The keys that mark
     reigns begin with ``reigns``; the first write of this reign sets ``marker``. ``tracking`` means
@@ -58,6 +58,7 @@ class Session:
     clock_s: float = 0.0
     tracking: bool = False
     warnings: tuple[str, ...] = ()
+    connection: Connection | None = None
 
 
 def is_outage(error: ReplyError) -> bool:
@@ -79,11 +80,12 @@ async def greet(connection: Connection, identity: str) -> Session:
         _optional(connection, "CONFIG", "GET", "appendonly"),
         _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
-    check_role(hello)
+    if why := role_refused(hello):
+        raise Lost(why)
     run, replication_id = run_of(server, replication)
     reigns = f"content:{FORMAT}:{identity}:reign:"
     prefix = f"content:{FORMAT}:{identity}:{run}:"
-    session = Session(prefix, reigns, reigns + run, run, replication_id)
+    session = Session(prefix, reigns, reigns + run, run, replication_id, connection=connection)
     session.clock_s = await _clock_s(connection)
     values = f"{session.prefix}v:"
     # Redis sends invalidations at the end of a turn of its loop, so after any reply that a later
@@ -97,26 +99,26 @@ async def greet(connection: Connection, identity: str) -> Session:
     return session
 
 
-def check_role(hello: Reply) -> None:
-    """Raise Lost unless a master outside any cluster has answered HELLO.
+def role_refused(hello: Reply) -> str:
+    """Return why HELLO shows no master outside any cluster; empty if it shows one.
 
     A replica refuses the scripts of misses and writes, and a former master lags behind its
     successor.
     """
     if isinstance(hello, ReplyError):
-        raise Lost(str(hello))
+        return str(hello)
     about = hello if isinstance(hello, dict) else {}
     if about.get(b"role", b"master") != b"master":
-        raise Lost("it is a replica")
-    if about.get(b"mode") == b"cluster":
-        raise Lost("it is a Redis Cluster, which is not supported")
+        return "it is a replica"
+    is_cluster = about.get(b"mode") == b"cluster"
+    return "it is a Redis Cluster, which is not supported" if is_cluster else ""
 
 
-def check_reign(session: Session, replication: Reply) -> None:
-    """Raise Lost if INFO has another replication ID than the names of the session's keys."""
+def reign_ended(session: Session, replication: Reply) -> str:
+    """Return why INFO shows another reign than that of the session's keys; empty if the same."""
     found = _field(replication, "master_replid")
-    if isinstance(replication, bytes) and found != session.replication_id:
-        raise Lost("its replication id is another one now")
+    has_ended = isinstance(replication, bytes) and found != session.replication_id
+    return "its replication id is another one now" if has_ended else ""
 
 
 async def _optional(connection: Connection, *command: str | int) -> Reply:

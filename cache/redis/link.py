@@ -1,25 +1,23 @@
 """Keeps one connection to Redis up: connects, watches it, and reconnects after an outage.
 
-Invariant: ``connection`` is set exactly while Redis has proven alive within the last second or so.
-For every other module its absence is a miss. Reconnecting takes no restart. Tries cost next to
-nothing, because their back-off has jitter and a cap.
+Invariant: ``session`` has a connection exactly while Redis has proven alive within the last second
+or so. For every other module its absence is a miss. Reconnecting takes no restart. Tries cost next
+to nothing, because their back-off has jitter and a cap.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from cache.redis.address import Address
-from cache.redis.connection import Connection, Lost, Reply
-from cache.redis.handshake import Session, check_reign, check_role, greet
+from cache.redis.connection import Argument, Connection, Lost, OnReply
+from cache.redis.handshake import Session, greet, reign_ended, role_refused
 from cache.redis.sentinel import Sentinels
 from errors import ServiceError
 
@@ -27,7 +25,6 @@ logger = logging.getLogger("content")
 
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 HEARTBEAT_S = 0.25
-BEHIND_BEATS = 2  # for this process to catch up after a stall
 STORE_S = 1.0
 STEADY_S = 0.5
 """A connection that lasted longer resets the back-off. A flapping connection does not."""
@@ -40,8 +37,8 @@ Identity = Callable[[], Awaitable[str]]
 class Link:
     """Holds the connection.
 
-    ``on_state`` is called at each change, synchronously, with the session or None. If a heartbeat
-    is unanswered for ``hang_s``, the connection counts as dead.
+    ``on_state`` is called after each change of ``session``. If a heartbeat is unanswered for
+    ``hang_s``, the connection counts as dead.
     """
 
     def __init__(
@@ -49,11 +46,11 @@ class Link:
         place: Place,
         identity: Identity,
         on_push: Callable[[list[Any]], None],
-        on_state: Callable[[Session | None], None],
+        on_state: Callable[[], None],
         hang_s: float,
         handshake_s: float,
     ) -> None:
-        self.connection: Connection | None = None
+        self.session = Session()
         self.reason = "not opened yet"
         self.attempts = 0
         self._place, self._identity = place, identity
@@ -85,8 +82,13 @@ class Link:
 
     def fail(self, reason: str) -> None:
         """Drop the connection, because a reply or a push has shown that it is of no use now."""
-        if self.connection is not None:
-            self.connection.abort(reason)
+        if self.session.connection is not None:
+            self.session.connection.abort(reason)
+
+    def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
+        """Do as ``Connection.send``, and return False while there is no connection."""
+        connection = self.session.connection
+        return connection is not None and connection.send(command, on_reply)
 
     async def _keep(self) -> None:
         loop, failures = asyncio.get_running_loop(), 0
@@ -120,8 +122,10 @@ class Link:
                 async with asyncio.timeout(self._handshake_s):
                     await address.connect(connection)
                     session = await greet(connection, identity)
-                self._went_up(connection, session)
-                await watch(connection, session, self._hang_s)
+                if connection.lost_because is not None:
+                    raise Lost(connection.lost_because)
+                self._went_up(session)
+                await watch(session, self._hang_s)
         except BaseException as error:
             connection.abort(_text(error))
             raise
@@ -133,10 +137,8 @@ class Link:
                 await asyncio.sleep(STORE_S)
             raise Lost("the store was made anew")
 
-    def _went_up(self, connection: Connection, session: Session) -> None:
-        if connection.lost_because is not None:
-            raise Lost(connection.lost_because)
-        self.connection, self.reason = connection, ""
+    def _went_up(self, session: Session) -> None:
+        self.session, self.reason = session, ""
         self._is_down_said = False
         tracking = "on" if session.tracking else "off"
         logger.info("Redis is up: run %s, tracking %s", session.run, tracking)
@@ -144,7 +146,7 @@ class Link:
             if text not in self._said:  # most connections would repeat the same texts
                 self._said.add(text)
                 logger.warning(text)
-        self._on_state(session)
+        self._on_state()
         self._up.set()
 
     def _down(self, reason: str) -> None:
@@ -152,53 +154,34 @@ class Link:
         if not self._is_down_said:
             self._is_down_said = True
             logger.warning("Redis is down: %s; reads do without it, writes are refused", reason)
-        if self.connection is not None:
-            self.connection = None
+        if self.session.connection is not None:
+            self.session = Session()
             self._up.clear()
-            self._on_state(None)
+            self._on_state()
 
 
-async def watch(connection: Connection, session: Session, hang_s: float) -> None:
-    """Raise Lost once a heartbeat is unanswered, or cannot be sent, for ``hang_s``.
+async def watch(session: Session, hang_s: float) -> None:
+    """Raise Lost once a heartbeat is unanswered for ``hang_s``.
 
     End the connection if the server no longer serves the reign of ``session``.
 
     A heartbeat is HELLO, which shows the server's role, and INFO, which shows its replication ID.
     The first is at once, because no invalidation reports a reign that began between INFO and CLIENT
-    TRACKING of the handshake. After a stall of this process:
-
-    1. If the oldest command is the same after the sockets were read, no reply came. Raise.
-    2. If another command is the oldest now, replies come. Go on.
-    3. If replies have come too late for BEHIND_BEATS in a row, Redis is slow, because this process
-       has had time to read them. Raise.
+    TRACKING of the handshake. Its replies are checked in the parser, so before the reply to any
+    read that was sent later.
     """
-    loop, sent, behind = asyncio.get_running_loop(), deque[float](), 0
-    refused_at = math.inf  # the first refusal since a heartbeat was sent: too much is unsent
-
-    def heard(check: Callable[[Reply], None], reply: Reply) -> None:
-        if check is check_role:
-            sent.popleft()
-        try:
-            check(reply)
-        except Lost as error:
-            connection.abort(str(error))
-
+    connection = session.connection
+    assert connection is not None
     while True:
-        if connection.send(("HELLO", 3), partial(heard, check_role)):
-            sent.append(loop.time())
-            refused_at = math.inf
-        else:
-            refused_at = min(refused_at, loop.time())
+        beat = connection.ask("HELLO", 3, check=role_refused)
         if session.replication_id:
-            check = partial(check_reign, session)
-            connection.send(("INFO", "replication"), partial(heard, check))
-        await asyncio.sleep(HEARTBEAT_S)
-        oldest = connection.oldest
-        await asyncio.sleep(0)  # the loop reads its sockets
-        since = sent[0] if sent else refused_at
-        behind = behind + 1 if loop.time() - since >= hang_s else 0
-        if behind and (connection.oldest is oldest or behind >= BEHIND_BEATS):
+            check = partial(reign_ended, session)
+            beat = connection.ask("INFO", "replication", check=check)
+        await asyncio.wait([beat], timeout=hang_s)
+        await asyncio.sleep(0)  # after a stall of this process the loop has yet to read its sockets
+        if not beat.done():
             raise Lost(f"no answer for {hang_s} s")
+        await asyncio.sleep(HEARTBEAT_S)
 
 
 def _text(error: BaseException) -> str:

@@ -23,9 +23,8 @@ from cache.entry import Entry
 from cache.keys import route_of
 from cache.near import Near
 from cache.redis import scripts
-from cache.redis.calls import Batches, Calls
+from cache.redis.calls import Calls
 from cache.redis.connection import Argument, Reply
-from cache.redis.handshake import Session
 from cache.redis.link import Identity, Link, Place
 from cache.redis.metrics import RedisMetrics
 from cache.redis.scripts import GRANTED, HELD, Intent, Lease, Script
@@ -65,11 +64,9 @@ class RedisRows:
         self._near = near
         self._deadline_s, self._write_deadline_s = deadline_s, write_deadline_s
         self._metrics = RedisMetrics(registry)
-        self._session = Session()
-        self._reads: Batches | None = None
         self._tokens = map(f"{secrets.token_hex(8)}-{{}}".format, itertools.count())
         self._link = Link(place, identity, self._pushed, self._changed, hang_s, handshake_s)
-        self._calls = Calls(self._link, self._metrics)
+        self._calls = Calls(self._link, deadline_s, self._parse, self._metrics)
 
     async def open(self) -> None:
         """Start to keep a connection in the background, and return at once."""
@@ -82,7 +79,7 @@ class RedisRows:
 
     @property
     def state(self) -> Literal["up", "down"]:
-        return "down" if self._reads is None else "up"
+        return "down" if self._link.session.connection is None else "up"
 
     @property
     def reason(self) -> str:
@@ -96,24 +93,13 @@ class RedisRows:
     async def get(self, key: str) -> Entry | None:
         """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
 
-        All gets of one turn of the event loop share one round trip.
+        All reads of one turn of the event loop share one round trip.
         """
-        asked = self.ask(key)
-        return None if asked is None else await asked
+        return (await self.ask([key]))[0]
 
-    def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
-        """Do as ``get``, for a caller that is no coroutine. Return None if Redis is away."""
-        if self._reads is None:
-            self._metrics.count("down", 1)
-            return None
-        return self._reads.add(key)
-
-    async def get_all(self, keys: Sequence[str]) -> list[Entry | None]:
-        """Return what ``get`` returns for each of different ``keys``, in one round trip."""
-        if self._reads is None:
-            self._metrics.count("down", len(keys))
-            return [None] * len(keys)
-        return await self._reads.add_all(keys)
+    def ask(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
+        """Do as ``get`` for some keys, for a caller that is no coroutine."""
+        return self._calls.read(keys)
 
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
@@ -146,7 +132,7 @@ class RedisRows:
         A fill does not put the value near, because Redis also invalidates changes by our own
         scripts, so the value would leave at once. The next read brings the value near.
         """
-        packed, keep_ms = entry.pack(self._session.clock_s), max(1, round(keep_s * 1000))
+        packed, keep_ms = entry.pack(self._link.session.clock_s), max(1, round(keep_s * 1000))
         self._calls.send(scripts.FILL, self._names(key)[:2], (lease.token, packed, keep_ms))
 
     def release(self, key: str, lease: Lease) -> None:
@@ -196,26 +182,27 @@ class RedisRows:
             return True
 
         while (left_s := until - loop.time()) > 0 and await self._link.up_within(left_s):
-            connection, left_s = self._link.connection, until - loop.time()
-            names = [*itertools.chain.from_iterable(map(self._names, keys)), self._session.marker]
-            reign = self._session.replication_id
+            session, left_s = self._link.session, until - loop.time()
+            names = [*itertools.chain.from_iterable(map(self._names, keys)), session.marker]
+            reign = session.replication_id
             if await self._calls.start(script, names, (*args, reign), left_s, parse):
                 return True
-            if connection is not None and connection is self._link.connection:
+            if session is self._link.session:
                 return False
         return False
 
     def _names(self, key: str) -> tuple[str, str, str]:
         """Return the names in Redis of a key's value, lease and intents."""
-        prefix = self._session.prefix
+        prefix = self._link.session.prefix
         return f"{prefix}v:{key}", f"{prefix}l:{key}", f"{prefix}i:{key}"
 
     def _parse(self, key: str, packed: bytes) -> Entry | None:
+        session = self._link.session
         try:
-            entry = Entry.unpack(packed, self._session.clock_s)
+            entry = Entry.unpack(packed, session.clock_s)
         except (ValueError, OverflowError):
             return None
-        if self._near.enabled and self._session.tracking and entry.is_fresh():
+        if self._near.enabled and session.tracking and entry.is_fresh():
             self._near.put(key, entry, route_of(key))
         return entry
 
@@ -226,8 +213,9 @@ class RedisRows:
             self._metrics.invalidations.inc()
             self._near.clear()
             return
-        skip = len(self._session.prefix) + len("v:")
-        reigns, marker = self._session.reigns.encode(), self._session.marker.encode()
+        session = self._link.session
+        skip = len(session.prefix) + len("v:")
+        reigns, marker = session.reigns.encode(), session.marker.encode()
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
             if not reigns or not name.startswith(reigns):
@@ -235,17 +223,12 @@ class RedisRows:
             elif name != marker:
                 self._link.fail("writes go on under another replication ID")
 
-    def _changed(self, session: Session | None) -> None:
-        connection = self._link.connection
-        if session is None or connection is None:
-            self._reads, self._session = None, Session()
-            self._metrics.up.set(0)
+    def _changed(self) -> None:
+        session = self._link.session
+        self._metrics.up.set(session.connection is not None)
+        if session.connection is None:
             self._near.disable()
             return
-        self._session = session
-        prefix = session.prefix + "v:"
-        self._reads = Batches(connection, prefix, self._deadline_s, self._parse, self._metrics)
-        self._metrics.up.set(1)
         self._metrics.connections.inc()
         if session.tracking:
             self._near.enable()

@@ -74,10 +74,10 @@ async def granted(rows: RedisRows, key: str) -> Lease:
 async def fill(rows: RedisRows, key: str, lease: Lease, value: Entry, keep_s: float) -> bool:
     """Fill, and return whether Redis has the value then. A ``get`` would bring it near."""
     rows.fill(key, lease, value, keep_s)
-    connection = rows._link.connection
+    connection = rows._link.session.connection
     if connection is None:
         return False
-    name = f"{rows._session.prefix}v:{key}"
+    name = f"{rows._link.session.prefix}v:{key}"
     try:
         await connection.call("GET", name)  # a script that was not known is sent again behind it
         found = await connection.call("GET", name)

@@ -166,7 +166,7 @@ class Replica:
     def name(self, kind: str, key: str) -> str:
         """What Redis calls the value (v), lease (l) or intents (i) of a key."""
         assert self.redis is not None
-        return f"{self.redis._session.prefix}{kind}:{key}"
+        return f"{self.redis._link.session.prefix}{kind}:{key}"
 
     def kept(self, server: RedisServer, kind: str, key: str) -> bool:
         return bool(command(server, "EXISTS", self.name(kind, key)))

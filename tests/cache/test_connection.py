@@ -27,8 +27,8 @@ class WireTap(asyncio.Transport):
     def abort(self) -> None:
         self.aborted += 1
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 class Ends:

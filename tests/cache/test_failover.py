@@ -50,7 +50,7 @@ def place(world: Watched, name: str = NAME) -> Sentinels:
 
 async def failed_over(rows: RedisRows, since: str) -> None:
     """Waits until ``rows`` is at another master than at ``since``."""
-    await until(lambda: rows.state == "up" and rows._session.run != since, BOUND_S)
+    await until(lambda: rows.state == "up" and rows._link.session.run != since, BOUND_S)
 
 
 def run_id(server: RedisServer) -> str:
@@ -74,7 +74,7 @@ async def test_the_client_follows_a_failover_and_never_goes_back(
     told = Recorder()
     rows = await open_rows(place(world), hang_s=0.5, deadline_s=0.1, near=told)
     await filled(rows, "k")
-    old, first = world.master(), rows._session.run
+    old, first = world.master(), rows._link.session.run
     if fault == "killed":
         old.kill()
     else:
@@ -86,12 +86,12 @@ async def test_the_client_follows_a_failover_and_never_goes_back(
     await failed_over(rows, first)
     assert told.of("state") == [False, True, False, True]  # the near cache was emptied in between
     assert await rows.get("k") is None  # the replica had it, under a name that nobody reads
-    second = rows._session.run
+    second = rows._link.session.run
     await asyncio.to_thread(old.start)  # comes as a master, as whoever restarts it has no idea
     old.resume()
     await asyncio.to_thread(world.settle)  # by then it is a replica, or the settling fails
     await until(lambda: rows.state == "up")
-    assert rows._session.run == second
+    assert rows._link.session.run == second
     await filled(rows, "k")
     assert await rows.get("k") is not None
 
@@ -103,20 +103,20 @@ async def test_what_was_replaced_in_between_is_not_back_when_its_master_is(
     both ways, and what the first reign kept is still there."""
     rows = await open_rows(place(world))
     await filled(rows, "k", entry("old"))
-    first, home, process = rows._session.run, world.master(), run_id(world.master())
-    kept = f"{rows._session.prefix}v:k"
+    first, home, process = rows._link.session.run, world.master(), run_id(world.master())
+    kept = f"{rows._link.session.prefix}v:k"
     # a failover does not wait for what is still to be replicated
     await until(lambda: all(command(each, "EXISTS", kept) for each in world.servers))
     await asyncio.to_thread(world.fail_over)
     await failed_over(rows, first)
-    second = rows._session.run
+    second = rows._link.session.run
     # what replaces the row; a master that has just lost sight of its replica refuses it
     await eventually(lambda: acknowledged(rows, "k"))
     await asyncio.to_thread(world.fail_over)
     await failed_over(rows, second)
     assert (world.master(), run_id(home)) == (home, process)
     assert command(home, "EXISTS", kept) == 1
-    assert rows._session.run not in (first, second)
+    assert rows._link.session.run not in (first, second)
     assert not isinstance(await rows.get("k"), Entry)
 
 
@@ -125,10 +125,10 @@ async def test_reconnecting_to_the_same_master_keeps_what_is_there(
 ) -> None:
     rows = await open_rows(place(world))
     await filled(rows, "k")
-    run, connects = rows._session.run, rows._link.attempts
+    run, connects = rows._link.session.run, rows._link.attempts
     command(world.master(), "CLIENT", "KILL", "TYPE", "normal")
     await until(lambda: rows.state == "up" and rows._link.attempts > connects)
-    assert rows._session.run == run
+    assert rows._link.session.run == run
     assert isinstance(await rows.get("k"), Entry)
 
 
@@ -136,7 +136,7 @@ async def test_a_write_over_a_failover_is_acknowledged_once_the_new_master_forgo
     world: Watched, open_rows: OpenRows
 ) -> None:
     writer, reader = await open_rows(place(world)), await open_rows(place(world))
-    first = writer._session.run
+    first = writer._link.session.run
     intent = await writer.intend(["k"])
     await asyncio.to_thread(world.fail_over)
     await failed_over(reader, first)
@@ -220,14 +220,14 @@ async def test_an_old_connection_fences_no_names_that_nobody_reads(
     command(world.master(), "CONFIG", "SET", "repl-backlog-ttl", "1")
     try:
         world.replica().kill()
-        run = early._session.run
-        await until(lambda: _replication_id(world) != early._session.replication_id, BOUND_S)
+        run = early._link.session.run
+        await until(lambda: _replication_id(world) != early._link.session.replication_id, BOUND_S)
         late = await open_rows(place(world))
-        assert (early._session.run, late._session.run != run) == (run, True)
+        assert (early._link.session.run, late._link.session.run != run) == (run, True)
         command(world.master(), "CONFIG", "SET", "min-replicas-to-write", "0")
         await filled(late, "k", entry("old"))
         assert await acknowledged(early, "k")
-        assert early._session.run == late._session.run
+        assert early._link.session.run == late._link.session.run
         assert isinstance(await late.lease("k"), Lease)
     finally:
         command(world.master(), "CONFIG", "SET", "repl-backlog-ttl", "3600")

@@ -23,6 +23,7 @@ from cache.redis.handshake import Session
 from cache.redis.link import watch
 from cache.redis.rows import RedisRows
 from tests.cache.redis_world import Recorder, filled, named, until, url_of
+from tests.cache.test_connection import WireTap
 
 HALT_S = 0.3
 HANG_S = 0.05
@@ -105,17 +106,21 @@ class Late:
     def __init__(self) -> None:
         self.answered = 0
 
-    @property
-    def oldest(self) -> object:
-        return object()
+    def ask(self, *command: object, check: Callable[[object], str]) -> asyncio.Future[object]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
 
-    def send(self, command: tuple[object, ...], on_reply: Callable[[object], None]) -> bool:
         def answer() -> None:
             self.answered += 1
-            on_reply({})
+            check({})
+            future.set_result({})
 
-        asyncio.get_running_loop().call_later(2 * HANG_S, answer)
-        return True
+        loop.call_later(2 * HANG_S, answer)
+        return future
+
+
+def session(connection: object) -> Session:
+    return Session(connection=cast(Connection, connection))
 
 
 def test_a_redis_that_answers_but_ever_too_late_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,30 +130,31 @@ def test_a_redis_that_answers_but_ever_too_late_is_left(monkeypatch: pytest.Monk
     async def check() -> None:
         late, began = Late(), time.monotonic()
         with pytest.raises(Lost, match="no answer"):
-            await watch(cast(Connection, late), Session(), HANG_S)
+            await watch(session(late), HANG_S)
         # some less: the loop counts whole milliseconds
         assert time.monotonic() - began > HANG_S * 0.9
 
     uvloop.run(check())
 
 
-class Full(Late):
-    """A connection with so much unsent that it takes no command, and no reply ever comes."""
-
-    oldest = object()
-
-    def send(self, command: tuple[object, ...], on_reply: Callable[[object], None]) -> bool:
-        return False
+class FullTransport(WireTap):
+    def get_write_buffer_size(self) -> int:
+        return 1 << 30
 
 
-def test_a_redis_that_takes_no_heartbeat_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_takes_no_more_and_answers_no_heartbeat_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It hung just after a heartbeat, and the commands since have filled every buffer."""
     monkeypatch.setattr("cache.redis.link.HEARTBEAT_S", HANG_S / 2)
 
     async def check() -> None:
+        full = Connection(lambda push: None, lambda why: None)
+        full.connection_made(FullTransport())
+        assert not full.send(("GET", "k"), lambda reply: None)
         async with asyncio.timeout(60 * HANG_S):
             with pytest.raises(Lost, match="no answer"):
-                await watch(cast(Connection, Full()), Session(), HANG_S)
+                await watch(session(full), HANG_S)
 
     uvloop.run(check())
 
@@ -160,7 +166,7 @@ def test_an_answer_in_time_keeps_a_connection(monkeypatch: pytest.MonkeyPatch) -
         late = Late()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(10 * HANG_S):
-                await watch(cast(Connection, late), Session(), 20 * HANG_S)
+                await watch(session(late), 20 * HANG_S)
         assert late.answered
 
     uvloop.run(check())

@@ -231,10 +231,10 @@ async def test_replicas_whose_clocks_differ_agree_on_what_is_fresh(
 async def test_the_server_s_clock_is_read_at_the_handshake(
     open_rows: OpenRows, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await open_rows(redis))._session.clock_s == 0.0
+    assert (await open_rows(redis))._link.session.clock_s == 0.0
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 60.0)
-    assert 59.0 < (await open_rows(redis))._session.clock_s < 61.0
+    assert 59.0 < (await open_rows(redis))._link.session.clock_s < 61.0
 
 
 @pytest.mark.parametrize("damage", ["", "not packed", "1 2", "9" * 400 + " 1 t\n{}"])
@@ -242,7 +242,7 @@ async def test_a_damaged_value_is_replaced_by_the_next_load(
     rows: RedisRows, redis: RedisServer, damage: str
 ) -> None:
     await filled(rows, "k")
-    command(redis, "SET", f"{rows._session.prefix}v:k", damage)
+    command(redis, "SET", f"{rows._link.session.prefix}v:k", damage)
     assert await rows.get("k") is None
     assert await fill(rows, "k", await granted(rows, "k"), entry("new"), 60.0)
     found = await rows.get("k")
@@ -256,7 +256,7 @@ async def test_who_gives_a_lease_back_takes_nothing_from_who_came_after(
     """A load that failed late: its lease has expired, another one's has not, or is filled."""
     here, there = await open_rows(redis), await open_rows(redis)
     failed = await granted(here, "k")
-    command(redis, "DEL", f"{here._session.prefix}l:k")  # as its expiry does
+    command(redis, "DEL", f"{here._link.session.prefix}l:k")  # as its expiry does
     lease = await granted(there, "k")
     here.release("k", failed)
     held = await here.lease("k")

@@ -61,11 +61,11 @@ async def test_the_heartbeat_notices_a_new_reign(open_rows: OpenRows, redis: Red
     told = Recorder()
     rows = await open_rows(redis, near=told)
     await filled(rows, "k")
-    before = rows._session.run
+    before = rows._link.session.run
     with RedisServer(args=["--replicaof", redis.host, str(redis.port)]):
-        await until(lambda: rows._session.run not in (before, ""))
+        await until(lambda: rows._link.session.run not in (before, ""))
     assert told.of("state") == [False, True, False, True]
-    assert rows._session.replication_id == replication_id(redis)
+    assert rows._link.session.replication_id == replication_id(redis)
     assert await rows.get("k") is None
 
 
@@ -100,14 +100,14 @@ async def test_an_old_connection_reads_no_row_that_a_write_of_a_new_reign_replac
 ) -> None:
     reader, writer = await open_rows(lone), await open_rows(lone)
     await filled(reader, "k", entry("old"))
-    old = reader._session.run
+    old = reader._link.session.run
     with another_reign(lone):
         assert (await reader.get("k")) is not None
         intent = await writer.intend(["k"])
-        assert writer._session.run != old  # its first try was NEWREIGN
+        assert writer._link.session.run != old  # its first try was NEWREIGN
         assert await writer.settle(["k"], intent)
         assert await reader.get("k") is None
-        await until(lambda: reader._session.run == writer._session.run)
+        await until(lambda: reader._link.session.run == writer._link.session.run)
 
 
 @pytest.mark.usefixtures("deaf")
@@ -117,7 +117,7 @@ async def test_a_settlement_in_a_new_reign_ends_old_connections_too(
     reader, writer = await open_rows(lone), await open_rows(lone)
     intent = await writer.intend(["k"])
     with another_reign(lone):
-        command(lone, "DEL", f"{reader._session.prefix}i:k")  # evicted
+        command(lone, "DEL", f"{reader._link.session.prefix}i:k")  # evicted
         await filled(reader, "k", entry("old"))
         assert await writer.settle(["k"], intent)
         assert await reader.get("k") is None
@@ -137,7 +137,7 @@ async def test_a_reign_that_began_within_the_handshake_is_noticed(
 
     monkeypatch.setattr(handshake, "run_of", before)
     rows = await open_rows(redis)
-    await until(lambda: rows._session.replication_id == there[0])
+    await until(lambda: rows._link.session.replication_id == there[0])
 
 
 async def test_a_write_marks_its_reign_once_and_again_when_the_mark_is_gone(
@@ -148,7 +148,7 @@ async def test_a_write_marks_its_reign_once_and_again_when_the_mark_is_gone(
         for _ in range(3):
             assert await rows.settle(["k"], await rows.intend(["k"]))
         (marker,) = command(redis, "KEYS", "content:*:reign:*")
-        assert marker.endswith(rows._session.run)
+        assert marker.endswith(rows._link.session.run)
         command(redis, "DEL", marker)
         assert await rows.get("k") is None
     assert (rows.state, rows._link.attempts) == ("up", connects)

@@ -152,8 +152,8 @@ MUTANTS = (
         "a value is put near before a later invalidation of it is seen",
         (
             "cache/redis/connection.py",
-            "                self._pending.popleft()(reply)\n",
-            "                self._loop.call_soon(self._pending.popleft(), reply)\n",
+            "self._pending.popleft()(reply)",
+            "asyncio.get_running_loop().call_soon(self._pending.popleft(), reply)",
         ),
     ),
     mutant(
@@ -218,7 +218,7 @@ MUTANTS = (
         "near without invalidations",
         "the near cache is off while Redis refuses to send invalidations",
         (REDIS, "        if session.tracking:\n", "        if True:\n"),
-        (REDIS, "self._session.tracking and entry.is_fresh()", "entry.is_fresh()"),
+        (REDIS, "session.tracking and entry.is_fresh()", "entry.is_fresh()"),
     ),
     mutant(
         "doubtful load kept",

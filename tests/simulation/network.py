@@ -91,8 +91,8 @@ class Link(asyncio.Transport):
 
     # the process's side: asyncio.Transport
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
