@@ -72,9 +72,8 @@ def layers(
     away, take its line out.
     """
     shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
-    outer = [timing(metrics), error_handling()]
-    if config.access_log:
-        outer.insert(0, access_log)
+    logs = [access_log] if config.access_log else []
+    outer = [*logs, timing(metrics), error_handling()]
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
     lookup = cache_lookup(videos.near, videos.cached, home.near, config.cache_control)
     return [*outer, conditional, lookup, *inner], [*outer, *inner]
@@ -195,9 +194,8 @@ async def _try(store: VideoStore) -> None:
 
 def _summary(config: Config, port: int) -> str:
     """Return one line for the log: the layers that are on, and the addresses of the pages."""
-    store = f"SQLite in {config.embedded_path}"
-    if config.cassandra_host:
-        store = f"Cassandra at {', '.join(config.cassandra_host)}"
+    nodes = ", ".join(config.cassandra_host)
+    store = f"Cassandra at {nodes}" if nodes else f"SQLite in {config.embedded_path}"
     redis, lane = "on" if config.has_redis else "none", "on" if config.has_lane else "off"
     near, host = config.near_limit_bytes, config.host
     root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
