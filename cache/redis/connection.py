@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._ended = asyncio.Event()
         self._transport: asyncio.Transport | None = None
+        self._unsent = bytearray()
 
     def send(
         self, command: tuple[Argument, ...], on_reply: OnReply, *, even_if_full: bool = False
@@ -61,12 +62,20 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self.lost_because is not None:
             return False
-        if not even_if_full and transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
+        unsent_bytes = transport.get_write_buffer_size() + len(self._unsent)
+        if unsent_bytes > UNSENT_MAX_BYTES and not even_if_full:
             return False
         self._pending.append(on_reply)
-        # uvloop joins the writes of a turn of its loop; hiredis' stub declares a tuple of one
-        transport.write(hiredis.pack_command(cast(Any, command)))
+        if not self._unsent:  # one write for all commands of a turn, to save syscalls
+            asyncio.get_running_loop().call_soon(self._flush, transport)
+        # hiredis' stub declares a tuple of one element
+        self._unsent += hiredis.pack_command(cast(Any, command))
         return True
+
+    def _flush(self, transport: asyncio.Transport) -> None:
+        unsent, self._unsent = self._unsent, bytearray()
+        if self.lost_because is None:
+            transport.write(unsent)
 
     def ask(
         self, *command: Argument, check: Callable[[Reply], str] = lambda reply: ""

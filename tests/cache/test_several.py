@@ -105,7 +105,7 @@ async def test_if_one_load_fails_so_does_the_whole_read(
     here.store.failures["video"] = error
     with pytest.raises(type(error)):
         await here.videos.videos(ids)
-    assert len(here.videos._reads._flights) == 0
+    await until(lambda: len(here.videos._reads._flights) == 0)
     here.store.failures.clear()
     assert len(await here.videos.videos(ids)) == 3
 
