@@ -29,8 +29,7 @@ from api.handlers import Content, Probes
 from api.home import Home
 from api.resource import CONTRACT, Resource, asset, routes, site
 from arguments import parse_arguments
-from cache.near import Near
-from cache.near_metrics import near_metrics
+from cache.near import Near, near_metrics
 from cache.redis.absent import Rows, open_redis
 from cache.store import CachedVideoStore
 from config import VERSION, Config, ConfigError

@@ -168,17 +168,32 @@ def test_a_negative_entry_lives_no_longer_than_a_row(at: Time) -> None:
     assert near.get("/a") is None
 
 
-def test_random_ids_take_a_sixteenth_at_most_and_the_newest_are_kept(at: Time) -> None:
+def test_random_ids_take_a_sixteenth_at_most_until_they_expire(at: Time) -> None:
     limit_bytes = room_for(160, at)
     near = at.near(limit_bytes)
     rows = [f"{n:02}" for n in range(90)]
+    kept = [put(near, f"/{n}", absent(ttl_s=5)) for n in range(1000)]
     for key in rows:
         put(near, key, at.row())
-    assert all(put(near, f"/{n}", absent(ttl_s=5)) is not None for n in range(1000))
+    assert put(near, "/1000", absent(ttl_s=5)) is None
     assert all(map(near.get, rows))
-    assert (near.get("/0"), near.get("/999") is not None) == (None, True)
+    assert near.get("/0") is kept[0] is not None
     negative_bytes = near.bytes - room_for(90, at)
     assert 0.8 < negative_bytes / (limit_bytes // NEGATIVE) <= 1
+    at.now_s += 5
+    fresh = Entry(ABSENT, b"", NOON + at.now_s, 5.0)
+    assert put(near, "/1001", fresh) is near.get("/1001") is not None
+    assert all(map(near.get, rows))
+
+
+def test_a_negative_entry_that_is_not_kept_evicts_no_row(at: Time) -> None:
+    near = at.near(room_for(40, at))
+    for n in range(1000):
+        put(near, f"/{n}", absent())
+        put(near, f"{n % 40:02}", at.row())
+    before = near.evictions
+    assert put(near, "/1000", absent()) is None
+    assert near.evictions == before
 
 
 def test_rows_may_use_the_room_that_negative_entries_do_not(at: Time) -> None:

@@ -7,8 +7,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from cache.entry import Entry
-from cache.near import Near
-from cache.near_metrics import near_metrics
+from cache.near import Near, near_metrics
 from metrics import Publisher
 
 
