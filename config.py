@@ -13,7 +13,6 @@ import inspect
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,7 +55,7 @@ def setting(default: Any, parse: Callable[[str], Any], *, secret: bool = False) 
     return dataclasses.field(default=default, metadata={"parse": parse}, repr=not secret)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """Every setting. The value of a setting that is not in the environment is its default.
 

@@ -35,10 +35,7 @@ class Number:
 
     def __call__(self, text: str) -> Any:
         if "://" in text:  # REDIS_PORT=tcp://10.0.0.1:6379 if a service is named redis
-            raise ConfigError(
-                "is a URL, as Kubernetes sets it for a service of that name:"
-                " rename the service, or set enableServiceLinks to false"
-            )
+            raise ConfigError("is Kubernetes' URL of a service: set enableServiceLinks to false")
         with suppress(ValueError):
             value = self.kind(text)
             if self.minimum <= value <= self.maximum and text.isascii():

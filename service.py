@@ -20,7 +20,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 import server
@@ -103,13 +102,9 @@ def resources(content: Content, probes: Probes, config: Config) -> list[Resource
     ]
 
 
-def create_app(
-    config: Config, store: VideoStore | None = None, shared: Collector | None = None
-) -> Starlette:
-    """Return the ASGI application.
-
-    Its metrics are its own, or those of ``shared`` for several workers.
-    """
+def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
+    """Return the ASGI application. Several workers show the metrics of all of them."""
+    shared = share() if config.workers > 1 else None  # before any metric is made
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
     build_info(VERSION, registry)
@@ -163,7 +158,7 @@ def create_worker(config: Config) -> Starlette:
     server.set_up_log(config)
     server.end_with_parent()
     try:
-        return create_app(config, shared=share())
+        return create_app(config)
     except (ConfigError, OSError) as error:  # new since the parent looked, such as a full disk
         print(f"content: {error}", file=sys.stderr)
         sys.exit(server.NOT_STARTED)  # after any other status uvicorn restarts it for ever
