@@ -213,7 +213,7 @@ def _uvicorn(config: Config, create_app: Callable[[], ASGIApp]) -> uvicorn.Confi
         lifespan="on",
         server_header=False,
         proxy_headers=False,  # no answer depends on the client's address or on Host
-        access_log=False,  # ours has more: middleware/access_log.py
+        access_log=False,  # ours has more: middleware/timing.py
         log_config=None,
         timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=GRACE_S,

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 import server
 from api.guard import Cors
 from api.handlers import Content, Probes
 from api.home import Home
-from api.resource import CONTRACT, Resource, asset, routes, site
+from api.resource import CONTRACT, Resource, asset, site
 from arguments import parse_arguments
 from cache.near import Near, near_metrics
 from cache.redis.absent import Rows, open_redis
@@ -37,14 +38,13 @@ from db.metrics import store_metrics
 from db.store import VideoStore, open_store
 from drain import Drain
 from metrics import Publisher, build_info, share
-from middleware.access_log import access_log
 from middleware.admission import admission
 from middleware.cache_lookup import cache_lookup
 from middleware.conditional import conditional
 from middleware.deadline import deadline
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion, compose
-from middleware.timing import RequestMetrics, timing
+from middleware.timing import RequestMetrics, access_log, timing
 from wire.lane import Lane, render_with
 from wire.limits import Wire
 
@@ -53,15 +53,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("content")
 
-PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
-
 
 def layers(
     config: Config,
     registry: CollectorRegistry,
     metrics: RequestMetrics,
     videos: CachedVideoStore,
-    home: Home,
     limit: Limit,
 ) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
     """Return two stacks of middleware, outermost first.
@@ -69,11 +66,11 @@ def layers(
     One is for the router, the other for rows that the lane has to load. To take a layer
     away, take its line out.
     """
-    shedding = [admission(lambda: limit.is_congested, PROBES, registry)] if config.shedding else []
+    shedding = [admission(lambda: limit.is_congested, registry)] if config.shedding else []
     logs = [access_log] if config.access_log else []
     outer = [*logs, timing(metrics), error_handling()]
     inner = [*shedding, deadline(config.read_deadline_s, config.write_deadline_s)]
-    lookup = cache_lookup(videos.near, videos.cached, home.near, config.cache_control)
+    lookup = cache_lookup(videos.cached, config.cache_control)
     return [*outer, conditional, lookup, *inner], [*outer, *inner]
 
 
@@ -139,10 +136,10 @@ def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     probes = Probes(config, store, redis, near, publisher, drain)
     content = Content(config, videos, home)
     paths = resources(content, probes, config)
-    app = Starlette(routes=routes(paths), lifespan=lifespan)
+    app = Starlette(routes=[Route(path.template, path) for path in paths], lifespan=lifespan)
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
-    stack, of_misses = layers(config, registry, metrics, videos, home, limit)
+    stack, of_misses = layers(config, registry, metrics, videos, limit)
     onion = Onion(app.router, [tracing.middleware, *stack] if tracing else stack, drain)
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
     app.state.wire = Wire(config, registry)

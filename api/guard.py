@@ -42,39 +42,32 @@ RESPONSE_HEADERS = (
 )
 
 
-class Guard:
-    """Checks whether a request may write, by its token or by its origin."""
+def check_right(ctx: Context, config: Config) -> None:
+    """Raise Unauthorized without a token, Forbidden if the token or the origin is wrong."""
+    if config.write_token is None:
+        _check_browser(ctx, config)
+        return
+    scheme, _, given = (ctx.header(b"authorization") or "").partition(" ")
+    given = given.lstrip(" ")
+    if scheme.lower() != "bearer" or not given:
+        raise Unauthorized()
+    token = config.write_token.encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(given.encode("latin-1"), token):
+        raise Forbidden()
 
-    def __init__(self, config: Config) -> None:
-        token = config.write_token
-        self._token = None if token is None else token.encode("utf-8", "surrogateescape")
-        self._origins = frozenset(config.cors_origins)
-        self._is_loopback = config.is_loopback
 
-    def check(self, ctx: Context) -> None:
-        """Raise Unauthorized without a token, Forbidden if the token or the origin is wrong."""
-        if self._token is None:
-            self._check_browser(ctx)
-            return
-        scheme, _, given = (ctx.header(b"authorization") or "").partition(" ")
-        given = given.lstrip(" ")
-        if scheme.lower() != "bearer" or not given:
-            raise Unauthorized()
-        if not hmac.compare_digest(given.encode("latin-1"), self._token):
-            raise Forbidden()
-
-    def _check_browser(self, ctx: Context) -> None:
-        host = (ctx.header(b"host") or "").lower()
-        if self._is_loopback and not _is_local(host):
-            raise Forbidden(ANOTHER_NAME)
-        origin = ctx.header(b"origin")
-        if "*" in self._origins or origin in self._origins:
-            return
-        site = (ctx.header(b"sec-fetch-site") or "").lower()
-        # same-site without Origin: a page of another origin of this site
-        is_foreign = site == "cross-site" or (site == "same-site" and origin is None)
-        if is_foreign or (origin is not None and not _is_own(origin.lower(), host)):
-            raise Forbidden(ANOTHER_SITE)
+def _check_browser(ctx: Context, config: Config) -> None:
+    host = (ctx.header(b"host") or "").lower()
+    if config.is_loopback and not _is_local(host):
+        raise Forbidden(ANOTHER_NAME)
+    origin = ctx.header(b"origin")
+    if "*" in config.cors_origins or origin in config.cors_origins:
+        return
+    site = (ctx.header(b"sec-fetch-site") or "").lower()
+    # same-site without Origin: a page of another origin of this site
+    is_foreign = site == "cross-site" or (site == "same-site" and origin is None)
+    if is_foreign or (origin is not None and not _is_own(origin.lower(), host)):
+        raise Forbidden(ANOTHER_SITE)
 
 
 def _is_own(origin: str, host: str) -> bool:

@@ -9,11 +9,9 @@ is served, inside or outside of these folders.
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from errors import MethodNotAllowed, NotFound
@@ -59,6 +57,8 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx: Context = scope["ctx"]
         ctx.route = self.template
+        if ctx.scope["path"].endswith("\n"):  # Starlette's patterns match before a final line end
+            raise NotFound()
         handler = self._all.get(ctx.method)
         if handler is None:
             raise MethodNotAllowed(headers={"Allow": self.allow})
@@ -69,16 +69,6 @@ class Resource:
         ctx.headers = {b"allow": self.allow.encode()}
         if "PATCH" in self.handlers:
             ctx.headers[b"accept-patch"] = ", ".join(PATCH_TYPES).encode()
-
-
-def routes(resources: Iterable[Resource]) -> list[Route]:
-    """Return Starlette's route table of ``resources``; the first match wins."""
-    table = [Route(resource.template, resource) for resource in resources]
-    for route in table:
-        # Starlette's ``$`` also matches before a final line end, and its ``.`` matches no line end
-        pattern = route.path_regex.pattern.removesuffix("$") + r"\Z"
-        route.path_regex = re.compile(pattern, re.DOTALL)
-    return table
 
 
 def asset(

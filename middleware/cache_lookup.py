@@ -5,19 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from cache.entry import Entry
-from cache.keys import BY_QUERY, HOME, is_list, key_of, route_of
+from cache.keys import BY_QUERY, key_of, route_of
 from errors import NotFound
 from middleware.onion import JSON, Context, Middleware, Next
 
-if TYPE_CHECKING:
-    from cache.near import Near
-
-    Made = Callable[[], bytes | None]
-    Cached = Callable[[str], Awaitable[tuple[Entry, str] | None]]
-
+Cached = Callable[[str], Awaitable[tuple[Entry, str] | None]]
 STATUS = {
     "near": b"content; hit; detail=near",
     "redis": b"content; hit; detail=redis",
@@ -28,44 +22,23 @@ STATUS = {
 AGED = ("near", "redis", "stale")
 
 
-def cache_lookup(near: Near, cached: Cached, home: Made, cache_control: bytes) -> Middleware:
-    """Make the middleware.
-
-    ``cached`` returns the entry of a key and the layer that had it, or None. ``home`` returns a
-    home page made of near lists, or None.
-    """
+def cache_lookup(cached: Cached, cache_control: bytes) -> Middleware:
+    """Make the middleware. ``cached`` returns the entry of a key and the layer that had it."""
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
-        if ctx.method not in ("GET", "HEAD"):
+        path, key = ctx.scope["path"], None
+        if ctx.method in ("GET", "HEAD"):
+            key = key_of(path, ctx.scope["query_string"])
+        found = await cached(key) if key is not None else None
+        if key is None or found is None:
             await next()
             return
-        path = ctx.scope["path"]
-        if path == HOME and (page := home()) is not None:
-            ctx.route = HOME
-            answer_home(ctx, page)
-            return
-        # a row's path is its key; a genre's path becomes a key by encoding
-        entry: Entry | None = None if is_list(path) else near.get(path)
-        key, layer = path, "near"
-        if entry is None:
-            key = key_of(path, ctx.scope["query_string"])
-            found = await cached(key) if key is not None else None
-            if found is None:
-                await next()
-                return
-            entry, layer = found
         ctx.route = BY_QUERY if path == BY_QUERY else route_of(key)
-        if entry.status == 404:
+        if found[0].status == 404:
             raise NotFound()
-        answer(ctx, (entry, layer), cache_control)
+        answer(ctx, found, cache_control)
 
     return cache_lookup
-
-
-def answer_home(ctx: Context, page: bytes) -> None:
-    """Answer with a home page. It has no ETag, because every visit gets a new page."""
-    ctx.status = 200
-    ctx.body = page
 
 
 def _stale(entry: Entry) -> bytes:

@@ -133,9 +133,6 @@ Handler = Callable[[Context], Awaitable[None]]
 def compose(stack: Sequence[Middleware], last: Handler) -> Handler:
     """Fold ``stack`` around ``last``, the first outermost. Later changes of the list are unseen."""
     inner_first = tuple(reversed(stack))
-    for middleware in inner_first:
-        if not callable(middleware):
-            raise TypeError(f"a middleware has to be callable, not {middleware!r}")
 
     def respond(ctx: Context) -> Awaitable[None]:
         following: Next = partial(last, ctx)

@@ -1,12 +1,13 @@
-"""Timing: tells client and Prometheus how long the layers inside took.
+"""Timing: tells client, Prometheus and, if wanted, the access log how long the layers inside took.
 
-Only tracing and the access log are outside of this layer. Metrics are labelled by route template,
-never by path. Paths without a route all count as ``unmatched``, so that no client, such as a
-scanner, can make a label.
+Only tracing is outside of these layers. Metrics are labelled by route template, never by path.
+Paths without a route all count as ``unmatched``, so that no client, such as a scanner, can make a
+label.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left
 
@@ -15,6 +16,9 @@ from prometheus_client import CollectorRegistry
 from metrics import BUCKETS_S, Timings
 from middleware.onion import Context, Middleware, Next
 
+logger = logging.getLogger("content.access")
+
+LINE = "%(method)s %(path)s %(status)d ms=%(ms)s layer=%(layer)s bytes=%(bytes)d id=%(request_id)s"
 METHODS = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE")
 _OUTCOMES = ("", "", "ok", "redirect", "client_error", "server_error")
 
@@ -65,3 +69,18 @@ def timing(metrics: RequestMetrics) -> Middleware:
         metrics.observe(ctx.route, ctx.method, ctx.status, seconds, ctx.layer)
 
     return timing
+
+
+async def access_log(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
+    """Log a line for the request once it is answered, also as fields for JSON.
+
+    A path has its query, both as the client has encoded them. Bytes are those of the body.
+    """
+    start = time.perf_counter()
+    await next()
+    fields = {"method": ctx.method, "status": ctx.status, "layer": ctx.layer}
+    fields["ms"] = round((time.perf_counter() - start) * 1000, 3)
+    target = b"?".join(filter(None, (ctx.scope["raw_path"], ctx.scope["query_string"])))
+    fields["path"] = target.decode("ascii", "backslashreplace")
+    fields |= {"bytes": len(ctx.finish()[1]), "request_id": ctx.identify()}
+    logger.info(LINE, fields)

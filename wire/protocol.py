@@ -101,7 +101,7 @@ class Protocol(StrictProtocol):
         """Write the row that Redis had, or load the row."""
         if self.transport.is_closing():
             return
-        entry = asked.result()[0] if self._turn.keep_alive and not asked.cancelled() else None
+        entry = asked.result()[0] if self._turn.keep_alive else None
         response = None
         if entry is not None:
             seconds = perf_counter() - start_s

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from errors import NotFound
-from middleware.access_log import access_log
 from middleware.error_handling import error_handling
 from middleware.onion import Context, Handler, Onion
+from middleware.timing import access_log
 from tests.middleware.asgi import ask, onion, scope_of
 
 

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from cache.entry import Entry
-from cache.near import Near
 from cache.reads import Answer
 from errors import Late
 from middleware.cache_lookup import cache_lookup
@@ -27,7 +26,7 @@ async def ask(found: Answer | None, *headers: tuple[str, str]) -> Sent:
     async def cached(key: str) -> Answer | None:
         return found
 
-    layer = cache_lookup(Near(0, 1.0), cached, lambda: None, b"no-cache")
+    layer = cache_lookup(cached, b"no-cache")
     app = onion(refused, error_handling(), conditional, layer)
     sent: list[dict[str, object]] = []
 

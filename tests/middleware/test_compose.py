@@ -138,12 +138,6 @@ async def test_a_stack_can_be_part_of_a_stack() -> None:
     assert notes == [1, 2, 3, 4, "last", 4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("wrong", [None, 5, "text", object(), []])
-def test_what_is_not_callable_is_refused_before_the_first_request(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="callable"):
-        compose([noting([], 1), wrong], ending([]))
-
-
 @pytest.mark.parametrize("wrong", [None, 5, noting([], 1)])
 def test_what_is_no_stack_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError):
