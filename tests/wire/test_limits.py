@@ -22,7 +22,7 @@ from wire.protocol import Protocol
 from wire.strict import StrictProtocol
 
 CHUNKED = "Transfer-Encoding: chunked"
-LARGE_BYTES = 30_000_000  # more than the kernel takes for a client that reads nothing
+LARGE_BYTES = 12_000_000  # more than the kernel takes for a client that reads nothing
 
 
 @asynccontextmanager
