@@ -22,7 +22,6 @@ class Genres:
         self._read = read
         self._flight: SingleFlight[list[str]] = SingleFlight()
         self._names: list[str] = []
-        self._known: frozenset[str] = frozenset()
         self._touched: set[str] = set()
         self._read_at = float("-inf")
         self._refreshes = Background()
@@ -61,7 +60,7 @@ class Genres:
         read after every write would delay home pages.
         """
         listed = {genre_of(key) for key in keys if is_list(key)}
-        if listed <= self._known:
+        if listed <= set(self._names):
             # 1. A read of the store finds no row of a genre. 2. This write adds a row. 3. The read
             # ends: ``_load`` finds the genre touched and missing, so the next caller reads again.
             self._touched |= listed
@@ -74,6 +73,6 @@ class Genres:
         self._touched.clear()
         names = await self._read()
         if flight.current:
-            self._names, self._known = names, frozenset(names)
-            self._read_at = started if self._touched <= self._known else float("-inf")
+            self._names = names
+            self._read_at = started if self._touched <= set(names) else float("-inf")
         return names

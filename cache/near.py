@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from cache.entry import Entry, together
-from cache.keys import BY_QUERY, IDS_MAX, ROW, ROW_ROUTE, SEVERAL
+from cache.keys import BY_QUERY, IDS_MAX, ROW, ROW_ROUTE, SEVERAL, route_of
 from metrics import Publisher
 
 LARGEST = 8
@@ -102,7 +102,7 @@ class Near:
         entry.route, entry.head = BY_QUERY, self._render(entry)
         return entry
 
-    def put(self, key: str, entry: Entry, route: str) -> bool:
+    def put(self, key: str, entry: Entry) -> bool:
         """Keep the entry, under this one key, in place of the key's old entry.
 
         Return False if it is too large or too old, or if the cache is disabled; the entry is not
@@ -115,7 +115,7 @@ class Near:
             return False
         now = self._clock()
         entry.expires_at = now + life_s
-        entry.route = route
+        entry.route = route_of(key)
         entry.head = self._render(entry) if entry.status == 200 else b""
         entry.cost_bytes = cost_bytes = _cost_bytes(key, entry)
         if cost_bytes > self._limit_bytes // LARGEST:

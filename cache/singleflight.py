@@ -37,9 +37,6 @@ class SingleFlight(Generic[T]):
     def __len__(self) -> int:
         return len(self._flights)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._flights
-
     async def do(self, key: str, load: Callable[[Flight[T]], Awaitable[T]]) -> tuple[T, bool]:
         """Return the loaded value, and whether the load was another caller's. Raise its error."""
         flight = self._flights.get(key)
@@ -79,9 +76,5 @@ class SingleFlight(Generic[T]):
 
 
 def _fail(waiter: asyncio.Future[T], error: BaseException) -> None:
-    if waiter.done():
-        return
-    if isinstance(error, Exception):
+    if not waiter.done():
         waiter.set_exception(error)
-    else:
-        waiter.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -112,23 +113,19 @@ class CachedVideoStore:
         return written.after
 
     async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
-        async def write() -> Written:
-            return await self.store.update(video_id, changes, expected)
-
         row = await self._row(video_id, "Could not update a nonexistent video")
         changes.check()
         genres = changes.values.get("genres")
         # a list has ids in the order of creation, so no other field changes it
         listed = () if genres is None else {*row["genres"], *genres}
         keys = [row_key(video_id), *map(genre_key, listed)]
+        write = partial(self.store.update, video_id, changes, expected)
         return await self._fence.around(keys, write, _touched)
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
-        async def write() -> Written:
-            return await self.store.delete(video_id, expected)
-
         row = await self._row(video_id, "Could not delete a nonexistent video")
         keys = [row_key(video_id), *map(genre_key, row["genres"])]
+        write = partial(self.store.delete, video_id, expected)
         return await self._fence.around(keys, write, _touched)
 
     async def _row(self, video_id: str, absent: str) -> Row:

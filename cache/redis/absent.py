@@ -8,10 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry
-
 from cache.entry import Entry
-from cache.keys import route_of
 from cache.near import Near
 from cache.redis.address import Address
 from cache.redis.link import Identity, Place
@@ -19,6 +16,7 @@ from cache.redis.rows import RedisRows
 from cache.redis.scripts import Intent, Lease
 from cache.redis.sentinel import Sentinels
 from config import Config
+from metrics import Publisher
 
 _LEASE = Lease("", granted=True, held=False)
 
@@ -40,9 +38,6 @@ class NoRedis:
     async def close(self) -> None:
         pass
 
-    def publish(self) -> None:
-        pass
-
     async def get(self, key: str) -> None:
         pass
 
@@ -56,7 +51,7 @@ class NoRedis:
         return found or _LEASE
 
     def fill(self, key: str, lease: Lease, entry: Entry, keep_s: float) -> None:
-        self._near.put(key, entry, route_of(key))
+        self._near.put(key, entry)
 
     def release(self, key: str, lease: Lease) -> None:
         pass
@@ -71,7 +66,7 @@ class NoRedis:
 Rows = RedisRows | NoRedis
 
 
-def open_redis(config: Config, identity: Identity, near: Near, registry: CollectorRegistry) -> Rows:
+def open_redis(config: Config, identity: Identity, near: Near, publisher: Publisher) -> Rows:
     """Return the client of Redis, not opened yet, whose values and invalidations go to ``near``."""
     if not config.has_redis:
         return NoRedis(near)
@@ -83,4 +78,4 @@ def open_redis(config: Config, identity: Identity, near: Near, registry: Collect
     if config.redis_sentinels:
         master, password = config.redis_sentinel_master, config.redis_sentinel_password
         place = Sentinels(config.redis_sentinels, master, address, password)
-    return RedisRows(place, identity, near, registry, deadline_s=config.redis_deadline_s)
+    return RedisRows(place, identity, near, publisher, deadline_s=config.redis_deadline_s)

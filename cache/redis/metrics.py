@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from metrics import Timings, gauge
+from metrics import Publisher, Timings, gauge
 
 RESULTS = "hit", "miss", "late", "down"
 
 
 class RedisMetrics:
-    """Counters, a gauge and the times of calls. Without a registry they cannot be read.
+    """Counters, a gauge and the times of calls. Without a publisher they cannot be read.
 
     ``timings`` get the time from a command to its reply, or to the end of its connection.
     """
 
-    def __init__(self, registry: CollectorRegistry | None) -> None:
-        registry = registry or CollectorRegistry()
+    def __init__(self, publisher: Publisher | None) -> None:
+        publisher = publisher or Publisher(CollectorRegistry())
+        publisher.add(self._publish)
+        registry = publisher.registry
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"content_redis_{name}", text, labels, registry=registry)
@@ -46,7 +48,7 @@ class RedisMetrics:
         """Count ``reads`` reads that ended as ``result``."""
         self._counts[result] += reads
 
-    def publish(self) -> None:
+    def _publish(self) -> None:
         """Move the counts since the last call to Prometheus' metrics."""
         self.timings.publish()
         for result, number in self._counts.items():

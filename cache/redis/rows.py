@@ -17,10 +17,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from prometheus_client import CollectorRegistry
-
 from cache.entry import Entry
-from cache.keys import route_of
 from cache.near import Near
 from cache.redis import scripts
 from cache.redis.calls import Calls
@@ -29,6 +26,7 @@ from cache.redis.link import Identity, Link, Place
 from cache.redis.metrics import RedisMetrics
 from cache.redis.scripts import GRANTED, HELD, Intent, Lease, Script
 from errors import Unavailable
+from metrics import Publisher
 
 LEASE_MS, INTENT_MS = 2_000, 10_000
 
@@ -54,7 +52,7 @@ class RedisRows:
         place: Place,
         identity: Identity,
         near: Near,
-        registry: CollectorRegistry | None = None,
+        publisher: Publisher | None = None,
         *,
         deadline_s: float = 0.02,
         write_deadline_s: float = 1.0,
@@ -63,7 +61,7 @@ class RedisRows:
     ) -> None:
         self._near = near
         self._deadline_s, self._write_deadline_s = deadline_s, write_deadline_s
-        self._metrics = RedisMetrics(registry)
+        self._metrics = RedisMetrics(publisher)
         self._tokens = map(f"{secrets.token_hex(8)}-{{}}".format, itertools.count())
         self._link = Link(place, identity, self._pushed, self._changed, hang_s, handshake_s)
         self._calls = Calls(self._link, deadline_s, self._parse, self._metrics)
@@ -85,10 +83,6 @@ class RedisRows:
     def reason(self) -> str:
         """Return why Redis is down, or why it refuses fills and writes; empty if all is well."""
         return self._link.reason or self._calls.refusal
-
-    def publish(self) -> None:
-        """Publish the metrics that are only counted meanwhile."""
-        self._metrics.publish()
 
     async def get(self, key: str) -> Entry | None:
         """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
@@ -203,7 +197,7 @@ class RedisRows:
         except (ValueError, OverflowError):
             return None
         if self._near.enabled and session.tracking and entry.is_fresh():
-            self._near.put(key, entry, route_of(key))
+            self._near.put(key, entry)
         return entry
 
     def _pushed(self, push: list[Any]) -> None:

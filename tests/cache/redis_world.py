@@ -129,7 +129,7 @@ class Recorder(Near):
         super().__init__(1, 1.0)  # with 0 nothing is told
         self.events: list[tuple[str, Any]] = []
 
-    def put(self, key: str, entry: Entry, route: str) -> bool:
+    def put(self, key: str, entry: Entry) -> bool:
         self.events.append(("value", key))
         return False
 

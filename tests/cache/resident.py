@@ -49,7 +49,7 @@ def _put(near: Near, rng: random.Random, body_bytes: tuple[int, int]) -> None:
     key = f"/content/{uuid.UUID(int=rng.getrandbits(128))}"
     tag = b'"%032x-1"' % rng.getrandbits(128)
     body, ttl_s = bytes(rng.randint(*body_bytes)), rng.uniform(3600, 7200)
-    near.put(key, Entry(body, tag, time.time(), ttl_s), "/content/{id}")
+    near.put(key, Entry(body, tag, time.time(), ttl_s))
 
 
 def _status(name: str) -> int:

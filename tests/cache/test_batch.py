@@ -14,6 +14,7 @@ from cache.redis.connection import Connection, Reply
 from cache.redis.handshake import Session
 from cache.redis.link import Link
 from cache.redis.metrics import RedisMetrics
+from metrics import Publisher
 from tests.cache.redis_world import entry, named, until
 from tests.cache.test_connection import WireTap
 
@@ -59,7 +60,8 @@ async def test_a_parse_that_raises_leaves_no_waiter_and_counts_each_read_once(
 
 
 async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> None:
-    metrics = RedisMetrics(registry := CollectorRegistry())
+    publisher = Publisher(registry := CollectorRegistry())
+    metrics = RedisMetrics(publisher)
     tap = WireTap()
     link, connection = connected(tap)
     found = entry()
@@ -70,7 +72,7 @@ async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> Non
     connection.data_received(b"*3\r\n$4\r\ngood\r\n$-1\r\n$4\r\ngood\r\n")
     assert await page == [None, found]
     assert await same == [found]
-    metrics.publish()
+    publisher.publish()
     counted = [
         registry.get_sample_value("content_redis_reads_total", {"result": result})
         for result in ("hit", "miss", "late", "down")
@@ -79,6 +81,6 @@ async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> Non
     calls.read(["d"])
     connection.abort("lost")
     assert await calls.read(["e", "f"]) == [None, None]
-    metrics.publish()
+    publisher.publish()
     down = registry.get_sample_value("content_redis_reads_total", {"result": "down"})
     assert down == 3

@@ -125,7 +125,7 @@ async def test_a_write_of_unknown_outcome_without_redis_is_not_kept_either(tmp_p
         writing.release()
         with pytest.raises(OutcomeUnknown):
             await soon(write)
-        here.near.put(row_key(video_id), Entry(b"from before", b'"x"', time.time()), "")
+        here.near.put(row_key(video_id), Entry(b"from before", b'"x"', time.time()))
         settled.set_result(None)
         await here.videos.close()
         assert here.near.get(row_key(video_id)) is None

@@ -45,7 +45,7 @@ def at() -> Time:
 
 def put(near: Near, key: str, entry: Entry) -> Entry | None:
     """The entry if it is kept."""
-    return entry if near.put(key, entry, ROUTE) else None
+    return entry if near.put(key, entry) else None
 
 
 def room_for(rows: int, at: Time) -> int:

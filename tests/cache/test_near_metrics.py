@@ -17,7 +17,7 @@ def numbers(registry: CollectorRegistry) -> tuple[float | None, ...]:
 
 
 def put(near: Near, key: str) -> None:
-    near.put(key, Entry(b"body", b'"tag"', time.time()), "/content/{id}")
+    near.put(key, Entry(b"body", b'"tag"', time.time()))
 
 
 def test_the_numbers_are_those_of_the_last_time_they_were_published() -> None:

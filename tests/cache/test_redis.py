@@ -14,6 +14,7 @@ from cache.redis.calls import KEYS_MAX
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Lease
 from errors import Unavailable
+from metrics import Publisher
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
     Recorder,
@@ -105,11 +106,11 @@ async def test_bytes_that_are_no_entry_are_a_miss(rows: RedisRows, redis: RedisS
 
 
 async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServer) -> None:
-    registry = CollectorRegistry()
-    rows = await open_rows(redis, registry=registry)
+    publisher = Publisher(registry := CollectorRegistry())
+    rows = await open_rows(redis, publisher=publisher)
     await filled(rows, "k")
     await asyncio.gather(rows.get("k"), rows.get("k"), rows.get("absent"))
-    rows.publish()
+    publisher.publish()
 
     def reads(result: str) -> float | None:
         return registry.get_sample_value("content_redis_reads_total", {"result": result})
@@ -121,8 +122,8 @@ async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServ
 async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    registry = CollectorRegistry()
-    rows = await open_rows(redis, registry=registry)
+    publisher = Publisher(registry := CollectorRegistry())
+    rows = await open_rows(redis, publisher=publisher)
     await asyncio.gather(*(rows.get(f"{n}") for n in range(10)))  # one batch
     redis.pause()
     waiting = asyncio.ensure_future(rows.lease("k"))
@@ -135,15 +136,15 @@ async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
         return registry.get_sample_value(name, {"command": command}) or 0.0
 
     assert timed("count", "MGET") == 0  # not before it is published
-    rows.publish()
+    publisher.publish()
     assert (timed("count", "MGET"), timed("count", "EVALSHA")) == (1, 1)
     assert 0 < timed("sum", "MGET") < timed("sum", "EVALSHA") < 5
     assert timed("sum", "EVALSHA") >= 0.1
 
 
 async def test_a_cancelled_waiter_disturbs_nobody(open_rows: OpenRows, redis: RedisServer) -> None:
-    registry = CollectorRegistry()
-    rows = await open_rows(redis, registry=registry)
+    publisher = Publisher(registry := CollectorRegistry())
+    rows = await open_rows(redis, publisher=publisher)
     await filled(rows, "k")
     redis.pause()
     waits = [asyncio.ensure_future(rows.get("k")) for _ in range(3)]

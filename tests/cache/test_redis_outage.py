@@ -19,6 +19,7 @@ from cache.redis.address import Address
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Intent
 from errors import Unavailable
+from metrics import Publisher
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import (
     Recorder,
@@ -38,9 +39,9 @@ from tests.cache.redis_world import (
 async def test_slow_redis_is_a_miss_after_the_deadline(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    registry = CollectorRegistry()
+    publisher = Publisher(registry := CollectorRegistry())
     told = Recorder()
-    rows = await open_rows(redis, deadline_s=0.02, registry=registry, near=told)
+    rows = await open_rows(redis, deadline_s=0.02, publisher=publisher, near=told)
     await filled(rows, "k")
     told.events.clear()
     redis.pause()
@@ -48,7 +49,7 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
     assert list(await asyncio.gather(rows.get("k"), rows.get("k"))) == [None, None]
     assert time.monotonic() - began >= 0.02
     assert await rows.lease("k") is None
-    rows.publish()
+    publisher.publish()
     late = registry.get_sample_value("content_redis_reads_total", {"result": "late"})
     assert late == 2
     redis.resume()
@@ -193,8 +194,8 @@ async def test_restarts_under_load_raise_nothing(open_rows: OpenRows, redis: Red
 async def test_flushed_scripts_under_load_refuse_no_write(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    registry = CollectorRegistry()
-    rows = await open_rows(redis, registry=registry)
+    publisher = Publisher(registry := CollectorRegistry())
+    rows = await open_rows(redis, publisher=publisher)
     load = Load(rows)
     for _ in range(20):
         writes = load.writes
@@ -214,9 +215,9 @@ def test_a_loop_that_stood_still_blames_nobody(
     looks at its sockets before it looks at its timers, as uvloop does and asyncio's own."""
 
     async def scenario() -> None:
-        registry = CollectorRegistry()
+        publisher = Publisher(registry := CollectorRegistry())
         place, near = Address.from_url(url_of(redis)), Near(0, 1.0)
-        rows = RedisRows(place, named("test"), near, registry, deadline_s=0.05, hang_s=0.3)
+        rows = RedisRows(place, named("test"), near, publisher, deadline_s=0.05, hang_s=0.3)
         await rows.open()
         await until(lambda: rows.state == "up")
         await fill(rows, "k", await granted(rows, "k"), entry(), 60.0)

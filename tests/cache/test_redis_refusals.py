@@ -178,7 +178,7 @@ async def test_an_owner_that_raises_hangs_nobody(open_rows: OpenRows, redis: Red
     is_broken = False
 
     class Broken(Near):
-        def put(self, key: str, entry: Entry, route: str) -> bool:
+        def put(self, key: str, entry: Entry) -> bool:
             assert not is_broken, "a defect"
             return False
 

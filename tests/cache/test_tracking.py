@@ -33,13 +33,13 @@ async def test_a_value_is_kept_under_its_route(
 def test_a_list_ages_in_redis_and_near_together_and_a_row_outlives_its_stay() -> None:
     near = Near(100_000, 60.0, clock=lambda: 0.0, wall=lambda: NOW, jitter=lambda: 0.0)
     for age_s in (0.0, 2.0, 4.5):
-        near.put(LIST, Entry(b"list", b'"tag"', NOW - age_s, LIST_TTL_S), GENRE_ROUTE)
+        near.put(LIST, Entry(b"list", b'"tag"', NOW - age_s, LIST_TTL_S))
         kept = near.get(LIST)
         assert kept is not None
         assert kept.expires_at == LIST_TTL_S - age_s
-    near.put(LIST, Entry(b"list", b'"tag"', NOW - LIST_TTL_S, LIST_TTL_S), GENRE_ROUTE)
+    near.put(LIST, Entry(b"list", b'"tag"', NOW - LIST_TTL_S, LIST_TTL_S))
     assert near.get(LIST) is None
-    near.put(ROW, Entry(b"row", b'"tag"', NOW - 3_000.0, 3_600.0), ROW_ROUTE)
+    near.put(ROW, Entry(b"row", b'"tag"', NOW - 3_000.0, 3_600.0))
     row = near.get(ROW)
     assert row is not None
     assert row.expires_at == 60.0

@@ -287,7 +287,7 @@ async def test_a_head_that_was_learnt_from_a_hit_keeps_its_priority(
     async with loading(tmp_path, monkeypatch) as world:
         lane: Lane = world.app.state.lane
         near, lane.cache = lane.cache, Near(1 << 20, 60.0, render=render_with(b"no-cache"))
-        lane.cache.put(world.path, Entry(b"{}", b'"x"', time.time()), "/content/{id}")
+        lane.cache.put(world.path, Entry(b"{}", b'"x"', time.time()))
         many = [f"X-{number}: {'y' * 30}" for number in range(25)]
         hover = request("GET", world.path, "Priority: u=5", *many)
         for _ in range(2):
