@@ -40,23 +40,23 @@ LOADER_AGE_US = 86_400_000_000
 
 
 class Loader:
-    """``known`` and ``load`` of a ``CatalogueStore``."""
+    """``known`` and ``load`` of a ``CatalogueStore``, and the ``lives`` of rows."""
 
     _cassandra: Cassandra
     lines: Lines
 
     async def known(self, ids: Collection[str]) -> set[str]:
-        rows = await self._lives(ids)
+        rows = await self.lives(ids)
         absent = [video_id for video_id in ids if video_id not in rows]
         whole = {video_id for video_id, life in rows.items() if life.listed}
         return whole | {video_id for (video_id,) in await self._among(DELETED, absent)}
 
     async def load(self, rows: Sequence[Stored]) -> None:
         ids = [stored.row["id"] for stored in rows]
-        there = await self._lives(ids)
+        there = await self.lives(ids)
         new = [stored for stored in rows if stored.row["id"] not in there]
         await asyncio.gather(*map(self._insert, new))
-        now = await self._lives(ids) if new else there
+        now = await self.lives(ids) if new else there
         unfinished = [life for life in now.values() if not life.listed]
         entries = [entry for life in unfinished for entry in life.lines(life.genres)]
         await self.lines.put(entries)
@@ -70,7 +70,7 @@ class Loader:
         values = (_long_past(life.created), sorted(life.genres), life.video_id)
         await self._cassandra.execute(FINISH, values)
 
-    async def _lives(self, ids: Collection[str]) -> dict[str, Life]:
+    async def lives(self, ids: Collection[str]) -> dict[str, Life]:
         """Return the existing rows by id; ``listed`` is empty for a row that is not finished."""
         return {
             video_id: Life(

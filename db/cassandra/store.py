@@ -49,7 +49,7 @@ lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres
 class CassandraStore(Loader):
     """A ``CatalogueStore`` over one keyspace. A read costs one round trip, a write three.
 
-    ``find``, ``scan``, ``entries`` and ``lines`` are for ``db/catalog/repair.py``.
+    ``scan``, ``entries``, ``lives`` and ``lines`` are for ``db/catalog/repair.py``.
     """
 
     name = "cassandra"
@@ -173,11 +173,6 @@ class CassandraStore(Loader):
 
     async def set_note(self, name: str, value: str) -> None:
         await self._cassandra.execute(SET_NOTE, (name, value))
-
-    async def find(self, video_id: str) -> Stored | None:
-        """Return the row with its hidden fields, or None when there is no row."""
-        found = await self._writes.find(video_id)
-        return found and found.stored
 
     async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
         """Yield every row, or every row behind ``after``, in the order of ``ids``, by pages."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from db.catalog.running import Patience, Progress
@@ -26,6 +25,7 @@ from db.version import make_version, version_us
 if TYPE_CHECKING:
     from db.cassandra.store import CassandraStore
 
+AT_ONCE = 64
 SETTLE_S = 15.0
 """How long an orphan is left alone, because a write of line and row may be under way."""
 
@@ -71,7 +71,7 @@ class Repair:
         orphans: list[Entry] = []
         async for entries in self.store.entries():
             genres.update(entry.genre for entry in entries)
-            orphans += compress(entries, await asyncio.gather(*map(self._is_orphan, entries)))
+            orphans += await self._orphans(entries)
             self.lines += len(entries)
             self.out.update(self.rows + self.lines)
         await self._drop(orphans)
@@ -82,16 +82,16 @@ class Repair:
         """Drop the lines that are still orphans after ``settle_s``."""
         if orphans:
             await asyncio.sleep(self.settle_s)
-        for entry in orphans:
-            if await self._is_orphan(entry):
-                await self.patience(self.store.lines.drop, [entry])
-                self.dropped += 1
+        for start in range(0, len(orphans), AT_ONCE):
+            still = await self._orphans(orphans[start : start + AT_ONCE])
+            await self.patience(self.store.lines.drop, still)
+            self.dropped += len(still)
 
-    async def _is_orphan(self, entry: Entry) -> bool:
-        found = await self.patience(self.store.find, entry.video_id)
-        if found is None or found.created != entry.created:
-            return True
-        return entry.genre not in found.row["genres"]
+    async def _orphans(self, entries: list[Entry]) -> list[Entry]:
+        """Return the lines that are no line of a row as it is now."""
+        lives = await self.patience(self.store.lives, {entry.video_id for entry in entries})
+        right = {line[:3] for life in lives.values() for line in life.lines(life.genres)}
+        return [entry for entry in entries if entry[:3] not in right]
 
 
 def _lines(stored: Stored) -> list[Entry]:

@@ -66,7 +66,7 @@ async def test_the_next_write_makes_good_what_a_dead_writer_left_undone(
             else:
                 await store.delete(row["id"], ANY)
                 assert await lists(store, old, new, newest) == [0, 0, 0]
-            assert (await store.find(row["id"]) is None) == (finish == "delete")
+            assert (await store._writes.find(row["id"]) is None) == (finish == "delete")
 
 
 async def test_who_makes_a_row_again_drops_the_lines_of_its_earlier_lives(
@@ -197,7 +197,7 @@ async def test_a_row_that_is_half_loaded_is_patched_and_deleted_whole(
         await store.load([patched, deleted])
         assert await store.genre(genres[0]) == [patched.row["id"]]
         assert await listed(store, genres[1]) == []
-        assert await store.find(deleted.row["id"]) is None
+        assert await store._writes.find(deleted.row["id"]) is None
         assert len(await store.known([patched.row["id"], deleted.row["id"]])) == 2
 
 

@@ -140,12 +140,8 @@ async def test_the_hidden_fields_are_stored(
     stored = loaded(long_ago(), lastupdated=long_ago(5))._replace(request_hash="hash")
     await empty_store.load([stored])
     assert await rows_of(empty_store, store_config) == [stored]
-    if isinstance(empty_store, CassandraStore):
-        assert await empty_store.find(stored.row["id"]) == stored
     await empty_store.delete(stored.row["id"], ANY)
     assert await rows_of(empty_store, store_config) == []
-    if isinstance(empty_store, CassandraStore):
-        assert await empty_store.find(stored.row["id"]) is None
 
 
 async def test_a_note_is_kept_under_its_name(store: CatalogueStore) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from db.cassandra.lines import Life
 from db.embedded import EmbeddedStore, position
 from db.store import GENRE_LIST, Entry, Stored, Written
 from db.version import Expected, next_version, version_us
@@ -89,6 +90,16 @@ class LooseStore(EmbeddedStore):
         with closing(sqlite3.connect(self._path)) as connection:
             found = connection.execute(f"{_ROWS} WHERE id = ?", (video_id,)).fetchone()
         return found and Stored(orjson.loads(found[0]), *found[1:])
+
+    async def lives(self, ids: Collection[str]) -> dict[str, Life]:
+        lives = {}
+        for found in [await self.find(video_id) for video_id in ids]:
+            if found:
+                row, genres = found.row, frozenset(found.row["genres"])
+                lives[row["id"]] = Life(
+                    row["id"], found.created, row["lastupdated"], genres, genres
+                )
+        return lives
 
     async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
         with closing(sqlite3.connect(self._path)) as connection:
