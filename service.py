@@ -34,8 +34,7 @@ from cache.redis.absent import Rows, open_redis
 from cache.store import CachedVideoStore
 from config import VERSION, Config, ConfigError
 from db.cassandra.limit import Limit
-from db.metrics import store_metrics
-from db.store import VideoStore, open_store
+from db.store import VideoStore, open_store, store_metrics
 from drain import Drain
 from metrics import Publisher, build_info, share
 from middleware.admission import admission

@@ -1,4 +1,4 @@
-"""The interface of a store of rows, and the choice of a store by the settings.
+"""The interface of a store of rows, the choice of a store by the settings, and its metrics.
 
 ``db/cassandra/store.py`` and ``db/embedded.py`` implement the interface. One contract suite tests
 both: callers see the same, including the order of every genre's list. Methods raise NotFound if
@@ -15,7 +15,7 @@ from config import Config
 from db.cassandra.limit import Limit
 from db.version import Expected
 from db.video import Changes, Row
-from metrics import Timings
+from metrics import Publisher, Timings
 
 IDENTITY = "identity"
 """The name of the note that holds the store's identity, a UUID that is made with the store."""
@@ -67,7 +67,7 @@ class VideoStore(Protocol):
     name: str
     """The kind of store. Cursors contain it, because the order of ids differs between kinds."""
     timings: Timings
-    """The times of calls by sort, for ``db/metrics.py``."""
+    """The times of calls by sort, for ``store_metrics``."""
 
     async def open(self) -> None:
         """Return soon; a store that is away is connected later.
@@ -164,3 +164,23 @@ def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     from db.embedded import EmbeddedStore
 
     return EmbeddedStore(config.embedded_path)
+
+
+def store_metrics(store: VideoStore, limit: Limit, publisher: Publisher) -> None:
+    """Add the state of ``store``, the times of its calls and the numbers of ``limit``."""
+
+    def is_up() -> bool:
+        return store.state()[0] in ("up", "degraded")
+
+    publisher.registry.register(store.timings.histogram)
+    publisher.add(store.timings.publish)
+    text = "1 while the store answers; with several workers, while it answers each of them."
+    publisher.gauge("content_store_up", text, is_up, "livemin")
+    name, text = "content_store_reads", "Reads that are at Cassandra."
+    publisher.gauge(f"{name}_in_flight", text, lambda: limit.in_flight)
+    text = "How many reads may be at Cassandra at a time."
+    publisher.gauge(f"{name}_limit", text, lambda: limit.limit)
+    text = "How often the limit was set anew, which takes reads that fill half of it."
+    publisher.counter(f"{name}_limit_updates", text, lambda: limit.updates)
+    publisher.gauge(f"{name}_min", "The least that the limit can be.", lambda: limit.minimum)
+    publisher.gauge(f"{name}_max", "The most: STORE_READS_MAX.", lambda: limit.maximum)

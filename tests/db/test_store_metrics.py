@@ -12,8 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from db.cassandra.limit import Limit
 from db.embedded import EmbeddedStore
-from db.metrics import store_metrics
-from db.store import CatalogueStore
+from db.store import CatalogueStore, store_metrics
 from db.version import new_id
 from errors import NotFound
 from metrics import Publisher, Timings
