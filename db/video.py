@@ -19,18 +19,17 @@ KEYS_MAX = 64
 NAME_MAX = 40
 """At most this many characters of a wrong key are repeated in its error."""
 _CHECKS: Mapping[str, Check] = {field.name: field.accept for field in FIELDS}
-_REQUIRED = tuple(field for field in FIELDS if field.required)
 _OURS = ("id", "lastupdated")
 _EMPTY_ARRAYS = tuple(field.name for field in FIELDS if field.is_list)
 
 
 def _checked(
-    body: object, message: str, checks: Mapping[str, Check], required: Iterable[Field] = ()
+    body: object, message: str, checks: Mapping[str, Check], wanted: Iterable[Field] = ()
 ) -> dict[str, Any]:
     """Return the values of ``body`` by field name, as ``checks`` return them.
 
-    Keys are compared in lower case. Raise Invalid with ``message`` and all wrong fields, spelled as
-    the caller did.
+    Keys are compared in lower case. A field of ``wanted`` that ``body`` lacks is checked as null.
+    Raise Invalid with ``message`` and all wrong fields, spelled as the caller did.
     """
     if not isinstance(body, dict):
         raise Invalid(message, [FieldError("", "the body has to be a JSON object")])
@@ -41,7 +40,7 @@ def _checked(
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
     names = {key.lower() for key in body}
-    absent = [(field.spelling, None) for field in required if field.name not in names]
+    absent = [(field.spelling, None) for field in wanted if field.name not in names]
     for key, value in [*body.items(), *absent]:
         name = key.lower()
         try:
@@ -81,8 +80,7 @@ class Changes(NamedTuple):
 
 def parse_draft(body: object) -> dict[str, Any]:
     """Return a value for every field from a POST body. Raise Invalid with the wrong fields."""
-    values = _checked(body, "Could not post an invalid video", _CHECKS, _REQUIRED)
-    return {field.name: values.get(field.name, field.empty) for field in FIELDS}
+    return _checked(body, "Could not post an invalid video", _CHECKS, FIELDS)
 
 
 def parse_changes(body: object, video_id: str) -> Changes:
