@@ -75,14 +75,12 @@ class Limit:
         if self.in_flight < int(self.limit):
             self.in_flight += 1
             return
-        queue, patience_s = (
-            (self._clicks, CLICK_WAIT_S) if is_urgent else (self._hovers, HOVER_WAIT_S)
-        )
+        queue = self._clicks if is_urgent else self._hovers
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         place = (self._clock(), turn)
         queue.append(place)
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(CLICK_WAIT_S if is_urgent else HOVER_WAIT_S):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
