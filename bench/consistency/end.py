@@ -20,6 +20,7 @@ from errors import Late, Unavailable
 
 SETTLED_S = 35.0
 """Longer than a write of unknown outcome is settled, and a name of a genre looked at."""
+ROWS_MAX = 10_000
 Line = tuple[str, str, str]
 """A line's genre, the time of its row's creation, and the id of its row."""
 
@@ -37,7 +38,9 @@ async def stored(config: Config) -> tuple[list[Stored], list[str]]:
         while faults and time.monotonic() < end_s:
             await asyncio.sleep(0.1)
             try:
-                rows = [each async for page in store.scan() for each in page]
+                ids = await store.ids(None, ROWS_MAX)
+                found = await asyncio.gather(*map(store._writes.find, ids))
+                rows = [each.stored for each in found if each]
                 lines = [each[:3] async for page in store.entries() for each in page]
                 faults = list_faults(rows, lines, await store.genres())
             except (Late, Unavailable):  # not connected yet

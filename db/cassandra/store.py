@@ -15,7 +15,7 @@ from db.cassandra import lines, loader, writes
 from db.cassandra.limit import Limit
 from db.cassandra.loader import Loader
 from db.cassandra.session import NOTE, Cassandra
-from db.cassandra.writes import NAMES, SCAN, Writes, parse
+from db.cassandra.writes import NAMES, Writes
 from db.store import GENRE_LIST, Entry, Place, State, Stored, Written
 from db.version import Expected, next_version
 from db.video import Changes, Row, apply, build, shape
@@ -27,14 +27,13 @@ FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
 LIST = "SELECT created, id FROM video_by_genre WHERE genre = ? LIMIT ?"
 TWINS = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created = ? AND id > ? LIMIT ?"
 OLDER = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created < ? LIMIT ?"
-SCAN_AFTER = f"{SCAN} WHERE token(id) > token(?)"
 SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
 ENTRIES = (
     "SELECT genre, created, id, version FROM video_by_genre"
     " WHERE token(genre) > ? AND token(genre) <= ?"
 )
 STATEMENTS = (
-    *(READ, NEXT, FROM, LIST, TWINS, OLDER, SCAN, SCAN_AFTER, ENTRIES, SET_NOTE),
+    *(READ, NEXT, FROM, LIST, TWINS, OLDER, ENTRIES, SET_NOTE),
     *(*writes.STATEMENTS, *lines.STATEMENTS, *loader.STATEMENTS),
 )
 
@@ -49,7 +48,7 @@ lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres
 class CassandraStore(Loader):
     """A ``CatalogueStore`` over one keyspace. A read costs one round trip, a write three.
 
-    ``scan``, ``entries``, ``lives`` and ``lines`` are for ``db/catalog/repair.py``.
+    ``entries``, ``lives`` and ``lines`` are for ``db/catalog/repair.py``.
     """
 
     name = "cassandra"
@@ -173,12 +172,6 @@ class CassandraStore(Loader):
 
     async def set_note(self, name: str, value: str) -> None:
         await self._cassandra.execute(SET_NOTE, (name, value))
-
-    async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
-        """Yield every row, or every row behind ``after``, in the order of ``ids``, by pages."""
-        cql, values = (SCAN, ()) if after is None else (SCAN_AFTER, (after,))
-        async for page in self._cassandra.scan(cql, values):
-            yield [parse(found.column_value_by_index(0)).stored for found in page]
 
     async def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield every line of every genre list, also a line without a row, by pages."""

@@ -37,8 +37,7 @@ _CHANGING = [name for name in COLUMNS if name != "id"]
 _SET = ", ".join(f'"{name}" = ?' for name in _CHANGING)
 _HIDDEN_NAMES = ("created", "request_hash", "listed")
 _HIDDEN = ", ".join(_HIDDEN_NAMES)
-SCAN = f"SELECT JSON {NAMES}, {_HIDDEN} FROM video"
-FIND = f"{SCAN} WHERE id = ?"
+FIND = f"SELECT JSON {NAMES}, {_HIDDEN} FROM video WHERE id = ?"
 CREATE = f"INSERT INTO video ({NAMES}, {_HIDDEN}) VALUES ({_MARKS}, ?) IF NOT EXISTS"
 UPDATE = f"UPDATE video SET {_SET}, listed = ? WHERE id = ? IF lastupdated = ?"
 DELETE = "DELETE FROM video WHERE id = ? IF lastupdated = ?"

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.catalog.running import Patience, Progress
-from db.store import Entry, Stored
+from db.store import Entry
 from db.version import make_version, version_us
 
 if TYPE_CHECKING:
+    from db.cassandra.lines import Life
     from db.cassandra.store import CassandraStore
 
 AT_ONCE = 64
@@ -61,12 +62,13 @@ class Repair:
         """Put, drop and mend as above. Raise errors of the store beyond patience."""
         self.after = after
         genres = set(await self.patience(self.store.genres))
-        async for rows in self.store.scan(after):
-            lines = [line for stored in rows for line in _lines(stored)]
+        while ids := await self.patience(self.store.ids, self.after, AT_ONCE):
+            lives = await self.patience(self.store.lives, ids)
+            lines = [line for life in lives.values() for line in _lines(life)]
             await self.patience(self.store.lines.put, lines)
-            self.rows += len(rows)
+            self.rows += len(lives)
             self.put += len(lines)
-            self.after = rows[-1].row["id"]
+            self.after = ids[-1]
             self.out.update(self.rows)
         orphans: list[Entry] = []
         async for entries in self.store.entries():
@@ -94,13 +96,12 @@ class Repair:
         return [entry for entry in entries if entry[:3] not in right]
 
 
-def _lines(stored: Stored) -> list[Entry]:
+def _lines(life: Life) -> list[Entry]:
     """Return the lines of a row, a microsecond younger than its version.
 
     They are older than any version to come. At equal times a deletion wins, so a line that was
     dropped at the row's own version, before the row was there, could never be put back.
     """
-    row, created, _ = stored
-    node = uuid.UUID(row["lastupdated"]).bytes[8:]
-    version = make_version(version_us(row["lastupdated"]) + 1, node)
-    return [Entry(genre, created, row["id"], version) for genre in row["genres"]]
+    node = uuid.UUID(life.version).bytes[8:]
+    version = make_version(version_us(life.version) + 1, node)
+    return life._replace(version=version).lines(life.genres)

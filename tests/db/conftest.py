@@ -17,7 +17,6 @@ from config import Config
 from db.cassandra.store import CassandraStore
 from db.store import CatalogueStore, open_store
 from db.version import Expected
-from tests.db.store_lines import flat
 
 STORES = ("embedded", "cassandra")
 
@@ -56,8 +55,8 @@ async def store(store_config: Config) -> AsyncIterator[CatalogueStore]:
 @pytest.fixture
 async def empty_store(store: CatalogueStore) -> CatalogueStore:
     if isinstance(store, CassandraStore):  # an embedded store is new for each test
-        for stored in await flat(store.scan()):
-            await store.delete(stored.row["id"], Expected())
+        for video_id in await store.ids(None, 10_000):
+            await store.delete(video_id, Expected())
         async for entries in store.entries():
             await store.lines.drop(entries)
     return store

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
 from config import Config
+from db.cassandra.session import Cassandra
 from db.cassandra.store import CassandraStore
+from db.cassandra.writes import FIND, parse
 from db.embedded import NEWEST_FIRST
 from db.store import CatalogueStore, Stored
+from tests.db.samples import eventually
 
 T = TypeVar("T")
+SCAN = FIND.removesuffix(" WHERE id = ?")
 
 Line = tuple[str, str, str]
 """A line's genre, the time of its row's creation, and the id of its row."""
@@ -25,10 +29,24 @@ async def flat(pages: AsyncIterator[list[T]]) -> list[T]:
     return [each async for page in pages for each in page]
 
 
+async def tuples(asked: Cassandra, cql: str) -> list[tuple[Any, ...]]:
+    return [row.as_tuple() for row in await flat(asked.scan(cql))]
+
+
 async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
     """Return every row of the ``store`` of ``config``, in the order of ids."""
     if isinstance(store, CassandraStore):
-        return await flat(store.scan())
+        asked = Cassandra(config, [SCAN])
+
+        async def is_up() -> bool:
+            return asked.health.state[0] == "up"
+
+        await asked.open()
+        try:
+            await eventually(is_up)
+            return [parse(found[0]).stored for found in await tuples(asked, SCAN)]
+        finally:
+            await asked.close()
     with closing(sqlite3.connect(config.embedded_path)) as connection:
         found = connection.execute("SELECT body, created, request_hash FROM video ORDER BY id")
         return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]

@@ -8,13 +8,12 @@ import orjson
 import pytest
 
 from config import Config
-from db.cassandra.store import CassandraStore
 from db.store import IDENTITY, CatalogueStore, Stored, Written, open_store
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import NotFound
 from tests.db.samples import draft, eventually, genre_name, listed, loaded, long_ago, walk
-from tests.db.store_lines import flat, lines, rows_of
+from tests.db.store_lines import lines, rows_of
 
 ANY = Expected()
 
@@ -95,14 +94,8 @@ async def test_a_scan_is_every_row_in_the_order_of_ids(
     assert order == await walk(empty_store, 100)
     assert scanned == [rows[video_id] for video_id in order]
     assert all(list(stored.row) == list(rows[stored.row["id"]].row) for stored in scanned)
-    if not isinstance(empty_store, CassandraStore):
-        return
     for place in (0, 500, 1_202, 1_203):
-        rest = [stored.row["id"] for stored in await flat(empty_store.scan(order[place]))]
-        assert rest == order[place + 1 :]
-    await empty_store.delete(order[600], ANY)
-    rest = [stored.row["id"] for stored in await flat(empty_store.scan(order[600]))]
-    assert rest == order[601:]
+        assert await empty_store.ids(order[place], 10_000) == order[place + 1 :]
 
 
 async def test_a_loaded_row_reads_as_it_was_given(store: CatalogueStore) -> None:

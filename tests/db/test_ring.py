@@ -178,7 +178,7 @@ async def test_a_walk_sees_what_stays_once(ring: list[CassandraNode]) -> None:
     """In pages of 7, while rows come and go, the cursor's own among them, and a node restarts."""
     async with opened(config_of_ring(ring)) as store:
         await filled(store, LOADED_ROWS)
-        there = [stored.row["id"] async for page in store.scan() for stored in page]
+        there = [video_id async for page in pages(store) for video_id in page]
         staying, goers = set(there) - set(there[::3]), set(there[::3])
         restart = asyncio.create_task(asyncio.to_thread(ring[1].restart))
         walks = 0

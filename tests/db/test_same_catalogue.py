@@ -77,7 +77,8 @@ async def test_both_stores_say_the_same_of_every_title(
             one = await ours.video(some[0])
             assert orjson.dumps(one) == orjson.dumps(rows[some[0]].row)
         assert isinstance(theirs, CassandraStore)
-        assert {stored.row["id"]: stored for stored in await flat(theirs.scan())} == rows
+        scanned = await rows_of(theirs, Config.from_env(cassandra))
+        assert {stored.row["id"]: stored for stored in scanned} == rows
         entries = sorted(
             Entry(genre, stored.created, video_id, stored.row["lastupdated"])
             for video_id, stored in rows.items()

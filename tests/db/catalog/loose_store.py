@@ -101,13 +101,6 @@ class LooseStore(EmbeddedStore):
                 )
         return lives
 
-    async def scan(self, after: str | None = None) -> AsyncIterator[list[Stored]]:
-        with closing(sqlite3.connect(self._path)) as connection:
-            found = connection.execute(f"{_ROWS} WHERE id > ? ORDER BY id", (after or "",))
-            rows = [Stored(orjson.loads(body), *hidden) for body, *hidden in found]
-        for start in range(0, len(rows), PAGE):
-            yield rows[start : start + PAGE]
-
     def _relist(self, created: str, version: str, written: Written) -> None:
         row = written.after or written.before
         assert row is not None
