@@ -9,7 +9,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import acsylla
@@ -156,8 +156,11 @@ class Statements:
             self.health.refused(sort, error, late=isinstance(raised, Late))
         return raised
 
-    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[list[Any]]:
-        """Yield the rows of an unbounded read in lists of at most PAGE rows, none of them empty."""
+    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Iterator[Any]]:
+        """Yield the rows of an unbounded read by pages of at most PAGE rows.
+
+        Take each row's values before the next row, because the driver keeps one row at a time.
+        """
         if self._session is None:
             raise Unavailable(AWAY_MESSAGE)
         statement: Any = self._prepared[cql].bind(page_size=PAGE)
@@ -169,8 +172,7 @@ class Statements:
                 result = await self._session.execute(statement)
             except Exception as error:
                 raise translate(error) from error
-            if rows := result.all():
-                yield rows
+            yield result.all()
             if not result.has_more_pages():
                 return
             statement.set_page_state(result.page_state())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -29,10 +29,6 @@ async def flat(pages: AsyncIterator[list[T]]) -> list[T]:
     return [each async for page in pages for each in page]
 
 
-async def tuples(asked: Cassandra, cql: str) -> list[tuple[Any, ...]]:
-    return [row.as_tuple() for row in await flat(asked.scan(cql))]
-
-
 async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
     """Return every row of the ``store`` of ``config``, in the order of ids."""
     if isinstance(store, CassandraStore):
@@ -44,7 +40,11 @@ async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
         await asked.open()
         try:
             await eventually(is_up)
-            return [parse(found[0]).stored for found in await tuples(asked, SCAN)]
+            return [
+                parse(row.column_value_by_index(0)).stored
+                async for page in asked.scan(SCAN)
+                for row in page
+            ]
         finally:
             await asked.close()
     with closing(sqlite3.connect(config.embedded_path)) as connection:
