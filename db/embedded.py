@@ -30,7 +30,8 @@ _ARRAY = "SELECT json_group_array(id) FROM ({})"
 _LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
 _PAGE = """SELECT json_group_array(json_array(created, id)) FROM (
   SELECT video.created, entry.id FROM entry JOIN video ON video.id = entry.id
-  WHERE genre = ? AND (position, entry.id) > (?, ?) ORDER BY position, entry.id LIMIT ?)"""
+  WHERE genre = ? AND (entry.position, entry.id) > (?, ?)
+  ORDER BY entry.position, entry.id LIMIT ?)"""
 _IDS = _ARRAY.format("SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?")
 # jumps from one genre to the next, however many rows each has
 _GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
