@@ -4,8 +4,7 @@ none of them out; one that drains or is dead goes out in time, and no read fails
 import time
 from collections.abc import Callable
 
-from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World, said
+from bench.drills.world import World, reading, said, warm, zipf
 from bench.lab.asking import ids_of, seconds_until
 from bench.lab.balancer import Balancer
 from bench.lab.proxy import Proxy

@@ -2,14 +2,15 @@
 fire, and reads are back as soon as Cassandra is."""
 
 import itertools
+import json
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from bench.drills.traffic import mixed, reading, warm
-from bench.drills.world import Outage, World, judge_state, said, suffer
-from bench.lab.asking import ids_of, seconds_until
-from bench.lab.prometheus import Prometheus
-from bench.lab.targets import Service
+from bench.drills.world import Outage, World, judge_state, mixed, reading, said, suffer, warm
+from bench.lab.asking import ask, ids_of, seconds_until
+from bench.lab.processes import Server
+from bench.lab.targets import ROOT, HttpServer, Service, installed
 from bench.load.loops import offered, paced
 from bench.load.result import Result
 from bench.load.wire import Request
@@ -25,6 +26,40 @@ AT_ONCE_S, SLOW_SHARE = 0.05, 0.01
 BACK_S = 1.2
 QUIET_S = 3.0
 """For a few scrapes, after which an alert would fire."""
+
+RULES = ROOT / "deploy" / "alerts.yml"
+PERIOD = "1s"
+
+
+class Prometheus(HttpServer):
+    """Prometheus over ``services``, with the shipped alerts; each fires after a second here."""
+
+    def __init__(self, *services: Server) -> None:
+        super().__init__("prometheus", "/-/ready")
+        self._targets = [f"{each.host}:{each.port}" for each in services]
+
+    def program(self) -> Sequence[str]:
+        rules, settings = self.folder / "alerts.yml", self.folder / "prometheus.yml"
+        rules.write_text(re.sub(r"for: \w+", f"for: {PERIOD}", RULES.read_text()))
+        whole = {
+            "global": {"scrape_interval": PERIOD, "evaluation_interval": PERIOD},
+            "rule_files": [str(rules)],
+            "scrape_configs": [
+                {"job_name": "web", "static_configs": [{"targets": self._targets}]},
+            ],
+        }
+        settings.write_text(json.dumps(whole))  # which is YAML
+        return [
+            installed("prometheus"),
+            f"--config.file={settings}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address={self.host}:{self.port}",
+        ]
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that fire."""
+        alerts = ask(self, "/api/v1/alerts").data["alerts"]
+        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
 
 
 def run(world: World) -> None:

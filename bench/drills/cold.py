@@ -2,8 +2,7 @@
 
 import time
 
-from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World
+from bench.drills.world import World, reading, warm, zipf
 from bench.lab.asking import counted, ids_of
 from bench.lab.processes import Server, exchange
 from bench.load.loops import offered, paced

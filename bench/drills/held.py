@@ -5,8 +5,7 @@ import time
 from collections import Counter
 
 from bench.drills.hostile import Attack, hostile, told
-from bench.drills.traffic import reading, warm
-from bench.drills.world import World
+from bench.drills.world import World, reading, warm
 from bench.lab.asking import ask, counted, seconds_until
 from bench.lab.targets import Service
 from bench.load.loops import offered, paced

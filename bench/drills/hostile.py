@@ -12,8 +12,7 @@ from typing import NamedTuple
 import uvloop
 
 import server
-from bench.drills.traffic import reading, warm, zipf
-from bench.drills.world import World
+from bench.drills.world import World, reading, warm, zipf
 from bench.lab.asking import ids_of
 from bench.lab.processes import Server
 from bench.load.loops import offered, paced

@@ -2,8 +2,7 @@
 
 import time
 
-from bench.drills.traffic import mixed, reading, writes, zipf
-from bench.drills.world import World
+from bench.drills.world import World, mixed, reading, writes, zipf
 from bench.lab.asking import ids_of
 from bench.lab.servers import cassandra_ring, settings_of
 from bench.lab.targets import load_catalogue

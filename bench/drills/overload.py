@@ -4,8 +4,7 @@ more than generators on the same cores can offer."""
 
 from collections.abc import Iterator
 
-from bench.drills.traffic import mixed, reading, zipf
-from bench.drills.world import World
+from bench.drills.world import World, mixed, reading, zipf
 from bench.lab.asking import ids_of
 from bench.lab.proxy import Proxy
 from bench.lab.targets import Service

@@ -2,8 +2,7 @@
 
 import time
 
-from bench.drills.traffic import reading, zipf
-from bench.drills.world import World, judge_state, suffer
+from bench.drills.world import World, judge_state, reading, suffer, zipf
 from bench.lab.asking import Told, ask, ids_of
 from bench.lab.processes import Server
 from bench.lab.proxy import Proxy

@@ -10,8 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from bench.drills.hostile import ATTACKS, hostile, told
-from bench.drills.traffic import mixed, reading, warm, writes, zipf
-from bench.drills.world import World
+from bench.drills.world import World, mixed, reading, warm, writes, zipf
 from bench.lab.asking import ids_of, is_ready, seconds_until
 from bench.lab.processes import Server
 from bench.lab.targets import Service

@@ -1,7 +1,9 @@
-"""The world of a drill: its servers, their outages, and the table of its results."""
+"""The world of a drill: its servers, requests and outages, and the table of its results."""
 
+import itertools
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,12 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import orjson
+
 from bench.lab.asking import is_ready, seconds_until
 from bench.lab.processes import Server
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from bench.lab.spawn import ServerError
 from bench.lab.targets import Service, installed, load_catalogue
+from bench.load.activity import is_row
+from bench.load.loops import ClosedLoop
+from bench.load.wire import Request
 
+WARMING = 8  # requests at a time
+DRAWS = 1_000
 HEAD = "\n| drill | broken | what had to hold | seen | |\n|---|---|---|---|---|"
 
 
@@ -126,6 +135,43 @@ def made(name: str, options: Options, stand: Stand) -> Iterator[World]:
     with TemporaryDirectory(prefix=f"drill-{name}-") as folder, ExitStack() as running:
         yield World(name, options, stand, running, Path(folder))
     stand.mended()  # for the next one; not when we are interrupted
+
+
+def reading(video_id: str, kind: str = "read", headers: bytes = b"") -> Request:
+    """Return a GET of a row, counted under ``kind``, whose answer is checked."""
+    return Request(f"/content/{video_id}", headers, kind, is_row(video_id))
+
+
+def writes(ids: Sequence[str]) -> Iterator[Request]:
+    """Yield checked PATCHes of durations without end, in turn: no two are of one row at once."""
+    for number in itertools.count():
+        video_id, body = ids[number % len(ids)], orjson.dumps({"duration": 1 + number})
+        yield Request(f"/content/{video_id}", b"", "write", is_row(video_id), "PATCH", body)
+
+
+def zipf(requests: Sequence[Request], exponent: float = 0.9) -> Iterator[Request]:
+    """Draw requests without end; the n-th has the weight 1 / n ** ``exponent``."""
+    weights = list(itertools.accumulate((at + 1) ** -exponent for at in range(len(requests))))
+    while True:
+        yield from random.choices(requests, cum_weights=weights, k=DRAWS)
+
+
+def mixed(*parts: tuple[float, Iterator[Request]]) -> Iterator[Request]:
+    """Draw each request from one of ``parts`` by its share; end with the first that ends."""
+    shares, sources = zip(*parts, strict=True)
+    while True:
+        for source in random.choices(sources, shares, k=DRAWS):
+            request = next(source, None)
+            if request is None:
+                return
+            yield request
+
+
+def warm(server: Server, requests: Iterable[Request]) -> None:
+    """Ask for each once, and wait for the answers; raises AssertionError if one fails."""
+    queue = iter(requests)
+    done = ClosedLoop(server.host, server.port, queue, float("inf"), WARMING).to_end()
+    assert not done.tally().failed, done.tally()
 
 
 Drill = Callable[[World], None]

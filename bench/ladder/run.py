@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from bench.drills.traffic import reading
+from bench.drills.world import reading
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
 from bench.ladder.machine import beside

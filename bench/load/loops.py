@@ -187,7 +187,7 @@ class OpenLoop:
         self, asked: Asked, served_s: float, status: int, detail: str, is_wrong: bool, error: str
     ) -> None:
         times_s = asked.due_s, time.monotonic() - asked.due_s, served_s, asked.slip_s
-        self.result.add(Line(*times_s, asked.request.kind, status, detail, is_wrong, error))
+        self.result.append(Line(*times_s, asked.request.kind, status, detail, is_wrong, error))
 
 
 class ClosedLoop(OpenLoop):

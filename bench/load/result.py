@@ -107,25 +107,18 @@ def _counts(counts: Counter[int] | Counter[str]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.most_common() if name != "")
 
 
-class Result:
+class Result(list[Line]):
     """The requests of a load in the order of their ends; it may be read while the load goes on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.began_s = time.monotonic()
-        self._lines: list[Line] = []
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def add(self, line: Line) -> None:
-        """Add the next line."""
-        self._lines.append(line)
 
     def lines(
         self, kind: str | None = None, since_s: float = -FOREVER, until_s: float = FOREVER
     ) -> Iterator[Line]:
         """Yield the lines of a kind, or of all kinds, that were due between two moments."""
-        for line in self._lines:
+        for line in self:
             if since_s <= line.due_s < until_s and kind in (None, line.kind):
                 yield line
 

@@ -73,14 +73,12 @@ def value_of(head: bytes, name: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """A connection that tells its owner exactly once how each request ended."""
 
-    __slots__ = ("_error", "_head_bytes", "_owner", "_part", "_whole_bytes", "asked", "transport")
+    __slots__ = ("_error", "_owner", "_part", "asked", "transport")
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self.asked: Asked | None = None
-        self._part = b""
-        self._head_bytes = self._whole_bytes = 0
-        self._error = ""
+        self._part, self._error = b"", ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -100,40 +98,21 @@ class Connection(asyncio.Protocol):
         if self.asked is None or self._error:  # a 408 for silence, and then the end
             self.transport.close()
             return
-        if self._part:
-            data = self._part + data
-        if not self._whole_bytes and not self._measure(data):
+        data = self._part + data
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._part = data
             return
-        if len(data) < self._whole_bytes:
-            self._part = data
-        elif len(data) > self._whole_bytes:
+        length = _length_of(self.asked.request, data[:end])
+        if length < 0 or len(data) > end + length:
             self.give_up("malformed")
+        elif len(data) < end + length:
+            self._part = data
         else:
-            self._answer(data)
+            self._answer(self.asked, data[:end], data[end:])
 
-    def _measure(self, data: bytes) -> bool:
-        """Find out how long the answer is; return False if that is not known yet, or never."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
-            self._part = data
-            return False
-        assert self.asked is not None
-        head = data[: end + 4]
-        status, length = head[9:12], value_of(head, b"content-length: ")
-        bodiless = self.asked.request.method == "HEAD" or status in BODILESS
-        is_sound = head.startswith(b"HTTP/1.") and status.isdigit()
-        if not is_sound or not (bodiless or length.isdigit()):
-            self.give_up("malformed")
-            return False
-        self._head_bytes = len(head)
-        self._whole_bytes = len(head) + (0 if bodiless else int(length))
-        return True
-
-    def _answer(self, data: bytes) -> None:
-        asked, self.asked = self.asked, None
-        assert asked is not None
-        head, body = data[: self._head_bytes], data[self._head_bytes :]
-        self._part, self._head_bytes, self._whole_bytes = b"", 0, 0
+    def _answer(self, asked: Asked, head: bytes, body: bytes) -> None:
+        self.asked, self._part = None, b""
         self._owner.answered(self, asked, Answer(int(head[9:12]), head, body))
         if value_of(head, b"connection: ").lower() == b"close":
             self.transport.close()
@@ -143,3 +122,13 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         asked, self.asked = self.asked, None
         self._owner.lost(self, asked, self._error or ("reset" if exc else "closed"))
+
+
+def _length_of(request: Request, head: bytes) -> int:
+    """Return the length of the body behind ``head``, or -1 if the head is malformed."""
+    status, length = head[9:12], value_of(head, b"content-length: ")
+    if not head.startswith(b"HTTP/1.") or not status.isdigit():
+        return -1
+    if request.method == "HEAD" or status in BODILESS:
+        return 0
+    return int(length) if length.isdigit() else -1

@@ -155,13 +155,13 @@ def test_cold_reads_of_the_store_beyond_keys_and_lost_goodput_are_convicted(worl
     began_s = result.began_s
     for second in range(10):
         for _ in range(40 if second == 7 else 100):
-            result.add(line(began_s + second))
+            result.append(line(began_s + second))
     for reads, holds in ((90, True), (111, False), (0, False)):
         cold.judge_cold(world, result, reads, 100, began_s + 5)
         assert held(world) == [True, holds, True]
         world.findings.clear()
     for _ in range(1_000):
-        result.add(line(began_s + 20))
+        result.append(line(began_s + 20))
     cold.judge_cold(world, result, 90, 100, began_s + 5)  # nothing from the ninth second on
     assert held(world) == [True, True, False]
 
@@ -205,8 +205,8 @@ def test_an_outage_of_cassandra_is_judged_by_its_times(
         (15.0, 503, "uncached"),
         (29.0, 200, "uncached"),
     ):
-        result.add(line(due_s, status, kind=kind))
-    result.add(fault)
+        result.append(line(due_s, status, kind=kind))
+    result.append(fault)
     cassandra.judge_outage(world, OUTAGE, result)
     assert held(world) == [at != convicted for at in range(4)]
 
@@ -216,7 +216,7 @@ def test_refusals_may_be_slow_one_in_a_hundred(world: World, slow: int, holds: b
     result = Result()
     for number in range(200):
         latency_s = 0.06 if number < slow else 0.01
-        result.add(line(15.0, 503, latency_s, kind="uncached"))
+        result.append(line(15.0, 503, latency_s, kind="uncached"))
     cassandra.judge_refusals(world, OUTAGE, result)
     assert held(world) == [holds]
 
@@ -236,7 +236,7 @@ def test_a_soak_convicts_wrong_rows_other_statuses_and_growth(world: World) -> N
 def test_clicks_that_are_late_are_no_goodput() -> None:
     result = Result()
     for latency_s, kind in ((0.5, "click"), (1.5, "click"), (0.5, "hover")):
-        result.add(line(latency_s=latency_s, kind=kind))
+        result.append(line(latency_s=latency_s, kind=kind))
     share, seen = overload.clicks_of(result, 1.0)
     assert share == 0.5
     assert "goodput 2/s" in seen

@@ -38,7 +38,7 @@ def line(due_s: float, latency_s: float = 0.001, slip_s: float = 0.0, **more: An
 def summary(*lines: Line, seconds: float = 2.0) -> dict[str, Any]:
     result = Result()
     for each in lines:
-        result.add(each)
+        result.append(each)
     return figures([seen_of(result, 10.0, seconds)] * 2, seconds)
 
 

@@ -9,7 +9,7 @@ from itertools import repeat
 
 import pytest
 
-from bench.drills.traffic import reading
+from bench.drills.world import reading
 from bench.lab.processes import free_ports
 from bench.load.loops import ClosedLoop, OpenLoop, offered, paced
 from bench.load.result import Result

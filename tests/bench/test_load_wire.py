@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from bench.drills.traffic import reading
+from bench.drills.world import reading
 from bench.lab.processes import free_ports
 from tests.bench.small_servers import ID, Serve, SmallServer, always, answer, ask, row, serving
 
