@@ -75,6 +75,7 @@ class Chaos:
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
+        self._redis = Redis(world.redis.host, world.redis.port, decode_responses=True)
         self.counts = Counter[str]()
         self.unfenced_s: list[float] = []
         now = time.monotonic()
@@ -103,6 +104,7 @@ class Chaos:
             time.sleep(TICK_S)
         if self._ender.ident:
             self._ender.join()
+        self._redis.close()
 
     def _cause(self, act: Callable[[], None]) -> None:
         began_s = time.monotonic()
@@ -133,27 +135,21 @@ class Chaos:
         time.sleep(random.uniform(*for_s))
         server.resume()
 
-    def _redis(self) -> Redis:
-        return Redis(self._world.redis.host, self._world.redis.port, decode_responses=True)
-
     def evict(self) -> None:
         """Delete the intents of all writes under way, as a Redis does that is full."""
-        with self._redis() as redis:
-            redis.eval(EVICT, 0)
+        self._redis.eval(EVICT, 0)
 
     def kill(self) -> None:
         """Close all connections to Redis, or that of one replica while the other goes on."""
-        with self._redis() as redis:
-            found = [each["id"] for each in redis.client_list() if each["name"] == "content"]
-            if found and random.random() < 0.5:
-                redis.client_kill_filter(_id=random.choice(found))
-            else:
-                redis.client_kill_filter(_type="normal", skipme=True)
+        found = [each["id"] for each in self._redis.client_list() if each["name"] == "content"]
+        if found and random.random() < 0.5:
+            self._redis.client_kill_filter(_id=random.choice(found))
+        else:
+            self._redis.client_kill_filter(_type="normal", skipme=True)
 
     def flush(self) -> None:
         """Let Redis forget its scripts."""
-        with self._redis() as redis:
-            redis.script_flush()
+        self._redis.script_flush()
 
     def restart(self) -> None:
         """Restart Redis, or replace its master."""

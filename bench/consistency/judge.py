@@ -94,10 +94,6 @@ class Judge:
             self.state(key, position, body)
         for fault in readings.faults:
             self.verdict.convict("malformed", fault)
-        if (more := readings.counts["fault"] - len(readings.faults)) > 0:
-            self.verdict.violations["malformed"] += more
-        if unjudged := readings.counts["doubt"] - len(readings.doubts):
-            self.verdict.convict("unjudged", f"{unjudged} doubts were too many to keep")
         for doubt in readings.doubts:
             self.doubt(doubt)
 

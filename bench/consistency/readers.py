@@ -23,8 +23,6 @@ from middleware.cache_lookup import STATUS
 LAYERS = {status: layer for layer, status in STATUS.items()}
 ABSENT = -1
 """In place of a position: the row is not there. Which deletion that is of, an answer cannot say."""
-DOUBTS_MAX = 200_000
-FAULTS_MAX = 20
 ROUND = 499
 """Requests in a connection's round; a prime, so that no two rounds march in step."""
 SPELLINGS = ("query", "upper", "head", "condition", "several")
@@ -58,12 +56,7 @@ class Readings:
     states: dict[bytes, tuple[int, int, bytes]] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-
-    def fault(self, text: str) -> None:
-        """Note an answer that would be wrong at any time."""
-        self.counts["fault"] += 1
-        if len(self.faults) < FAULTS_MAX:
-            self.faults.append(text)
+    """Answers that would be wrong at any time."""
 
 
 def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:
@@ -78,10 +71,9 @@ def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:
 
 
 def _spelled(video_id: str, spelling: str, tag: bytes = b"") -> Request:
-    path = {
-        "query": f"/content?videoId={video_id}",
-        "upper": f"/content/{video_id.upper()}",
-    }.get(spelling, f"/content/{video_id}")
+    path = f"/content?videoId={video_id}" if spelling == "query" else f"/content/{video_id}"
+    if spelling == "upper":
+        path = f"/content/{video_id.upper()}"
     headers = b"If-None-Match: %b\r\n" % tag if tag else b""
     return Request(path, headers, spelling, method="HEAD" if spelling == "head" else "GET")
 
@@ -123,7 +115,7 @@ class Reader:
     def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
         """Count a request without an answer."""
         if error == "malformed":
-            self._readings.fault(f"{asked} got a malformed answer")
+            self._readings.faults.append(f"{asked} got a malformed answer")
         elif asked is not None:
             self._readings.counts["cut off"] += 1
         self.ended.set_result(None)
@@ -139,7 +131,7 @@ class Reader:
         if status in (503, 504):
             counts[f"read {status}"] += 1
         elif status not in (200, 304) or layer == "?":
-            self._readings.fault(f"{spelling} of key {self._key}: {head!r}")
+            self._readings.faults.append(f"{spelling} of key {self._key}: {head!r}")
         elif spelling == "several":
             self._check_several(layer, body)
         else:
@@ -161,7 +153,7 @@ class Reader:
         rows = orjson.loads(body)["data"]
         names = [*(self._ids[key] for key in self._floors), NEVER]
         if [*rows] != names or rows[NEVER] or body != orjson.dumps(ENVELOPE | {"data": rows}):
-            self._readings.fault(f"several, {names}: {body!r}")
+            self._readings.faults.append(f"several, {names}: {body!r}")
             return
         self._readings.counts["several"] += 1
         layer = "near" if layer in ("near", "redis") else "collapsed"
@@ -178,12 +170,12 @@ class Reader:
     def _check_state(self, layer: str, spelling: str, status: int, tag: bytes, body: bytes) -> None:
         key, state = self._key, self._readings.states.get(tag)
         if status == 304 and tag != self._tags[key]:
-            self._readings.fault(f"304 with {tag!r} for {self._tags[key]!r}")
+            self._readings.faults.append(f"304 with {tag!r} for {self._tags[key]!r}")
         elif status == 200 and spelling != "head":
             if state is None:
                 state = self._learn(tag, body)
             if state[0] != key or state[2] != body:
-                self._readings.fault(f"{spelling} of key {key}: {tag!r} with {body!r}")
+                self._readings.faults.append(f"{spelling} of key {key}: {tag!r} with {body!r}")
         position = state[1] if state else position_of(tag.decode())
         if position < self._floor or position < self._seen[key]:
             self._doubt(layer, spelling, position)
@@ -197,15 +189,14 @@ class Reader:
         state = self._readings.states[tag] = (key, position_of(tag.decode()), body)
         row = orjson.loads(body)["data"]
         if row["id"] != self._ids[key] or tag.decode() != etag(row):
-            self._readings.fault(f"key {key}: {tag!r} with {body!r}")
+            self._readings.faults.append(f"key {key}: {tag!r} with {body!r}")
         return state
 
     def _doubt(self, layer: str, spelling: str, position: int) -> None:
         readings, key = self._readings, self._key
         readings.counts["doubt"] += 1
-        if len(readings.doubts) < DOUBTS_MAX:
-            where = (key, self._replica, layer, spelling, self._start_s, monotonic())
-            readings.doubts.append(Doubt(*where, position, self._seen[key]))
+        where = (key, self._replica, layer, spelling, self._start_s, monotonic())
+        readings.doubts.append(Doubt(*where, position, self._seen[key]))
 
 
 async def run_readers(course: Course) -> Readings:

@@ -38,9 +38,8 @@ def run(world: World) -> None:
     proxy.narrow(STORE_BYTES_S)
     _overload(world, balancer, ids)
     proxy.open()
-    drained, killed, _ = replicas
-    _end(world, balancer, ids, "a replica drains", "web1", drained, drained.terminate)
-    _end(world, balancer, ids, "a replica killed -9", "web2", killed, killed.kill)
+    _end(world, balancer, ids, "a replica drains", "web1", replicas[0], Service.terminate)
+    _end(world, balancer, ids, "a replica killed -9", "web2", replicas[1], Service.kill)
 
 
 def _overload(world: World, balancer: Balancer, ids: list[str]) -> None:
@@ -68,12 +67,12 @@ def _end(
     what: str,
     name: str,
     replica: Service,
-    ends: Callable[[], object],
+    ends: Callable[[Service], None],
 ) -> None:
     reads = zipf([reading(each) for each in ids])
     with offered(balancer.host, balancer.port, paced(reads, RATE_S)) as result:
         time.sleep(1)
-        ends()
+        ends(replica)
         out_s = seconds_until(lambda: balancer.stats()[name].status in ("NOLB", "DOWN"))
         replica.wait()
         time.sleep(1)

@@ -56,18 +56,10 @@ START_S = 120.0
 KEYS = 1_000
 
 
-async def attack(counts: Counter[str], host: str, port: int, attacks: Sequence[Attack]) -> None:
-    """Attack until this is cancelled."""
-    async with asyncio.TaskGroup() as group:
-        for each in attacks:
-            for _ in range(each.clients):
-                group.create_task(_attack(counts, host, port, each))
-
-
 async def _attack(counts: Counter[str], host: str, port: int, attack: Attack) -> None:
-    is_first = True
-    while is_first or attack.again:
-        is_first = False
+    again = True
+    while again:
+        again = attack.again
         try:
             reader, writer = await asyncio.open_connection(host, port)
             counts[f"{attack.name} begun"] += 1
@@ -76,12 +68,9 @@ async def _attack(counts: Counter[str], host: str, port: int, attack: Attack) ->
             await asyncio.sleep(PAUSE_S)
             continue
         answer = b""
-        try:
+        with suppress(OSError):  # a reset takes with it what was said before
             answer = await _once(reader, writer, attack)
-        except OSError:  # a reset takes with it what was said before
-            pass
-        finally:
-            writer.transport.abort()
+        writer.transport.abort()
         is_answer = answer.startswith(b"HTTP/1.1 ")
         counts[f"{attack.name} {answer[9:12].decode() if is_answer else 'ended'}"] += 1
         await asyncio.sleep(0 if attack.pause_s else PAUSE_S)
@@ -139,28 +128,17 @@ def _run(pipe: Pipe, host: str, port: int, attacks: Sequence[Attack]) -> None:
 
     async def run() -> Counter[str]:
         counts = Counter[str]()
-        task = asyncio.create_task(attack(counts, host, port, attacks))
-        while sum(counts.values()) < sum(each.clients for each in attacks):  # noqa: ASYNC110
+        clients = [each for each in attacks for _ in range(each.clients)]
+        tasks = [asyncio.create_task(_attack(counts, host, port, each)) for each in clients]
+        while counts.total() < len(tasks):  # noqa: ASYNC110 - they tell nobody
             await asyncio.sleep(0.05)
         pipe.send("begun")
         await asyncio.to_thread(pipe.poll, None)
-        seen = Counter(counts)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return seen
+        return counts.copy()  # before the end of the loop cancels the attacks
 
     counts = uvloop.run(run())
     with suppress(OSError):  # the parent has gone
         pipe.send(counts)
-
-
-def _watch(server: Server, seconds: float) -> int:
-    """Return the most memory that it has within ``seconds``."""
-    end_s, most = time.monotonic() + seconds, 0
-    while time.monotonic() < end_s:
-        most = max(most, server.resident_bytes())
-        time.sleep(SAMPLE_S)
-    return most
 
 
 def run(world: World) -> None:
@@ -173,13 +151,15 @@ def run(world: World) -> None:
     quiet, attacked = Tally(), Tally()
     with offered(service.host, service.port, paced(zipf(rows), rate_s)) as result:
         time.sleep(1)
-        before, most = service.resident_bytes(), 0
+        before = most = service.resident_bytes()
         phases: list[tuple[Tally, float, float]] = []
         for _ in range(ROUNDS):
             for tally, attackers in ((quiet, nullcontext()), (attacked, hostile(service, counts))):
                 with attackers:
                     began_s = time.monotonic()
-                    most = max(most, _watch(service, seconds))
+                    while time.monotonic() < began_s + seconds:
+                        most = max(most, service.resident_bytes())
+                        time.sleep(SAMPLE_S)
                     phases.append((tally, began_s, time.monotonic()))
     for tally, since_s, until_s in phases:
         for line in result.lines(since_s=since_s, until_s=until_s):

@@ -13,7 +13,6 @@ from bench.drills.hostile import ATTACKS, hostile, told
 from bench.drills.world import World, mixed, reading, warm, writes, zipf
 from bench.lab.asking import ids_of, is_ready, seconds_until
 from bench.lab.processes import Server
-from bench.lab.targets import Service
 from bench.load.loops import offered, paced
 from bench.load.result import Tally
 
@@ -57,8 +56,11 @@ def run(world: World) -> None:
     reads, written = Tally(), Tally()
     warm_at = 1
     while time.monotonic() - began_s < seconds:
-        with offered(service.host, service.port, paced(requests, rate_s)) as result:
-            _break_everything(world, service, redis, round_s, done)
+        with (
+            offered(service.host, service.port, paced(requests, rate_s)) as result,
+            hostile(service, done, FEWER),
+        ):
+            _break_stores(world, redis, round_s / 3, done)
         for line in result.lines():
             (written if line.kind == "write" else reads).add(line)
         assert seconds_until(lambda: is_ready(service, "ready"), READY_S) is not None
@@ -71,22 +73,18 @@ def run(world: World) -> None:
     judge_sizes(world, sizes, warm_at)
 
 
-def _break_everything(
-    world: World, service: Service, redis: Server, round_s: float, done: Counter[str]
-) -> None:
-    """One round. Each third of it has its outage, and some time after it."""
-    third_s = round_s / 3
-    with hostile(service, done, FEWER):
-        time.sleep(third_s)
-        redis.kill()
-        time.sleep(random.uniform(0, third_s / 2))
-        redis.start()
-        done["kills of Redis"] += 1
-        time.sleep(third_s / 2)
-        random.choice((world.cassandra.kill, world.cassandra.stop))()
-        world.cassandra.start()
-        done["restarts of Cassandra"] += 1
-        time.sleep(third_s)
+def _break_stores(world: World, redis: Server, third_s: float, done: Counter[str]) -> None:
+    """Break Redis and Cassandra, with some time after each."""
+    time.sleep(third_s)
+    redis.kill()
+    time.sleep(random.uniform(0, third_s / 2))
+    redis.start()
+    done["kills of Redis"] += 1
+    time.sleep(third_s / 2)
+    random.choice((world.cassandra.kill, world.cassandra.stop))()
+    world.cassandra.start()
+    done["restarts of Cassandra"] += 1
+    time.sleep(third_s)
 
 
 def judge_answers(world: World, what: str, reads: Tally, writes: Tally) -> None:
