@@ -63,8 +63,7 @@ class Client:
                     left -= len(connection.recv(262_144))
 
 
-Way = tuple[int, int]
-"""The number of requests in flight, and for a page."""
+Way = tuple[int, int]  # the number of requests in flight, and for a page
 
 
 def measure(service: Service, rounds: int, seconds: float) -> dict[Way, list[Cost]]:

@@ -21,8 +21,7 @@ from errors import Late, Unavailable
 SETTLED_S = 35.0
 """Longer than a write of unknown outcome is settled, and a name of a genre looked at."""
 ROWS_MAX = 10_000
-Line = tuple[str, str, str]
-"""A line's genre, the time of its row's creation, and the id of its row."""
+Line = tuple[str, str, str]  # a line's genre, the time of its row's creation, and the id of its row
 
 
 async def stored(config: Config) -> tuple[list[Stored], list[str]]:

@@ -23,8 +23,7 @@ from middleware.cache_lookup import STATUS
 LAYERS = {status: layer for layer, status in STATUS.items()}
 ABSENT = -1
 """In place of a position: the row is not there. Which deletion that is of, an answer cannot say."""
-ROUND = 499
-"""Requests in a connection's round; a prime, so that no two rounds march in step."""
+ROUND = 499  # requests in a connection's round; a prime, so that no two rounds march in step
 SPELLINGS = ("query", "upper", "head", "condition", "several")
 SEVERAL_MAX = 6
 """A reader asks for at most this many rows at once, and for NEVER, an id without a row."""
@@ -55,8 +54,7 @@ class Readings:
     counts: Counter[str] = field(default_factory=Counter)
     states: dict[bytes, tuple[int, int, bytes]] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    """Answers that would be wrong at any time."""
+    faults: list[str] = field(default_factory=list)  # answers that would be wrong at any time
 
 
 def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:

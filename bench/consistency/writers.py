@@ -19,12 +19,10 @@ from bench.load.wire import Answer, Asked, Connection, Request, value_of
 from db.version import version_us
 
 DELETED, REWRITTEN, REGENRED = 0.07, 0.07, 0.12
-REST_S = 8.0
-"""A row rests so long after a write of unknown outcome: the outcome is known by then."""
+REST_S = 8.0  # a row rests so long after a write of unknown outcome: the outcome is known by then
 AGAIN_S = 0.05
 ANSWER_S = 20.0  # no write may take longer than that, whatever happens to it
-NO_ANSWER = 0
-"""The status of a request whose connection ended before the answer."""
+NO_ANSWER = 0  # the status of a request whose connection ended before the answer
 UNKNOWN = '"unknown"'  # stands for the tag of a row that is there, in a version nobody has seen
 
 

@@ -14,8 +14,7 @@ from bench.load.loops import offered, paced
 
 CONNECTIONS = 3_000
 OPTIONS = (f"-c{CONNECTIONS}", "--timeout=8s", "-H", "Priority: u=5")  # hovers
-STORE_BYTES_S = 400_000
-"""Some 500 rows a second, so that hovers are shed."""
+STORE_BYTES_S = 400_000  # some 500 rows a second, so that hovers are shed
 ROWS, RATE_S = 500, 100
 OUT_S = 2.0
 """A replica is out this long after the first sign of its end, plus half a second for what else this

@@ -19,13 +19,11 @@ CACHED, CACHED_SHARE = 900, 0.88
 LIST, LIST_SHARE = Request("/content/genre/Documentaries", kind="cached"), 0.02
 """A list is past its TTL some seconds after the outage has begun, and no row is."""
 ALERTS = {"StoreAway", "ServingStale"}
-KNOWN_S = 3.0
-"""After ``/readyz`` says so: from here on no request has to find out by waiting."""
+KNOWN_S = 3.0  # after ``/readyz`` says so: from here on no request has to find out by waiting
 AT_ONCE_S, SLOW_SHARE = 0.05, 0.01
 """A hundredth of the refusals, or one, may take longer, for what else this machine does."""
 BACK_S = 1.2
-QUIET_S = 3.0
-"""For a few scrapes, after which an alert would fire."""
+QUIET_S = 3.0  # for a few scrapes, after which an alert would fire
 
 RULES = ROOT / "deploy" / "alerts.yml"
 PERIOD = "1s"

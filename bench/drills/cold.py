@@ -10,8 +10,7 @@ from bench.load.result import Result
 
 DEADLINE_S = 1.0
 BACK_S, LEVEL = 10.0, 0.9
-READS_OF_A_KEY = 1.1
-"""A reply of Redis that comes too late is one more read of the store."""
+READS_OF_A_KEY = 1.1  # a reply of Redis that comes too late is one more read of the store
 
 
 def store_reads(service: Server) -> float:

@@ -12,8 +12,7 @@ from bench.load.loops import offered, paced
 
 LIMIT_BYTES = (512 - 64) * 2**20
 """The limit that ``stack.yml`` sets, less what a full near cache would add."""
-SPARE = 50
-"""Connections beside the stalled ones: the client of near hits, and probes."""
+SPARE = 50  # connections beside the stalled ones: the client of near hits, and probes
 RATE_S = 100
 GROWTH_BYTES = 2**18
 BODY = (

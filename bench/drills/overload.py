@@ -21,8 +21,7 @@ GIVE_UP_S = 5.0
 WARM_S = 40.0
 """Until then a JVM is busy with compiling, on the two cores of all the others; what it can do later
 would not be offered, and what is offered would not be its limit."""
-STORE_BYTES_S = 400_000
-"""Some 500 rows a second."""
+STORE_BYTES_S = 400_000  # some 500 rows a second
 URGENCY = {"hover": b"Priority: u=5\r\n", "click": b"Priority: u=1\r\n"}
 """RFC 9218: from 4 on it can wait."""
 SLIP_S, SLIPS = 0.1, 0.05

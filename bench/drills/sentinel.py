@@ -15,8 +15,7 @@ from bench.lab.targets import Service
 DRAFT = {"title": "old", "genres": ["Documentaries"], "isMovie": True}
 OLD_S = 5.0
 """docs/api.md: for so long a replica that reaches the old master alone may answer from it."""
-BACK_S = 60.0
-"""As long as writes are waited for. What is judged is that they come back at all."""
+BACK_S = 60.0  # as long as writes are waited for, because they have to come back at all
 MUTE = "island"
 """A user of Redis without channels: sentinels that sign in with it stay unknown to the others."""
 

@@ -15,8 +15,7 @@ from bench.lab.spawn import ServerError
 PAGE = 5_000
 POLL_S = 0.02
 IDS_S = 60.0
-STATE_S = 20.0
-"""How long to wait for a state. Only a state that never comes is a failure."""
+STATE_S = 20.0  # how long to wait for a state; only a state that never comes is a failure
 
 
 class Told(NamedTuple):

@@ -20,16 +20,13 @@ from bench.load.__main__ import figures, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import ClosedLoop
 
-BAR_MS = 20.0
-"""The 99th percentile has to be below this; from the time due, so a queue is in it."""
+BAR_MS = 20.0  # the 99th percentile has to be below this; from the time due, so a queue is in it
 STEP_WARM_S = 1.0
 TRIES = 2
 GENERATORS = 2
-FULL = 0.75
-"""Of all cores: above it a process that needs one finds none free for moments at a time."""
+FULL = 0.75  # of all cores: above it a process that needs one finds none free for moments at a time
 
-Step = tuple[int, float]
-"""A rate, and for how many seconds: p99 takes 10,000 requests."""
+Step = tuple[int, float]  # a rate, and for how many seconds: p99 takes 10,000 requests
 
 
 class Load(NamedTuple):

@@ -19,15 +19,12 @@ from bench.load.loops import offered
 from bench.load.result import Result, Tally
 from bench.load.wire import Request
 
-DEADLINE_S = 0.2
-"""An answer later than this is no goodput: the original's goal."""
-LATE_SHARE = 0.01
-"""With more requests than this that left 10 ms late, the generator was the limit."""
+DEADLINE_S = 0.2  # an answer later than this is no goodput: the original's goal
+LATE_SHARE = 0.01  # with more requests than this that left 10 ms late, the generator was the limit
 READS = frozenset(("hover", "click"))
 CACHES = ("near", "redis", "nginx-HIT")
 PERCENTS = (50, 90, 99, 99.9)
-BEYOND = 100
-"""A percentile is told where at least so many samples lie beyond it."""
+BEYOND = 100  # a percentile is told where at least so many samples lie beyond it
 
 
 class Seen(NamedTuple):
