@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from bench.lab.cassandra_node import DATACENTER
 from bench.lab.processes import POLL_S, interruptible, is_free
 from bench.lab.servers import CassandraNode, RedisServer, ServerError, settings_of
 from bench.lab.targets import Service, load_catalogue
@@ -28,7 +29,7 @@ def with_servers(environ: Mapping[str, str], running: ExitStack) -> dict[str, st
         redis = running.enter_context(RedisServer())
     if not _names_any(environ, "CASSANDRA_HOST"):
         log.info("cassandra is starting, which takes 5 to 60 seconds ...")
-        node = CassandraNode(datacenter=environ.get("CASSANDRA_DC"))
+        node = CassandraNode(datacenter=environ.get("CASSANDRA_DC") or DATACENTER)
         cassandra = running.enter_context(node)
     return {**environ, **settings_of(cassandra, redis)}
 

@@ -18,7 +18,7 @@ WRITES, WRITTEN = 0.1, 200
 def run(world: World) -> None:
     """Judge the loss of a node."""
     dead_s = 5.0 if world.is_short else 15.0
-    ring = world.running.enter_context(cassandra_ring(heap="512M"))
+    ring = world.running.enter_context(cassandra_ring())
     load_catalogue(settings_of(ring[0]))  # with three nodes there, the keyspace gets three copies
     hosts = ",".join(node.host for node in ring)
     # nothing cached: every read is the ring's

@@ -9,14 +9,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.lab.jars import cassandra_jars
 from bench.lab.processes import Server, exchange, free_ports
 
 RING_HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-SIMPLE_SNITCH_DATACENTER = "datacenter1"
+DATACENTER = "datacenter1"
 
 # Native protocol v4: version, flags, stream, opcode, body length.
 OPTIONS_REQUEST = struct.pack(">BBhBI", 0x04, 0, 0, 0x05, 0)
@@ -85,7 +84,7 @@ class CassandraNode(Server):
         seeds: Sequence[str] = (),
         *,
         heap: str = "1G",
-        datacenter: str | None = None,
+        datacenter: str = DATACENTER,
         ports: Ports | None = None,
         ring_delay_ms: int = 100,
     ) -> None:
@@ -95,8 +94,7 @@ class CassandraNode(Server):
         (self.jmx_port,) = free_ports(1)
         self.seeds = tuple(seeds) or (host,)
         self.heap = heap
-        self.datacenter = datacenter or SIMPLE_SNITCH_DATACENTER
-        self._snitch = "GossipingPropertyFileSnitch" if datacenter else "SimpleSnitch"
+        self.datacenter = datacenter
         self._ring_delay_ms = ring_delay_ms
 
     def answers(self) -> bool:
@@ -153,7 +151,7 @@ class CassandraNode(Server):
         # JSON is YAML, and quotes any path right.
         (self._conf / "cassandra.yaml").write_text(json.dumps(self._settings(), indent=1))
         (self._conf / "logback.xml").write_text(LOGBACK)
-        rack = f"dc={self.datacenter}\nrack=rack1\n"  # read by GossipingPropertyFileSnitch alone
+        rack = f"dc={self.datacenter}\nrack=rack1\n"
         (self._conf / "cassandra-rackdc.properties").write_text(rack)
 
     def _settings(self) -> Mapping[str, object]:
@@ -167,7 +165,7 @@ class CassandraNode(Server):
             "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10000ms",
-            "endpoint_snitch": self._snitch,
+            "endpoint_snitch": "GossipingPropertyFileSnitch",
             "listen_address": self.host,
             "rpc_address": self.host,
             "native_transport_port": self.port,
@@ -179,31 +177,20 @@ class CassandraNode(Server):
 
 
 @contextmanager
-def cassandra_ring(
-    folder: Path | None = None, size: int = 3, *, heap: str = "1G", datacenter: str | None = None
-) -> Iterator[list[CassandraNode]]:
-    """Start `size` nodes (1 to 3) that know each other; 10 s and 0.6 GiB each at the start.
+def cassandra_ring(datacenter: str = DATACENTER) -> Iterator[list[CassandraNode]]:
+    """Start three nodes that know each other; 10 s and 0.6 GiB each at the start.
 
     One after the other, for two that join at once may take tokens of each other.
     """
-    hosts = RING_HOSTS[:size]
-    nodes: list[CassandraNode] = []
-    ports = Ports(*free_ports(2, hosts))
+    common: dict[str, Any] = {
+        "seeds": RING_HOSTS[:1],
+        "heap": "512M",
+        "datacenter": datacenter,
+        "ports": Ports(*free_ports(2, RING_HOSTS)),
+        "ring_delay_ms": 2000,
+    }
     with ExitStack() as running:
-        if folder is None:
-            temporary = TemporaryDirectory(prefix="cassandra-ring-", ignore_cleanup_errors=True)
-            folder = Path(running.enter_context(temporary))
-        for number, host in enumerate(hosts, start=1):
-            node = CassandraNode(
-                folder / f"node{number}",
-                host,
-                seeds=hosts[:1],
-                heap=heap,
-                datacenter=datacenter,
-                ports=ports,
-                ring_delay_ms=2000,
-            )
-            nodes.append(running.enter_context(node))
+        nodes = [running.enter_context(CassandraNode(None, host, **common)) for host in RING_HOSTS]
         try:
             yield nodes
         finally:

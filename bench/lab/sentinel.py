@@ -12,7 +12,7 @@ from typing import Protocol
 import hiredis
 
 from bench.lab.asking import seconds_until
-from bench.lab.processes import Server, exchange
+from bench.lab.processes import Server
 from bench.lab.servers import RedisServer, ServerError, redis_program
 
 NAME = "content"
@@ -31,7 +31,7 @@ class Place(Protocol):
     port: int
 
 
-class Sentinel(Server):
+class Sentinel(RedisServer):
     """One sentinel; it writes what it learns to its configuration, as sentinels do."""
 
     name = "sentinel"
@@ -53,9 +53,6 @@ class Sentinel(Server):
         if not path.exists():
             path.write_text("\n".join(self._lines) + "\n")
         return [redis_program(), str(path), "--sentinel"]
-
-    def answers(self) -> bool:
-        return exchange(self.host, self.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
 
 
 @dataclass
@@ -116,19 +113,15 @@ def settings_of(sentinels: Iterable[Place]) -> dict[str, str]:
 
 
 @contextmanager
-def watched(sentinels: int = 3, servers: int = 2) -> Iterator[Watched]:
-    """Start servers that replicate and sentinels that know each other; stop all at the end."""
+def watched() -> Iterator[Watched]:
+    """Start a master, a replica and three sentinels that know each other; stop all at the end."""
     with ExitStack() as running:
-        first = running.enter_context(RedisServer(args=REDIS_ARGS))
+        start = running.enter_context
+        first = start(RedisServer(args=REDIS_ARGS))
         replicaof = ("--replicaof", first.host, str(first.port))
-        nodes = [first] + [
-            running.enter_context(RedisServer(args=(*REDIS_ARGS, *replicaof)))
-            for _ in range(servers - 1)
-        ]
-        quorum = sentinels // 2 + 1
-        guards = [running.enter_context(Sentinel(first, quorum)) for _ in range(sentinels)]
-        world = Watched(nodes, guards)
-        wait_until(lambda: all(_knows(guard, servers - 1, sentinels - 1) for guard in guards))
+        replica = start(RedisServer(args=(*REDIS_ARGS, *replicaof)))
+        world = Watched([first, replica], [start(Sentinel(first, quorum=2)) for _ in range(3)])
+        wait_until(lambda: all(map(_knows_all, world.sentinels)))
         world.settle()
         yield world
 
@@ -157,10 +150,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
         raise ServerError("it did not come to that in time")
 
 
-def _knows(sentinel: Sentinel, replicas: int, others: int) -> bool:
+def _knows_all(sentinel: Sentinel) -> bool:
     fields = ask(sentinel, "SENTINEL", "MASTER", NAME)
     known = dict(zip(fields[::2], fields[1::2], strict=True))
-    return int(known["num-slaves"]) >= replicas and int(known["num-other-sentinels"]) >= others
+    return known["num-slaves"] == "1" and known["num-other-sentinels"] == "2"
 
 
 def _good_replicas(master: Server) -> int:

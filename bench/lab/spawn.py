@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 Child = subprocess.Popen[bytes]
@@ -28,11 +29,10 @@ def spawn(
     pass_fds: Sequence[int] = (),
 ) -> Child:
     """Start `command`, an absolute path first; its output is appended to `log_path`, or ours."""
-    output = log_path.open("ab") if log_path else None
     # a program, because `preexec_fn` may deadlock in a process with threads
     setpriv = shutil.which("setpriv")
     dying = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-    try:
+    with log_path.open("ab") if log_path else nullcontext() as output:
         started = _spawner(os.getpid()).submit(
             subprocess.Popen,
             [*dying, *command],
@@ -45,9 +45,6 @@ def spawn(
             start_new_session=True,
         )
         return started.result()
-    finally:
-        if output:
-            output.close()
 
 
 @functools.cache

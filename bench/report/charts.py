@@ -1,6 +1,5 @@
 """The drawings of the report as SVG. Colours are classes of style.css."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -10,7 +9,6 @@ from typing import Any
 
 Rungs = Sequence[Mapping[str, Any]]
 
-COLOURS = ("near", "redis", "store", "collapsed", "stale", "service", "balancer", "peer")
 LOOKS = {
     "embedded": "store pale",
     "Cassandra": "store",
@@ -38,11 +36,6 @@ TICKS = ((1, "1 ms"), (10, "10 ms"), (100, "100 ms"), (1_000, "1 s"))
 def style() -> str:
     """Return the style sheet of every drawing."""
     return (Path(__file__).parent / "style.css").read_text()
-
-
-def shades(colour: str) -> list[str]:
-    """Return a colour in the light scheme and in the dark one."""
-    return re.findall(rf"--{colour}: (#\w+)", style())
 
 
 def bar_look(rung: Mapping[str, Any]) -> str:

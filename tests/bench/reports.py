@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
+
+from bench.report.charts import style
 
 VOID = frozenset(("meta", "rect", "line", "polyline", "br"))
 
@@ -61,3 +64,8 @@ def leaves(value: Any) -> set[float]:
     if isinstance(value, list):
         return set[float]().union(*map(leaves, value))
     return {float(value)} if isinstance(value, int | float) else set()
+
+
+def shades(colour: str) -> list[str]:
+    """A colour of the reports in the light scheme and in the dark one."""
+    return re.findall(rf"--{colour}: (#\w+)", style())

@@ -12,9 +12,9 @@ import pytest
 
 from bench.lab.targets import ROOT
 from bench.report import BEGIN, DOCS, END, RESULTS, rendered, renewed, write_report
-from bench.report.charts import curves, shades
+from bench.report.charts import curves
 from tests.api import chromium
-from tests.bench.reports import leaves, read
+from tests.bench.reports import leaves, read, shades
 
 
 def step(rate_s: float, p99_ms: float | None = 2.5, **more: Any) -> dict[str, Any]:

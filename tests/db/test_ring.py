@@ -43,7 +43,7 @@ pytestmark = [only_asked, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def ring() -> Iterator[list[CassandraNode]]:
-    with cassandra_ring(heap="512M", datacenter=DATACENTER) as nodes:
+    with cassandra_ring(DATACENTER) as nodes:
         # a node that has just joined answers before the others list it
         while any(len(ask(node, "SELECT peer FROM system.peers")) < 2 for node in nodes):
             time.sleep(0.05)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.lab.targets import ROOT
-from bench.report.charts import COLOURS, WIDTH, legend, style, text
+from bench.report.charts import WIDTH, legend, style, text
 from tests.deploy.site import Site
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "content.json"
@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, PLOT = 54, 8, 30, 120
 HEIGHT, GAP = 240, 12
 POINTS = 150
 LEGENDS = 5
+COLOURS = ("near", "redis", "store", "collapsed", "stale", "service", "balancer", "peer")
 UNITS: Mapping[str, Callable[[float], str]] = {
     "s": lambda value: f"{value:,.3g} s" if value >= 0.5 else f"{value * 1000:,.3g} ms",
     "percentunit": lambda value: f"{value:.3g}" if value < 0.01 else f"{value:.0%}",

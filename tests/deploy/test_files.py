@@ -16,9 +16,9 @@ import pytest
 
 from bench.lab.targets import ROOT
 from bench.load.wrk import Seen
-from bench.report.charts import shades
 from config import Config
 from db.cassandra.writes import SETTLE_S
+from tests.bench.reports import shades
 from tests.http.service import running
 
 DEPLOY = ROOT / "deploy"
