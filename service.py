@@ -11,9 +11,11 @@ import sys
 if __name__ == "__main__":  # SIGTERM may come during the imports, a third of a second
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
+import argparse
 import asyncio
 import logging
 import os
+import textwrap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -28,11 +30,10 @@ from api.guard import Cors
 from api.handlers import Content, Probes
 from api.home import Home
 from api.resource import CONTRACT, Resource, asset, site
-from arguments import parse_arguments
 from cache.near import Near, near_metrics
 from cache.redis.absent import Rows, open_redis
 from cache.store import CachedVideoStore
-from config import VERSION, Config, ConfigError
+from config import VERSION, Config, ConfigError, settings
 from db.cassandra.limit import Limit
 from db.store import VideoStore, open_store, store_metrics
 from drain import Drain
@@ -51,6 +52,12 @@ if TYPE_CHECKING:
     from middleware.tracing import Tracing
 
 logger = logging.getLogger("content")
+
+DESCRIPTION = """\
+Serve content metadata as a JSON API over HTTP.
+
+Settings are environment variables. X_FILE names a file that holds the value of X. Items of a list
+are separated by commas."""
 
 
 def layers(
@@ -76,9 +83,7 @@ def layers(
 def resources(content: Content, probes: Probes, config: Config) -> list[Resource]:
     """Return every path of the API, in the order in which the router tries the paths.
 
-    ``config.demo`` adds a page that shows the API at work: the home page as a visitor sees it, and
-    which layer answered. The page is an ordinary client of the API and no part of the contract. It
-    may read from the origins that may read from this replica.
+    The demo is an ordinary client of the API, and no part of the contract.
     """
     return [
         Resource("/home", GET=content.home),
@@ -192,6 +197,28 @@ def _summary(config: Config, port: int) -> str:
     pages = f"{root}/docs and {root}/demo" if config.demo else f"{root}/docs"
     layers = f"store: {store}; Redis: {redis}; near cache: {near} bytes; fast lane: {lane}"
     return f"{layers}; workers: {config.workers}; see {pages}"
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> None:
+    """Return if there is no argument. Print help or version and exit with status 0.
+
+    Refuse any other argument with status 2.
+    """
+    parser = argparse.ArgumentParser(
+        prog="content",
+        description=DESCRIPTION,
+        epilog="settings, with default and range:\n"
+        + "\n".join(_described(*each) for each in settings()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    parser.parse_args(arguments)
+
+
+def _described(variable: str, default: str, bounds: str, meaning: str) -> str:
+    """Return a setting in the shape of argparse's help of an option."""
+    first = f"  {variable:28} {default:16} {bounds}".rstrip()
+    return "\n      ".join([first, *textwrap.wrap(meaning, 90)])
 
 
 def main() -> None:

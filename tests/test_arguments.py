@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from arguments import parse_arguments
 from config import VERSION, settings
+from service import parse_arguments
 from tests.test_imports import ROOT
 
 
