@@ -188,10 +188,8 @@ class Probes:
         data: dict[str, Any] = {"state": overall, "store": "up" if state == "up" else "down"}
         ttl_s = {"near": self.config.near_ttl_s, "redis": self.config.redis_ttl_s}
         data |= {"redis": redis, "near": self.near.state, "ttl_s": ttl_s}
-        if self.redis.reason:
-            reason = "; ".join(filter(None, (reason, self.redis.reason)))
-        if reason:
-            data["reason"] = reason
+        if reasons := [*filter(None, (reason, self.redis.reason))]:
+            data["reason"] = "; ".join(reasons)
         ctx.answer(data)
         if overall in ("starting", "draining"):
             ctx.status = 503

@@ -1,4 +1,9 @@
-"""Cache lookup: answers a GET or HEAD from the near cache or Redis, without calling ``next``."""
+"""Cache lookup: answers a GET or HEAD from the near cache or Redis, without calling ``next``.
+
+Conditional reads: ``If-Match``, then ``If-None-Match`` (RFC 9110, 13.2.2). They apply to every 200
+with an entity tag, whether a cache or a handler made it. Conditions on dates, ``If-Range`` and
+``Range`` do not apply, because no answer has a date or comes in parts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,8 @@ from collections.abc import Awaitable, Callable
 
 from cache.entry import Entry
 from cache.keys import BY_QUERY, key_of, route_of
-from errors import NotFound
+from errors import NotFound, PreconditionFailed
+from etags import names
 from middleware.onion import JSON, Context, Middleware, Next
 
 Cached = Callable[[str], Awaitable[tuple[Entry, str] | None]]
@@ -68,3 +74,22 @@ def answer(ctx: Context, found: tuple[Entry, str], cache_control: bytes) -> None
     }
     if layer in AGED:
         ctx.headers[b"age"] = b"%d" % max(0, time.time() - entry.filled_at)
+
+
+async def conditional(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
+    """Answer 304 if ``If-None-Match`` names the tag.
+
+    Raise PreconditionFailed if ``If-Match`` does not name it.
+    """
+    await next()
+    if ctx.status != 200 or b"etag" not in ctx.headers or ctx.method not in ("GET", "HEAD"):
+        return
+    etag = ctx.headers[b"etag"].decode()
+    condition = ctx.header(b"if-match")
+    if condition is not None and not names(condition, etag, weak=False):
+        raise PreconditionFailed(None, etag)
+    condition = ctx.header(b"if-none-match")
+    if condition is not None and names(condition, etag, weak=True):
+        ctx.status = 304
+        for name in (b"content-type", b"content-length"):  # of a body that is not sent
+            ctx.headers.pop(name, None)

@@ -146,9 +146,7 @@ def compose(stack: Sequence[Middleware], last: Handler) -> Handler:
 class Onion:
     """The whole stack as one ASGI middleware, around the router of a Starlette app."""
 
-    def __init__(
-        self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain) -> None:
         async def route(ctx: Context) -> None:
             ctx.scope["ctx"] = ctx
             try:
@@ -158,7 +156,7 @@ class Onion:
 
         self.app = app
         self.run = compose(stack, route)
-        self.drain = drain or Drain()
+        self.drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

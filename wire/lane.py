@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from cache.near import Near
     from cache.redis.absent import Rows
 
-OK = b"HTTP/1.1 200 OK\r\n"
-NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
+OK, NOT_MODIFIED = STATUS_LINE[200], STATUS_LINE[304]
 PAGE = (
     b"content-type: %b\r\ncache-control: no-store\r\n"
     b"server-timing: total;dur=%%.3f\r\ncontent-length: %%d\r\n"

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import httptools
 
 from middleware.deadline import ARRIVED
-from wire.limits import FIELD_BYTES, FREE_BYTES, SLOW_READER, is_host
+from wire.limits import FIELD_BYTES, FREE_BYTES, is_host
 from wire.turns import TurnsProtocol
 
 PIECE_BYTES = 4_096
@@ -34,38 +34,10 @@ class StrictProtocol(TurnsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unsent_bytes = 0  # taken from the budget for answers
         self.headers, self.url = [], b""  # the parent sets them with the first request
         self._begun = 0  # requests that began in the data being parsed
         # of the newest request: its headers, all bytes behind its first piece, its body
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
-        self._cause = HTTPStatus.BAD_REQUEST  # of an error of the parser
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._give_back_unsent()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Charge answers that the client does not take, or end the connection if that is too much.
-
-        The transport calls this above 64 KiB, which ordinary answers never reach.
-        """
-        super().pause_writing()
-        unsent = self.transport.get_write_buffer_size()
-        if unsent > self._wire.left_bytes:
-            self._wire.refused(SLOW_READER)
-            self.transport.abort()
-        else:
-            self._unsent_bytes = unsent
-            self._wire.left_bytes -= unsent
-
-    def resume_writing(self) -> None:
-        self._give_back_unsent()
-        super().resume_writing()
-
-    def _give_back_unsent(self) -> None:
-        self._wire.left_bytes += self._unsent_bytes
-        self._unsent_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -86,12 +58,19 @@ class StrictProtocol(TurnsProtocol):
         between, begun = self._between, self._begun
         try:
             self.parser.feed_data(piece)
-            if not between and self._begun == begun:
-                self._count_framing(len(piece))  # a header that never ends reaches no callback
         except httptools.HttpParserUpgrade as offer:
             self._decline(piece[offer.args[0] :])
+            return
         except httptools.HttpParserError:
-            self.refuse(self._cause)
+            self.refuse(HTTPStatus.BAD_REQUEST)  # unless ``_fail`` has refused
+            return
+        if not between and self._begun == begun:  # all of ``piece`` is of a request begun earlier
+            self._fed_bytes += len(piece)
+            # beside a body: a head without an end, which reaches no callback, chunk sizes and
+            # extensions, trailers; a chunk of one byte takes six
+            most = self._limits.head_max_bytes + 8 * self._body_bytes
+            if self._fed_bytes > most and not self._between:
+                self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._between = False
@@ -204,18 +183,7 @@ class StrictProtocol(TurnsProtocol):
         self._between = True
         self._unread = b"\r\n".join((line, *fields, b"", b"")) + rest + self._unread
 
-    def _count_framing(self, size: int) -> None:
-        """Count ``size`` bytes of a request that began earlier.
-
-        Refuse too many beside its body: a head without an end, chunk sizes and extensions,
-        trailers. A chunk of one byte takes six.
-        """
-        self._fed_bytes += size
-        most = self._limits.head_max_bytes + 8 * self._body_bytes
-        if self._fed_bytes > most and not self._between:
-            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-
     def _fail(self, status: HTTPStatus) -> NoReturn:
-        """Leave the parser's callback. The parser passes no cause on, so ``_cause`` keeps it."""
-        self._cause = status
+        """Refuse the request, and leave the parser's callback."""
+        self.refuse(status)
         raise httptools.HttpParserError(status.phrase)

@@ -53,7 +53,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self.cycle = self._turn  # of the newest request
         self._running: RequestResponseCycle = self._turn  # of the request being answered
         self._unread = b""  # unparsed bytes behind waiting requests
-        self._charged_bytes = 0  # taken from the budget for requests
+        self._charged_bytes = self._unsent_bytes = 0  # taken from the budget for requests, answers
         self._between = True  # the parser has no unfinished request
         self._in_head = False  # the parser is in the head of a request
         self._ended = False  # the client has finished sending
@@ -86,10 +86,33 @@ class TurnsProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._wire.connections.set(len(self.connections))
         self._charge(0)
+        self._give_back_unsent()
         self._unread = b""
         # request and protocol refer to each other; the garbage collector would free them late
         self.cycle = self._running = self._turn
         self.pipeline.clear()
+
+    def pause_writing(self) -> None:
+        """Charge answers that the client does not take, or end the connection if that is too much.
+
+        The transport calls this above 64 KiB, which ordinary answers never reach.
+        """
+        super().pause_writing()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent > self._wire.left_bytes:
+            self._wire.refused(SLOW_READER)
+            self.transport.abort()
+        else:
+            self._unsent_bytes = unsent
+            self._wire.left_bytes -= unsent
+
+    def resume_writing(self) -> None:
+        self._give_back_unsent()
+        super().resume_writing()
+
+    def _give_back_unsent(self) -> None:
+        self._wire.left_bytes += self._unsent_bytes
+        self._unsent_bytes = 0
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the answers to requests that arrived whole.

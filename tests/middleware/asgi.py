@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 from starlette.types import ASGIApp, Message
 
+from drain import Drain
 from middleware.onion import Context, Handler, Middleware, Onion
 
 
@@ -70,7 +71,7 @@ def onion(handler: Handler, *stack: Middleware) -> Onion:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await handler(scope["ctx"])
 
-    return Onion(app, stack)
+    return Onion(app, stack, Drain())
 
 
 async def fine(ctx: Context) -> None:

@@ -9,8 +9,7 @@ import pytest
 from cache.entry import Entry
 from cache.reads import Answer
 from errors import Late
-from middleware.cache_lookup import cache_lookup
-from middleware.conditional import conditional
+from middleware.cache_lookup import cache_lookup, conditional
 from middleware.error_handling import error_handling
 from middleware.onion import Context
 from tests.middleware.asgi import Sent, onion, receiver, scope_of

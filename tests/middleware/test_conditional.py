@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.conditional import conditional
+from middleware.cache_lookup import conditional
 from middleware.error_handling import error_handling
 from middleware.onion import Context, Handler
 from tests.middleware.asgi import Sent, ask, onion

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from drain import Drain
 from errors import BadRequest, TooLarge
 from middleware.onion import NOT_FOUND, Context, Middleware, Next, Onion
 from tests.middleware.asgi import ask, context, fine, onion, receiver, scope_of
@@ -82,7 +83,7 @@ async def test_a_handler_that_sends_by_itself_is_refused() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     with pytest.raises(RuntimeError, match="the onion sends"):
-        await ask(Onion(app, []))
+        await ask(Onion(app, [], Drain()))
 
 
 async def test_a_failure_that_no_layer_catches_sends_nothing() -> None:
@@ -110,7 +111,7 @@ async def test_what_is_not_http_passes_by(kind: str) -> None:
         raise AssertionError
 
     given: list[Any] = [{"type": kind}, receiver([]), fine]
-    await Onion(app, [never])(*given)
+    await Onion(app, [never], Drain())(*given)
     assert [one is other for one, other in zip(seen, given, strict=True)] == [True] * 3
 
 
@@ -129,7 +130,7 @@ async def test_the_stack_is_folded_once() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await fine(scope["ctx"])
 
-    folded = Onion(app, Stack([passes, passes]))
+    folded = Onion(app, Stack([passes, passes]), Drain())
     for _ in range(3):
         assert (await ask(folded)).status == 200
     assert Stack.folded == 1
