@@ -56,10 +56,7 @@ class Trail:
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[HTTPConnection]:
-    """Run the service in this process; yield a connection once Cassandra and Redis are there.
-
-    The connection is used in other threads, which ``sys.setprofile`` does not see.
-    """
+    """Run the service in this process; yield a connection, for other threads, once it is ready."""
     options: dict[str, Any] = {"access_log": False, "log_config": None, "proxy_headers": False}
     app = create_app(config)
     server = uvicorn.Server(uvicorn.Config(app, http=Protocol, ws="none", lifespan="on", **options))

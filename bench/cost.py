@@ -120,10 +120,8 @@ class Ways:
 
 
 def in_rounds(ways: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[Any]]:
-    """Measure every way in every round, after a round that warms up.
-
-    A noisy moment of the machine meets all ways so.
-    """
+    """Measure every way in every round, so that a noisy moment meets all; the first one warms
+    up."""
     costs: dict[Any, list[Any]] = {name: [] for name in ways}
     for number in range(-1, rounds):
         for name, measure in ways.items():

@@ -62,10 +62,8 @@ def in_url(host: str) -> str:
 
 
 def replica(environ: Mapping[str, str], host: str, own: int, other: int) -> dict[str, str]:
-    """Return the settings of the replica at port `own`.
-
-    A browser that shows the page of the `other` replica may read from this one.
-    """
+    """Return the settings of the replica at port `own`, which the page of the `other` may read
+    from."""
     files = ("HOST_FILE", "PORT_FILE", "CORS_ORIGINS_FILE")
     settings = {name: environ[name] for name in environ if name not in files}
     theirs = (f"http://{name}:{other}" for name in dict.fromkeys((host, "localhost")))

@@ -37,10 +37,7 @@ TICK_S = 0.02
 
 @dataclass(frozen=True)
 class Options:
-    """The settings of a run.
-
-    ``pause_s`` is a writer's mean pause between two writes, ``faults`` the names of the faults.
-    """
+    """The settings of a run; ``pause_s`` is a writer's mean pause between two writes."""
 
     seconds: float = 60.0
     readers: int = 8
@@ -68,10 +65,8 @@ class World:
 
 
 class Chaos:
-    """Causes the faults of ``options``, and counts them by their names.
-
-    ``unfenced_s`` has the moments around every fault by which Redis lost the intents of writes.
-    """
+    """Causes the faults of ``options``, and counts them by their names. ``unfenced_s`` has the
+    moments around every fault by which Redis lost the intents of writes."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world

@@ -112,10 +112,8 @@ def run_course(course: Course) -> tuple[Rows, Readings]:
 
 
 def examine(judge: Judge, world: World, course: Course, may_be_left: bool) -> None:
-    """Judge the rows and lists at the end, and the logs of the replicas.
-
-    A crash may leave a list behind until ``python -m db.catalog repair``. No replica hears of that.
-    """
+    """Judge the rows and lists at the end, and the logs of the replicas. A crash may leave a list
+    behind until ``python -m db.catalog repair``, of which no replica hears."""
     time.sleep(NEAR_S)
     config = Config.from_env(world.settings)
     rows, faults = asyncio.run(stored(config))
@@ -136,10 +134,8 @@ def examine(judge: Judge, world: World, course: Course, may_be_left: bool) -> No
 
 
 def run_on(cassandra: Server, redis: Server | Watched, options: Options) -> Report:
-    """Run the check on these servers, with replicas and a keyspace of its own.
-
-    With sentinels a failover takes the place of the restart of Redis, and no other fault occurs.
-    """
+    """Run the check on these servers, with replicas and a keyspace of its own. With sentinels a
+    failover takes the place of the restart of Redis, and no other fault occurs."""
     restart: Callable[[], object]
     if isinstance(redis, Server):
         found, master, restart = settings_of(None, redis), redis, redis.restart

@@ -25,10 +25,8 @@ Line = tuple[str, str, str]  # a line's genre, the time of its row's creation, a
 
 
 async def stored(config: Config) -> tuple[list[Stored], list[str]]:
-    """Return the rows in Cassandra, past everything that was under test, and what their lists lack.
-
-    Waits up to SETTLED_S for lists that agree with the rows.
-    """
+    """Return the rows in Cassandra, and what their lists lack, once they agree or after
+    SETTLED_S."""
     store = CassandraStore(config)
     await store.open()
     end_s, faults = time.monotonic() + SETTLED_S, ["Cassandra is not there"]
@@ -50,10 +48,8 @@ async def stored(config: Config) -> tuple[list[Stored], list[str]]:
 
 
 def list_faults(rows: Iterable[Stored], lines: Iterable[Line], genres: Iterable[str]) -> list[str]:
-    """Return what differs: each row has one line in each of its genres, with its own ``created``.
-
-    There is no other line, and ``genres`` names exactly the genres with lines.
-    """
+    """Return what differs: each row has one line in each of its genres, with its own ``created``,
+    and ``genres`` names exactly the genres with lines."""
     listed, names = Counter(lines), Counter(genres)
     wanted = Counter(
         (genre, each.created, each.row["id"]) for each in rows for genre in each.row["genres"]

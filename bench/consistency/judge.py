@@ -85,11 +85,8 @@ class Judge:
         self._histories = defaultdict(lambda: History(()), {k: History(v) for k, v in held.items()})
 
     def readings(self, readings: Readings) -> None:
-        """Judge what readers have seen.
-
-        States come first, because only an answer tells the position of a write whose outcome its
-        writer never learned.
-        """
+        """Judge what readers have seen: states first, because only an answer tells the position of
+        a write whose outcome its writer never learned."""
         for key, position, body in readings.states.values():
             self.state(key, position, body)
         for fault in readings.faults:
@@ -131,11 +128,8 @@ class Judge:
             self.verdict.convict("lost write", f"{where} has {position}, not {missed}")
 
     def at_rest(self, kind: str, key: int, text: str) -> None:
-        """Judge a cache that differs from the store although no write of ``key`` is under way.
-
-        A write that was given up, and whose intent Redis has lost, leaves that behind; no other
-        does.
-        """
+        """Judge a cache that differs from the store although no write of ``key`` is under way. Only
+        a write that was given up, and whose intent Redis has lost, leaves that behind."""
         given_up = (w for w in self.writes if w.key == key and w.unknown)
         if any(w.sent_s < s < w.answered_s + REST_S for w in given_up for s in self._unfenced_s):
             self.verdict.unfenced += 1

@@ -58,10 +58,8 @@ class Readings:
 
 
 def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:
-    """Return a round of requests for random rows, spelled in every way that leads to one.
-
-    Each has the number of its row. A request's kind is its spelling.
-    """
+    """Return a round of requests for random rows, in every spelling, with the number of each
+    row."""
     weights = (PLAIN_WEIGHT, *(1 for _ in SPELLINGS))
     spellings = random.choices(("plain", *SPELLINGS), weights, k=ROUND)
     keys = random.choices(range(len(ids)), k=ROUND)

@@ -114,9 +114,7 @@ class Client:
 
     async def ask(self, request: Request) -> Answer:
         """Send a request, and return its answer, or NO_ANSWER if the connection ends first.
-
-        Raises ConnectionRefusedError, and TimeoutError after ANSWER_S.
-        """
+        Raises ConnectionRefusedError, and TimeoutError after ANSWER_S."""
         loop = asyncio.get_running_loop()
         if self._connection is None:
             connect = partial(Connection, self)

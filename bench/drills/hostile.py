@@ -20,10 +20,8 @@ from bench.load.result import Tally
 
 
 class Attack(NamedTuple):
-    """A request without an end: ``begin``, and then ``part`` so many ``times``.
-
-    ``pause_s`` passes between two parts; ``clients`` attack at once, ``again`` and again or once.
-    """
+    """A request without an end: ``begin``, and then ``part`` so many ``times``, every ``pause_s``.
+    ``clients`` attack at once, ``again`` and again or once."""
 
     name: str
     clients: int
@@ -98,10 +96,8 @@ async def _once(
 def hostile(
     service: Server, counts: Counter[str], attacks: Sequence[Attack] = ATTACKS
 ) -> Iterator[None]:
-    """Keep a block under attack; what became of the attacks is added to ``counts`` at its end.
-
-    The attackers have a process of their own, so that the load generator need not wait for them.
-    """
+    """Keep a block under attack, from another process; what became of the attacks is added to
+    ``counts`` at its end."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(

@@ -46,11 +46,8 @@ def ask(
 
 
 def ids_of(server: Server, limit: int | None = None) -> list[str]:
-    """Return the ids of all rows, or of the first ``limit`` rows.
-
-    A store that has just been filled may be too busy at first, so other answers than 200 are borne
-    for IDS_S.
-    """
+    """Return the ids of all rows, or of the first ``limit`` rows. A store that has just been filled
+    may be too busy at first, so other answers than 200 are borne for IDS_S."""
     found: list[str] = []
     path, deadline_s = f"/uuids?limit={PAGE}", time.monotonic() + IDS_S
     while path and (limit is None or len(found) < limit):

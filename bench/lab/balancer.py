@@ -28,11 +28,8 @@ class Stats(NamedTuple):
 
 
 class Balancer(HttpServer):
-    """HAProxy over `replicas`, each as host and port.
-
-    ``changes`` has further texts of the file, each with its replacement. ``pem`` holds a
-    certificate with its key: HTTPS is at `tls_port` then.
-    """
+    """HAProxy over `replicas`, each as host and port. ``changes`` has further texts of the file,
+    each with its replacement. ``pem`` holds a certificate with its key, for HTTPS at `tls_port`."""
 
     def __init__(
         self,

@@ -178,10 +178,8 @@ class CassandraNode(Server):
 
 @contextmanager
 def cassandra_ring(datacenter: str = DATACENTER) -> Iterator[list[CassandraNode]]:
-    """Start three nodes that know each other; 10 s and 0.6 GiB each at the start.
-
-    One after the other, for two that join at once may take tokens of each other.
-    """
+    """Start three nodes that know each other, one after the other, because two that join at once
+    may take tokens of each other; 10 s and 0.6 GiB each at the start."""
     common: dict[str, Any] = {
         "seeds": RING_HOSTS[:1],
         "heap": "512M",

@@ -32,9 +32,7 @@ def cassandra_jars() -> Path:
 
 def completed(folder: Path, fill: Callable[[Path], None]) -> Path:
     """Return `folder`, once `fill` was run on an empty one, here or in another process.
-
-    Raises ServerError if there is no network.
-    """
+    Raises ServerError if there is no network."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(folder.name + ".part")
     with folder.with_name(folder.name + ".lock").open("w") as lock:

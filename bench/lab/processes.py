@@ -37,11 +37,8 @@ PORTS = range(20_000, 32_000)
 
 
 def free_ports(count: int, hosts: Sequence[str] = ("127.0.0.1",)) -> list[int]:
-    """Return `count` different ports, each free on every one of `hosts`.
-
-    A port is bound some time after it is chosen, so this process chooses a port again only after
-    every other port of its range.
-    """
+    """Return `count` different ports, each free on every one of `hosts`. A port is bound some time
+    after it is chosen, so it is chosen again only after every other port of the range."""
     first, end = map(int, os.environ.get("FREE_PORTS", f"{PORTS.start}-{PORTS.stop}").split("-"))
     candidates = itertools.islice(_candidates(first, end), end - first)
     free = (port for port in candidates if all(is_free(host, port) for host in hosts))

@@ -20,10 +20,7 @@ UNBOUNDED = float("inf")
 
 
 class Proxy:
-    """A proxy of ``host:port``, with a loop and a thread of its own.
-
-    It switches at once, for connections that are open as well.
-    """
+    """A proxy of ``host:port``; it switches at once, for connections that are open as well."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = "127.0.0.1"

@@ -14,9 +14,7 @@ __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "ca
 
 class RedisServer(Server):
     """One Redis, as a cache is run: it keeps nothing on disk, so `stop()` and `kill()` empty it.
-
-    `args` are put after ours on its command line, where the last word wins.
-    """
+    `args` are put after ours on its command line, where the last word wins."""
 
     name = "redis"
 

@@ -49,9 +49,6 @@ def spawn(
 
 @functools.cache
 def _spawner(pid: int) -> ThreadPoolExecutor:
-    """Return the one thread that starts every child of process `pid`.
-
-    Linux sends the parent-death signal when the *thread* that forked ends, so a server started from
-    a short-lived thread would die with that thread. This one lives as long as the interpreter.
-    """
+    """Return the one thread that starts every child of process `pid`. Linux sends the parent-death
+    signal when the *thread* that forked ends, and this one lives as long as the interpreter."""
     return ThreadPoolExecutor(1, f"spawner-{pid}")

@@ -48,10 +48,8 @@ class HttpServer(Server):
 
 
 class Service(HttpServer):
-    """``service.py`` with ``settings`` and nothing else of this environment.
-
-    It listens on a free port of the loopback, unless the settings have a ``HOST`` or a ``PORT``.
-    """
+    """``service.py`` with ``settings`` and nothing else of this environment, on a free port of the
+    loopback, unless the settings have a ``HOST`` or a ``PORT``."""
 
     def __init__(
         self,

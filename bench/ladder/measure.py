@@ -65,11 +65,8 @@ def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
 
 
 def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str, Any]:
-    """Ask for as many of the activity's reads as are answered, by wrk or our own closed loop.
-
-    The own loop is slower than what it asks, and the result says which it was. Statuses are checked
-    here; bodies are by the open loop.
-    """
+    """Ask for as many of the activity's reads as are answered, by wrk or our own closed loop, which
+    is slower than the service. Statuses are checked here; bodies are by the open loop."""
     before = _used(stands)
     try:
         seen, by = wrk.run(wrk.command(stands.entry.url, seconds, "replay.lua", requests)), "wrk"
@@ -89,11 +86,8 @@ def limit(stands: Standing, requests: Path, ids: Path, seconds: int) -> dict[str
 def climb(
     stands: Standing, ids: Path, behaviour: Behaviour, warm_s: float, steps: Sequence[Step]
 ) -> list[dict[str, Any]]:
-    """Offer one rate after the other, up to the first rate that is not held. Return all steps.
-
-    A rate is tried a second time before it counts as too much, because a moment of the machine may
-    spoil a try. It may be too much for the service, or for the generators on the same cores.
-    """
+    """Offer one rate after the other, up to the first rate that is not held, and return all steps.
+    A rate is tried a second time, because a moment of the machine may spoil a try."""
     found: list[dict[str, Any]] = []
     for rate_s, seconds in steps:
         load = Load(replace(behaviour, rate_s=rate_s), STEP_WARM_S if found else warm_s, seconds)

@@ -23,12 +23,8 @@ WARM_S = 1  # before the limit is measured
 
 
 class Plan(NamedTuple):
-    """Seconds and rates of a run.
-
-    ``jvm_s`` warms the JVM, which reads at half its cost after some 60,000 reads, and compiles on a
-    core of its own through the first thousands of writes. ``skipped`` rungs tell nothing that
-    others do not.
-    """
+    """Seconds and rates of a run. ``jvm_s`` warms the JVM, which reads at half its cost after some
+    60,000 reads. ``skipped`` rungs tell nothing that others do not."""
 
     steps: tuple[Step, ...]
     warm_s: float

@@ -46,11 +46,8 @@ class Standing(NamedTuple):
 
 @dataclass
 class Base:
-    """What rungs share: real servers with the catalogue, started once; ``folder`` for files.
-
-    ``rows`` generated rows take the place of the demonstration catalogue. ``is_full`` says that
-    Redis has every row, ``is_warm`` that Cassandra's JVM is warm.
-    """
+    """What rungs share: real servers with the catalogue, or with ``rows`` generated ones.
+    ``is_full`` says that Redis has every row, ``is_warm`` that Cassandra's JVM is warm."""
 
     running: ExitStack
     folder: Path
@@ -98,10 +95,8 @@ Build = Callable[[Base, ExitStack], Standing]
 
 
 class Rung(NamedTuple):
-    """A rung that is compared with the rung ``against``, in a figure of the report.
-
-    A peer's cache is empty at first. A rung without ``writes`` is offered reads alone.
-    """
+    """A rung that is compared with the rung ``against``, in a figure of the report. A peer's cache
+    is empty at first. A rung without ``writes`` is offered reads alone."""
 
     name: str
     against: str

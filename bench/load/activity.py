@@ -123,11 +123,8 @@ class Activity:
         self._made: dict[tuple[str, str], Request] = {}
 
     def schedule(self, seconds: float) -> Iterator[tuple[float, Request]]:
-        """Yield the requests in the order in which they are due, from 0 to ``seconds``.
-
-        The site has been open for a while: visits under way are there from the first moment. Call
-        it once for each object.
-        """
+        """Yield the requests in the order in which they are due, from 0 to ``seconds``, once for
+        each object. Visits under way are there from the first moment."""
         titles: dict[int, str] = {}
         for due_s, kind, visit in sorted(self._events(seconds)):
             if kind == "release":
@@ -200,10 +197,8 @@ def reads(ids: Sequence[str]) -> list[Request]:
 
 
 def is_row(video_id: str) -> Expect:
-    """Return a check that an answer is that row, whole, or says that it failed.
-
-    Bodies are compared and not parsed, which would cost more than the request does.
-    """
+    """Return a check that an answer is that row, whole, or says that it failed. Bodies are
+    compared, because to parse them would cost more than the request does."""
     begin = b'{"status":"success","data":{"id":"%b"' % video_id.encode()
 
     def expect(answer: Answer) -> bool:

@@ -191,10 +191,8 @@ class OpenLoop:
 
 
 class ClosedLoop(OpenLoop):
-    """A load of as many requests at a time as there are connections, for ``seconds`` at most.
-
-    It finds what a server can do, and says nothing of how long its users wait.
-    """
+    """A load of as many requests at a time as there are connections, for ``seconds`` at most. It
+    finds what a server can do, and says nothing of how long its users wait."""
 
     def __init__(
         self, host: str, port: int, requests: Iterable[Request], seconds: float, connections: int

@@ -137,10 +137,8 @@ class Result(list[Line]):
         return tally
 
     def goodput(self, kind: str | None, deadline_s: float, width_s: float = 1.0) -> Counter[int]:
-        """Return the good answers within the deadline by the window in which they were due.
-
-        Windows are counted from the load's begin; a window without any has no entry.
-        """
+        """Return the good answers within the deadline by the window in which they were due, counted
+        from the load's begin."""
         windows: Counter[int] = Counter()
         for line in self.lines(kind):
             if line.is_good and line.latency_s <= deadline_s:

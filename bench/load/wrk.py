@@ -20,10 +20,7 @@ UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 @dataclass
 class Seen:
-    """The counts of a load that is over.
-
-    ``failed`` are answers other than 2xx and 3xx, and requests without an answer.
-    """
+    """The counts of a load that is over; ``failed`` are statuses of errors, and missing answers."""
 
     requests: int = 0
     failed: int = 0
