@@ -17,8 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.lab.processes import interruptible
-from bench.ladder.machine import machine, versions
-from bench.ladder.measure import Load, open_loop
+from bench.ladder.measure import Load, machine, open_loop, versions
 from bench.ladder.run import WRITES
 from bench.ladder.rungs import BARE, RUNGS, Base, Build, embedded, on_stores
 from bench.load.activity import Behaviour

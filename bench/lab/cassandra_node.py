@@ -26,9 +26,6 @@ RESPONSE_V4, SUPPORTED = 0x84, 0x06
 EXPORTED = (
     "java.base/java.lang.ref",
     "java.base/jdk.internal.misc",
-    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
-    "java.rmi/sun.rmi.registry",
-    "java.rmi/sun.rmi.server",
     "java.sql/java.sql",
     "jdk.attach/sun.tools.attach",
     "jdk.unsupported/sun.misc",
@@ -90,8 +87,6 @@ class CassandraNode(Server):
     ) -> None:
         native, self.storage_port = ports or Ports(*free_ports(2, (host,)))
         super().__init__(host, native, folder)
-        # Not one of `ports`: every node's local JMX is on 127.0.0.1.
-        (self.jmx_port,) = free_ports(1)
         self.seeds = tuple(seeds) or (host,)
         self.heap = heap
         self.datacenter = datacenter
@@ -134,7 +129,6 @@ class CassandraNode(Server):
         return {
             "cassandra.config": (self._conf / "cassandra.yaml").as_uri(),
             "cassandra.storagedir": self.folder,
-            "cassandra.jmx.local.port": self.jmx_port,
             "cassandra-foreground": "yes",
             "cassandra.ring_delay_ms": self._ring_delay_ms,
             "cassandra.skip_wait_for_gossip_to_settle": 0,

@@ -15,8 +15,7 @@ from pathlib import Path
 import server
 from bench.lab.processes import interruptible
 from bench.ladder.bars import judged
-from bench.ladder.machine import machine, versions
-from bench.ladder.measure import BAR_MS
+from bench.ladder.measure import BAR_MS, machine, versions
 from bench.ladder.run import Plan, run
 from bench.ladder.rungs import RUNGS
 from bench.load.__main__ import DEADLINE_S

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from bench.drills.world import reading
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
-from bench.ladder.machine import beside
-from bench.ladder.measure import Load, Step, climb, limit, open_loop
+from bench.ladder.measure import Load, Step, beside, climb, limit, open_loop
 from bench.ladder.rungs import BUYS, Base, Rung, Standing
 from bench.load.activity import Behaviour
 from bench.load.loops import ClosedLoop

@@ -20,7 +20,7 @@ from bench.ladder import __main__ as ladder
 from bench.ladder import measure
 from bench.ladder.__main__ import QUICK
 from bench.ladder.bars import judged
-from bench.ladder.machine import beside
+from bench.ladder.measure import beside
 from bench.ladder.run import Measured, run
 from bench.ladder.rungs import BUYS, RUNGS, Rung, Standing
 from bench.load.__main__ import figures, seen_of
