@@ -87,7 +87,7 @@ class Content:
 
     async def genres(self, ctx: Context) -> None:
         """Answer with every genre."""
-        ctx.answer(await self._videos.genres())
+        ctx.answer(await self._videos.genres.names())
         ctx.headers[b"etag"] = digest(ctx.body)
         ctx.headers[b"cache-control"] = self._cache_control
 

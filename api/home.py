@@ -28,7 +28,7 @@ class Home:
         Return None if the list of genres is not fresh, or if the near cache lacks the entry of a
         drawn genre.
         """
-        genres = self._videos.fresh_genres
+        genres = self._videos.genres.fresh
         if not genres:
             return None
         lists = []
@@ -45,7 +45,7 @@ class Home:
         If the store fails, make the page of the cached entries; raise Unavailable or Late if there
         are none.
         """
-        genres = await self._videos.genres()
+        genres = await self._videos.genres.names()
         drawn = random.sample(genres, len(genres))
         lists: list[bytes] = []
         failure: Unavailable | Late | None = None

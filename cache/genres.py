@@ -68,7 +68,7 @@ class Genres:
             self._flight.forget("")
             self._read_at = float("-inf")
 
-    async def _load(self, flight: Flight[list[str]]) -> list[str]:
+    async def _load(self, flight: Flight) -> list[str]:
         started = time.monotonic()
         self._touched.clear()
         names = await self._read()

@@ -115,7 +115,7 @@ class Reads:
         """Cancel refreshes under way. Their readers have stale answers."""
         await self._refreshes.close(0)
 
-    async def _load(self, key: str, load: Load, flight: Flight[Answer]) -> Answer:
+    async def _load(self, key: str, load: Load, flight: Flight) -> Answer:
         """Answer a miss.
 
         1. Ask Redis for the value or a lease. A fresh value is the answer.
@@ -159,7 +159,7 @@ class Reads:
         return None
 
     async def _fetch(
-        self, key: str, load: Load, lease: Lease | None, flight: Flight[Answer] | None = None
+        self, key: str, load: Load, lease: Lease | None, flight: Flight | None = None
     ) -> Entry:
         """Load an entry, and start its fill."""
         try:

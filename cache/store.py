@@ -45,7 +45,7 @@ class CachedVideoStore:
         self.store = store
         self.near = near
         self._reads = Reads(near, redis, self._is_up, row_ttl_s, stale_s)
-        self._genres = Genres(store.genres)
+        self.genres = Genres(store.genres)
         self._fence = Fence(redis, self._forget)
 
     async def open(self) -> None:
@@ -94,15 +94,6 @@ class CachedVideoStore:
 
         return await self._reads.loaded(genre_key(genre), load)
 
-    async def genres(self) -> list[str]:
-        """Return every genre that has rows, sorted."""
-        return await self._genres.names()
-
-    @property
-    def fresh_genres(self) -> list[str]:
-        """Return ``genres`` if that takes no waiting, else an empty list."""
-        return self._genres.fresh
-
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         async def write() -> Written:
             return Written(None, await self.store.create(video_id, values, request_hash))
@@ -144,7 +135,7 @@ class CachedVideoStore:
     def _forget(self, keys: Collection[str]) -> None:
         for key in keys:
             self._reads.forget(key)
-        self._genres.forget(keys)
+        self.genres.forget(keys)
 
 
 def entry_of(data: Any, tag: bytes = b"") -> Entry:

@@ -124,7 +124,7 @@ class Calls:
 
     def _end_if_refused(self, reply: Reply) -> None:
         """End the connection after an error, because without reads it is of no use."""
-        if isinstance(reply, Exception):
+        if isinstance(reply, ReplyError):
             self._link.fail(str(reply))
 
     def start(

@@ -123,12 +123,10 @@ def reign_ended(session: Session, replication: Reply) -> str:
 
 async def _optional(connection: Connection, *command: str | int) -> Reply:
     """Return the reply, which may be a ReplyError unless that means an outage."""
-    try:
-        return await connection.call(*command)
-    except ReplyError as error:
-        if is_outage(error):
-            raise
-        return error
+    reply = await connection.ask(*command)
+    if isinstance(reply, Lost) or (isinstance(reply, ReplyError) and is_outage(reply)):
+        raise reply
+    return reply
 
 
 async def _clock_s(connection: Connection) -> float:

@@ -33,14 +33,14 @@ async def alone(tmp_path: Path) -> AsyncIterator[Replica]:
 
 
 def make_older(replica: Replica, seconds: float) -> None:
-    replica.videos._genres._read_at -= seconds
+    replica.videos.genres._read_at -= seconds
 
 
 async def test_the_list_is_read_once_for_all_who_wait_for_it(alone: Replica) -> None:
     await alone.create(genre="A")
-    found = await asyncio.gather(*(alone.videos.genres() for _ in range(100)))
+    found = await asyncio.gather(*(alone.videos.genres.names() for _ in range(100)))
     assert found == [["A"]] * 100
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
     assert alone.store.calls["genres"] == 1
 
 
@@ -48,30 +48,30 @@ async def test_a_list_that_is_not_fresh_is_read_again_behind_the_callers_back(
     alone: Replica,
 ) -> None:
     await alone.create(genre="A")
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     async with opened(_folder(alone), None) as loader:  # whose writes nobody here is told of
         await loader.create(genre="B")
     make_older(alone, LIST_TTL_S - 1)
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
     assert alone.store.calls["genres"] == 1
     make_older(alone, 2)
     trap = alone.store.has_read["genres"].trap()
-    assert [await alone.videos.genres() for _ in range(3)] == [["A"]] * 3  # nobody waits
+    assert [await alone.videos.genres.names() for _ in range(3)] == [["A"]] * 3  # nobody waits
     await trap.reached()
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
     trap.release()
-    await until(lambda: alone.videos._genres._names == ["A", "B"])
-    assert await alone.videos.genres() == ["A", "B"]
+    await until(lambda: alone.videos.genres._names == ["A", "B"])
+    assert await alone.videos.genres.names() == ["A", "B"]
     assert alone.store.calls["genres"] == 2
 
 
 async def test_a_list_that_is_too_old_is_waited_for(alone: Replica) -> None:
     await alone.create(genre="A")
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     async with opened(_folder(alone), None) as loader:
         await loader.create(genre="B")
     make_older(alone, LIST_TTL_S + GRACE_S + 1)
-    assert await alone.videos.genres() == ["A", "B"]
+    assert await alone.videos.genres.names() == ["A", "B"]
     assert alone.store.calls["genres"] == 2
 
 
@@ -80,65 +80,65 @@ def _folder(replica: Replica) -> Path:
 
 
 async def test_who_wrote_sees_its_genre_at_once(here: Replica) -> None:
-    assert await here.videos.genres() == []
+    assert await here.videos.genres.names() == []
     one = await here.create(genre="A")
-    assert await here.videos.genres() == ["A"]
+    assert await here.videos.genres.names() == ["A"]
     await here.videos.update(one, Changes({"genres": ["B"]}), ANY)
-    assert await here.videos.genres() == ["B"]
+    assert await here.videos.genres.names() == ["B"]
     await here.videos.delete(one, ANY)
-    assert await here.videos.genres() == ["B"]  # until the list is read again
+    assert await here.videos.genres.names() == ["B"]  # until the list is read again
     assert await home(here) == {}
     make_older(here, LIST_TTL_S + GRACE_S + 1)
-    assert await here.videos.genres() == []
+    assert await here.videos.genres.names() == []
 
 
 async def test_a_write_to_genres_that_there_are_holds_up_nobody(here: Replica) -> None:
     await here.create(genre="A")
-    assert await here.videos.genres() == ["A"]
+    assert await here.videos.genres.names() == ["A"]
     two = await here.create(genre="A")
     await here.videos.update(two, Changes({"title": "three"}), ANY)
     await here.videos.delete(two, ANY)
-    assert await here.videos.genres() == ["A"]
+    assert await here.videos.genres.names() == ["A"]
     assert here.store.calls["genres"] == 1
 
 
 async def test_a_list_that_was_read_before_a_write_is_not_kept_after_it(alone: Replica) -> None:
     await alone.create(genre="A")
     trap = alone.store.has_read["genres"].trap()
-    old = asyncio.create_task(alone.videos.genres())
+    old = asyncio.create_task(alone.videos.genres.names())
     await trap.reached()
     await alone.create(genre="B")
-    assert await alone.videos.genres() == ["A", "B"]
+    assert await alone.videos.genres.names() == ["A", "B"]
     trap.release()
     assert await soon(old) == ["A"]
-    assert await alone.videos.genres() == ["A", "B"]
+    assert await alone.videos.genres.names() == ["A", "B"]
 
 
 async def test_a_genre_that_comes_back_during_a_read_is_seen_at_once(alone: Replica) -> None:
     one = await alone.create(genre="A")
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
     await alone.videos.delete(one, ANY)
     make_older(alone, LIST_TTL_S + 1)
     trap = alone.store.has_read["genres"].trap()
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     await trap.reached()  # it has seen that A is gone
     await alone.create(genre="A")
     trap.release()
-    await until(lambda: len(alone.videos._genres._flight) == 0)
-    assert await alone.videos.genres() == ["A"]
+    await until(lambda: len(alone.videos.genres._flight) == 0)
+    assert await alone.videos.genres.names() == ["A"]
 
 
 async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
     alone: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
     await alone.create(genre="A")
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     alone.store.failures["genres"] = Unavailable("the store is away")
     make_older(alone, LIST_TTL_S + 1)
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
     await until(lambda: alone.store.calls["genres"] == 2)
-    await until(lambda: len(alone.videos._genres._flight) == 0)
-    assert await alone.videos.genres() == ["A"]
+    await until(lambda: len(alone.videos.genres._flight) == 0)
+    assert await alone.videos.genres.names() == ["A"]
     await until(lambda: alone.store.calls["genres"] == 3)
     gc.collect()
     assert [text for text in caplog.messages if "never retrieved" in text] == []
@@ -146,10 +146,10 @@ async def test_an_error_behind_the_callers_back_keeps_the_list_and_is_no_noise(
 
 async def test_while_the_store_is_away_an_old_list_is_better_than_none(alone: Replica) -> None:
     await alone.create(genre="A")
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     alone.store.failures["genres"] = Unavailable("the store is away")
     make_older(alone, LIST_TTL_S + GRACE_S + 1)
-    assert await alone.videos.genres() == ["A"]
+    assert await alone.videos.genres.names() == ["A"]
 
 
 @pytest.mark.parametrize("ends", ["late", "failed", "in time"])
@@ -159,14 +159,14 @@ async def test_a_list_that_is_too_old_is_served_only_if_the_read_fails(
     if ends == "late":
         monkeypatch.setattr("cache.genres.PATIENCE_S", 0.05)
     await alone.create(genre="A")
-    await alone.videos.genres()
+    await alone.videos.genres.names()
     async with opened(_folder(alone), None) as loader:
         await loader.create(genre="B")
     make_older(alone, LIST_TTL_S + GRACE_S + 1)
     if ends == "failed":
         alone.store.failures["genres"] = Late()
     trap = alone.store.has_read["genres"].trap()
-    reading = asyncio.create_task(alone.videos.genres())
+    reading = asyncio.create_task(alone.videos.genres.names())
     await trap.reached()
     await asyncio.sleep(0.2)
     assert reading.done() == (ends == "late")
@@ -234,7 +234,7 @@ async def test_home_is_near_only_as_long_as_all_of_it_is(here: Replica) -> None:
     assert await home(here) == near_home(here) == {"A": [one]}
     two = await here.create(genre="B")
     assert near_home(here) is None  # nobody knows which genres there are
-    await here.videos.genres()
+    await here.videos.genres.names()
     assert near_home(here) is None  # B's list is not there
     await home(here)
     assert await home(here) == near_home(here) == {"A": [one], "B": [two]}
@@ -256,7 +256,7 @@ async def test_home_is_near_only_as_long_as_all_of_it_is(here: Replica) -> None:
 async def test_home_draws_from_what_is_near_as_well(here: Replica) -> None:
     for number in range(HOME_GENRES * 2):
         await here.create(genre=f"genre {number}")
-    for genre in [*await here.videos.genres()] * 2:
+    for genre in [*await here.videos.genres.names()] * 2:
         await here.listed(genre)
     drawn = [frozenset(near_home(here) or ()) for _ in range(20)]
     assert {len(each) for each in drawn} == {HOME_GENRES}
@@ -271,7 +271,7 @@ async def test_home_leaves_out_a_genre_that_has_gone(here: Replica) -> None:
     here.near.clear()
     if here.redis is None:
         assert await here.listed("A") == []
-        assert await here.videos.genres() == ["A", "B"]  # not yet read again
+        assert await here.videos.genres.names() == ["A", "B"]  # not yet read again
         assert await home(here) == {"B": [two]}
     await here.rename(two, "three")
     assert (await home(here))["B"] == [two]
@@ -283,7 +283,7 @@ async def test_while_the_store_is_away_home_is_made_of_what_there_is(here: Repli
     some = genres[:3]
     for genre in some:
         await here.listed(genre)
-    await here.videos.genres()
+    await here.videos.genres.names()
     away = Unavailable("away")
     away.__cause__ = OSError("the driver's own words, for the log")
     here.store.failures["genre"] = away
