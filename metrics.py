@@ -35,6 +35,7 @@ BUCKETS_S = (
     *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
     *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
+Read = Callable[[], float]
 Mode = Literal["livesum", "livemin"]
 _ZEROS = (0.0,) * (len(BUCKETS_S) + 2)  # one count above every bound, and the sum
 
@@ -53,14 +54,12 @@ class Publisher:
         self._scraped = shared or registry
         self._updates: list[Callable[[], None]] = []
 
-    def gauge(
-        self, name: str, text: str, read: Callable[[], float], mode: Mode = "livesum"
-    ) -> None:
+    def gauge(self, name: str, text: str, read: Read, mode: Mode = "livesum") -> None:
         """Add a gauge of what ``read`` returns."""
         added = gauge(name, text, self.registry, mode)
         self.add(lambda: added.set(read()))
 
-    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
+    def counter(self, name: str, text: str, read: Read) -> None:
         """Add a counter of what ``read`` returns, which never falls."""
         added, published = Counter(name, text, registry=self.registry), 0.0
 

@@ -79,10 +79,8 @@ async def test_a_login_is_made_and_a_moved_cassandra_is_found(
 ) -> None:
     """In one test, for what it takes to start a node."""
     here, there = guarded
-    config = dataclasses.replace(
-        Config(), cassandra_host=HOSTS[:1], cassandra_port=here.port, cassandra_username="content"
-    )
-    config = dataclasses.replace(config, cassandra_password=SECRET, store_deadline_s=5.0)
+    config = Config(cassandra_host=HOSTS[:1], cassandra_port=here.port, store_deadline_s=5.0)
+    config = dataclasses.replace(config, cassandra_username="content", cassandra_password=SECRET)
     await eventually(lambda: login_is_made(config))
     await eventually(lambda: _none_but_ours(config))  # logins are remembered for 2 s
     await eventually(lambda: login_is_made(config))  # again, over what is there
