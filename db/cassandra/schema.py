@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 import uuid
 from pathlib import Path
 from string import Template
@@ -16,6 +17,7 @@ from config import Config, ConfigError
 
 logger = logging.getLogger("content")
 
+AGREEMENT_S = 30.0
 RING = 3
 """A data centre with so many nodes gets so many replicas, and then one node may be lost."""
 LOOKS_S = 0.0, 3.0
@@ -28,8 +30,8 @@ _COLUMN = re.compile(r'^    "?([a-z_]+)"? ([a-z<>]+)', re.MULTILINE)
 async def ensure(session: Any, config: Config) -> str:
     """Create the missing parts of ``schema.cql``, and return the local data centre's name.
 
-    Raise ConfigError if no waiting can help. ``session`` is a driver session without a keyspace; it
-    waits after each statement until the nodes agree on the schema, for 10 s at most.
+    Wait until the cluster agrees. Raise ConfigError if no waiting can help. ``session`` is a driver
+    session without a keyspace.
     """
     local = await local_datacenter(session, config)
     result = await session.query(
@@ -47,6 +49,7 @@ async def ensure(session: Any, config: Config) -> str:
             )
     if any(table not in tables for table, _, _ in columns()):
         await _make(session, config, local)
+    await _agreement(session)
     return local
 
 
@@ -80,7 +83,7 @@ async def local_datacenter(session: Any, config: Config) -> str:
     """
     for pause_s in LOOKS_S:
         await asyncio.sleep(pause_s)
-        known = await _datacenters(session)
+        known = [datacenter for datacenter, _ in await _nodes(session)]
         local = config.cassandra_dc or known[0]
         if local in known:
             return local
@@ -105,7 +108,7 @@ async def replication(session: Any, config: Config, local: str) -> int:
         return config.cassandra_replication
     for pause_s in LOOKS_S:
         await asyncio.sleep(pause_s)
-        if (await _datacenters(session)).count(local) >= RING:
+        if [datacenter for datacenter, _ in await _nodes(session)].count(local) >= RING:
             return RING
     return 1
 
@@ -120,8 +123,22 @@ def _text(file: str) -> str:
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
-async def _datacenters(session: Any) -> list[str]:
-    """Return the data centre of every node, the contact point's own first."""
-    query = "SELECT data_center FROM system."
+async def _nodes(session: Any) -> list[tuple[str, object]]:
+    """Return every node's data centre and schema version, the contact point's own first."""
+    query = "SELECT data_center, schema_version FROM system."
     results = [await session.query(query + table) for table in ("local", "peers")]
-    return [row.as_tuple()[0] for result in results for row in result.all()]
+    return [row.as_tuple() for result in results for row in result.all()]
+
+
+async def _agreement(session: Any) -> None:
+    """Wait until every node has the same schema, because a node that lags does not know a table.
+
+    The driver waits after its own statements alone, and another replica may have made the tables.
+    Go on after AGREEMENT_S, because a dead node never agrees.
+    """
+    deadline = time.monotonic() + AGREEMENT_S
+    while time.monotonic() < deadline:
+        if len({version for _, version in await _nodes(session)}) == 1:
+            return
+        await asyncio.sleep(0.2)
+    logger.warning("the nodes do not agree on the schema after %d s; going on", AGREEMENT_S)

@@ -55,8 +55,9 @@ class Command:
         self._file = TextFile(args.file) if args.command == "import" else None
         config = Config.from_env(os.environ)
         deadline_s = max(config.store_deadline_s, LEAST_DEADLINE_S)
-        patient = {"store_deadline_s": deadline_s, "read_deadline_s": deadline_s}
-        self._store = open_store(dataclasses.replace(config, **patient))
+        self._store = open_store(
+            dataclasses.replace(config, store_deadline_s=deadline_s, read_deadline_s=deadline_s)
+        )
         self._patience = Patience(on_wait=self._tell)
 
     async def run(self) -> int:
