@@ -17,9 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.lab.processes import interruptible
-from bench.ladder.measure import Load, machine, open_loop, versions
+from bench.ladder.measure import machine, open_loop, versions
 from bench.ladder.run import WRITES
 from bench.ladder.rungs import BARE, RUNGS, Base, Build, embedded, on_stores
+from bench.load.__main__ import Load
 from bench.load.activity import Behaviour
 from bench.report import RESULTS
 

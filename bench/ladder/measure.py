@@ -15,7 +15,7 @@ from itertools import cycle
 from math import inf, nan
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
@@ -25,7 +25,7 @@ from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
 from bench.ladder.rungs import Standing
 from bench.load import wrk
-from bench.load.__main__ import figures, run
+from bench.load.__main__ import Load, figures, run
 from bench.load.activity import Behaviour, reads
 from bench.load.loops import ClosedLoop
 
@@ -42,14 +42,6 @@ FULL = 0.75  # of all cores: above it a process that needs one finds none free f
 Step = tuple[int, float]  # a rate, and for how many seconds: p99 takes 10,000 requests
 
 
-class Load(NamedTuple):
-    """The activity that is offered for ``seconds`` after ``warm_s``."""
-
-    behaviour: Behaviour
-    warm_s: float
-    seconds: float
-
-
 @cache
 def _generator(_part: int) -> ProcessPoolExecutor:
     """Return the process that is this part of every load, and keeps what it has drawn."""
@@ -59,10 +51,9 @@ def _generator(_part: int) -> ProcessPoolExecutor:
 def open_loop(stands: Standing, ids: Path, load: Load) -> dict[str, Any]:
     """Offer the activity at its rate, by two generators, and return the result."""
     before, rate_s = _used(stands), load.behaviour.rate_s
-    behaviour = replace(load.behaviour, rate_s=rate_s / GENERATORS)
+    share = load._replace(behaviour=replace(load.behaviour, rate_s=rate_s / GENERATORS))
     where = stands.entry.host, stands.entry.port, ids
-    offer = partial(run, *where, behaviour, warm_s=load.warm_s, seconds=load.seconds)
-    parts = [_generator(part).submit(offer, part=part) for part in range(GENERATORS)]
+    parts = [_generator(part).submit(run, *where, share, part) for part in range(GENERATORS)]
     seen = [each.result() for each in parts]
     whole_s = load.warm_s + load.seconds
     summary = figures(seen, load.seconds)

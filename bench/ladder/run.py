@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from bench.drills.world import reading
 from bench.lab.spawn import ServerError
 from bench.lab.targets import installed
-from bench.ladder.measure import Load, Step, beside, climb, limit, open_loop
+from bench.ladder.measure import Step, beside, climb, limit, open_loop
 from bench.ladder.rungs import BUYS, Base, Rung, Standing
+from bench.load.__main__ import Load
 from bench.load.activity import Behaviour
 from bench.load.loops import ClosedLoop
 

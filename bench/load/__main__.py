@@ -27,6 +27,14 @@ PERCENTS = (50, 90, 99, 99.9)
 BEYOND = 100  # a percentile is told where at least so many samples lie beyond it
 
 
+class Load(NamedTuple):
+    """The activity that is offered for ``seconds`` after ``warm_s``."""
+
+    behaviour: Behaviour
+    warm_s: float
+    seconds: float
+
+
 class Seen(NamedTuple):
     """All requests of a generator, the reads of rows among them, and the generator's CPU."""
 
@@ -73,26 +81,16 @@ def figures(parts: Sequence[Seen], seconds: float) -> dict[str, Any]:
 
 
 @cache
-def drawn(
-    ids: Path, behaviour: Behaviour, part: int, seconds: float
-) -> list[tuple[float, Request]]:
+def drawn(ids: Path, load: Load, part: int) -> list[tuple[float, Request]]:
     """Return the whole schedule, because to draw takes as long as to ask; the next rung's, too."""
-    return list(Activity(ids.read_text().split(), behaviour, part).schedule(seconds))
+    activity = Activity(ids.read_text().split(), load.behaviour, part)
+    return list(activity.schedule(load.warm_s + load.seconds))
 
 
-def run(
-    host: str,
-    port: int,
-    ids: Path,
-    behaviour: Behaviour,
-    *,
-    warm_s: float,
-    seconds: float,
-    part: int = 0,
-) -> Seen:
-    """Offer the activity for ``warm_s`` and then ``seconds``, and return the result."""
-    whole_s = warm_s + seconds
-    requests = drawn(ids, behaviour, part, whole_s)
+def run(host: str, port: int, ids: Path, load: Load, part: int = 0) -> Seen:
+    """Offer the activity, and return the result."""
+    whole_s = load.warm_s + load.seconds
+    requests = drawn(ids, load, part)
     gc.collect()
     gc.freeze()
     gc.disable()  # what is made here lives to the end, and to look through it all takes too long
@@ -104,7 +102,7 @@ def run(
             answered, before = len(result), answered
             print(f"    answered {answered - before:,}/s", flush=True)
     cpu_s = time.process_time() - began_cpu_s
-    return seen_of(result, result.began_s + warm_s, seconds, cpu_s)
+    return seen_of(result, result.began_s + load.warm_s, load.seconds, cpu_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -113,20 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("ids", type=Path)
-    parser.add_argument("--rate", type=float, default=Behaviour.rate_s)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--warm", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=Behaviour.seed)
-    parser.add_argument("--writes", type=float, default=Behaviour.write_share)
-    parser.add_argument("--zipf", type=float, default=Behaviour.zipf)
+    numbers = {"rate": Behaviour.rate_s, "seconds": 10.0, "warm": 2.0, "seed": Behaviour.seed}
+    numbers |= {"writes": Behaviour.write_share, "zipf": Behaviour.zipf}
+    for name, usual in numbers.items():
+        parser.add_argument(f"--{name}", type=type(usual), default=usual)
     asked = parser.parse_args(arguments)
-    behaviour = Behaviour(
-        rate_s=asked.rate, seed=asked.seed, write_share=asked.writes, zipf=asked.zipf
-    )
-    seen = run(
-        *(asked.host, asked.port, asked.ids, behaviour), warm_s=asked.warm, seconds=asked.seconds
-    )
-    print(json.dumps({**figures([seen], asked.seconds), "generator_cpu_s": seen.cpu_s}))
+    behaviour = Behaviour(asked.rate, asked.zipf, write_share=asked.writes, seed=asked.seed)
+    load = Load(behaviour, asked.warm, asked.seconds)
+    seen = run(asked.host, asked.port, asked.ids, load)
+    print(json.dumps({**figures([seen], load.seconds), "generator_cpu_s": seen.cpu_s}))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from bench.ladder.bars import judged
 from bench.ladder.measure import beside
 from bench.ladder.run import Measured, run
 from bench.ladder.rungs import BUYS, RUNGS, Rung, Standing
-from bench.load.__main__ import figures, seen_of
+from bench.load.__main__ import Load, figures, seen_of
 from bench.load.activity import Behaviour
 from bench.load.result import Line, Result
 from bench.report.charts import LOOKS
@@ -239,7 +239,7 @@ def test_rates_are_climbed_up_to_the_first_that_does_not_hold_twice(
 ) -> None:
     warmed = []
 
-    def offered(_stands: object, _ids: Path, load: measure.Load) -> dict[str, Any]:
+    def offered(_stands: object, _ids: Path, load: Load) -> dict[str, Any]:
         warmed.append(load.warm_s)
         found = summary(*[line(10.0, 0.001 if load.behaviour.rate_s <= bears else 0.1)] * 5_000)
         return {**found, "rate_s": load.behaviour.rate_s, "cores": 1.0, "generator_cores": 1.0}
