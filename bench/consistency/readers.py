@@ -4,10 +4,8 @@ An answer that is not plainly right when it comes is a *doubt*, which ``judge.py
 """
 
 import asyncio
-import itertools
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -23,13 +21,11 @@ from middleware.cache_lookup import STATUS
 LAYERS = {status: layer for layer, status in STATUS.items()}
 ABSENT = -1
 """In place of a position: the row is not there. Which deletion that is of, an answer cannot say."""
-ROUND = 499  # requests in a connection's round; a prime, so that no two rounds march in step
-SPELLINGS = ("query", "upper", "head", "condition", "several")
+SPELLINGS = ("plain", "query", "upper", "head", "condition", "several")
+WEIGHTS = (100, 1, 1, 1, 1, 1)  # the others cost the server three times as much as the plain one
 SEVERAL_MAX = 6
 """A reader asks for at most this many rows at once, and for NEVER, an id without a row."""
 NEVER = "00000000-0000-4000-8000-000000000000"
-PLAIN_WEIGHT = 100
-"""To one of every other spelling: what is not plain costs the server three times as much."""
 AGAIN_S = 0.05
 ENVELOPE = {"status": "success"}
 
@@ -57,23 +53,6 @@ class Readings:
     faults: list[str] = field(default_factory=list)  # answers that would be wrong at any time
 
 
-def asks(ids: Sequence[str]) -> list[tuple[int, Request]]:
-    """Return a round of requests for random rows, in every spelling, with the number of each
-    row."""
-    weights = (PLAIN_WEIGHT, *(1 for _ in SPELLINGS))
-    spellings = random.choices(("plain", *SPELLINGS), weights, k=ROUND)
-    keys = random.choices(range(len(ids)), k=ROUND)
-    return [(key, _spelled(ids[key], each)) for key, each in zip(keys, spellings, strict=True)]
-
-
-def _spelled(video_id: str, spelling: str, tag: bytes = b"") -> Request:
-    path = f"/content?videoId={video_id}" if spelling == "query" else f"/content/{video_id}"
-    if spelling == "upper":
-        path = f"/content/{video_id.upper()}"
-    headers = b"If-None-Match: %b\r\n" % tag if tag else b""
-    return Request(path, headers, spelling, method="HEAD" if spelling == "head" else "GET")
-
-
 def layer_of(status: bytes) -> str:
     """Return the layer that a Cache-Status names; "?" if it names none."""
     return "stale" if b"ttl=-" in status else LAYERS.get(status, "?")
@@ -86,27 +65,38 @@ class Reader:
         self.ended = asyncio.get_running_loop().create_future()
         self._newest, self._ids = course.newest, course.ids
         self._replica, self._readings, self._until = replica, readings, until
-        self._asks = itertools.cycle(asks(course.ids))
         self._seen = [0] * len(course.ids)
         self._tags = [b'"none"'] * len(course.ids)
 
     def idle(self, connection: Connection) -> None:
-        """Send the next request."""
-        self._key, request = next(self._asks)
-        if request.kind == "condition":
-            request = _spelled(self._ids[self._key], "condition", self._tags[self._key])
+        """Send the next request: for a random row, in one of the spellings that lead to it."""
+        self._key = random.randrange(len(self._ids))
         # the order matters: what is acknowledged from here on, the answer need not know of
         self._floor = self._newest[self._key]
-        if request.kind == "several":
-            keys = random.sample(range(len(self._ids)), min(SEVERAL_MAX, len(self._ids)))
-            self._floors = {key: self._newest[key] for key in keys}
-            asked = ",".join([*(self._ids[key] for key in keys), NEVER])
-            request = Request(f"/content?ids={asked}", b"", "several")
+        request = self._request(random.choices(SPELLINGS, WEIGHTS)[0])
         self._start_s = monotonic()
         if self._start_s < self._until:
             connection.send(Asked(request, self._start_s, 0.0))
         else:
             connection.transport.close()
+
+    def _request(self, spelling: str) -> Request:
+        """Return a request for the row, or with ``several`` for other rows; its kind is this."""
+        video_id = self._ids[self._key]
+        path, headers, method = f"/content/{video_id}", b"", "GET"
+        if spelling == "query":
+            path = f"/content?videoId={video_id}"
+        elif spelling == "upper":
+            path = f"/content/{video_id.upper()}"
+        elif spelling == "head":
+            method = "HEAD"
+        elif spelling == "condition":
+            headers = b"If-None-Match: %b\r\n" % self._tags[self._key]
+        elif spelling == "several":
+            keys = random.sample(range(len(self._ids)), min(SEVERAL_MAX, len(self._ids)))
+            self._floors = {key: self._newest[key] for key in keys}
+            path = "/content?ids=" + ",".join([*(self._ids[key] for key in keys), NEVER])
+        return Request(path, headers, spelling, method=method)
 
     def lost(self, connection: Connection, asked: Asked | None, error: str) -> None:
         """Count a request without an answer."""

@@ -130,18 +130,16 @@ class Proxy:
                     await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                     await self._flowing.wait()
                     if way and self._back_bytes_s < UNBOUNDED:
-                        await self._squeeze(len(data))
+                        now_s = time.monotonic()
+                        free_at_s = max(now_s, self._free_at_s) + len(data) / self._back_bytes_s
+                        self._free_at_s = free_at_s
+                        await asyncio.sleep(free_at_s - now_s)
                     if not data:
                         return
                     writer.write(data)
                     await writer.drain()
         finally:
             reading.cancel()
-
-    async def _squeeze(self, size_bytes: int) -> None:
-        now_s = time.monotonic()
-        self._free_at_s = max(now_s, self._free_at_s) + size_bytes / self._back_bytes_s
-        await asyncio.sleep(self._free_at_s - now_s)
 
     async def _read(
         self, reader: asyncio.StreamReader, chunks: asyncio.Queue[tuple[float, bytes]], way: int

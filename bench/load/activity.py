@@ -100,14 +100,6 @@ def _about(rng: random.Random, mean_s: float) -> float:
     return rng.expovariate(1 / mean_s)
 
 
-class Event(NamedTuple):
-    """A request that is due, and the number of its visit; -1 outside of a visit."""
-
-    due_s: float
-    kind: str
-    visit: int
-
-
 class Activity:
     """A site's visitors over the titles ``ids``, which are ranked by the seed and not by order.
     ``part`` tells the processes apart that make one site's activity: other visitors, same taste."""
@@ -135,8 +127,9 @@ class Activity:
             if 0 <= due_s < seconds:
                 yield due_s, self._request(kind, titles.get(visit, ""))
 
-    def _events(self, seconds: float) -> Iterator[Event]:
-        """Yield everything that happens, and what lies shortly before and behind it."""
+    def _events(self, seconds: float) -> Iterator[tuple[float, str, int]]:
+        """Yield everything that happens, and what lies shortly before and behind it: when it is
+        due, its kind, and the number of its visit, or -1."""
         behaviour = self.behaviour
         # nearly every visit is over after this: six times the mean of its length
         onward = behaviour.onward
@@ -148,12 +141,12 @@ class Activity:
         for number, due_s in enumerate(visits):
             for step in visit(behaviour, self._rng):
                 due_s += step.pause_s
-                yield Event(due_s, step.kind, number)
+                yield due_s, step.kind, number
         for due_s in self._arrivals(behaviour.rate_s * behaviour.write_share, 0.0, seconds):
-            yield Event(due_s, "write", -1)
+            yield due_s, "write", -1
         if behaviour.release_every_s:
             for due_s in self._arrivals(1 / behaviour.release_every_s, since_s, seconds):
-                yield Event(due_s, "release", -1)
+                yield due_s, "release", -1
 
     def _arrivals(self, rate_s: float, since_s: float, until_s: float) -> Iterator[float]:
         """Yield moments of a Poisson process."""
