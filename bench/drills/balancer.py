@@ -27,9 +27,8 @@ def run(world: World) -> None:
     if not world.has("overload", "no replica goes out", "haproxy", "wrk"):
         return
     proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))
-    settings = {"CASSANDRA_HOST": proxy.host, "CASSANDRA_PORT": str(proxy.port)}
-    settings |= {"NEAR_BYTES": "0", "DRAIN_S": f"{world.options.drain_s:g}"}
-    replicas = [world.service(**settings) for _ in range(3)]
+    settings = {"NEAR_BYTES": "0", "DRAIN_S": f"{world.options.drain_s:g}"}
+    replicas = [world.service(proxy, **settings) for _ in range(3)]
     balancer = world.running.enter_context(Balancer(replicas))
     assert seconds_until(balancer.all_up) is not None
     ids = ids_of(balancer)[:ROWS]

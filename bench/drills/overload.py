@@ -33,9 +33,8 @@ def run(world: World) -> None:
     """Judge an overload with shedding, beside an overload without."""
     seconds, warm_s = (4.0, 2.0) if world.is_short else (15.0, WARM_S)
     proxy = world.running.enter_context(Proxy(world.cassandra.host, world.cassandra.port))
-    settings = {"CASSANDRA_HOST": proxy.host, "CASSANDRA_PORT": str(proxy.port)}
-    settings["NEAR_BYTES"] = "0"  # and no Redis: every read is the store's
-    shedding = world.service(**settings)
+    # no cache: every read is the store's
+    shedding = world.service(proxy, NEAR_BYTES="0")
     ids = ids_of(shedding)
     ClosedLoop(shedding.host, shedding.port, _endless(ids, "click"), warm_s, CLIENTS).to_end()
     proxy.narrow(STORE_BYTES_S)
@@ -52,7 +51,7 @@ def run(world: World) -> None:
     result = offer(shedding)
     shedding.stop()
     proxy.open()
-    plain = world.service(**settings, SHEDDING="0")
+    plain = world.service(proxy, NEAR_BYTES="0", SHEDDING="0")
     proxy.narrow(STORE_BYTES_S)
     beside = offer(plain)
     what = f"{TIMES} x {capacity_s:,.0f}/s offered, {HOVERS:.0%} hovers"

@@ -50,8 +50,7 @@ def run(world: World) -> None:
 def _slow(world: World, redis: Server, schedule: Schedule, away_s: float) -> None:
     """Judge a service of its own, which reaches Redis by a longer way."""
     proxy = world.running.enter_context(Proxy(redis.host, redis.port))
-    place = {"REDIS_HOST": proxy.host, "REDIS_PORT": str(proxy.port)}
-    slowed = world.service(world.cassandra, **place, **SETTINGS)
+    slowed = world.service(world.cassandra, proxy, **SETTINGS)
     with offered(slowed.host, slowed.port, schedule) as result:
         time.sleep(away_s)
         since_s = time.monotonic()

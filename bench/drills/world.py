@@ -15,7 +15,7 @@ import orjson
 
 from bench.lab.asking import is_ready, seconds_until
 from bench.lab.processes import Server
-from bench.lab.servers import CassandraNode, RedisServer, settings_of
+from bench.lab.servers import CassandraNode, Place, RedisServer, settings_of
 from bench.lab.spawn import ServerError
 from bench.lab.targets import Service, installed, load_catalogue
 from bench.load.activity import is_row
@@ -103,7 +103,7 @@ class World:
         return self.running.enter_context(RedisServer())
 
     def service(
-        self, cassandra: Server | None = None, redis: Server | None = None, /, **settings: str
+        self, cassandra: Place | None = None, redis: Place | None = None, /, **settings: str
     ) -> Service:
         """Start a service on these servers."""
         folder = self.folder / f"service{len(list(self.folder.iterdir()))}"

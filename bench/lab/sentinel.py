@@ -7,13 +7,12 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import hiredis
 
 from bench.lab.asking import seconds_until
 from bench.lab.processes import Server
-from bench.lab.servers import RedisServer, ServerError, redis_program
+from bench.lab.servers import Place, RedisServer, ServerError, redis_program
 
 NAME = "content"
 DOWN_AFTER_MS = 3_000
@@ -22,13 +21,6 @@ REDIS_ARGS = (
     *("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
     *("--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0"),
 )
-
-
-class Place(Protocol):
-    """Where a server is, or a proxy of it."""
-
-    host: str
-    port: int
 
 
 class Sentinel(RedisServer):

