@@ -22,7 +22,6 @@ from errors import BadRequest, TooLarge
 UNMATCHED = "unmatched"
 JSON = b"application/json"
 REQUEST_ID = b"x-request-id"
-_FRAMING = frozenset((b"content-length", b"expect", b"transfer-encoding"))
 NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
 
 
@@ -100,15 +99,6 @@ class Context:
                     self.on_read()
                 return bytes(body)
 
-    def _leaves_a_body(self) -> bool:
-        """Return whether the request has announced a body that may never come.
-
-        The client may wait for ``100 Continue``, or may keep the body back once it sees an error.
-        """
-        told = dict(self.scope["headers"])
-        held = self.status >= 400 or b"expect" in told
-        return held and (told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told)
-
     def finish(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Return the response's headers and body, as they are sent."""
         body = self.body
@@ -116,12 +106,14 @@ class Context:
             body = b""
         elif b"content-length" not in self.headers:
             self.headers[b"content-length"] = b"%d" % len(body)
-        for name, _ in self.scope["headers"]:  # nearly no request has such a header
-            if name in _FRAMING and not self.was_read and self._leaves_a_body():
-                # if the client keeps its body back, its next request would be read as that body
-                self.headers[b"connection"] = b"close"
-            elif name == REQUEST_ID:
-                self.identify()
+        told = dict(self.scope["headers"])
+        has_body = told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
+        if has_body and not self.was_read and (self.status >= 400 or b"expect" in told):
+            # the client may wait for 100 Continue, or keep the body back once it sees an error;
+            # its next request would be read as that body
+            self.headers[b"connection"] = b"close"
+        if REQUEST_ID in told:
+            self.identify()
         return list(self.headers.items()), b"" if self.method == "HEAD" else body
 
 

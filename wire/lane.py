@@ -20,23 +20,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from cache.entry import Entry
 from cache.keys import BY_QUERY, HOME, ROW, ROW_ROUTE, SEVERAL
+from cache.near import Near
+from cache.redis.absent import Rows
 from drain import Drain
 from etags import names
 from middleware.cache_lookup import STATUS
 from middleware.deadline import ARRIVED
 from middleware.onion import JSON, Context, Handler
 from middleware.timing import RequestMetrics
-
-if TYPE_CHECKING:
-    from cache.near import Near
-    from cache.redis.absent import Rows
 
 OK, NOT_MODIFIED = STATUS_LINE[200], STATUS_LINE[304]
 PAGE = (

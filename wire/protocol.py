@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from cache.entry import Entry
 from cache.keys import is_row, is_several
@@ -14,9 +13,6 @@ from middleware.onion import Context
 from wire.lane import KEPT, Headers, Lane
 from wire.limits import FREE_BYTES
 from wire.strict import StrictProtocol
-
-UNSENT_MAX_BYTES = 65_536
-"""A client with more unsent bytes does not read, so uvicorn answers and waits for the client."""
 
 
 class Protocol(StrictProtocol):
@@ -86,7 +82,8 @@ class Protocol(StrictProtocol):
         ASGI.
         """
         transport = self.transport
-        if transport.is_closing() or transport.get_write_buffer_size() > UNSENT_MAX_BYTES:
+        # a client with 64 KiB of unsent bytes does not read: uvicorn answers, and waits for it
+        if transport.is_closing() or self.flow.write_paused:
             return b""
         response = self._lane.near(target, condition, self.server_state.default_headers)
         if response:
@@ -114,7 +111,7 @@ class Protocol(StrictProtocol):
     def _load(self, key: str, arrived_s: float) -> None:
         """Load rows in a task, which is in the server's ``tasks`` like uvicorn's own."""
         ctx = self._lane.context(key, self._kept, arrived_s)
-        loading = self.loop.create_task(cast(Coroutine[Any, Any, None], self._lane.load(ctx)))
+        loading = asyncio.ensure_future(self._lane.load(ctx), loop=self.loop)
         self.tasks.add(loading)
         loading.add_done_callback(partial(self._loaded, ctx))
 
