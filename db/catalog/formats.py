@@ -35,7 +35,7 @@ EARLIEST = date(1583, 1, 1)
 """A timeuuid counts from October 1582."""
 
 _NAMESPACE = uuid.UUID("b7b5d7a4-5d0e-5b7c-8f0a-6a3a0f4f2c19")
-# no other field of the twelve columns can be wrong and has another name than its column
+# the fields that can be wrong and have another name than their column
 _COLUMN_OF = {"genres": "listed_in", "regions": "country", "seasons": "duration"}
 _IS_MOVIE = {"movie": True, "tv show": False}
 _MONTHS = {name.lower(): month for month, name in enumerate(calendar.month_name)}
