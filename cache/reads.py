@@ -81,7 +81,7 @@ class Reads:
         """Return what ``cached`` returns for each key."""
         near = [self._near.get(key) for key in keys]
         missing = [key for key, entry in zip(keys, near, strict=True) if entry is None]
-        asked = self._redis.ask(missing) if missing else None
+        asked = self._redis.ask_all(missing) if missing else None
         found = iter(await asked if asked else [None] * len(missing))
         return [Answer(entry, "near") if entry else self._of_redis(next(found)) for entry in near]
 

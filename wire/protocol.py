@@ -66,7 +66,7 @@ class Protocol(StrictProtocol):
         if not is_one and not is_several(target):
             return False
         # for several rows the handler asks; for one, there may be no Redis
-        asked = self._lane.ask([target]) if is_one else None
+        asked = self._lane.ask(target) if is_one else None
         self.cycle = self._running = self._turn
         self._turn.response_complete = False
         if asked is None:
@@ -93,12 +93,12 @@ class Protocol(StrictProtocol):
         return response
 
     def _told(
-        self, key: str, start_s: float, arrived_s: float, asked: asyncio.Future[list[Entry | None]]
+        self, key: str, start_s: float, arrived_s: float, asked: asyncio.Future[Entry | None]
     ) -> None:
         """Write the row that Redis had, or load the row."""
         if self.transport.is_closing():
             return
-        entry = asked.result()[0] if self._turn.keep_alive else None
+        entry = asked.result() if self._turn.keep_alive else None
         response = None
         if entry is not None:
             seconds = perf_counter() - start_s

@@ -41,7 +41,10 @@ class NoRedis:
     async def get(self, key: str) -> None:
         pass
 
-    def ask(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]] | None:
+    def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
+        return None
+
+    def ask_all(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]] | None:
         return None
 
     async def lease(

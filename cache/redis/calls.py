@@ -1,8 +1,8 @@
 """Requests to Redis with a deadline: coalesced reads, and calls of scripts.
 
-All keys that are asked for in one turn of the event loop leave as one MGET. A reader gets its
-values, or Nones at the deadline. A reply that comes later is still parsed in its order, and its
-values may still be kept near.
+All keys that are asked for one by one in one turn of the event loop leave as one MGET. A waiter
+gets its value, or None at the deadline. A reply that comes later is still parsed in its order, and
+its values may still be kept near.
 
 The error reply of a script is either an outage or a refusal. An outage ends the connection, and a
 new one comes up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns
@@ -15,7 +15,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -37,8 +37,11 @@ _READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error ru
 KEYS_MAX = 256
 """Keys in one MGET at most, because Redis runs no other command meanwhile."""
 
-Reader = tuple[Sequence[str], asyncio.Future[list[Entry | None]]]
-"""Keys, and the future of their values."""
+Entries = list[Entry | None]
+Batch = dict[str, list[asyncio.Future[Entry | None]]]
+"""The waiters of one MGET, by key."""
+Tell = Callable[[Entries], tuple[int, int]]
+"""Resolves the waiters of an MGET. Returns the numbers of hits and of misses."""
 
 
 def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -69,63 +72,68 @@ class Calls:
         self.refusal = ""
         self._link, self._deadline_s = link, deadline_s
         self._parse, self._metrics = parse, metrics
-        self._readers: list[Reader] = []  # of this turn of the event loop
-        self._room = 0  # for so many more keys
+        self._open: Batch = {}
 
-    def read(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
-        """Return a future of the values of ``keys``, of which there are at most KEYS_MAX.
-
-        Every reader gets a new future, to be cancelled alone.
-        """
+    def read(self, key: str) -> asyncio.Future[Entry | None]:
+        """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
         loop = asyncio.get_running_loop()
-        if self._room < len(keys):
-            self._readers, self._room = [], KEYS_MAX
-            loop.call_soon(self._send_reads, self._readers)
-        self._room -= len(keys)
-        values: asyncio.Future[list[Entry | None]] = loop.create_future()
-        self._readers.append((keys, values))
-        return values
+        if not self._open or len(self._open) >= KEYS_MAX:
+            self._open = {}
+            loop.call_soon(self._send_open, self._open)
+        waiter: asyncio.Future[Entry | None] = loop.create_future()
+        waiters = self._open.get(key)
+        if waiters is None:
+            self._open[key] = [waiter]
+        else:
+            waiters.append(waiter)
+        return waiter
 
-    def _send_reads(self, readers: list[Reader]) -> None:
-        if self._readers is readers:
-            self._room = 0
-        keys = list(dict.fromkeys([key for asked, _ in readers for key in asked]))
-        session = self._link.session
+    def read_all(self, keys: Sequence[str]) -> asyncio.Future[Entries]:
+        """Return a future of the values of ``keys``, at most KEYS_MAX, from an MGET of their own.
 
-        def parse(reply: Reply, is_late: bool) -> bool:
-            packed = zip(keys, reply, strict=True)
-            found = {key: self._parse(key, value) for key, value in packed if value is not None}
-            if not is_late:
-                self._tell(readers, found, "miss")
-            return True
+        That costs less than a future for each key.
+        """
+        waiter: asyncio.Future[Entries] = asyncio.get_running_loop().create_future()
+        self._send_read(keys, partial(_tell, waiter))
+        return waiter
 
-        def ended(told: asyncio.Future[bool | None]) -> None:
-            if not told.result():
-                is_up = is_sent and self._link.session is session
-                self._tell(readers, {}, "late" if is_up else "down")
+    def _send_open(self, batch: Batch) -> None:
+        if self._open is batch:
+            self._open = {}
+        self._send_read(batch, partial(_tell_each, batch))
 
-        command = ("MGET", *[f"{session.prefix}v:{key}" for key in keys])
-        send = partial(self._link.send, command)
-        told = self._start("MGET", send, self._deadline_s, parse, self._end_if_refused)
-        is_sent = not told.done()
-        told.add_done_callback(ended)
+    def _send_read(self, keys: Collection[str], tell: Tell) -> None:
+        """Send an MGET.
 
-    def _tell(self, readers: list[Reader], found: dict[str, Entry | None], absent: str) -> None:
-        """Resolve the futures of ``readers``, and count the values that are not ``found``."""
-        asked = misses = 0
-        for keys, future in readers:
-            values = [*map(found.get, keys)]
-            asked += len(values)
-            misses += values.count(None)
-            if not future.done():
-                future.set_result(values)
-        self._metrics.count("hit", asked - misses)
-        self._metrics.count(absent, misses)
+        If ``parse`` raises, the connection ends, and the waiters get None at their deadline.
+        """
+        loop, sent_s, is_told = asyncio.get_running_loop(), time.monotonic(), False
 
-    def _end_if_refused(self, reply: Reply) -> None:
-        """End the connection after an error, because without reads it is of no use."""
-        if isinstance(reply, ReplyError):
-            self._link.fail(str(reply))
+        def end(entries: Entries, absent: str) -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
+                hits, misses = tell(entries)
+                self._metrics.count("hit", hits)
+                self._metrics.count(absent, misses)
+
+        def answered(reply: Reply) -> None:
+            self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
+            if isinstance(reply, Exception):
+                end(none, "down")
+                self._link.fail(str(reply))  # because without reads it is of no use
+            else:
+                parse, found = self._parse, zip(keys, reply, strict=True)
+                end([None if each is None else parse(key, each) for key, each in found], "miss")
+            timer.cancel()
+
+        none: Entries = [None] * len(keys)
+        prefix = f"{self._link.session.prefix}v:"
+        if self._link.send(("MGET", *map(prefix.__add__, keys)), answered):
+            late = partial(end, none, "late")
+            timer = loop.call_later(self._deadline_s, once_read, loop, late)
+        else:
+            end(none, "down")
 
     def start(
         self,
@@ -135,23 +143,10 @@ class Calls:
         deadline_s: float,
         parse: Callable[[Reply, bool], T],
     ) -> asyncio.Future[T | None]:
-        """Call a script. Return a future of ``parse(reply, is_late)``, as ``_start`` does."""
-        send = partial(self.send, script, keys, args)
-        return self._start("EVALSHA", send, deadline_s, parse, self._judge)
-
-    def _start(
-        self,
-        name: str,
-        send: Callable[[OnReply], bool],
-        deadline_s: float,
-        parse: Callable[[Reply, bool], T],
-        judge: OnReply,
-    ) -> asyncio.Future[T | None]:
-        """Send a command. Return a future of ``parse(reply, is_late)``.
+        """Call a script. Return a future of ``parse(reply, is_late)``.
 
         The result is None after an error or the deadline. ``parse`` runs in the connection's parser
         for every reply but an error. The reply ``is_late`` if nobody waits for it any more.
-        ``judge`` gets every reply at last.
         """
         loop, sent_s = asyncio.get_running_loop(), time.monotonic()
         future: asyncio.Future[T | None] = loop.create_future()
@@ -163,15 +158,15 @@ class Calls:
         timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
-            self._metrics.timings.count(time.monotonic() - sent_s, name)
+            self._metrics.timings.count(time.monotonic() - sent_s, "EVALSHA")
             is_late = future.done()
             result = None if isinstance(reply, Exception) else parse(reply, is_late)
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
             if not is_late:
                 future.set_result(result)
-            judge(reply)
+            self._judge(reply)
 
-        if not send(answered):
+        if not self.send(script, keys, args, answered):
             timer.cancel()
             future.set_result(None)
         return future
@@ -212,3 +207,23 @@ class Calls:
             self.refusal = ""
             logger.info("Redis takes fills and writes again")
         return None
+
+
+def _tell_each(batch: Batch, entries: Entries) -> tuple[int, int]:
+    hits = misses = 0
+    for waiters, entry in zip(batch.values(), entries, strict=True):
+        if entry is None:
+            misses += len(waiters)
+        else:
+            hits += len(waiters)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(entry)
+    return hits, misses
+
+
+def _tell(waiter: asyncio.Future[Entries], entries: Entries) -> tuple[int, int]:
+    if not waiter.done():
+        waiter.set_result(entries)
+    misses = entries.count(None)
+    return len(entries) - misses, misses

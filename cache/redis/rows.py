@@ -87,13 +87,17 @@ class RedisRows:
     async def get(self, key: str) -> Entry | None:
         """Return the entry, maybe past its TTL. Return None if it is absent, or Redis late or away.
 
-        All reads of one turn of the event loop share one round trip.
+        All gets of one turn of the event loop share one round trip.
         """
-        return (await self.ask([key]))[0]
+        return await self.ask(key)
 
-    def ask(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
-        """Do as ``get`` for some keys, for a caller that is no coroutine."""
-        return self._calls.read(keys)
+    def ask(self, key: str) -> asyncio.Future[Entry | None]:
+        """Do as ``get``, for a caller that is no coroutine."""
+        return self._calls.read(key)
+
+    def ask_all(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
+        """Return a future of what ``get`` returns for each of ``keys``, in one round trip."""
+        return self._calls.read_all(keys)
 
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
