@@ -38,9 +38,8 @@ from db.cassandra.limit import Limit
 from db.store import VideoStore, open_store, store_metrics
 from drain import Drain
 from metrics import Publisher, build_info, share
-from middleware.admission import admission
+from middleware.admission import admission, deadline
 from middleware.cache_lookup import cache_lookup, conditional
-from middleware.deadline import deadline
 from middleware.error_handling import error_handling
 from middleware.onion import Middleware, Onion, compose
 from middleware.timing import RequestMetrics, access_log, timing

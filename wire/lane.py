@@ -30,8 +30,8 @@ from cache.near import Near
 from cache.redis.absent import Rows
 from drain import Drain
 from etags import names
+from middleware.admission import ARRIVED
 from middleware.cache_lookup import STATUS
-from middleware.deadline import ARRIVED
 from middleware.onion import JSON, Context, Handler
 from middleware.timing import RequestMetrics
 

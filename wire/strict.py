@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import httptools
 
-from middleware.deadline import ARRIVED
+from middleware.admission import ARRIVED
 from wire.limits import FIELD_BYTES, FREE_BYTES, is_host
 from wire.turns import TurnsProtocol
 

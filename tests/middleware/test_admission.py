@@ -10,8 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from errors import Shed
-from middleware.admission import LAG_S, admission
-from middleware.deadline import ARRIVED
+from middleware.admission import ARRIVED, LAG_S, admission
 from middleware.error_handling import error_handling
 from middleware.onion import Context, Handler, Onion
 from priority import urgent

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from errors import Late, OutcomeUnknown
-from middleware.deadline import ARRIVED, deadline
+from middleware.admission import ARRIVED, deadline
 from middleware.error_handling import error_handling
 from middleware.onion import Context, Handler
 from tests.middleware.asgi import Sent, fine, onion, receiver, scope_of
