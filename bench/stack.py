@@ -24,18 +24,14 @@ PORTS_TRIED = 20
 
 def with_servers(environ: Mapping[str, str], running: ExitStack) -> dict[str, str]:
     """Return `environ` with the Cassandra and the Redis that it lacks, started in `running`."""
-    redis = cassandra = None
-    if not _names_any(environ, "REDIS_HOST", "REDIS_URL", "REDIS_SENTINELS"):
+    config, redis, cassandra = Config.from_env(environ), None, None
+    if not config.has_redis:
         redis = running.enter_context(RedisServer())
-    if not _names_any(environ, "CASSANDRA_HOST"):
+    if not config.cassandra_host:
         log.info("cassandra is starting, which takes 5 to 60 seconds ...")
-        node = CassandraNode(datacenter=environ.get("CASSANDRA_DC") or DATACENTER)
+        node = CassandraNode(datacenter=config.cassandra_dc or DATACENTER)
         cassandra = running.enter_context(node)
     return {**environ, **settings_of(cassandra, redis)}
-
-
-def _names_any(environ: Mapping[str, str], *variables: str) -> bool:
-    return any(environ.get(each) or environ.get(f"{each}_FILE") for each in variables)
 
 
 def with_demo(environ: Mapping[str, str]) -> dict[str, str]:

@@ -42,9 +42,7 @@ class Prometheus(HttpServer):
         whole = {
             "global": {"scrape_interval": PERIOD, "evaluation_interval": PERIOD},
             "rule_files": [str(rules)],
-            "scrape_configs": [
-                {"job_name": "web", "static_configs": [{"targets": self._targets}]},
-            ],
+            "scrape_configs": [{"job_name": "web", "static_configs": [{"targets": self._targets}]}],
         }
         settings.write_text(json.dumps(whole))  # which is YAML
         return [

@@ -19,14 +19,7 @@ CATALOGUE = "data/netflix_titles.csv.gz"
 class HttpServer(Server):
     """A server that has started once ``probe`` is answered with 200; pinned to ``core``, if any."""
 
-    def __init__(
-        self,
-        name: str,
-        probe: str,
-        *,
-        core: int | None = None,
-        **place: Any,
-    ) -> None:
+    def __init__(self, name: str, probe: str, *, core: int | None = None, **place: Any) -> None:
         self.name, self.probe, self.core = name, probe, core
         super().__init__(**place)
 
