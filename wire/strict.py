@@ -8,6 +8,11 @@ The protocol refuses, in the service's envelope, and then ends the connection fo
 - a request for which the worker's memory budget has no room;
 - a connection above the maximum.
 
+uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
+size. It resumes reading with each answer, so a client that sends and does not read can take a
+gigabyte. Here the bytes behind a waiting request are not parsed. Reading pauses meanwhile, so most
+of these bytes stay in the kernel's buffers.
+
 No more than the limits is buffered. A client that does not take its answers loses its connection
 without a response, and at once if the budget has no room for a large answer. An offer to upgrade is
 ignored, and the body behind it is kept.
@@ -109,9 +114,9 @@ class StrictProtocol(TurnsProtocol):
             self._fail(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2
         if self.parser.get_method() == b"CONNECT":
             self._fail(HTTPStatus.NOT_IMPLEMENTED)
-        self._in_head = False
         if not self.parser.should_upgrade():  # else it stops before the body; ``_decline`` goes on
             self.start_request()
+        self._in_head = False  # not before, because uvicorn may find the target wrong
 
     def start_request(self) -> None:
         """Start the request, whose head is complete and within the limits."""

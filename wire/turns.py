@@ -1,9 +1,7 @@
-"""Turns and ends: requests are answered in turn, and each connection ends in time.
+"""The state of a connection: which request has its turn, and how and when the connection ends.
 
-uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
-size. It resumes reading with each answer, so a client that sends and does not read can take a
-gigabyte. Here the bytes behind a waiting request are not parsed. Reading pauses meanwhile, so most
-of these bytes stay in the kernel's buffers.
+It ends after a last answer, by a refusal, when its client has finished sending or is silent for too
+long, or when its client does not take the answers. ``strict.py`` parses the requests.
 """
 
 from __future__ import annotations

@@ -68,3 +68,10 @@ async def test_an_offer_to_upgrade_that_waits_is_declined_in_its_turn(client: Cl
     said = [(await client.answer()).json() for _ in range(4)]
     assert [each["path"] for each in said] == ["/1", "/2", "/3", "/4"]
     assert len(said[2]["body"]) == 10_000
+
+
+async def test_a_target_that_cannot_be_read_costs_no_earlier_answer(client: Client) -> None:
+    wrong = request("GET", "http://a:99999999/")
+    client.send(request("GET", "/1?0.1") + request("GET", "/2") + wrong)
+    assert [(await client.answer()).json()["path"] for _ in range(2)] == ["/1", "/2"]
+    assert await client.rest() == b""
