@@ -15,6 +15,7 @@ import asyncio
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
@@ -73,6 +74,9 @@ class Calls:
         self._link, self._deadline_s = link, deadline_s
         self._parse, self._metrics = parse, metrics
         self._open: Batch = {}
+        # (due, end): not late yet, oldest first
+        self._sent: deque[tuple[float, Callable[[str], None]]] = deque()
+        self._is_timed = False
 
     def read(self, key: str) -> asyncio.Future[Entry | None]:
         """Return a future of the value. Every reader gets a new future, to be cancelled alone."""
@@ -109,31 +113,46 @@ class Calls:
         """
         loop, sent_s, is_told = asyncio.get_running_loop(), time.monotonic(), False
 
-        def end(entries: Entries, absent: str) -> None:
+        def end(absent: str, entries: Entries | None = None) -> None:
             nonlocal is_told
             if not is_told:
                 is_told = True
-                hits, misses = tell(entries)
-                self._metrics.count("hit", hits)
-                self._metrics.count(absent, misses)
+                hits, misses = tell(entries or [None] * len(keys))
+                if hits:
+                    self._metrics.count("hit", hits)
+                if misses:
+                    self._metrics.count(absent, misses)
 
         def answered(reply: Reply) -> None:
             self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
             if isinstance(reply, Exception):
-                end(none, "down")
+                end("down")
                 self._link.fail(str(reply))  # because without reads it is of no use
             else:
                 parse, found = self._parse, zip(keys, reply, strict=True)
-                end([None if each is None else parse(key, each) for key, each in found], "miss")
-            timer.cancel()
+                end("miss", [None if each is None else parse(key, each) for key, each in found])
+            if self._sent and self._sent[0][1] is end:  # else it was late
+                self._sent.popleft()
 
-        none: Entries = [None] * len(keys)
         prefix = f"{self._link.session.prefix}v:"
         if self._link.send(("MGET", *map(prefix.__add__, keys)), answered):
-            late = partial(end, none, "late")
-            timer = loop.call_later(self._deadline_s, once_read, loop, late)
+            self._sent.append((loop.time() + self._deadline_s, end))
+            if not self._is_timed:
+                self._time_oldest()
         else:
-            end(none, "down")
+            end("down")
+
+    def _time_oldest(self) -> None:
+        """Set the timer of the oldest read, because a timer for each read would cost more."""
+        self._is_timed = bool(self._sent)
+        if self._sent:
+            loop, due = asyncio.get_running_loop(), self._sent[0][0]
+            loop.call_at(due, once_read, loop, partial(self._expire, due))
+
+    def _expire(self, due: float) -> None:
+        while self._sent and self._sent[0][0] <= due:
+            self._sent.popleft()[1]("late")
+        self._time_oldest()
 
     def start(
         self,
