@@ -59,8 +59,8 @@ def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
 class Calls:
     """Sends reads and scripts on the connection of ``link``.
 
-    A read has ``deadline_s``. ``parse`` makes an Entry of a key and its packed value; None is a
-    miss. ``refusal`` is the reason if Redis refuses fills and writes, else empty.
+    A read has ``deadline_s``. ``parse`` makes an Entry of a key and its packed value, or None.
+    ``refusal`` is the reason if Redis refuses fills and writes, else empty.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Calls:
         self._link, self._deadline_s = link, deadline_s
         self._parse, self._metrics = parse, metrics
         self._open: Batch = {}
-        # (due, end): not late yet, oldest first
-        self._sent: deque[tuple[float, Callable[[str], None]]] = deque()
+        # (due, number of keys, tell): not late yet, oldest first
+        self._sent: deque[tuple[float, int, Tell]] = deque()
         self._is_timed = False
 
     def read(self, key: str) -> asyncio.Future[Entry | None]:
@@ -107,40 +107,41 @@ class Calls:
         self._send_read(batch, partial(_tell_each, batch))
 
     def _send_read(self, keys: Collection[str], tell: Tell) -> None:
-        """Send an MGET.
+        session, loop = self._link.session, asyncio.get_running_loop()
+        command = ("MGET", *map(f"{session.prefix}v:".__add__, keys))
+        answered = partial(self._answered, keys, tell, time.monotonic())
+        if session.connection is None or not session.connection.send(command, answered):
+            return self._give_up(len(keys), tell, "down")
+        self._sent.append((loop.time() + self._deadline_s, len(keys), tell))
+        if not self._is_timed:
+            self._time_oldest()
+        return None
+
+    def _answered(self, keys: Collection[str], tell: Tell, sent_s: float, reply: Reply) -> None:
+        """Resolve the waiters.
 
         If ``parse`` raises, the connection ends, and the waiters get None at their deadline.
         """
-        loop, sent_s, is_told = asyncio.get_running_loop(), time.monotonic(), False
+        self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
+        error, parse = reply if isinstance(reply, Exception) else None, self._parse
+        values = [None] * len(keys) if error else reply
+        entries = [
+            None if packed is None else parse(key, packed)
+            for key, packed in zip(keys, values, strict=True)
+        ]
+        hits, misses = tell(entries)
+        # replies keep the order of the reads, so any other read here was late
+        if self._sent and self._sent[0][2] is tell:
+            self._sent.popleft()
+            if hits:
+                self._metrics.count("hit", hits)
+            if misses:
+                self._metrics.count("down" if error else "miss", misses)
+        if error:  # without reads the connection is of no use
+            self._link.fail(str(error))
 
-        def end(absent: str, entries: Entries | None = None) -> None:
-            nonlocal is_told
-            if not is_told:
-                is_told = True
-                hits, misses = tell(entries or [None] * len(keys))
-                if hits:
-                    self._metrics.count("hit", hits)
-                if misses:
-                    self._metrics.count(absent, misses)
-
-        def answered(reply: Reply) -> None:
-            self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
-            if isinstance(reply, Exception):
-                end("down")
-                self._link.fail(str(reply))  # because without reads it is of no use
-            else:
-                parse, found = self._parse, zip(keys, reply, strict=True)
-                end("miss", [None if each is None else parse(key, each) for key, each in found])
-            if self._sent and self._sent[0][1] is end:  # else it was late
-                self._sent.popleft()
-
-        prefix = f"{self._link.session.prefix}v:"
-        if self._link.send(("MGET", *map(prefix.__add__, keys)), answered):
-            self._sent.append((loop.time() + self._deadline_s, end))
-            if not self._is_timed:
-                self._time_oldest()
-        else:
-            end("down")
+    def _give_up(self, keys: int, tell: Tell, result: str) -> None:
+        self._metrics.count(result, tell([None] * keys)[1])
 
     def _time_oldest(self) -> None:
         """Set the timer of the oldest read, because a timer for each read would cost more."""
@@ -151,7 +152,7 @@ class Calls:
 
     def _expire(self, due: float) -> None:
         while self._sent and self._sent[0][0] <= due:
-            self._sent.popleft()[1]("late")
+            self._give_up(*self._sent.popleft()[1:], "late")
         self._time_oldest()
 
     def start(

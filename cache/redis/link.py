@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from cache.redis.address import Address
-from cache.redis.connection import Argument, Connection, Lost, OnReply
+from cache.redis.connection import Connection, Lost
 from cache.redis.handshake import Session, greet, reign_ended, role_refused
 from cache.redis.sentinel import Sentinels
 from errors import ServiceError
@@ -84,11 +84,6 @@ class Link:
         """Drop the connection, because a reply or a push has shown that it is of no use now."""
         if self.session.connection is not None:
             self.session.connection.abort(reason)
-
-    def send(self, command: tuple[Argument, ...], on_reply: OnReply) -> bool:
-        """Do as ``Connection.send``, and return False while there is no connection."""
-        connection = self.session.connection
-        return connection is not None and connection.send(command, on_reply)
 
     async def _keep(self) -> None:
         loop, failures = asyncio.get_running_loop(), 0
