@@ -108,14 +108,14 @@ async def test_without_room_the_connection_ends_after_an_answer_of_the_app(
     """Redis has a negative entry, which the lane leaves to the app."""
     async with loading(tmp_path, monkeypatch) as world:
         budget, refused = budget_of(world), refusals(world, monkeypatch)
-        asked: asyncio.Future[list[Entry | None]] = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(world.app.state.lane, "ask", lambda key: asked)
         budget.left_bytes = KIB
         world.client.send(world.plain)
         await asyncio.sleep(0.02)
         world.client.send(LARGE * MANY)
         await until(lambda: len(refused) == 1)
-        asked.set_result([Entry.absent()])
+        asked.set_result(Entry.absent())
         answer = await world.client.answer()
         assert (answer.status, answer.headers["cache-status"]) == (200, STORE)
         (last,) = parse(await world.client.rest())
