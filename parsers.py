@@ -85,8 +85,9 @@ def collector(text: str) -> str:
 
 def certificates(path: str) -> str:
     """Return the path of a PEM file. Read it now, as a wrong file would look like an outage."""
+    filled(path)
     try:
-        ssl.create_default_context(cafile=filled(path))
+        ssl.create_default_context(cafile=path)
     except (OSError, ValueError):  # SSLError for a file without certificates
         raise ConfigError("names no file of certificates (PEM) that can be read") from None
     return path

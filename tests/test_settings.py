@@ -74,6 +74,11 @@ def test_a_wrong_value_is_refused_by_name_and_never_shown(variable: str, text: s
         assert text not in said
 
 
+@pytest.mark.parametrize("variable", ["REDIS_CA", "CASSANDRA_CA", "EMBEDDED_PATH"])
+def test_an_empty_path_is_to_be_left_unset(variable: str) -> None:
+    assert refusal({variable: ""}) == f"{variable} is empty; leave it unset instead"
+
+
 @pytest.mark.parametrize("url", UNESCAPED)
 def test_an_unescaped_character_in_a_url_is_named_with_its_escape(url: str) -> None:
     said = refusal({"REDIS_URL": url})
