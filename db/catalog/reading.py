@@ -55,6 +55,8 @@ class TextFile:
     def __init__(self, path: str):
         is_stdin = path == STDIN
         self.name = "standard input" if is_stdin else path
+        if is_stdin and sys.stdin is None:  # as Python has it after ``<&-``
+            raise Unreadable(f"{self.name}: is closed")
         try:
             source = sys.stdin.fileno() if is_stdin else path
             self._file = open(source, "rb", closefd=not is_stdin)  # noqa: SIM115 - close()

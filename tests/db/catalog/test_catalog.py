@@ -7,6 +7,8 @@ import gzip
 import os
 import pty
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from db.catalog.formats import COLUMNS
 from db.embedded import EmbeddedStore
 from db.store import State
 from errors import Unavailable
-from tests.db.catalog.command_line import HEADER, Catalog, Ran, line
+from tests.db.catalog.command_line import HEADER, ROOT, Catalog, Ran, line
 
 DEMONSTRATION = "data/netflix_titles.csv.gz"
 
@@ -44,6 +46,15 @@ def test_standard_input_has_to_be_given_a_name(command: Catalog) -> None:
     assert command.run("import", "-", "--catalogue", "mine", stdin=text).status == 0
     same = command.run("import", command.file("mine.csv", HEADER, line(1)))
     assert same.out == "added 0, already there 1, malformed 0"
+
+
+def test_a_closed_standard_input_is_a_sentence(command: Catalog) -> None:
+    program = f"{sys.executable} -m db.catalog import - --catalogue mine <&-"
+    ran = subprocess.run(
+        program, shell=True, cwd=ROOT, env=command.environ, capture_output=True, text=True
+    )
+    told = "python -m db.catalog: standard input: is closed\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", told)
 
 
 def test_a_pipe_has_to_be_given_a_name(command: Catalog) -> None:
