@@ -74,10 +74,11 @@ class Command:
             await self._store.close()
 
     def _end(self, number: int, frame: FrameType | None) -> NoReturn:
-        # a signal during a write to a stream cannot write to the same stream
-        with suppress(RuntimeError):
-            self._report()
-            self._say_how_to_go_on()
+        for tell in (self._report, self._say_how_to_go_on):
+            # a signal during a write to a stream cannot write to the same stream (RuntimeError);
+            # in a pipeline, Ctrl-C also ends the reader of the stream
+            with suppress(RuntimeError, OSError):
+                tell()
         # no exception: asyncio would cancel the creation of a session, which hangs
         os._exit(128 + number)
 

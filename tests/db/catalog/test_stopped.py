@@ -44,6 +44,21 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_goes_on(
     assert ran.out == f"added 50, already there {added:,}, malformed 0"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_also_ends_the_reader_of_the_output_has_its_status(
+    command: Catalog, number: signal.Signals
+) -> None:
+    with command.start("generate", "5000000") as process:
+        command.wait_for_rows(200)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # as tee does after Ctrl-C
+        process.send_signal(number)
+        told = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert told.endswith("stopped; the same command goes on from here\n")
+
+
 def test_an_input_that_is_silent_can_be_stopped(command: Catalog) -> None:
     with command.start("import", "-", "--catalogue", "mine") as process:
         assert process.stdin is not None
