@@ -1,10 +1,9 @@
 """The store for a machine without servers: one SQLite file, which several processes may share.
 
 A write is one transaction, in which the triggers of ``embedded.sql`` make the lists agree with the
-row. Point reads run in the event
-loop, because they take some microseconds and never wait for a writer. Longer work runs in a thread,
-as one SQL step where possible. The driver releases the interpreter lock at every step, and has to
-wait for the lock while the loop is busy.
+row. Point reads run in the event loop, because they take some microseconds and never wait for a
+writer. Longer work runs in a thread, as one SQL step where possible. The driver releases the
+interpreter lock at every step, and has to wait for the lock while the loop is busy.
 """
 
 from __future__ import annotations

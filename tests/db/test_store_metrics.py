@@ -1,4 +1,4 @@
-"""Metrics of a store: up while it answers, the publisher of the limit, and the times of calls."""
+"""Metrics of a store: up while it answers, the numbers of the limit, and the times of calls."""
 
 from __future__ import annotations
 
