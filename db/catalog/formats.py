@@ -115,6 +115,7 @@ def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
     """
     ours = ("id", "show_id", "lastupdated")
     values = {key: value for key, value in record.items() if key not in ours}
+    draft = parse_draft(values)  # first, because orjson reads deeper arrays than it writes
     if record.get("id") is None:
         content = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
         video_id = catalogue.id_of(_text(record, "show_id") or content)
@@ -122,7 +123,6 @@ def _from_row(record: Mapping[str, Any], catalogue: Catalogue) -> Stored:
         video_id = given
     else:
         raise Malformed("id has to be a UUID")
-    draft = parse_draft(values)
     version = record.get("lastupdated")
     created = parse_version(version)
     if version is None:

@@ -23,6 +23,9 @@ JSON = st.recursive(
 )
 KEYS = st.sampled_from([*COLUMNS, "id", "lastupdated", "genres", "isMovie", "releaseDate"]) | TEXT
 
+DEEP = "[" * 300 + "]" * 300
+"""orjson reads this, and refuses to write it."""
+
 
 def json_row(**values: Any) -> Stored:
     return from_json(orjson.dumps(values), CATALOGUE)
@@ -99,6 +102,7 @@ def test_a_body_is_dated_by_the_year_that_its_release_date_names(
         ('{"id":"7","title":"T","genres":["G"],"isMovie":true}', "id has to be a UUID"),
         ('{"lastupdated":"x","title":"T","genres":["G"],"isMovie":true}', "lastupdated has to be"),
         ('{"show_id":{},"title":"T","genres":["G"],"isMovie":true}', "show_id has to be text"),
+        (f'{{"title":"T","genres":["G"],"isMovie":true,"x":{DEEP}}}', "x is not a known field"),
         ('{"type":true}', "show_id is missing"),
         ('{"show_id":1,"type":true}', "type has to be text"),
     ],
