@@ -137,20 +137,20 @@ def test_a_store_that_does_not_come_up_is_waited_for_a_while(
 
 
 @pytest.mark.parametrize(("asked", "given"), [({}, 10.0), ({"STORE_DEADLINE_S": "60"}, 60.0)])
-def test_a_load_waits_longer_for_the_store_than_a_user_would(
+def test_a_command_waits_longer_for_the_store_than_a_user_would(
     asked: dict[str, str], given: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[float] = []
 
     def embedded(config: Config) -> EmbeddedStore:
-        opened.append(config.store_deadline_s)
+        opened.extend((config.store_deadline_s, config.read_deadline_s))
         return EmbeddedStore(str(tmp_path / "a.sqlite3"))
 
     monkeypatch.setattr(commands, "open_store", embedded)
     for name, text in asked.items():
         monkeypatch.setenv(name, text)
     assert catalog.main(["generate", "1"]) == 0
-    assert opened == [given]
+    assert opened == [given, given]
 
 
 @pytest.mark.parametrize(
