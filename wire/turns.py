@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from collections.abc import Sized
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wire.limits import SLOW_READER, Wire, refusal
@@ -34,6 +36,22 @@ class Turn(RequestResponseCycle):
 
     def __init__(self) -> None:
         pass
+
+
+class _Flow(FlowControl):
+    """Flow control that ignores ``resume_reading`` while requests are ``waiting``.
+
+    uvicorn's cycle resumes reading for each message of a body. Bytes behind waiting requests, and
+    the client's end, would then come while nothing can be done with them.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 class TurnsProtocol(HttpToolsProtocol):
@@ -67,6 +85,7 @@ class TurnsProtocol(HttpToolsProtocol):
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self.write, self.is_closing = transport.write, transport.is_closing
         self._wire.connections.set(len(self.connections))
         _bound_unsent(transport, self._limits.arrival_s)

@@ -52,7 +52,7 @@ async def test_nothing_is_read_while_requests_wait(client: Client) -> None:
     await until(lambda: bool(Watched.newest.pipeline))
     client.send(request("GET", "/3"))
     await asyncio.sleep(0.1)
-    assert len(Watched.newest.pipeline) == 1
+    assert (len(Watched.newest.pipeline), Watched.newest._unread) == (1, b"")
     assert [(await client.answer()).json()["path"] for _ in range(3)] == ["/1", "/2", "/3"]
 
 
@@ -74,4 +74,14 @@ async def test_a_target_that_cannot_be_read_costs_no_earlier_answer(client: Clie
     wrong = request("GET", "http://a:99999999/")
     client.send(request("GET", "/1?0.1") + request("GET", "/2") + wrong)
     assert [(await client.answer()).json()["path"] for _ in range(2)] == ["/1", "/2"]
+    assert await client.rest() == b""
+
+
+async def test_an_end_behind_a_body_that_waits_for_its_turn_costs_no_answer(client: Client) -> None:
+    """Also if the handler of the first asks for more of a body."""
+    large = request("POST", "/2", body=b"x" * 20_000)
+    client.send(request("GET", "/1?0.1") + large + request("GET", "/3"))
+    client.writer.write_eof()
+    said = [(await client.answer()).json() for _ in range(3)]
+    assert [each["path"] for each in said] == ["/1", "/2", "/3"]
     assert await client.rest() == b""
