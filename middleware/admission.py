@@ -24,12 +24,16 @@ from priority import is_hover, urgent
 ARRIVED = "content.arrived"
 """In the scope: when the request's head had arrived, in seconds by the loop's clock. If the server
 does not set the time, the request arrives now."""
+PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 LAG_S = 0.1
 """A hover that has waited longer for this process is refused, because its answer comes too late."""
 
 
 def admission(is_congested: Callable[[], bool], registry: CollectorRegistry) -> Middleware:
-    """Make the middleware. It also counts requests that are shed further in."""
+    """Make the middleware. It also counts requests that are shed further in.
+
+    A probe is never a hover, whatever its ``Priority``.
+    """
     sheds = Counter(
         "content_shed",
         "Requests refused under overload, by how urgent they were: hover or click.",
@@ -39,7 +43,8 @@ def admission(is_congested: Callable[[], bool], registry: CollectorRegistry) -> 
     hovers, clicks = sheds.labels("hover"), sheds.labels("click")
 
     async def admission(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
-        may_wait = ctx.method in ("GET", "HEAD") and is_hover(ctx.scope["headers"])
+        may_shed = ctx.method in ("GET", "HEAD") and ctx.scope["path"] not in PROBES
+        may_wait = may_shed and is_hover(ctx.scope["headers"])
         # always, because a pipelined request inherits the context of the request before it
         urgent.set(not may_wait)
         if may_wait:

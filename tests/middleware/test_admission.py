@@ -28,9 +28,11 @@ class Overload:
         layer = admission(lambda: self.congested, self.registry)
         self.app: Onion = onion(handler, error_handling(), layer)
 
-    async def ask(self, *headers: tuple[str, str], method: str = "GET", age_s: float = 0.0) -> Sent:
+    async def ask(
+        self, *headers: tuple[str, str], method: str = "GET", path: str = "/", age_s: float = 0.0
+    ) -> Sent:
         arrived_s = asyncio.get_running_loop().time() - age_s
-        scope = scope_of(method, headers) | {ARRIVED: arrived_s}
+        scope = scope_of(method, headers) | {"path": path, ARRIVED: arrived_s}
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -66,11 +68,12 @@ async def test_a_refused_hover_is_not_said_to_be_urgent() -> None:
     assert not refused.value.was_urgent
 
 
-async def test_clicks_and_writes_are_let_pass() -> None:
+async def test_clicks_writes_and_probes_are_let_pass() -> None:
     at = Overload()
     assert (await at.ask(CLICK)).status == 200
     assert (await at.ask()).status == 200
     assert (await at.ask(HOVER, method="PATCH")).status == 200
+    assert (await at.ask(HOVER, path="/healthz")).status == 200
     assert (at.shed("hover"), at.shed("click")) == (0, 0)
 
 
