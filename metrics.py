@@ -50,6 +50,8 @@ class Publisher:
     """
 
     def __init__(self, registry: CollectorRegistry, shared: Collector | None = None) -> None:
+        """Make this before any metric with a creation time, whose series workers do not have."""
+        disable_created_metrics()
         self.registry = registry
         self._scraped = shared or registry
         self._updates: list[Callable[[], None]] = []
@@ -112,7 +114,6 @@ class Timings:
     """
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry | None, *labels: str):
-        disable_created_metrics()  # else a series for each, which several workers do not have
         self.histogram = Histogram(name, text, labels, buckets=BUCKETS_S, registry=registry)
         self._rows: dict[tuple[str, ...], list[float]] = {}
 

@@ -105,6 +105,7 @@ def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     """Return the ASGI application. Several workers show the metrics of all of them."""
     shared = share() if config.workers > 1 else None  # before any metric is made
     registry = CollectorRegistry()
+    publisher = Publisher(registry, shared)
     ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
     build_info(VERSION, registry)
     limit = Limit(config.store_reads_max)
@@ -113,7 +114,6 @@ def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     drain = Drain(config.drain_s)
     render = render_with(config.cache_control)
     near = Near(config.near_limit_bytes, config.near_ttl_s, render=render)
-    publisher = Publisher(registry, shared)
     redis = open_redis(config, store.identity, near, publisher)
     tracing, store, redis = _traced(config, store, redis)
     videos = CachedVideoStore(store, near, redis, config.redis_ttl_s, config.stale_s)

@@ -98,7 +98,7 @@ def inner(entry: Entry) -> bytes:
 def together(ids: Sequence[str], entries: Sequence[Entry]) -> Entry:
     """Return ``{id: row or null}`` as one entry, with the rows' own bytes, and the oldest's age.
 
-    The entry's tag is made of the ids and the rows' tags, so the tag changes with every row.
+    The ids and the rows' tags give the entry's tag, so the tag changes with every row.
     """
     parts: list[bytes] = []
     for video_id, entry in zip(ids, entries, strict=True):

@@ -46,18 +46,11 @@ def _serve(listener: Listener) -> None:
     while True:
         with listener.accept() as worker, suppress(OSError):
             try:
-                node = node or _started()
+                node = node or SharedNode(heap=HEAP).start()  # on other ports after a failure
             except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
                 worker.send(f"{type(error).__name__}: {error}")
             else:
                 worker.send((node.folder, Ports(node.port, node.storage_port)))
-
-
-def _started() -> CassandraNode:
-    """Start the node; try once more, on other ports, because another program may take a port."""
-    with suppress(ServerError):
-        return SharedNode(heap=HEAP).start()
-    return SharedNode(heap=HEAP).start()
 
 
 @contextmanager

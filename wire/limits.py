@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -17,6 +20,7 @@ from errors import REFUSALS
 from metrics import gauge
 
 SLOW_READER = "slow_reader"
+KERNEL_UNSENT_BYTES = 65_536
 HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150
@@ -85,3 +89,17 @@ def is_host(value: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
+    """Let the kernel end a connection whose client takes no bytes for ``seconds``.
+
+    Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
+    The kernel keeps little beyond what it may send, so that the transport counts nearly all bytes
+    of an unsent answer. The answer stays in memory whole until its last byte is sent.
+    """
+    with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
+        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES)

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 from collections.abc import Sized
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from wire.limits import SLOW_READER, Wire, refusal
+from wire.limits import SLOW_READER, Wire, bound_unsent, refusal
 
-KERNEL_UNSENT_BYTES = 65_536
 LINGER_S = 1.0
 """How long bytes that arrive behind a last answer are read and dropped."""
 
@@ -88,7 +85,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self.flow = _Flow(transport, self.pipeline)
         self.write, self.is_closing = transport.write, transport.is_closing
         self._wire.connections.set(len(self.connections))
-        _bound_unsent(transport, self._limits.arrival_s)
+        bound_unsent(transport, self._limits.arrival_s)
         self._idle_until_s = self.loop.time() + self._limits.arrival_s
         self.look_by(self._idle_until_s)
 
@@ -241,17 +238,3 @@ class TurnsProtocol(HttpToolsProtocol):
     def _charge(self, size: int) -> None:
         self._wire.left_bytes += self._charged_bytes - size
         self._charged_bytes = size
-
-
-def _bound_unsent(transport: asyncio.Transport, seconds: float) -> None:
-    """Let the kernel end a connection whose client takes no bytes for ``seconds``.
-
-    Such a client is gone or does not read. A closed connection with unsent answers ends so, too.
-    The kernel keeps little beyond what it may send, so that the transport counts nearly all bytes
-    of an unsent answer. The answer stays in memory whole until its last byte is sent.
-    """
-    with suppress(AttributeError, OSError):  # no TCP socket, or not Linux
-        ms = max(1, int(seconds * 1_000))  # 0 would be the kernel's default
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT_BYTES)

@@ -1,5 +1,8 @@
-"""The balancer of ``deploy/haproxy.cfg`` over three replicas: an overload, shedding included, takes
-none of them out; one that drains or is dead goes out in time, and no read fails by it."""
+"""The balancer of ``deploy/haproxy.cfg`` over three replicas.
+
+An overload takes no replica out, although replicas shed requests. A draining or dead replica goes
+out in time, and no read fails.
+"""
 
 import time
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from typing import Any, Self
 from bench.lab.processes import free_ports
 
 CHUNK_BYTES, NARROW_CHUNK_BYTES = 65_536, 2_048
-CHUNKS_MAX = 256  # read ahead of what was forwarded; then the sender feels it, as over a long line
+CHUNKS_MAX = 256  # read but not yet forwarded; above it the sender has to wait, as on a long line
 SWITCH_S = 5.0
 UNBOUNDED = float("inf")
 

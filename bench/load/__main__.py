@@ -1,7 +1,7 @@
 """One generator process of the activity: it asks, counts, and prints a line of JSON.
 
-IDS is a file of ids. A line a second says how many were answered. The JSON counts what was due
-after the warm-up.
+IDS is a file of ids. Print the number of answers each second. The JSON counts the requests that
+were due after the warm-up.
 """
 
 import argparse

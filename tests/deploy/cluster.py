@@ -103,7 +103,7 @@ def a_master_gone(site: Site) -> Iterator[Row]:
     back_s = until("promoted again, and followed", lambda: leads("redis"), 120)
     yield Row(
         "Redis' master gone, back at another address, and the new one killed",
-        "the replica is promoted; who comes back follows",
+        "the replica is promoted; the old master follows it",
         f"after {after_s:.0f} s, followed {follows_s:.0f} s later; the other way {back_s:.0f} s",
         True,
     )

@@ -21,7 +21,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps what is sent to it."""
+    """Keeps the requests that it gets."""
 
     def __init__(self) -> None:
         self.requests: list[ExportTraceServiceRequest] = []

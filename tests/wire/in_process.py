@@ -59,8 +59,7 @@ async def never(ctx: Context) -> None:
 
 
 class Within:
-    """An application with limits of its own on its wire, what was counted there, and a lane that
-    finds nothing."""
+    """An application whose wire has its own limits and counts, and whose lane finds nothing."""
 
     def __init__(self, app: ASGIApp, limits: Config, held_max_bytes: int = HELD_MAX_BYTES) -> None:
         self.app = app
