@@ -120,23 +120,26 @@ class Reads:
 
         1. Ask Redis for the value or a lease. A fresh value is the answer.
         2. If the value is stale, take a lease to replace it. ``_renew`` answers if ``may_answer``.
-        3. If another replica holds the lease, wait a moment for the fill of that replica.
+        3. While another reader holds the lease, wait a moment and begin again, WAITS_S in all. That
+           reader fills the value, or releases the lease if a write came or its load failed.
         4. Load from the store. Fill only with a granted lease.
         5. If the store fails, fall back to a stale value, or to the value of a Redis that was late.
            No fallback if a write came meanwhile, because the value may be older than the write.
         """
-        lease = await self._redis.lease(key)
         stale: Entry | None = None
-        if isinstance(lease, Entry):
-            if lease.is_fresh():
-                return Answer(lease, self._redis.layer)
-            stale, lease = lease, await self._redis.lease(key, replace=True)
-            assert not isinstance(lease, Entry)
-            if may_answer(-stale.left_s(time.time()), self._store_is_up()):
-                return await self._renew(key, load, stale, lease)
+        for pause_s in (*WAITS_S, 0.0):
+            lease = await self._redis.lease(key)
+            if isinstance(lease, Entry):
+                if lease.is_fresh():
+                    return Answer(lease, self._redis.layer)
+                stale, lease = lease, await self._redis.lease(key, replace=True)
+                assert not isinstance(lease, Entry)
+                if may_answer(-stale.left_s(time.time()), self._store_is_up()):
+                    return await self._renew(key, load, stale, lease)
+            if lease is None or not lease.held:
+                break
+            await asyncio.sleep(pause_s)
         assert not isinstance(lease, Entry)
-        if lease is not None and lease.held and (filled := await self._others_fill(key)):
-            return Answer(filled, "redis")
         try:
             return Answer(await self._fetch(key, load, lease, flight), "store")
         except BaseException as error:
@@ -174,10 +177,13 @@ class Reads:
         else:
             ttl_s = self._row_ttl_s * random.uniform(0.9, 1.0)
         entry.ttl_s = ttl_s
-        is_current = flight is None or flight.current  # else a write may have changed the row
-        if lease is not None and lease.granted and is_current:
+        if lease is None or not lease.granted:
+            return entry
+        if flight is None or flight.current:
             keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
             self._redis.fill(key, lease, entry, keep_s)
+        else:  # a write may have changed the row, and the next reader must not wait for a fill
+            self._redis.release(key, lease)
         return entry
 
     async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:
@@ -196,12 +202,3 @@ class Reads:
     async def _refresh(self, key: str, load: Load, lease: Lease) -> Entry:
         urgent.set(False)  # in this task, so that readers without an answer go first
         return await self._fetch(key, load, lease)
-
-    async def _others_fill(self, key: str) -> Entry | None:
-        """Wait WAITS_S in all for the replica that holds the lease. Return its fill, or None."""
-        for pause_s in WAITS_S:
-            await asyncio.sleep(pause_s)
-            entry = await self._redis.get(key)
-            if entry is not None and entry.is_fresh():
-                return entry
-        return None

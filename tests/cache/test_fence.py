@@ -7,13 +7,14 @@ steps where they are to be. "Near alone" is a process without Redis.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.lab.servers import RedisServer
 from cache.keys import genre_key, row_key
+from cache.redis.scripts import Intent, Lease
 from db.version import Expected
 from db.video import Changes
 from errors import NotFound, PreconditionFailed
@@ -263,3 +264,28 @@ async def test_no_intent_is_left_behind(redis: RedisServer, pair: tuple[Replica,
     await here.videos.delete(video_id, ANY)
     assert command(redis, "KEYS", "content:*:i:*") == []
     assert command(redis, "KEYS", "content:*:l:*") == []
+
+
+async def test_a_load_that_the_end_of_a_write_has_overtaken_gives_its_lease_back(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settling came before the lease, and did not delete it; its reply came during the load."""
+    async with opened(tmp_path, redis) as here:
+        assert here.redis is not None
+        settle, begun = here.redis.settle, []
+        video_id = await here.create("one")
+
+        async def settle_slowly(keys: Sequence[str], intent: Intent) -> bool:
+            done = await settle(keys, intent)
+            begun.append(await reading(here, video_id))
+            return done
+
+        monkeypatch.setattr(here.redis, "settle", settle_slowly)
+        await here.rename(video_id, "two")
+        ((trap, overtaken),) = begun
+        assert here.kept(redis, "l", row_key(video_id))
+        trap.release()
+        assert await soon(overtaken) == "two"
+        lease = await here.redis.lease(row_key(video_id))  # behind the release on the connection
+        assert isinstance(lease, Lease)
+        assert lease.granted

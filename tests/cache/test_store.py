@@ -211,6 +211,25 @@ async def test_two_replicas_that_miss_at_once_are_one_read(pair: tuple[Replica, 
     assert (here.store.calls["video"], there.store.calls["video"]) == (1, 0)
 
 
+async def test_a_replica_that_waits_takes_the_lease_that_is_given_back(
+    pair: tuple[Replica, Replica],
+) -> None:
+    here, there = pair
+    video_id = await here.create()
+    here.store.failures["video"] = Unavailable("the store is away")
+    trap = here.store.has_read["video"].trap()
+    failing = asyncio.create_task(here.read(video_id))
+    await trap.reached()
+    waiting = asyncio.create_task(there.read(video_id))
+    await asyncio.sleep(0.03)
+    assert not waiting.done()
+    trap.release()
+    with pytest.raises(Unavailable):
+        await soon(failing)
+    assert (await soon(waiting)).layer == "store"
+    assert (await here.read(video_id)).layer == "redis"  # the waiting reader has filled
+
+
 async def test_a_replica_that_died_with_a_lease_holds_up_nobody_for_long(
     redis: RedisServer, pair: tuple[Replica, Replica]
 ) -> None:
