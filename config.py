@@ -6,15 +6,13 @@ variable ``X``. ``content --help`` and docs/configuration.md have the meaning of
 the docstring of ``Config``.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import parsers
@@ -173,7 +171,7 @@ class Config:
     otel_exporter_otlp_endpoint: str | None = setting(None, parsers.collector)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Config:
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Read every setting. Raise ConfigError with the variable's name."""
         values = {}
         for field in dataclasses.fields(cls):

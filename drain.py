@@ -5,8 +5,6 @@ Meanwhile ``/readyz`` answers 503, and every answer has ``Connection: close``. O
 CORS preflight lacks it, because Starlette makes that answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

@@ -19,8 +19,6 @@
 The text of such an error is for the caller. Any other exception is a 500 whose text stays here.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus

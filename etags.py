@@ -4,8 +4,6 @@ The list is searched, not split, because 16 KB have room for 5,000 tags and a hi
 contains no quote. So a quote behind an even number of quotes begins a tag.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 

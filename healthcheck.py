@@ -5,8 +5,6 @@ only this machine, at the HOST and PORT in force, without credentials. Import ne
 because the script runs every few seconds. No step waits longer than ``TIMEOUT_S``.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

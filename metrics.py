@@ -6,8 +6,6 @@ its files are named by that number. A worker that replaces a dead worker takes t
 counts on in its files. So counts stay, and there are no more files than workers at a time.
 """
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import itertools

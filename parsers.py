@@ -4,8 +4,6 @@ Each reads the text of a variable, and returns the value or raises ConfigError. 
 error goes on a sentence that begins with the variable's name.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import ssl

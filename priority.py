@@ -4,8 +4,6 @@ It is set once for each request, and read wherever work waits for its turn. A lo
 is as urgent as the request that began it. If a hover's load is shed, a click tries again.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar

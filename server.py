@@ -3,8 +3,6 @@
 ``wire/`` has the limits of one connection.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import fcntl

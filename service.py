@@ -3,8 +3,6 @@
 Read ``create_app`` first, because it names every part once. Nothing happens at import.
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 
@@ -165,7 +163,7 @@ def create_worker(config: Config) -> Starlette:
 
 def _traced(
     config: Config, store: VideoStore, redis: Rows
-) -> tuple[Tracing | None, VideoStore, Rows]:
+) -> "tuple[Tracing | None, VideoStore, Rows]":
     """Return the tracing, if it is on, and both layers as they have to be called then."""
     if not config.otel_exporter_otlp_endpoint:
         return None, store, redis

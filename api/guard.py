@@ -10,8 +10,6 @@ browser that shows a page of another site.
    accepts writes only if ``Host`` is a name of loopback or an address.
 """
 
-from __future__ import annotations
-
 import hmac
 import ipaddress
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The handlers of the API: parse the request, call the store, answer; and the probes."""
 
-from __future__ import annotations
-
 import gzip
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The home page: genres drawn at random, each with its newest videos. Each visit gets another."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 

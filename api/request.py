@@ -1,7 +1,5 @@
 """Strict readers of a request: ids, query, JSON body, preconditions, Idempotency-Key, cursors."""
 
-from __future__ import annotations
-
 import base64
 import codecs
 import hashlib

@@ -6,8 +6,6 @@ The files are the contract, and pages with their assets. Each is read once, at s
 is served, inside or outside of these folders.
 """
 
-from __future__ import annotations
-
 import gzip
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,11 +3,10 @@
 A hit and a miss send the same bytes, because both send an ``Entry``.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from etags import digest
 
@@ -48,7 +47,7 @@ class Entry:
         self.ttl_s = ttl_s
 
     @classmethod
-    def absent(cls) -> Entry:
+    def absent(cls) -> Self:
         """Return a negative entry whose age begins now."""
         return cls(ABSENT, b"", time.time())
 
@@ -79,7 +78,7 @@ class Entry:
         )
 
     @classmethod
-    def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Entry:
+    def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Self:
         """Return the packed entry.
 
         Raises ValueError or OverflowError for bytes that ``pack`` did not make.

@@ -21,8 +21,6 @@ later fill stores one. A write goes in these steps:
 ``close`` cancels writes as in d. A process that is killed leaves its intents to expire, too.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable

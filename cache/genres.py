@@ -1,7 +1,5 @@
 """The list of genres: one small value, kept in this process and refreshed in the background."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection

@@ -4,8 +4,6 @@ A canonical path has its id in lower case, and its genre encoded in one way. So 
 a request target as it stands. The functions are pure.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from urllib.parse import quote, unquote

@@ -8,8 +8,6 @@ only above some 8,500 fills/s, so a better choice of the victim would gain nothi
 Not thread-safe, because the near cache belongs to one event loop.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 import time

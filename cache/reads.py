@@ -4,8 +4,6 @@ A load is single-flight in this process, and by its lease among all replicas. It
 only while the lease stands. ``staleness.py`` says when an answer past its TTL is served.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

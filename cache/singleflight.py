@@ -4,8 +4,6 @@ The load is a task of its own, and the callers wait for an event. So cancelling 
 nobody else. If all callers awaited the task itself, one cancellation would cancel the load.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial

@@ -10,8 +10,6 @@ The near cache serves no answer past its TTL. Without Redis the near cache is no
 other processes, and with Redis the answer comes from Redis.
 """
 
-from __future__ import annotations
-
 from errors import Late, Unavailable
 
 LIST_TTL_S = 5.0

@@ -5,8 +5,6 @@ the write touches, before it and after it. So a read that began before a write c
 row back, in whatever order messages arrive.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Collection, Sequence

@@ -1,7 +1,5 @@
 """Tasks that outlive the request which began them, and end before the store is closed."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Coroutine

@@ -6,8 +6,6 @@ writer. Longer work runs in a thread, as one SQL step where possible. The driver
 interpreter lock at every step, and has to wait for the lock while the loop is busy.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Sequence
 from sqlite3 import Connection

@@ -4,8 +4,6 @@ SQLite lets one transaction write at a time, so one thread does all writes of a 
 in the queue of this thread and not in the event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import time

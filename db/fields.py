@@ -5,8 +5,6 @@ because Cassandra's driver would: it binds 1.7 to an int as 1, True as 1, and a 
 its characters.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

@@ -7,8 +7,6 @@ after its last failure, because some sorts are rare. One late answer is a busy m
 second late answer in a row counts as a failure.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -6,8 +6,6 @@ there is no row, Unavailable if the store is away (at once if that is known), an
 too late. Ids and versions are in canonical lower-case form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 

@@ -4,8 +4,6 @@ A version is a timeuuid, new at every write of a row and later than the row's ve
 microseconds are the timestamp of the write's lines, so lines obey the order of versions.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """Rows and request bodies: parse and check a body, make a row, and apply a PATCH."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

@@ -10,8 +10,6 @@ POST and PATCH it starts when the body was read, because the wire limits how lon
 Only the waiting ends. A load that other requests share goes on, and so does a write that was sent.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -5,8 +5,6 @@ with an entity tag, whether a cache or a handler made it. Conditions on dates, `
 ``Range`` do not apply, because no answer has a date or comes in parts.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Awaitable, Callable

@@ -7,8 +7,6 @@ logged once by ``db/health.py`` or ``cache/redis/link.py``, and overload is coun
 ``timing`` count the rest. A cancelled request is answered, too, because its write may hold by then.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

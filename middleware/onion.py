@@ -5,8 +5,6 @@ its code after that on the way out. The response is a value on ``ctx`` until the
 every layer may still change the response. A request without an answer is a 404.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence

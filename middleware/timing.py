@@ -5,8 +5,6 @@ Paths without a route all count as ``unmatched``, so that no client, such as a s
 label.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from bisect import bisect_left

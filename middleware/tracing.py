@@ -4,8 +4,6 @@ No other module imports OpenTelemetry, and ``service.py`` imports this one only 
 OTEL_EXPORTER_OTLP_ENDPOINT is set. Requests that the lane answers have no span.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import logging

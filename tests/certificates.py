@@ -1,7 +1,5 @@
 """A certificate authority for a test: certificates for servers of this machine, and their files."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ Servers that the environment names are left alone: tests write, and count what t
 of pytest-xdist share one Cassandra (`shared.py`). Each has its own Redis, and its own ports.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import suppress

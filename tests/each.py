@@ -5,8 +5,6 @@ neither. Cases share the fixtures of their test, so a case must not rely on what
 Each case that fails is reported by itself, with its values, and the others are tried all the same.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Iterable

@@ -4,8 +4,6 @@ Tests of a file share its fixtures, and some files share a service or a node. `x
 say so in the tests, but xdist 3.8 writes the mark into ids where pytest 9.2 does not look for it.
 """
 
-from __future__ import annotations
-
 from xdist.scheduler import LoadScopeScheduling
 
 FRAIL = "a node that tests stop"

@@ -6,8 +6,6 @@ is a child of the listening process, so it outlives every worker, and ends with 
 run ends (`bench/lab/processes.py`). Without workers the node belongs to the process of the tests.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterator, Mapping

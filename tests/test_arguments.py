@@ -1,7 +1,5 @@
 """The command line of the service: help with every setting, the version, and refusals."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

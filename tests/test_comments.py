@@ -1,7 +1,5 @@
 """Comments and pages: each file, module, make target and section that they name exists."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import io

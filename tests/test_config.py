@@ -1,7 +1,5 @@
 """Settings: how they are read, from variables and files, and that each is documented."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import re

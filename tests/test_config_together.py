@@ -1,7 +1,5 @@
 """Settings that have to fit each other: where Redis is, and who is believed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

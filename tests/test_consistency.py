@@ -1,7 +1,5 @@
 """The consistency check (``bench/consistency``) in short, and that it can convict."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any

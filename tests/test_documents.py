@@ -3,8 +3,6 @@
 ``test_comments.py`` looks up the files, links, modules and sections that a page names.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

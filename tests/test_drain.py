@@ -1,7 +1,5 @@
 """SIGTERM: not ready, and every answer asks its client to go; then an orderly end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

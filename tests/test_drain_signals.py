@@ -1,7 +1,5 @@
 """Drain: which signals count."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """``each``: every case is tried, and each that fails is told."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

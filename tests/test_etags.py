@@ -1,7 +1,5 @@
 """Which conditions name a tag, by weak and by strong comparison, and what a long one costs."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

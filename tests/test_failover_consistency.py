@@ -1,7 +1,5 @@
 """The consistency check (``bench/consistency/check.py``) over a failover of Redis, in short."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench.consistency.chaos import Options

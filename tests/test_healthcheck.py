@@ -1,7 +1,5 @@
 """The container's probe: healthy when and only when the service serves, at the address in force."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

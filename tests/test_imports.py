@@ -1,7 +1,5 @@
 """Which room may know which: the import rule, read from the source."""
 
-from __future__ import annotations
-
 import ast
 import functools
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Logs: the line of the start, and JSON for every logger, in one process and in several."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

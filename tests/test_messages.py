@@ -1,7 +1,5 @@
 """No 5xx tells a client what a dependency said: its message is written in the source, as it is."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Shared metrics: a seat is one worker's; its heir counts on, and has gauges of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """The package that ``pip install .`` makes: its files, its commands, and a row read from it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

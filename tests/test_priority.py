@@ -1,7 +1,5 @@
 """Priority: what counts as a hover, and that everything else is a click."""
 
-from __future__ import annotations
-
 import pytest
 
 from priority import PRIORITY_MAX, is_hover

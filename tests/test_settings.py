@@ -1,7 +1,5 @@
 """Settings: what a wrong value is refused for, one by one."""
 
-from __future__ import annotations
-
 import pytest
 
 from config import Config

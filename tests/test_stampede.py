@@ -3,8 +3,6 @@
 Counted by the services' own metrics and by Cassandra's, which knows every read of a table.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import uuid

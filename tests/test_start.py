@@ -1,7 +1,5 @@
 """How the service starts, or says in one line why it cannot; and a signal that comes too early."""
 
-from __future__ import annotations
-
 import resource
 import signal
 import socket

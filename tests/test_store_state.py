@@ -1,7 +1,5 @@
 """A service whose store refuses writes says so in ``/readyz``, and its log stays short."""
 
-from __future__ import annotations
-
 import resource
 from pathlib import Path
 from typing import Any

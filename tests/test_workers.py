@@ -1,8 +1,6 @@
 """Several workers, seen as one: their metrics add up, whoever is asked, and one that dies is
 replaced."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Several workers: how they do not start, and how they end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """A service of several workers: which processes they are, and a way to speak to one of them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -15,8 +15,6 @@ The response is that of a request through ASGI, byte for byte except for the tim
 All other requests go through ASGI.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The limits of a worker's connections, their metrics, and the refusal of a request."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import re

@@ -1,7 +1,5 @@
 """The protocol of the service: ``StrictProtocol`` with the fast lane in front of it."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 from time import perf_counter

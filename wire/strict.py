@@ -18,8 +18,6 @@ without a response, and at once if the budget has no room for a large answer. An
 ignored, and the body behind it is kept.
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from typing import Any, NoReturn
 

@@ -4,8 +4,6 @@ It ends after a last answer, by a refusal, when its client has finished sending 
 long, or when its client does not take the answers. ``strict.py`` parses the requests.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections.abc import Sized

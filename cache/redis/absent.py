@@ -3,8 +3,6 @@
 So no caller of ``RedisRows`` has to ask whether there is a Redis.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

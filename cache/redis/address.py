@@ -1,7 +1,5 @@
 """The address of a Redis server with its credentials. redis-py parses it and opens connections."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -64,11 +62,11 @@ class Address:
         """Return host and port, or the path of the socket, without credentials."""
         return self.path or f"{self.host}:{self.port}"
 
-    async def find(self) -> Address:
+    async def find(self) -> Self:
         """Return this address, because without sentinels the master has no other."""
         return self
 
-    async def guard(self, address: Address) -> None:
+    async def guard(self, address: "Address") -> None:
         """Return at once, because without sentinels only the connection itself shows a change."""
 
     async def addresses(self) -> list[list[str]]:

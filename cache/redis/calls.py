@@ -9,8 +9,6 @@ new one comes up once a handshake passes. A refusal (no memory, no replicas, no 
 only fills and writes, so reads go on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

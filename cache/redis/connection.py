@@ -7,8 +7,6 @@ its reply is parsed is kept before a later invalidation of the value is seen.
 redis-py opens the socket (``Address.connect``). ``docs/design.md`` says why it does not read it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable

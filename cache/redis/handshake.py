@@ -14,8 +14,6 @@ its last replica for ``repl-backlog-ttl``. The cache is empty then, without need
 is an outage. A refused INFO or CLIENT TRACKING is only a warning.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -5,8 +5,6 @@ or so. For every other module its absence is a miss. Reconnecting takes no resta
 to nothing, because their back-off has jitter and a cap.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

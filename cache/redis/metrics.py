@@ -1,7 +1,5 @@
 """Metrics of the Redis client."""
 
-from __future__ import annotations
-
 from prometheus_client import CollectorRegistry, Counter
 
 from metrics import Publisher, Timings, gauge

@@ -9,8 +9,6 @@ and an earlier invalidation does not. While invalidations do not arrive, the nea
 and empty.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import secrets

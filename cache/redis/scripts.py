@@ -19,8 +19,6 @@ The scripts of a write keep the connections of an old and of a new reign apart (
    reply to any later read; a marker of another reign ends the connection.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import NamedTuple
 

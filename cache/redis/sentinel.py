@@ -12,8 +12,6 @@ process has dropped the old master by then. Writes need no such bound, because a
 a replica refuses writes (``min-replicas-to-write``).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence

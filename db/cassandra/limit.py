@@ -15,8 +15,6 @@ serving the oldest would make all of them late (adaptive LIFO, Maurer, "Fail at 
 limit is not thread-safe and belongs to one event loop.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

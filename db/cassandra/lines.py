@@ -21,14 +21,12 @@ lines therefore has its name once both are done. A remover that dies between 2 a
 genre without its name, until the next line of the genre or ``python -m db.catalog repair``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from db.background import Background
 from db.cassandra.session import Cassandra
@@ -73,7 +71,7 @@ class Life(NamedTuple):
     genres: frozenset[str]
     listed: frozenset[str]
 
-    def ended(self) -> Life:
+    def ended(self) -> Self:
         """Return the life after its end.
 
         No line of it can be right any more, so all are dropped at a time that is later than a line

@@ -16,8 +16,6 @@ Two imports at once whose files disagree about a row may leave lines of the losi
 ``python -m db.catalog repair``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Collection, Sequence

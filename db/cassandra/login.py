@@ -6,8 +6,6 @@ A new Cassandra has a superuser ``cassandra`` with the password ``cassandra``. T
 status 1: not done, so run it again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import os

@@ -1,7 +1,5 @@
 """Make the schema if it is absent. Any number of replicas may do so at once."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

@@ -4,8 +4,6 @@ A session is made in the background, so the service may start before Cassandra d
 a session is never cancelled, because that deadlocks the process.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Sequence

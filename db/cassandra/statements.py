@@ -3,8 +3,6 @@
 Requests fail at once while Cassandra is known to be away.
 """
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import re

@@ -1,7 +1,5 @@
 """The store on Cassandra. It reads rows as JSON, because decoding their columns costs more."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import AsyncIterator

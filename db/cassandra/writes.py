@@ -11,8 +11,6 @@ A crash between 2 and 3 leaves a list that names a deleted row (DELETE), or lack
 deletion that did not hold does no harm, because every reader of ``deleted`` also looks for the row.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

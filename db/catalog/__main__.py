@@ -12,8 +12,6 @@ Status 0: done. 1: not done, or not to the end. 2: done, but malformed lines wer
 143: stopped by a signal.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import logging

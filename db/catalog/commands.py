@@ -1,7 +1,5 @@
 """The commands ``import``, ``generate``, ``repair`` and ``renew`` against the service's store."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import os

@@ -5,8 +5,6 @@ and known mistakes of its publishers are mended; a row of the API is taken uncha
 the validation of a POST, so every loaded row could have been posted.
 """
 
-from __future__ import annotations
-
 import calendar
 import hashlib
 import html

@@ -4,8 +4,6 @@ Rows are the same on every run, machine and Python version, so they are drawn fr
 of ``random``, in whole numbers. A changed word in ``words.json`` changes the rows, not their ids.
 """
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from bisect import bisect_right

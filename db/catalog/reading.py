@@ -21,8 +21,6 @@ A malformed line is reported and left out. A row that is there already, or was d
 alone: importing a file again adds its new rows and changes nothing.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import os

@@ -11,8 +11,6 @@ A line carries the timestamp of its row's version. So a line that is put here lo
 write of the API between the look and the put.
 """
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from dataclasses import dataclass
@@ -39,7 +37,7 @@ class Repair:
     the id ``after``.
     """
 
-    store: CassandraStore
+    store: "CassandraStore"
     patience: Patience
     out: Progress
     settle_s: float = SETTLE_S
@@ -96,7 +94,7 @@ class Repair:
         return [entry for entry in entries if entry[:3] not in right]
 
 
-def _lines(life: Life) -> list[Entry]:
+def _lines(life: "Life") -> list[Entry]:
     """Return the lines of a row, a microsecond younger than its version.
 
     They are older than any version to come. At equal times a deletion wins, so a line that was

@@ -4,8 +4,6 @@ A terminal's progress is a line that changes in place and ends in no line end. S
 same terminal has to pass ``Progress.say``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence

@@ -4,8 +4,6 @@ Messages are JSON, each ended by a NUL, on descriptors 3 and 4 of the browser; t
 https://chromedevtools.github.io/devtools-protocol/.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -49,7 +47,7 @@ def program() -> str | None:
 
 
 @contextmanager
-def page(folder: Path) -> Iterator[Page]:
+def page(folder: Path) -> Iterator["Page"]:
     """One tab of a browser of its own, whose profile and log are in ``folder``."""
     path = program()
     assert path is not None

@@ -1,7 +1,5 @@
 """A client that compares every answer of the real app with the contract."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch

@@ -1,7 +1,5 @@
 """The real app over the embedded store, and a client that checks what it answers."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The demo page in a browser: names of its parts, and readers of what it shows."""
 
-from __future__ import annotations
-
 from tests.api import chromium
 
 TITLES = 24

@@ -1,7 +1,5 @@
 """The service as a process of its own, with a few rows whose ids are known before it starts."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """Real answers, good and bad, are what the contract says: status, headers and body."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx

@@ -1,7 +1,5 @@
 """The contract and the parser agree on every body: fields, limits, patterns, spellings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Clients that `docs/api.md`'s commands generate read, create, change and delete rows."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import re

@@ -7,8 +7,6 @@ beside its summary. Redocly also refuses the example of ``Video`` and calls the 
 getVideos alike. It is wrong, because other tests validate both.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import re

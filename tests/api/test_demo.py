@@ -1,7 +1,5 @@
 """The page to look at: there when asked for, complete, and cheap to have again."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

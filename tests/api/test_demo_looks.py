@@ -1,7 +1,5 @@
 """The demo page at every width and in both colour schemes: nothing is cut off or faint."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -3,8 +3,6 @@
 Every test also holds that no script failed and that the policy had nothing to forbid.
 """
 
-from __future__ import annotations
-
 import orjson
 import pytest
 

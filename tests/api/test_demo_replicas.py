@@ -1,7 +1,5 @@
 """A title that the demo page changes, and when it sees the change on each replica."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The visitors that the demo page sends, and the layers that it shows."""
 
-from __future__ import annotations
-
 import time
 
 import orjson

@@ -1,7 +1,5 @@
 """The page and its assets: complete, from here alone, and cheap to have again."""
 
-from __future__ import annotations
-
 import gzip
 import re
 

@@ -1,7 +1,5 @@
 """The page of the contract in a browser: its colour schemes, and a request that it sends."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

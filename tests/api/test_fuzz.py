@@ -3,8 +3,6 @@
 The service runs as a process of its own, so that what arrives has gone through the real parser.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

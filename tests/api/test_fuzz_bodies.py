@@ -1,7 +1,5 @@
 """Whatever a body is, the answer is the envelope: never a 5xx, never what was sent."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

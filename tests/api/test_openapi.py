@@ -1,7 +1,5 @@
 """The contract is a sound document, and names the routes and the failures of the service."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

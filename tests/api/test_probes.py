@@ -1,7 +1,5 @@
 """Ready or not, by what the store and Redis are, and whoever asked before."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

@@ -1,7 +1,5 @@
 """A report read as a browser reads it."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 from typing import Any

@@ -1,7 +1,5 @@
 """Small real HTTP servers, each wrong in its own way."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The model of the visitors: the same for a seed, and shaped as its parameters say."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """The cost benchmark: its arithmetic, and one short run of its smallest part."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

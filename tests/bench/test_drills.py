@@ -1,7 +1,5 @@
 """The drills in short, on a Cassandra of their own, which one kills; and that they can fail."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import itertools

@@ -1,7 +1,5 @@
 """`python -m bench.X --help` prints how X is used, and does nothing else."""
 
-from __future__ import annotations
-
 import runpy
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Cassandra's jars are there whole or not at all."""
 
-from __future__ import annotations
-
 import os
 import time
 import zipfile

@@ -1,8 +1,6 @@
 """The ladder: its arithmetic, what it says of what is missing, and one rung that is really stood
 on."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The load generator against small servers that are wrong in ways that flatter."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

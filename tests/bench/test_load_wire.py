@@ -1,7 +1,5 @@
 """The load generator's connections: kept, opened on demand, and broken in every way."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

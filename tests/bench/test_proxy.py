@@ -1,7 +1,5 @@
 """The proxy in front of a real Redis, and each of its switches."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator

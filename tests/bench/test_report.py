@@ -1,7 +1,5 @@
 """The report: sound HTML, by itself, and no figure that is not in the JSON."""
 
-from __future__ import annotations
-
 import json
 import re
 import xml.etree.ElementTree as ET

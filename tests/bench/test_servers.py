@@ -1,7 +1,5 @@
 """The servers of `bench.lab.servers`: real ones, since what is claimed is what the system does."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """The calculation grows with what is asked, and says what gives out."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from bench.sizing import LEAST, Site

@@ -1,7 +1,5 @@
 """What `make stack` starts and what it leaves alone."""
 
-from __future__ import annotations
-
 import os
 import socket
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """A Redis of the module's own, since these tests freeze, kill and misconfigure it."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

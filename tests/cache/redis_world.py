@@ -1,7 +1,5 @@
 """What the tests of Redis share: an administrator's connection, a server that lies, a recorder."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

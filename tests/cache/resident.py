@@ -1,7 +1,5 @@
 """The memory of a process that fills a near cache, beside ``Near.bytes``."""
 
-from __future__ import annotations
-
 import itertools
 import random
 import time

@@ -1,7 +1,5 @@
 """The read and the write path over a real store that can be held up, and a real Redis or none."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable

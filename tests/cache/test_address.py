@@ -1,7 +1,5 @@
 """The forms of ``REDIS_URL``."""
 
-from __future__ import annotations
-
 import pytest
 
 from cache.redis.address import Address

@@ -1,7 +1,5 @@
 """Coalesced reads on a connection whose replies the test writes."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

@@ -1,7 +1,5 @@
 """The connection: order, loss, and the bound on what is unsent."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from typing import Any

@@ -1,7 +1,5 @@
 """Entries: what goes into Redis comes out the same, and what is no entry is told apart."""
 
-from __future__ import annotations
-
 import math
 import time
 

@@ -3,8 +3,6 @@
 No sentinel, and no promoted replica, brings back what a write that was acknowledged has replaced.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 

@@ -4,8 +4,6 @@ Each interleaving is one that a wrong order of the steps would lose; traps in th
 steps where they are to be. "Near alone" is a process without Redis.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

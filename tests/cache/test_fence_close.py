@@ -1,7 +1,5 @@
 """An orderly end: what a write that is under way leaves in Redis, and for how long."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

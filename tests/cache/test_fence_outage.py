@@ -1,7 +1,5 @@
 """Writes when something breaks in the middle of one: who dies, what is lost, what nobody knows."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

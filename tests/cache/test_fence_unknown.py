@@ -1,7 +1,5 @@
 """Writes whose outcome nobody knows, and what is fenced before anything is written."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable

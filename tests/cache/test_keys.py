@@ -1,7 +1,5 @@
 """Keys: one for the same thing however it is asked for, and never one for two things."""
 
-from __future__ import annotations
-
 import random
 from urllib.parse import unquote
 

@@ -1,7 +1,5 @@
 """Metrics of the near cache: its own numbers, as they are when they are published."""
 
-from __future__ import annotations
-
 import time
 
 from prometheus_client import CollectorRegistry

@@ -1,7 +1,5 @@
 """What is past its TTL: fresh while the store answers, stale and soon while it does not."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

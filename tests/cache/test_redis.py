@@ -1,7 +1,5 @@
 """Rows in a Redis that is well: batching, callbacks in order, fences across processes."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

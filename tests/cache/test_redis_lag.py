@@ -3,8 +3,6 @@
 On uvloop, as the service is: what halts while the loop serves its sockets is followed by timers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import time

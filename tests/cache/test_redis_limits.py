@@ -1,7 +1,5 @@
 """A Redis that allows little: no room, no password, no permission, and what it costs to ask."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Iterator

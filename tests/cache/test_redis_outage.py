@@ -1,8 +1,6 @@
 """Redis gone, frozen, restarting or refusing: reads outlive it, writes are refused, all comes back
 without a restart, and the log has one line per change of state."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

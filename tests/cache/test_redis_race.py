@@ -1,7 +1,5 @@
 """The promise itself, under load: what was acknowledged is never undone by a read or a fill."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

@@ -1,7 +1,5 @@
 """A Redis that answers, but not what was asked: each kind of error, and what it ends."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Rows that several processes share: leases, intents, runs of Redis, and what stays near."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 import uuid

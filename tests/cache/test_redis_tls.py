@@ -1,7 +1,5 @@
 """Redis behind TLS: in with the right CA and name, and a reason in words with wrong ones."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ssl

@@ -1,7 +1,5 @@
 """Keys are named after one reign of one master, and nobody writes under the names of another."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

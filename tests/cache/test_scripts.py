@@ -1,7 +1,5 @@
 """Each script's invariant, on a real Redis; expiry is read off Redis' own clock, not slept for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Who is believed about the master: a majority of the sentinels, in time, under the right name."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,5 @@
 """Several rows at once: near, one MGET, one pass over the store, each row as if it were alone."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Single-flight: effects are counted, whoever is cancelled, fails or comes late."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 

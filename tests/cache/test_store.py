@@ -1,7 +1,5 @@
 """Reads through the layers: each is loaded once, kept where it belongs, for as long as it may."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The list of genres and what ``/home`` is made of: read behind the callers' backs, never twice."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """What is read from Redis is put near, by its route and with its age."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench.lab.servers import RedisServer

@@ -1,7 +1,5 @@
 """Stores over a Cassandra node, and the patience that its outages ask for."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -4,8 +4,6 @@ Cassandra's keyspace is made once a session, as that takes a second: tests of th
 fresh ids and genres, and see what other tests left behind. ``empty_store`` is for the others.
 """
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import AsyncIterator

@@ -3,8 +3,6 @@
 ``ask`` speaks to one node and no other, which the driver takes care not to do.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Rows for the tests of the stores, and the little that they ask of a store again and again."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import uuid

@@ -1,7 +1,5 @@
 """All rows and the lines of all genre lists, read from the store itself, for checks."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Work that outlives its caller (``db/background.py``)."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 

@@ -3,8 +3,6 @@
 The contract of a store is held elsewhere; here is what only Cassandra can do to us.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import uuid

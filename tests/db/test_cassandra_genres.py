@@ -1,7 +1,5 @@
 """The list of genres in Cassandra: names and lines agree, whoever is faster."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

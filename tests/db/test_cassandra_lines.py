@@ -1,7 +1,5 @@
 """The lines of genre lists in Cassandra, which the repair reads and writes apart from the rows."""
 
-from __future__ import annotations
-
 import pytest
 
 from db.cassandra.store import CassandraStore

@@ -1,7 +1,5 @@
 """Lines belong to one life of a row: what a writer left undone when it died is made good."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -1,7 +1,5 @@
 """The statements that make a login, on a Cassandra that notes them."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any

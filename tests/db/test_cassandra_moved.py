@@ -1,7 +1,5 @@
 """A Cassandra that comes back at another address, as a container does, and one with logins."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path

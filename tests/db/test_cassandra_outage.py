@@ -1,7 +1,5 @@
 """Cassandra away, silent or late: refused at once, settled later, and back by itself."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """Keyspaces that are not ours, or were made anew: told in words, and recovered from."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from typing import Any

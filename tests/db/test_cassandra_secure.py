@@ -1,8 +1,6 @@
 """A Cassandra that speaks TLS alone and wants a password: in with the right ones, and a reason in
 words with wrong ones."""
 
-from __future__ import annotations
-
 import asyncio
 import dataclasses
 import socket

@@ -1,7 +1,5 @@
 """What every store does with genre lists: newest added first, and in the order of the versions."""
 
-from __future__ import annotations
-
 import pytest
 
 from config import Config

@@ -1,7 +1,5 @@
 """What every store does with many rows: pages that end, streams, and a loader that harms nobody."""
 
-from __future__ import annotations
-
 import uuid
 
 import orjson

@@ -1,7 +1,5 @@
 """What every store does when writes have a condition, meet each other, or lose their caller."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What every store does with a row: the same bytes, in the same order of versions."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Promises of the embedded store alone: its threads, its locks, and Cassandra's order in SQLite."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import sqlite3

@@ -1,7 +1,5 @@
 """The SQLite file: who may open it, what a crash and a full disk leave of it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

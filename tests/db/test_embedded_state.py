@@ -1,7 +1,5 @@
 """The embedded store says that it fails, and why, on real files."""
 
-from __future__ import annotations
-
 import os
 import resource
 import sqlite3

@@ -1,7 +1,5 @@
 """What is known of a store: when it counts as down, and that it is said once."""
 
-from __future__ import annotations
-
 import logging
 
 import pytest

@@ -1,7 +1,5 @@
 """Late lines and late outcomes: the requests that they cost, counted by a stand-in of Cassandra."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from typing import Any
@@ -25,7 +23,7 @@ class Answer:
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    def first(self) -> Answer:
+    def first(self) -> "Answer":
         return self
 
     def all(self) -> list[Any]:

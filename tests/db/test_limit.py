@@ -1,7 +1,5 @@
 """The limit on reads: who waits, who goes first, who is sent away, and how the limit moves."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

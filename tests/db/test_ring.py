@@ -4,8 +4,6 @@ The nodes say that they are in ``eu-west``, so nothing here works by assuming ``
 ring for the module; each test leaves it whole.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

@@ -1,7 +1,5 @@
 """The demonstration catalogue is the same bytes from both stores: every row and every list."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

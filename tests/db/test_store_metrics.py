@@ -1,7 +1,5 @@
 """Metrics of a store: up while it answers, the numbers of the limit, and the times of calls."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The watch on Cassandra goes on whatever a probe raises: it alone ends an outage."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

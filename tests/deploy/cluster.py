@@ -1,7 +1,5 @@
 """What the ring and the Sentinels of stack.cluster.yml bear."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator, Sequence

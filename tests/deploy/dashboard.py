@@ -1,8 +1,6 @@
 """The dashboard, drawn from what Prometheus has of the drills: each panel of the JSON file that
 Grafana is given, by its expressions, legends and units. It stands in where there is no Grafana."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -3,8 +3,6 @@
 ``rows`` runs all of it in order over one deployed site; a line that does not hold stops nothing.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import time

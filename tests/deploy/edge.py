@@ -1,7 +1,5 @@
 """Drill HTTPS: ``stack.tls.yml`` is deployed on top of a running site."""
 
-from __future__ import annotations
-
 import subprocess
 import tempfile
 from collections.abc import Iterator

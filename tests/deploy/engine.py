@@ -4,8 +4,6 @@ What it is told to publish is bound to 127.0.0.1 alone. There may be another eng
 the two know nothing of each other, but for the bridges' names, which cannot be had twice.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

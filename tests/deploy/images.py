@@ -4,8 +4,6 @@ Each is kept by the engine, under a name that says of what it was made, and made
 there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

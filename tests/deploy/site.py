@@ -1,7 +1,5 @@
 """The unchanged ``stack.yml`` on an engine of ours, and what an operator does to it."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """deploy/haproxy.cfg in a real HAProxy: its own answers, and the replicas that it takes out."""
 
-from __future__ import annotations
-
 import http.client
 import re
 import socketserver

@@ -4,8 +4,6 @@ It starts an engine and takes a quarter of an hour, so it runs where DEPLOY_TEST
 nowhere else. The table is kept in docs/deploy-test.md.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """TLS, HTTP/2 and compression of deploy/haproxy.cfg, in a real HAProxy over a real service."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Iterator
 from pathlib import Path

@@ -3,8 +3,6 @@
 No engine is needed for these; promtool, haproxy and docker's client are used where they are.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """deploy/redis-node.sh on a real Redis: who gets in, and as what."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

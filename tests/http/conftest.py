@@ -5,8 +5,6 @@ service, so each works on rows and genres of its own. What a test does to the se
 traceback in its log: that is checked after every one.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Iterator, Mapping

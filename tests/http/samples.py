@@ -1,7 +1,5 @@
 """What tests of the contract send, and what every answer has to look like."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from typing import Any

@@ -1,7 +1,5 @@
 """The service as its users meet it: a process of its own, spoken to over a socket."""
 
-from __future__ import annotations
-
 import resource
 import uuid
 from collections.abc import Iterator, Mapping

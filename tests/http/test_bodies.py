@@ -1,7 +1,5 @@
 """Request bodies: unreadable, too large, of another type, or readable and no video; never a 500."""
 
-from __future__ import annotations
-
 import functools
 import gzip
 import json

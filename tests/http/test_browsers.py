@@ -1,7 +1,5 @@
 """A browser as somebody's deputy: without a token no page of another site writes through one."""
 
-from __future__ import annotations
-
 import http.server
 import threading
 from collections.abc import Iterator

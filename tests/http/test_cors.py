@@ -1,7 +1,5 @@
 """Browsers: nothing is allowed across origins until ``CORS_ORIGINS`` says so."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx

@@ -1,7 +1,5 @@
 """``POST /content``: what a video is, said about every wrong field at once."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from typing import Any

@@ -1,7 +1,5 @@
 """``DELETE /content/{id}``: the row is gone by every way to ask for it."""
 
-from __future__ import annotations
-
 import uuid
 
 import httpx

@@ -1,7 +1,5 @@
 """Header fields by their grammar: blanks around a value, case, empty elements, several lines."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pages of a genre and ``/genres``: every video of every genre can be found."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """``GET /content/genre/{genre}``, ``/home``: every genre that has rows is readable by its name."""
 
-from __future__ import annotations
-
 import unicodedata
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """A client that has finished sending (RFC 9112, 9.6) is answered, and then its connection ends."""
 
-from __future__ import annotations
-
 import socket
 import time
 

@@ -1,7 +1,5 @@
 """Nothing in an answer is made of the ``Host`` header, nor of what proxies say about it."""
 
-from __future__ import annotations
-
 import re
 
 import httpx

@@ -1,7 +1,5 @@
 """``Idempotency-Key``: however often a POST arrives, it makes one row."""
 
-from __future__ import annotations
-
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,7 +1,5 @@
 """``If-None-Match`` on writes and ``If-Match`` on reads (RFC 9110, 13.1), by every door."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

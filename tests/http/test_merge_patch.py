@@ -1,7 +1,5 @@
 """PATCH by RFC 7396 and RFC 5789: media types, ``Accept-Patch``, and the order of checks."""
 
-from __future__ import annotations
-
 import json
 import uuid
 

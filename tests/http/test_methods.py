@@ -1,7 +1,5 @@
 """Methods: what a path does not do is a 405 that names all it does."""
 
-from __future__ import annotations
-
 import uuid
 
 import httpx

@@ -1,7 +1,5 @@
 """``If-None-Match``: whoever has the current bytes gets a 304, and nobody else does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx

@@ -17,8 +17,6 @@ Mended:
 * a DELETE answers with the id of the row.
 """
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``/uuids`` and ``/videos``: every row is met exactly once, and no cursor does harm."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """``If-Match`` and ``lastUpdated``: a write that its caller wants only on the row it has seen."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

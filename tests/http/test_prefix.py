@@ -1,7 +1,5 @@
 """Behind a proxy that strips a path prefix, every reference in an answer leads back to it."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Iterator

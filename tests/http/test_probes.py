@@ -1,7 +1,5 @@
 """Probes, metrics and the welcome: what operators ask, and what no caller can spoil."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid

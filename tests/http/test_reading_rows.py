@@ -1,7 +1,5 @@
 """``GET /content/{id}`` and ``GET /content?videoId=``: the same row, whatever its id looks like."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

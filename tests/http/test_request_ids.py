@@ -1,7 +1,5 @@
 """X-Request-Id: a client's own is sent back by every door, and one that may do harm is replaced."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

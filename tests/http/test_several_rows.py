@@ -1,7 +1,5 @@
 """``GET /content?ids=``: several rows at once are what the single reads are, byte for byte."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Sequence
 

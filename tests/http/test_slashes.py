@@ -1,7 +1,5 @@
 """Paths: another spelling of one that exists is a 404, never a redirect to anywhere."""
 
-from __future__ import annotations
-
 import httpx
 
 from tests.each import each

@@ -1,7 +1,5 @@
 """``WRITE_TOKEN``: who may write, and what is said before and after that is checked."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import uuid

@@ -1,7 +1,5 @@
 """``PATCH /content/{id}``: what may change, and what a change does to the row."""
 
-from __future__ import annotations
-
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,7 +1,5 @@
 """``Expect: 100-continue``: refusals come at once, and a body held back is never a request."""
 
-from __future__ import annotations
-
 from tests.http.service import RunningService
 from tests.http.wire import is_refusal, request, talk
 

@@ -1,7 +1,5 @@
 """The request line, ``Host``, versions: what RFC 9112 wants, in the envelope, without a trace."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 

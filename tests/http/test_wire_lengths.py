@@ -1,7 +1,5 @@
 """Where a message ends: a body is never answered as a request (RFC 9112, 5 and 6)."""
 
-from __future__ import annotations
-
 from urllib.parse import urlencode
 
 import httpx

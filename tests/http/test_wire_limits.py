@@ -1,7 +1,5 @@
 """Every limit on the wire as a setting, with the lane and without; what ``/metrics`` says of it."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Limits on what a client may send, and how slowly: refused before it is kept, and closed."""
 
-from __future__ import annotations
-
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor

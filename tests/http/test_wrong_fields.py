@@ -1,7 +1,5 @@
 """What an answer of 422 may cost: at most 20 fields are named, in at most 8 KiB."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Bytes on a socket: what a client library would never send, and exactly what comes back."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

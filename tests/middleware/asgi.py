@@ -1,7 +1,5 @@
 """One request through an ASGI application, without a server: what it was told, and what it sent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

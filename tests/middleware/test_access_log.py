@@ -1,7 +1,5 @@
 """Access log: a line for each request, whatever the answer, and its fields."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

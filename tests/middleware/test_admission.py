@@ -1,7 +1,5 @@
 """Admission: hovers go first under overload, and nothing else does."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import Any

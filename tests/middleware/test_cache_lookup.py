@@ -1,7 +1,5 @@
 """What an answer from the cache says of itself, a stale one above all."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """What koa-compose promises of a stack, promised of ours."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Conditional requests: which answers may be a 304 or a 412 at all."""
 
-from __future__ import annotations
-
 import pytest
 
 from middleware.cache_lookup import conditional

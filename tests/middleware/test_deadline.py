@@ -1,7 +1,5 @@
 """Deadline: waiting ends in time, counted from the arrival, and what was begun goes on."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Errors: one envelope, and one line in the log for what is our fault."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import Any

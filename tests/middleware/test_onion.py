@@ -1,7 +1,5 @@
 """The onion and its context: what goes in, and the one response that comes out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tracing: a span for each request of the onion, children for store and Redis, and none unasked."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Spans on their way to a collector that is there, silent or away."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time

@@ -4,8 +4,6 @@
 seed N on, with a line of progress. The status is 1 when the promise was broken.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

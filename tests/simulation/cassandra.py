@@ -5,8 +5,6 @@ LOCAL_SERIAL promise. A request may be lost, its answer may be lost, a frozen no
 after the client gave up, and a Paxos round may stay open until a later one finishes or drops it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
@@ -46,7 +44,7 @@ class Cassandra:
 
     # the driver
 
-    async def create_session(self, keyspace: str | None = None) -> Cassandra:
+    async def create_session(self, keyspace: str | None = None) -> "Cassandra":
         if self.simulator.now_s < max(self.away_until_s, self.fates.silent_until_s):
             raise driver.CassErrorLibNoHostsAvailable("no hosts available")
         return self

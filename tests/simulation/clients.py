@@ -4,8 +4,6 @@ A request is what the onion and the handlers make of it, below HTTP: the caches 
 the store is asked, and an error has its HTTP status. The deadline is the middleware's.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

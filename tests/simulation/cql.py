@@ -5,8 +5,6 @@ do; so a statement that the product adds is understood as long as it keeps to th
 Reconciliation is Cassandra's: the latest timestamp wins, and at the same timestamp a deletion wins.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Reconciliation is Cassandra's: the latest timestamp wins, and at the same timestamp a deletion.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable
 from itertools import product

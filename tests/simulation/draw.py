@@ -4,8 +4,6 @@ Each schedule gets a few kinds of faults and none of the others, because a sched
 them at once seldom gets far enough to meet a rare one.
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What the service sees of its Cassandra driver: statements, results and rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from acsylla import Consistency

@@ -1,7 +1,5 @@
 """What happens to a statement on its way to Cassandra and back."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Places are those of ``truth.py``: the number of a state in the history of its ro
 *floor* of a read is the newest place that was acknowledged when the read began.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any

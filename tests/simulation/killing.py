@@ -1,7 +1,5 @@
 """Runs every mutant until the simulation finds it out, each in a process of its own."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence

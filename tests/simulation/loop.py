@@ -4,8 +4,6 @@ A process has a loop of its own, because a process can be paused, be killed, or 
 while the others go on. ``simulator.py`` has the clock that moves them all.
 """
 
-from __future__ import annotations
-
 import asyncio
 from asyncio import events
 from collections import deque
@@ -62,7 +60,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
     """
 
     def __init__(
-        self, simulator: Simulator, name: str, number: int = 0, wall_offset_s: float = 0.0
+        self, simulator: "Simulator", name: str, number: int = 0, wall_offset_s: float = 0.0
     ) -> None:
         # not BaseEventLoop's own: it is slow, and all of it is replaced here
         self.simulator, self.name, self.number = simulator, name, number

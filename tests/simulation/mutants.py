@@ -1,7 +1,5 @@
 """All mutants of the product: each breaks one rule, and the simulation has to notice."""
 
-from __future__ import annotations
-
 from tests.simulation import mutants_cache, mutants_store
 
 MUTANTS = (*mutants_cache.MUTANTS, *mutants_store.MUTANTS)

@@ -1,7 +1,5 @@
 """Mutants of the caches: the fence, the scripts in Redis, the near cache and the reads."""
 
-from __future__ import annotations
-
 from tests.simulation.mutation import mutant
 
 FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/redis/scripts.py", "cache/redis/rows.py"

@@ -1,7 +1,5 @@
 """Mutants of the store: transactions, their unknown outcomes, versions, and the genres' lines."""
 
-from __future__ import annotations
-
 from tests.simulation.mutation import mutant
 
 WRITES, LINES, VERSION = "db/cassandra/writes.py", "db/cassandra/lines.py", "db/version.py"

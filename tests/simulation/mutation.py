@@ -1,7 +1,5 @@
 """Applies a mutant: the product's modules are compiled from patched text when they are imported."""
 
-from __future__ import annotations
-
 import importlib.machinery
 import sys
 from collections.abc import Sequence

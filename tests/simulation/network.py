@@ -1,7 +1,5 @@
 """The network between processes and Redis: latency, silence, cuts, and bytes split anywhere."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The product's modules under simulation: their clocks, random numbers and driver are ours."""
 
-from __future__ import annotations
-
 import random
 import secrets
 import sys
@@ -36,7 +34,7 @@ class Patched:
         self.kept: list[World] = []
         self._before: list[tuple[Any, str, Any]] = []
 
-    def __enter__(self) -> Patched:
+    def __enter__(self) -> "Patched":
 
         swaps: dict[int, Any] = {
             id(time): self._time,

@@ -1,7 +1,5 @@
 """What a schedule does: clients, their operations, faults, and settings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from tests.simulation.fates import Trouble

@@ -3,8 +3,6 @@
 Each recipe is a writer, readers beside it, and faults that follow a step of the protocol.
 """
 
-from __future__ import annotations
-
 import random
 
 from tests.simulation.fates import Trouble

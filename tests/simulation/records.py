@@ -1,7 +1,5 @@
 """What the judge keeps of a client's operation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

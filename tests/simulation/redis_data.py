@@ -4,8 +4,6 @@
 values are bytes. Sorted sets are dictionaries from member to score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ One Lua state serves every schedule of a process, because compiling is what cost
 Redis converts them: nil reply to false, integer to number, status and error to tables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any

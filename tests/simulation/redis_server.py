@@ -5,8 +5,6 @@ invalidations of the turn behind the replies, and only then writes. That order i
 the service depends on it.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -37,7 +35,7 @@ class Peer:
 
     __slots__ = ("link", "out", "prefixes", "reader")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: "Link") -> None:
         self.link = link
         self.reader = hiredis.Reader(notEnoughData=MORE)
         self.out: list[bytes] = []

@@ -1,8 +1,6 @@
 """One simulated process of the service: the product's own classes, put together as ``service.py``
 does it, on a loop with virtual time."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

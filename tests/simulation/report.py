@@ -1,7 +1,5 @@
 """What many schedules have shown, as lines for people."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path

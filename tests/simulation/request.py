@@ -1,7 +1,5 @@
 """A statement on its way to Cassandra and back."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

@@ -1,7 +1,5 @@
 """How the simulated Redis writes its replies (RESP3), and how a trace tells its commands."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from functools import cache

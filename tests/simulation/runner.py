@@ -1,7 +1,5 @@
 """Runs many schedules in processes that are forked for a few hundred of them each."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import multiprocessing
@@ -29,7 +27,7 @@ class Summary:
     events: int = 0
     virtual_s: float = 0.0
 
-    def add(self, other: Summary) -> None:
+    def add(self, other: "Summary") -> None:
         self.schedules += other.schedules
         self.failures += other.failures
         self.counts.update(other.counts)

@@ -1,7 +1,5 @@
 """Simulated sentinels: each tells where it believes the master to be."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.simulation.redis_data import RedisError

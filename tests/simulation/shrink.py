@@ -5,8 +5,6 @@ Leaving out a part changes which random numbers the others get, so each candidat
 seeds of the world.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ the next event, so no schedule ever sleeps. Work takes no virtual time. Races co
 latencies, which the world draws at random.
 """
 
-from __future__ import annotations
-
 import random
 from asyncio import events
 from collections import deque

@@ -1,7 +1,5 @@
 """The simulated Redis answers random commands as a real one does, pushes included."""
 
-from __future__ import annotations
-
 import random
 import socket
 import time

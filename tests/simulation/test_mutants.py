@@ -1,7 +1,5 @@
 """The mutants of the product: each fits the code, and the simulation finds them out."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 

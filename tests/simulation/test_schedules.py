@@ -1,7 +1,5 @@
 """The promise held against schedules: fixed seeds, and new ones each time."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

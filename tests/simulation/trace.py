@@ -1,7 +1,5 @@
 """A schedule in words: its settings, its faults, and its steps, numbered."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any

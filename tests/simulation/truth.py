@@ -4,8 +4,6 @@ The simulated Cassandra notes each change at the moment at which it takes effect
 operation that caused it. The judge compares answers with these histories.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from contextvars import ContextVar
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """One schedule: the world is made from a plan, run, brought to rest, and judged."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count

@@ -1,7 +1,5 @@
 """Services with the lane and without, over the near cache, over Redis, or over the store alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

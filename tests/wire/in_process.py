@@ -1,7 +1,5 @@
 """The protocol on a server in the test's own loop, where limits can be short and calls counted."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

@@ -1,8 +1,6 @@
 """The budget of a worker for requests that have no answer yet: what is above it is refused with
 503, what is small is served all the same, and all of it is given back however a request ends."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import weakref

@@ -1,7 +1,5 @@
 """What a client gets whose request is still under way when the server's patience ends."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path

@@ -1,8 +1,6 @@
 """What a request leaves behind goes with its last reference. A cycle would wait for the collector,
 which halts the process while it looks: at 8,000 requests/s for 20 ms, several times a second."""
 
-from __future__ import annotations
-
 import gc
 import logging
 from collections.abc import Iterator

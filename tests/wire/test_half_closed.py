@@ -1,7 +1,5 @@
 """A client that has finished sending, where the lane answers or asks Redis: as the app would."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

@@ -1,7 +1,5 @@
 """How long an idle connection is kept, whoever answers what comes on it, and whatever else does."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Bytes that arrive while the lane works are of the worker's budget, and are given back."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The fast lane on a connection: order, slow readers, writes beside it, counts, ends."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The lane beside CORS, and names that a cache may take for other names."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The home page of the fast lane: what the onion's is, from what is near alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

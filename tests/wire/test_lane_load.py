@@ -1,7 +1,5 @@
 """Rows that no cache has, loaded by the lane: errors, ends, and requests that arrive meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

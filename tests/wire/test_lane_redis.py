@@ -1,7 +1,5 @@
 """The fast lane while it asks Redis: late answers, what comes meanwhile, who goes away, the end."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

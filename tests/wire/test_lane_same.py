@@ -5,8 +5,6 @@ their head by heart; twice, lest it learnt too much; and is followed by plain on
 the connection in order.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pytest

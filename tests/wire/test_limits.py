@@ -1,7 +1,5 @@
 """Connections too many, and clients that take nothing: the protocol in this process, exactly."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator

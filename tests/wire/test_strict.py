@@ -3,8 +3,6 @@
 What it refuses, and in which words, is held over the whole service by ``tests/http/test_wire_*``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

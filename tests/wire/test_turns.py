@@ -1,7 +1,5 @@
 """Requests that wait for their turn: in order, not in memory, and not late for it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar

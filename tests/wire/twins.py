@@ -1,7 +1,5 @@
 """Two services that differ in the fast lane alone, and what each makes of the same bytes."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections import Counter

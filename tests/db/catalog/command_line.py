@@ -1,7 +1,5 @@
 """``python -m db.catalog`` as a user runs it: a process of its own, over an embedded store."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import subprocess

@@ -1,7 +1,5 @@
 """The catalogue's command over a store of the test's own."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A store whose lists can disagree with its rows, as Cassandra's can after a crash."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """An embedded store under conditions that a healthy one does not show."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command line and its exit statuses, over an embedded store."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import os

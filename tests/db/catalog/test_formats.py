@@ -1,7 +1,5 @@
 """What a record of a catalogue file becomes, with the ways in which publishers got theirs wrong."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from typing import Any
 

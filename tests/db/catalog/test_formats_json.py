@@ -1,7 +1,5 @@
 """What a JSON line becomes: the columns of the public catalogues, or a row of the service."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from typing import Any
 

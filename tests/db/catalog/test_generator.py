@@ -1,7 +1,5 @@
 """The invented catalogue: the same for everybody, and shaped like a real one."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """``import --if-empty``: an import that was begun is finished, whatever ended it before."""
 
-from __future__ import annotations
-
 import gzip
 import signal
 from pathlib import Path

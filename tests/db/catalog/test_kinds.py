@@ -1,7 +1,5 @@
 """Files that are no catalogue: the refusal says what to do."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

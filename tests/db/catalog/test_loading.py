@@ -1,7 +1,5 @@
 """Rows into a store: what an outage does, and what a second run adds."""
 
-from __future__ import annotations
-
 import io
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator

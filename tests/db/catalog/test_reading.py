@@ -1,7 +1,5 @@
 """Files of every kind a user has: their rows, the lines that are none, and what cannot be read."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import gzip

@@ -1,7 +1,5 @@
 """What a repair mends, what it leaves alone, and that it undoes nothing that happens meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from collections.abc import AsyncIterator, Collection

@@ -1,7 +1,5 @@
 """How a command waits out outages, and what a user sees while it runs."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 

@@ -1,7 +1,5 @@
 """Commands that are stopped by a signal: at once, with its status, and the next run goes on."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """A title of a public streaming catalogue, and what is made of it."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
