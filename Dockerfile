@@ -18,7 +18,7 @@ RUN test -z "${PACKAGES}" || /opt/pip/bin/pip --python /opt/venv/bin/python inst
        --disable-pip-version-check --only-binary :all: ${PACKAGES}
 COPY . ./
 # The root file system is read-only where it runs, so bytecode is made here.
-RUN rm requirements.txt && /opt/venv/bin/python -m compileall -q .
+RUN mv deploy/healthcheck.py . && rm -r deploy requirements.txt && /opt/venv/bin/python -m compileall -q .
 
 FROM ${BASE}
 ARG VERSION=1.0.0

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "etags": set[str](),
     "priority": set[str](),
-    "healthcheck": set[str](),
+    "deploy": set[str](),
     "config": {"parsers"},
     "parsers": set[str](),
     "metrics": set[str](),

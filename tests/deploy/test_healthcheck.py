@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import pytest
 
-import healthcheck
 from config import Config
+from deploy import healthcheck
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def at_once(connection: socket.socket, line: bytes) -> None:
@@ -57,7 +57,7 @@ def answering(
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-I", "-S", str(ROOT / "healthcheck.py"), *arguments]
+    command = [sys.executable, "-I", "-S", str(ROOT / "deploy" / "healthcheck.py"), *arguments]
     return subprocess.run(command, env=environ, capture_output=True, text=True)
 
 
