@@ -1,4 +1,4 @@
-"""Lua scripts that make fills and writes safe against each other (``docs/design.md``).
+"""Lua scripts that make fills and writes safe against each other, a file each in this folder.
 
 Three Redis keys belong to each key of ours: the *value*, the *lease* of the reader that may fill
 it, and the *intents* of writers. The intents are a sorted set of writers' tokens. Its scores are
@@ -20,6 +20,7 @@ The scripts of a write keep the connections of an old and of a new reign apart (
 """
 
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 GRANTED, HELD, FENCED = 1, 0, 2
@@ -42,102 +43,18 @@ class Lease(NamedTuple):
 
 
 class Script:
-    """A script. A connection sends its text until it has run once, and its digest from then on."""
+    """The script in ``file``.
 
-    def __init__(self, lua: str) -> None:
-        self.lua = lua
-        self.sha = hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest()
-
-
-_NOW_MS = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-
-# Last, because a script that has written may also take memory where Redis is full.
-_MARK_REIGN = """
-redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)
-return 1
-"""
-
-# INFO takes 3 us, which only writes pay. It also has the previous ID, as master_replid2, so the
-# search includes the field's name. "" stands for an unknown ID.
-_SAME_REIGN = """
-local reign = ARGV[%d] or ''
-if reign ~= '' and not string.find(
-    redis.call('INFO', 'replication'), 'master_replid:' .. reign, 1, true) then
-  return redis.error_reply('NEWREIGN the replication id is another one now')
-end
-"""
-
-# Grant a lease only while there is no live intent, no other lease, and no value, except a value to
-# replace. That value still answers until the fill, and a write deletes it like any other value.
-LEASE = Script(
+    A connection sends its text until it has run once, and its digest from then on.
     """
-local value = redis.call('GET', KEYS[1])
-if value and ARGV[3] == '0' then return value end
-"""
-    + _NOW_MS
-    + """
-if redis.call('ZCOUNT', KEYS[3], '(' .. string.format('%.0f', now), '+inf') > 0 then return 2 end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0
-"""
-)
-"""keys: value, lease, intents; args: token, lease_ms, 1 to replace a value (else 0). Returns the
-value, GRANTED, HELD or FENCED."""
 
-# Store a value only under the lease that was granted before the store was read. Every write deletes
-# leases, so no value that was read before a write is stored after it. SET comes before DEL, because
-# Redis checks maxmemory only until a script has written. A full Redis then refuses the whole fill.
-FILL = Script(
-    """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-return 1
-"""
-)
-"""keys: value, lease; args: token, packed, ttl_ms. Returns 1 if stored."""
+    def __init__(self, file: str) -> None:
+        self.lua = Path(__file__).with_name(file).read_text()
+        self.sha = hashlib.sha1(self.lua.encode(), usedforsecurity=False).hexdigest()
 
-# Delete our own lease only. Once it has expired, lease and value may be another reader's.
-RELEASE = Script(
-    """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[2])
-"""
-)
-"""keys: value, lease; args: token. Returns 1 if given back."""
 
-# Delete values and leases, and block fills until the intent is lifted or expires. The set outlives
-# its longest intent. Expired tokens stay in it until the next intent. The first command to write
-# needs no memory, so a Redis that is full (maxmemory) refuses fills, but no write.
-INTEND = Script(
-    _SAME_REIGN % 3
-    + _NOW_MS
-    + """
-local ms = tonumber(ARGV[2])
-for i = 1, #KEYS - 1, 3 do
-  redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', string.format('%.0f', now))
-  redis.call('ZADD', KEYS[i + 2], string.format('%.0f', now + ms), ARGV[1])
-  if redis.call('PTTL', KEYS[i + 2]) < ms then redis.call('PEXPIRE', KEYS[i + 2], ms) end
-  redis.call('DEL', KEYS[i], KEYS[i + 1])
-end
-"""
-    + _MARK_REIGN
-)
-"""keys: n times value, lease, intents; marker; args: writer's token, intent_ms, replication id."""
-
-# Delete value and lease even without the intent. Once an intent was evicted or has expired, a value
-# older than the write may be filled. Other writers' intents stay.
-SETTLE = Script(
-    _SAME_REIGN % 2
-    + """
-for i = 1, #KEYS - 1, 3 do
-  redis.call('ZREM', KEYS[i + 2], ARGV[1])
-  redis.call('DEL', KEYS[i], KEYS[i + 1])
-end
-"""
-    + _MARK_REIGN
-)
-"""keys: n times value, lease, intents; marker; args: writer's token, replication id."""
+LEASE = Script("lease.lua")
+FILL = Script("fill.lua")
+RELEASE = Script("release.lua")
+INTEND = Script("intend.lua")
+SETTLE = Script("settle.lua")

@@ -2,7 +2,9 @@
 
 from tests.simulation.mutation import mutant
 
-FENCE, SCRIPTS, REDIS = "cache/fence.py", "cache/redis/scripts.py", "cache/redis/rows.py"
+FENCE, REDIS = "cache/fence.py", "cache/redis/rows.py"
+LEASE, FILL = "cache/redis/lease.lua", "cache/redis/fill.lua"
+INTEND, SETTLE = "cache/redis/intend.lua", "cache/redis/settle.lua"
 READS, NEAR = "cache/reads.py", "cache/near.py"
 HANDSHAKE = "cache/redis/handshake.py"
 
@@ -66,9 +68,9 @@ MUTANTS = (
         "fill without lease",
         "a value is stored only under the lease that was granted for it",
         (
-            SCRIPTS,
-            "~= ARGV[1] then return 0 end\nredis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
-            "== 1 then return 0 end\nredis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])",
+            FILL,
+            "~= ARGV[1] then return 0 end",
+            "== 1 then return 0 end",
         ),
     ),
     mutant(
@@ -83,53 +85,53 @@ MUTANTS = (
     mutant(
         "lease over an intent",
         "no lease is granted while an intent lives",
-        (SCRIPTS, "'+inf') > 0 then return 2 end", "'+inf') > 99 then return 2 end"),
+        (LEASE, "'+inf') > 0 then return 2 end", "'+inf') > 99 then return 2 end"),
     ),
     mutant(
         "intent without lifetime",
         "an intent lives until it is lifted or expires",
-        (SCRIPTS, "string.format('%.0f', now + ms)", "string.format('%.0f', now)"),
+        (INTEND, "string.format('%.0f', now + ms)", "string.format('%.0f', now)"),
     ),
     mutant(
         "intent keeps the value",
         "an intent deletes the value",
         (
-            SCRIPTS,
-            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
-            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i + 1])",
+            INTEND,
+            "redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('DEL', KEYS[i + 1])",
         ),
     ),
     mutant(
         "intent keeps the lease",
         "an intent deletes the lease",
         (
-            SCRIPTS,
-            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
-            "PEXPIRE', KEYS[i + 2], ms) end\n  redis.call('DEL', KEYS[i])",
+            INTEND,
+            "redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('DEL', KEYS[i])",
         ),
     ),
     mutant(
         "settlement keeps the value",
         "a settlement deletes the value",
         (
-            SCRIPTS,
-            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
-            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i + 1])",
+            SETTLE,
+            "redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('DEL', KEYS[i + 1])",
         ),
     ),
     mutant(
         "settlement keeps the lease",
         "a settlement deletes the lease",
         (
-            SCRIPTS,
-            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i], KEYS[i + 1])",
-            "redis.call('ZREM', KEYS[i + 2], ARGV[1])\n  redis.call('DEL', KEYS[i])",
+            SETTLE,
+            "redis.call('DEL', KEYS[i], KEYS[i + 1])",
+            "redis.call('DEL', KEYS[i])",
         ),
     ),
     mutant(
         "settlement lifts all intents",
         "a settlement lifts its own intent alone",
-        (SCRIPTS, "redis.call('ZREM', KEYS[i + 2], ARGV[1])", "redis.call('DEL', KEYS[i + 2])"),
+        (SETTLE, "redis.call('ZREM', KEYS[i + 2], ARGV[1])", "redis.call('DEL', KEYS[i + 2])"),
     ),
     mutant(
         "keys without their run",
@@ -200,12 +202,18 @@ MUTANTS = (
     mutant(
         "new reign not looked at",
         "a write is refused when its Redis has another replication id than its keys say",
-        (SCRIPTS, "if reign ~= '' and not string.find(", "if reign == 'none' and not string.find("),
+        *[
+            (path, "if reign ~= '' and not string.find(", "if reign == 'none' and not string.find(")
+            for path in (INTEND, SETTLE)
+        ],
     ),
     mutant(
         "reign not marked",
         "a write tells the readers of an earlier reign that another one has begun",
-        (SCRIPTS, "redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)\n", ""),
+        *[
+            (path, "redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)\n", "")
+            for path in (INTEND, SETTLE)
+        ],
     ),
     mutant(
         "keys without replication id",

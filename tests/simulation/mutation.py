@@ -1,4 +1,6 @@
-"""Applies a mutant: the product's modules are compiled from patched text when they are imported."""
+"""Applies a mutant: the product's modules are compiled from patched text when they are imported.
+
+A script in Lua is patched when its module reads it."""
 
 import importlib.machinery
 import sys
@@ -6,7 +8,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,10 +75,22 @@ class _Finder:
 
 
 def apply(mutant: Mutant) -> None:
-    """From now on its modules are imported with its patches; none may be imported before."""
-    texts = {}
+    """From now on its modules are imported, and its scripts read, with its patches. No module of
+    them may be imported before."""
+    texts, scripts = {}, {}
     for path in {patch.path for patch in mutant.patches}:
-        name = path.removesuffix(".py").replace("/", ".")
+        text = patched(path, mutant.patches)
+        if path.endswith(".py"):
+            name = path.removesuffix(".py").replace("/", ".")
+            texts[name] = str(ROOT / path), text
+        else:
+            name = str(Path(path).parent).replace("/", ".")
+            scripts[ROOT / path] = text
         assert name not in sys.modules, name
-        texts[name] = str(ROOT / path), patched(path, mutant.patches)
     sys.meta_path.insert(0, _Finder(texts))
+    read_text = Path.read_text
+
+    def read(path: Path, *args: Any) -> str:
+        return scripts.get(path) or read_text(path, *args)
+
+    setattr(Path, "read_text", read)  # noqa: B010 - mypy takes no assignment to a method
