@@ -76,12 +76,14 @@ class Reads:
         return self._of_redis(await self._redis.get(key))
 
     async def cached_all(self, keys: Sequence[str]) -> list[Answer | None]:
-        """Return what ``cached`` returns for each key."""
-        near = [self._near.get(key) for key in keys]
-        missing = [key for key, entry in zip(keys, near, strict=True) if entry is None]
-        asked = self._redis.ask_all(missing) if missing else None
-        found = iter(await asked if asked else [None] * len(missing))
-        return [Answer(entry, "near") if entry else self._of_redis(next(found)) for entry in near]
+        """Return what ``cached`` returns for each key, after one round trip to Redis."""
+        asked = [self._near.get(key) or self._redis.ask(key) for key in keys]
+        return [
+            Answer(each, "near")
+            if isinstance(each, Entry)
+            else self._of_redis(await each if each else None)
+            for each in asked
+        ]
 
     def _of_redis(self, entry: Entry | None) -> Answer | None:
         if entry is None:

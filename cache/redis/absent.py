@@ -42,9 +42,6 @@ class NoRedis:
     def ask(self, key: str) -> asyncio.Future[Entry | None] | None:
         return None
 
-    def ask_all(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]] | None:
-        return None
-
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease:

@@ -1,8 +1,8 @@
 """Requests to Redis with a deadline: coalesced reads, and calls of scripts.
 
-All keys that are asked for one by one in one turn of the event loop leave as one MGET. A waiter
-gets its value, or None at the deadline. A reply that comes later is still parsed in its order, and
-its values may still be kept near.
+All keys that are asked for in one turn of the event loop leave as one MGET. A waiter gets its
+value, or None at the deadline. A reply that comes later is still parsed in its order, and its
+values may still be kept near.
 
 The error reply of a script is either an outage or a refusal. An outage ends the connection, and a
 new one comes up once a handshake passes. A refusal (no memory, no replicas, no permission) concerns
@@ -14,7 +14,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -36,11 +36,8 @@ _READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error ru
 KEYS_MAX = 256
 """Keys in one MGET at most, because Redis runs no other command meanwhile."""
 
-Entries = list[Entry | None]
 Batch = dict[str, list[asyncio.Future[Entry | None]]]
 """The waiters of one MGET, by key."""
-Tell = Callable[[Entries], tuple[int, int]]
-"""Resolves the waiters of an MGET. Returns the numbers of hits and of misses."""
 
 
 def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -72,8 +69,7 @@ class Calls:
         self._link, self._deadline_s = link, deadline_s
         self._parse, self._metrics = parse, metrics
         self._open: Batch = {}
-        # (due, number of keys, tell): not late yet, oldest first
-        self._sent: deque[tuple[float, int, Tell]] = deque()
+        self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
         self._is_timed = False
 
     def read(self, key: str) -> asyncio.Future[Entry | None]:
@@ -83,63 +79,48 @@ class Calls:
             self._open = {}
             loop.call_soon(self._send_open, self._open)
         waiter: asyncio.Future[Entry | None] = loop.create_future()
-        waiters = self._open.get(key)
-        if waiters is None:
-            self._open[key] = [waiter]
-        else:
-            waiters.append(waiter)
-        return waiter
-
-    def read_all(self, keys: Sequence[str]) -> asyncio.Future[Entries]:
-        """Return a future of the values of ``keys``, at most KEYS_MAX, from an MGET of their own.
-
-        That costs less than a future for each key.
-        """
-        waiter: asyncio.Future[Entries] = asyncio.get_running_loop().create_future()
-        self._send_read(keys, partial(_tell, waiter))
+        self._open.setdefault(key, []).append(waiter)
         return waiter
 
     def _send_open(self, batch: Batch) -> None:
         if self._open is batch:
             self._open = {}
-        self._send_read(batch, partial(_tell_each, batch))
-
-    def _send_read(self, keys: Collection[str], tell: Tell) -> None:
         session, loop = self._link.session, asyncio.get_running_loop()
-        command = ("MGET", *map(f"{session.prefix}v:".__add__, keys))
-        answered = partial(self._answered, keys, tell, time.monotonic())
+        command = ("MGET", *map(f"{session.prefix}v:".__add__, batch))
+        answered = partial(self._answered, batch, time.monotonic())
         if session.connection is None or not session.connection.send(command, answered):
-            return self._give_up(len(keys), tell, "down")
-        self._sent.append((loop.time() + self._deadline_s, len(keys), tell))
+            return self._tell(batch, [None] * len(batch), "down")
+        self._sent.append((loop.time() + self._deadline_s, batch))
         if not self._is_timed:
             self._time_oldest()
         return None
 
-    def _answered(self, keys: Collection[str], tell: Tell, sent_s: float, reply: Reply) -> None:
-        """Resolve the waiters.
+    def _answered(self, batch: Batch, sent_s: float, reply: Reply) -> None:
+        """Parse the values, and resolve the waiters unless they were told that Redis is late.
 
         If ``parse`` raises, the connection ends, and the waiters get None at their deadline.
         """
         self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
         error, parse = reply if isinstance(reply, Exception) else None, self._parse
-        values = [None] * len(keys) if error else reply
+        values = [None] * len(batch) if error else reply
         entries = [
             None if packed is None else parse(key, packed)
-            for key, packed in zip(keys, values, strict=True)
+            for key, packed in zip(batch, values, strict=True)
         ]
-        hits, misses = tell(entries)
         # replies keep the order of the reads, so any other read here was late
-        if self._sent and self._sent[0][2] is tell:
+        if self._sent and self._sent[0][1] is batch:
             self._sent.popleft()
-            if hits:
-                self._metrics.count("hit", hits)
-            if misses:
-                self._metrics.count("down" if error else "miss", misses)
+            self._tell(batch, entries, "down" if error else "miss")
         if error:  # without reads the connection is of no use
             self._link.fail(str(error))
 
-    def _give_up(self, keys: int, tell: Tell, result: str) -> None:
-        self._metrics.count(result, tell([None] * keys)[1])
+    def _tell(self, batch: Batch, entries: Sequence[Entry | None], absent: str) -> None:
+        """Resolve the waiters, and count each waiter as a hit or as ``absent``."""
+        for waiters, entry in zip(batch.values(), entries, strict=True):
+            self._metrics.count(absent if entry is None else "hit", len(waiters))
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(entry)
 
     def _time_oldest(self) -> None:
         """Set the timer of the oldest read, because a timer for each read would cost more."""
@@ -150,7 +131,8 @@ class Calls:
 
     def _expire(self, due: float) -> None:
         while self._sent and self._sent[0][0] <= due:
-            self._give_up(*self._sent.popleft()[1:], "late")
+            batch = self._sent.popleft()[1]
+            self._tell(batch, [None] * len(batch), "late")
         self._time_oldest()
 
     def start(
@@ -225,23 +207,3 @@ class Calls:
             self.refusal = ""
             logger.info("Redis takes fills and writes again")
         return None
-
-
-def _tell_each(batch: Batch, entries: Entries) -> tuple[int, int]:
-    hits = misses = 0
-    for waiters, entry in zip(batch.values(), entries, strict=True):
-        if entry is None:
-            misses += len(waiters)
-        else:
-            hits += len(waiters)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(entry)
-    return hits, misses
-
-
-def _tell(waiter: asyncio.Future[Entries], entries: Entries) -> tuple[int, int]:
-    if not waiter.done():
-        waiter.set_result(entries)
-    misses = entries.count(None)
-    return len(entries) - misses, misses

@@ -93,10 +93,6 @@ class RedisRows:
         """Do as ``get``, for a caller that is no coroutine."""
         return self._calls.read(key)
 
-    def ask_all(self, keys: Sequence[str]) -> asyncio.Future[list[Entry | None]]:
-        """Return a future of what ``get`` returns for each of ``keys``, in one round trip."""
-        return self._calls.read_all(keys)
-
     async def lease(
         self, key: str, *, replace: bool = False, deadline_s: float | None = None
     ) -> Entry | Lease | None:
