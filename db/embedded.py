@@ -8,6 +8,7 @@ interpreter lock at every step, and has to wait for the lock while the loop is b
 
 import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
@@ -15,31 +16,14 @@ import orjson
 
 from db.embedded_file import FileConnection, T
 from db.health import Health
-from db.store import GENRE_LIST, IDENTITY, Place, State, Stored, Written
+from db.store import GENRE_LIST, IDENTITY, Place, State, Stored, Written, rewritten, statements_of
 from db.version import Expected, new_id, next_version
-from db.video import Changes, Row, apply, build
-from errors import Invalid, NotFound
+from db.video import Changes, Row, build
+from errors import NotFound
 
 _SWITCH_S = 0.0001
 NEWEST_FIRST = 0xFFFF_FFFF_FFFF_FFFF_7F7F_7F7F_7F7F_7F7F
-_FIND = "SELECT body, request_hash FROM video WHERE id = ?"
-_ARRAY = "SELECT json_group_array(id) FROM ({})"
-_LIST = _ARRAY.format("SELECT id FROM entry WHERE genre = ? ORDER BY position, id LIMIT ?")
-_PAGE = """SELECT json_group_array(json_array(created, id)) FROM (
-  SELECT video.created, entry.id FROM entry JOIN video ON video.id = entry.id
-  WHERE genre = ? AND (entry.position, entry.id) > (?, ?)
-  ORDER BY entry.position, entry.id LIMIT ?)"""
-_IDS = _ARRAY.format("SELECT id FROM video WHERE id > ? ORDER BY id LIMIT ?")
-# jumps from one genre to the next, however many rows each has
-_GENRES = _ARRAY.format("""WITH RECURSIVE found(genre) AS (
-  SELECT min(genre) FROM entry UNION ALL
-  SELECT (SELECT min(genre) FROM entry WHERE genre > found.genre) FROM found
-  WHERE found.genre IS NOT NULL)
-  SELECT genre AS id FROM found WHERE genre IS NOT NULL""")
-_KNOWN = _ARRAY.format("""SELECT value AS id FROM json_each(?)
-  WHERE value IN (SELECT id FROM video) OR value IN (SELECT id FROM deleted)""")
-_ADD = """INSERT INTO video (id, created, position, request_hash, body) SELECT ?, ?, ?, ?, ?
-  WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?) ON CONFLICT DO NOTHING"""
+SQL = statements_of(Path(__file__).with_name("embedded_statements.sql"))
 
 
 class EmbeddedStore:
@@ -85,48 +69,46 @@ class EmbeddedStore:
         return await self.note(IDENTITY) or ""
 
     async def video(self, video_id: str) -> Row:
-        return _there(self._reader.read_now(lambda c: _find(c, video_id)))[0]
+        return _there(self._reader.read_now(lambda c: _find(c, video_id))).row
 
     async def genre(self, genre: str) -> list[str]:
-        return _there(self._reader.read_now(lambda c: _array(c, _LIST, genre, GENRE_LIST)))
+        return _there(self._reader.read_now(lambda c: _array(c, "genre", genre, GENRE_LIST)))
 
     async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:
         place = (position(after.created), after.video_id) if after else (b"", "")
-        found = await self._scanner.read(lambda c: _array(c, _PAGE, genre, *place, limit))
+        found = await self._scanner.read(lambda c: _array(c, "genre_page", genre, *place, limit))
         return [Place(*each) for each in found]
 
     async def genres(self) -> list[str]:
-        return await self._scanner.read(lambda c: _array(c, _GENRES))
+        return await self._scanner.read(lambda c: _array(c, "genres"))
 
     async def random_id(self) -> str:
-        drawn = self._reader.read_now(lambda c: _array(c, _IDS, new_id(), 1))
-        drawn = drawn or self._reader.read_now(lambda c: _array(c, _IDS, "", 1))
+        drawn = self._reader.read_now(lambda c: _array(c, "ids", new_id(), 1))
+        drawn = drawn or self._reader.read_now(lambda c: _array(c, "ids", "", 1))
         return str(_there(drawn)[0])
 
     async def ids(self, after: str | None, limit: int) -> list[str]:
-        return await self._scanner.read(lambda c: _array(c, _IDS, after or "", limit))
+        return await self._scanner.read(lambda c: _array(c, "ids", after or "", limit))
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         return await self._writer.write(lambda c: _create(c, video_id, values, request_hash))
 
     async def update(self, video_id: str, changes: Changes, expected: Expected) -> Written:
-        return await self._writer.write(lambda c: _update(c, video_id, changes, expected))
+        return await self._writer.write(lambda c: _replace(c, video_id, changes, expected))
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
-        return await self._writer.write(lambda c: _delete(c, video_id, expected))
+        return await self._writer.write(lambda c: _replace(c, video_id, None, expected))
 
     async def note(self, name: str) -> str | None:
-        sql = "SELECT value FROM about WHERE name = ?"
-        found = self._reader.read_now(lambda c: c.execute(sql, (name,)).fetchone())
+        found = self._reader.read_now(lambda c: c.execute(SQL["note"], (name,)).fetchone())
         return found and str(found[0])
 
     async def set_note(self, name: str, value: str) -> None:
-        sql = "INSERT OR REPLACE INTO about VALUES (?, ?)"
-        await self._writer.write(lambda c: c.execute(sql, (name, value)))
+        await self._writer.write(lambda c: c.execute(SQL["set_note"], (name, value)))
 
     async def known(self, ids: Collection[str]) -> set[str]:
         asked = orjson.dumps(list(ids)).decode()
-        return set(await self._scanner.read(lambda c: _array(c, _KNOWN, asked)))
+        return set(await self._scanner.read(lambda c: _array(c, "known", asked)))
 
     async def load(self, rows: Sequence[Stored]) -> None:
         await self._writer.write(lambda c: _add(c, rows))
@@ -147,55 +129,42 @@ def position(created: str) -> bytes:
     return (int(ticks + created[19:23] + created[24:], 16) ^ NEWEST_FIRST).to_bytes(16, "big")
 
 
-def _array(connection: Connection, sql: str, *values: object) -> list[Any]:
-    array: list[Any] = orjson.loads(connection.execute(sql, values).fetchone()[0])
+def _array(connection: Connection, name: str, *values: object) -> list[Any]:
+    array: list[Any] = orjson.loads(connection.execute(SQL[name], values).fetchone()[0])
     return array
 
 
-def _find(connection: Connection, video_id: str) -> tuple[Row, str | None] | None:
-    """Return the row and its request's hash, or None if there is no row."""
-    found = connection.execute(_FIND, (video_id,)).fetchone()
-    return found and (orjson.loads(found[0]), found[1])
+def _find(connection: Connection, video_id: str) -> Stored | None:
+    found = connection.execute(SQL["find_row"], (video_id,)).fetchone()
+    return found and Stored(orjson.loads(found[0]), *found[1:])
 
 
 def _create(
     connection: Connection, video_id: str, values: dict[str, Any], request_hash: str | None
 ) -> Row:
     if there := _find(connection, video_id):
-        if request_hash is None or there[1] != request_hash:
-            raise Invalid("The Idempotency-Key was used with another body")
-        return there[0]
+        there.check_repeat(request_hash)
+        return there.row
     row = build(video_id, next_version(), values)
-    connection.execute("DELETE FROM deleted WHERE id = ?", (video_id,))
+    connection.execute(SQL["forget_deletion"], (video_id,))
     _add(connection, [Stored(row, row["lastupdated"], request_hash)])
     return row
 
 
 def _add(connection: Connection, rows: Sequence[Stored]) -> None:
     """Add the rows that are not ``known``."""
-    for row, created, request_hash in rows:
+    for row, created, request_hash, _ in rows:
         values = row["id"], created, position(created), request_hash, orjson.dumps(row), row["id"]
-        connection.execute(_ADD, values)
+        connection.execute(SQL["add_row"], values)
 
 
-def _update(connection: Connection, video_id: str, changes: Changes, expected: Expected) -> Written:
-    before = _expect(connection, video_id, expected, "update")
-    after = apply(before, changes, next_version(after=before["lastupdated"]))
-    values = orjson.dumps(after), video_id
-    connection.execute("UPDATE video SET body = ? WHERE id = ?", values)
-    return Written(before, after)
-
-
-def _delete(connection: Connection, video_id: str, expected: Expected) -> Written:
-    before = _expect(connection, video_id, expected, "delete")
-    connection.execute("DELETE FROM video WHERE id = ?", (video_id,))
-    return Written(before, None)
-
-
-def _expect(connection: Connection, video_id: str, expected: Expected, verb: str) -> Row:
-    """Return the row, which fulfils ``expected``."""
-    found = _find(connection, video_id)
-    if found is None:
-        raise NotFound(f"Could not {verb} a nonexistent video")
-    expected.check(found[0])
-    return found[0]
+def _replace(
+    connection: Connection, video_id: str, changes: Changes | None, expected: Expected
+) -> Written:
+    """Apply ``changes`` to the row; None: delete it."""
+    written = rewritten(_find(connection, video_id), changes, expected)
+    if written.after is None:
+        connection.execute(SQL["delete_row"], (video_id,))
+    else:
+        connection.execute(SQL["update_row"], (orjson.dumps(written.after), video_id))
+    return written

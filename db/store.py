@@ -6,13 +6,17 @@ there is no row, Unavailable if the store is away (at once if that is known), an
 too late. Ids and versions are in canonical lower-case form.
 """
 
+import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
+from string import Template
 from typing import Any, Literal, NamedTuple, Protocol
 
 from config import Config
 from db.cassandra.limit import Limit
-from db.version import Expected
-from db.video import Changes, Row
+from db.version import Expected, next_version
+from db.video import Changes, Row, apply
+from errors import Invalid, NotFound
 from metrics import Publisher, Timings
 
 IDENTITY = "identity"
@@ -34,13 +38,21 @@ class Written(NamedTuple):
 class Stored(NamedTuple):
     """A row with its hidden fields.
 
-    They are the timeuuid of its creation, given once, which orders the genre lists, and the hash of
-    the idempotent request that made the row.
+    ``created`` is the timeuuid of its creation, given once, which orders the genre lists.
+    ``request_hash`` is the hash of the idempotent request that made the row. Cassandra alone has
+    ``listed``: the genres in whose lists this row may be, or None while the loader has not written
+    all of them.
     """
 
     row: Row
     created: str
     request_hash: str | None = None
+    listed: Collection[str] | None = None
+
+    def check_repeat(self, request_hash: str | None) -> None:
+        """Raise Invalid unless the row was made by an equal idempotent request."""
+        if request_hash is None or self.request_hash != request_hash:
+            raise Invalid("The Idempotency-Key was used with another body")
 
 
 class Entry(NamedTuple):
@@ -148,6 +160,21 @@ class CatalogueStore(VideoStore, Protocol):
         """
 
 
+def rewritten(before: Stored | None, changes: Changes | None, expected: Expected) -> Written:
+    """Return the row before and after ``changes``; None: a deletion.
+
+    Raise NotFound if there is no row, PreconditionFailed, or Invalid.
+    """
+    if before is None:
+        verb = "delete" if changes is None else "update"
+        raise NotFound(f"Could not {verb} a nonexistent video")
+    row = before.row
+    expected.check(row)
+    if changes is None:
+        return Written(row, None)
+    return Written(row, apply(row, changes, next_version(row["lastupdated"])))
+
+
 def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     """Return Cassandra's store if ``config`` names a contact point, else SQLite's; not opened yet.
 
@@ -162,6 +189,16 @@ def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     from db.embedded import EmbeddedStore
 
     return EmbeddedStore(config.embedded_path)
+
+
+def statements_of(file: Path, **parts: str) -> dict[str, str]:
+    """Return the statements of ``file`` by name, with its $names filled in from ``parts``.
+
+    A statement begins behind its line ``-- name: NAME``, and ends with its semicolon.
+    """
+    text = Template(file.read_text()).substitute(parts)
+    found = re.findall(r"^-- name: (\w+)\n(.+?);", text, re.MULTILINE | re.DOTALL)
+    return {name: " ".join(statement.split()) for name, statement in found}
 
 
 def store_metrics(store: VideoStore, limit: Limit, publisher: Publisher) -> None:

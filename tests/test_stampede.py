@@ -8,23 +8,19 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from bench.lab.servers import CassandraNode, RedisServer, settings_of
 from config import Config
-from db.cassandra.session import Cassandra
-from errors import Unavailable
+from db.cassandra.session import make_cluster
 from tests.http.samples import post
 from tests.http.service import RunningService, keyspace, running
 
 EACH = 500
 ROUNDS = 5
-COUNTED = (
-    "SELECT count FROM system_views.coordinator_read_latency"
-    " WHERE keyspace_name = ? AND table_name = 'video'"
-)
 SERIES = re.compile(r'^content_request_seconds_count\{.*layer="(\w*)".*\} (\S+)$', re.MULTILINE)
 
 
@@ -46,23 +42,19 @@ def replicas(
 
 
 @pytest.fixture
-async def cassandra(settings: dict[str, str]) -> AsyncIterator[Cassandra]:
-    cassandra = Cassandra(Config.from_env(settings), (COUNTED,))
-    await cassandra.open()
-    yield cassandra
-    await cassandra.close()
+async def cassandra(settings: dict[str, str]) -> AsyncIterator[Any]:
+    session = await make_cluster(Config.from_env(settings), None).create_session()
+    yield session
+    await session.close()
 
 
-async def reads_of(cassandra: Cassandra, settings: dict[str, str]) -> int:
+async def reads_of(cassandra: Any, settings: dict[str, str]) -> int:
     """How many reads of rows Cassandra has done."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                result = await cassandra.execute(COUNTED, (settings["CASSANDRA_KEYSPACE"],))
-            except Unavailable:  # not connected yet
-                await asyncio.sleep(0.05)
-            else:
-                return int(result.first().column_value_by_index(0))
+    result = await cassandra.query(
+        "SELECT count FROM system_views.coordinator_read_latency"
+        f" WHERE keyspace_name = '{settings['CASSANDRA_KEYSPACE']}' AND table_name = 'video'"
+    )
+    return int(result.first().column_value_by_index(0))
 
 
 def layers(replicas: list[RunningService]) -> Counter[str]:
@@ -96,7 +88,7 @@ def are_one_read_each(reads: list[int]) -> bool:
 
 
 async def test_a_thousand_first_reads_of_a_row_are_one_read_of_cassandra(
-    replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
+    replicas: list[RunningService], cassandra: Any, settings: dict[str, str]
 ) -> None:
     reads = []
     for _ in range(ROUNDS):
@@ -115,7 +107,7 @@ async def test_a_thousand_first_reads_of_a_row_are_one_read_of_cassandra(
 
 
 async def test_a_thousand_reads_of_an_absent_row_are_one_read_of_cassandra(
-    replicas: list[RunningService], cassandra: Cassandra, settings: dict[str, str]
+    replicas: list[RunningService], cassandra: Any, settings: dict[str, str]
 ) -> None:
     reads = []
     for _ in range(ROUNDS):

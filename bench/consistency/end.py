@@ -37,7 +37,7 @@ async def stored(config: Config) -> tuple[list[Stored], list[str]]:
             try:
                 ids = await store.ids(None, ROWS_MAX)
                 found = await asyncio.gather(*map(store._writes.find, ids))
-                rows = [each.stored for each in found if each]
+                rows = [each for each in found if each]
                 lines = [each[:3] async for page in store.entries() for each in page]
                 faults = list_faults(rows, lines, await store.genres())
             except (Late, Unavailable):  # not connected yet

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config import Config
-from db.cassandra.store import READ
+from db.cassandra.statements import CQL
 
 BODY = b"x" * 540
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"540")]
@@ -56,7 +56,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[State]:
         core_connections_per_host=2,
     )
     session = await cluster.create_session(config.cassandra_keyspace)
-    yield {"session": session, "read": await session.create_prepared(READ)}
+    yield {"session": session, "read": await session.create_prepared(CQL["read_row"])}
     await session.close()
 
 

@@ -30,22 +30,11 @@ from typing import Any, NamedTuple, Self
 
 from db.background import Background
 from db.cassandra.session import Cassandra
-from db.store import Entry
+from db.store import Entry, Stored
 from db.version import version_ahead, version_us
 from errors import ServiceError
 
 logger = logging.getLogger("content")
-
-PUT = (
-    "INSERT INTO video_by_genre (genre, created, id, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
-)
-DROP = "DELETE FROM video_by_genre USING TIMESTAMP ? WHERE genre = ? AND created = ? AND id = ?"
-NAMES_OF_GENRES = "SELECT name FROM genre WHERE shard = 0"
-NAMES_AMONG = f"{NAMES_OF_GENRES} AND name IN ?"
-ADD = "INSERT INTO genre (shard, name) VALUES (0, ?) IF NOT EXISTS"
-REMOVE = "DELETE FROM genre WHERE shard = 0 AND name = ? IF EXISTS"
-ANY_LINE = "SELECT id FROM video_by_genre WHERE genre = ? LIMIT 1"
-STATEMENTS = (PUT, DROP, NAMES_OF_GENRES, NAMES_AMONG, ADD, REMOVE, ANY_LINE)
 
 RETRY_S, RETRY_MAX_S = 0.5, 10.0
 AT_ONCE = 32
@@ -70,6 +59,12 @@ class Life(NamedTuple):
     version: str
     genres: frozenset[str]
     listed: frozenset[str]
+
+    @classmethod
+    def of(cls, stored: Stored) -> Self:
+        row, genres = stored.row, frozenset(stored.row["genres"])
+        listed = genres | set(stored.listed or ())
+        return cls(row["id"], stored.created, row["lastupdated"], genres, listed)
 
     def ended(self) -> Self:
         """Return the life after its end.
@@ -124,7 +119,7 @@ class Lines:
 
     async def put(self, entries: Collection[Entry]) -> None:
         """Put the lines with their versions' timestamps, and name their genres."""
-        await self._all(PUT, [(*entry, version_us(entry.version)) for entry in entries])
+        await self._all("put_line", [(*entry, version_us(entry.version)) for entry in entries])
         await self._name({entry.genre for entry in entries})
 
     async def drop(self, entries: Collection[Entry]) -> None:
@@ -137,30 +132,30 @@ class Lines:
             (version_us(version), genre, created, video_id)
             for genre, created, video_id, version in entries
         ]
-        await self._all(DROP, values)
+        await self._all("drop_line", values)
         for genre in {entry.genre for entry in entries} - self._to_look_at:
             self._to_look_at.add(genre)
             self._background.spawn(self._look_later(genre))
 
-    async def _all(self, cql: str, rows: Iterable[Sequence[Any]]) -> None:
+    async def _all(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write all rows, even if some fail. Then raise the first failure."""
-        work = (self._cassandra.execute(cql, values) for values in rows)
+        work = (self._cassandra.execute(name, values) for values in rows)
         for done in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done
 
     async def genres(self) -> list[str]:
-        result = await self._cassandra.execute(NAMES_OF_GENRES)
+        result = await self._cassandra.execute("genres")
         return sorted(row.column_value_by_index(0) for row in result.all())
 
     async def _name(self, genres: set[str]) -> None:
         """Insert the missing names of ``genres``. Raise the store's errors."""
         if genres:
-            result = await self._cassandra.execute(NAMES_AMONG, (list(genres),))
+            result = await self._cassandra.execute("genres_among", (list(genres),))
             missing = list(genres - {row.column_value_by_index(0) for row in result.all()})
             for start in range(0, len(missing), AT_ONCE):
                 some = missing[start : start + AT_ONCE]
-                await asyncio.gather(*(self._cassandra.execute(ADD, (name,)) for name in some))
+                await self._all("add_genre", [(name,) for name in some])
 
     async def _look_later(self, genre: str) -> None:
         await self._background.pause(LOOK_AFTER_S)
@@ -186,11 +181,11 @@ class Lines:
         although the genre has lines.
         """
         if not await self._has_lines(genre):
-            await self._cassandra.execute(REMOVE, (genre,))
+            await self._cassandra.execute("remove_genre", (genre,))
         if await self._has_lines(genre):
-            # without reading first, because ADD also finishes a removal that has begun
-            await self._cassandra.execute(ADD, (genre,))
+            # without reading first, because ``add_genre`` also finishes a removal that has begun
+            await self._cassandra.execute("add_genre", (genre,))
 
     async def _has_lines(self, genre: str) -> bool:
-        found = await self._cassandra.execute(ANY_LINE, (genre,))
+        found = await self._cassandra.execute("any_line", (genre,))
         return found.first() is not None

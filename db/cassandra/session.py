@@ -6,7 +6,6 @@ a session is never cancelled, because that deadlocks the process.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from acsylla import errors as driver
 from config import Config, ConfigError
 from db.cassandra import schema
 from db.cassandra.limit import Limit
-from db.cassandra.statements import AWAY_MESSAGE, Statements
+from db.cassandra.statements import AWAY_MESSAGE, CQL, Statements
 from db.store import IDENTITY
 from db.version import next_version
 from errors import Unavailable
@@ -30,10 +29,6 @@ ENDED_KEPT = 8
 RENEW_S = 5.0
 """After so long an outage a new session is made, which looks up names anew. The driver only tries
 the addresses that it knows, and a container comes back with another address."""
-PROBE = "SELECT data_center FROM system.peers"
-"""Any node answers this query from memory, and it shows whether there are other nodes."""
-NOTE = "SELECT value FROM about WHERE name = ?"
-IDENTIFY = "INSERT INTO about (name, value) VALUES (?, ?) IF NOT EXISTS"
 OPEN_S = 4.0
 """How long ``open`` waits for the first attempt, in order to raise its ConfigError."""
 GONE = (
@@ -46,13 +41,10 @@ dropped."""
 
 
 class Cassandra(Statements):
-    """One session, replaced when it has to be. ``statements`` are prepared at every connect."""
+    """One session, replaced when it has to be. All statements are prepared at every connect."""
 
-    def __init__(
-        self, config: Config, statements: Sequence[str], limit: Limit | None = None
-    ) -> None:
+    def __init__(self, config: Config, limit: Limit | None = None) -> None:
         super().__init__(config, limit)
-        self._statements = (PROBE, NOTE, IDENTIFY, *statements)
         self._ended: deque[acsylla.Session] = deque(maxlen=ENDED_KEPT)
         # one for each data centre, because each has descriptors that it never closes
         self._cluster = cache(lambda datacenter: make_cluster(config, datacenter))
@@ -135,7 +127,7 @@ class Cassandra(Statements):
         deadline_s = self._config.store_deadline_s
         try:
             async with asyncio.timeout(2 * deadline_s):
-                peers = (await self._run(PROBE, (), deadline_s)).all()
+                peers = (await self._run("probe", (), deadline_s)).all()
         except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
             self.health.failed(error)
             return False
@@ -169,8 +161,8 @@ class Cassandra(Statements):
         session = await self._cluster(self._local).create_session(self._config.cassandra_keyspace)
         try:
             self._prepared = {
-                cql: await session.create_prepared(cql, timeout=DDL_TIMEOUT_S)
-                for cql in self._statements
+                name: await session.create_prepared(cql, timeout=DDL_TIMEOUT_S)
+                for name, cql in CQL.items()
             }
         except BaseException:
             await self._end(session)
@@ -184,11 +176,11 @@ class Cassandra(Statements):
         """Read the store's identity, or make one. A keyspace that was made anew has another."""
         left_s = self._config.store_deadline_s
         for _ in range(2):
-            found = (await self._run(NOTE, (IDENTITY,), left_s)).first()
+            found = (await self._run("note", (IDENTITY,), left_s)).first()
             if found is not None:
                 self._identity = found.column_value_by_index(0)
                 return
-            await self._run(IDENTIFY, (IDENTITY, next_version()), left_s)
+            await self._run("identify", (IDENTITY, next_version()), left_s)
 
 
 def make_cluster(config: Config, datacenter: str | None) -> acsylla.Cluster:

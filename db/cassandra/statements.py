@@ -8,6 +8,7 @@ import functools
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import acsylla
@@ -15,9 +16,19 @@ from acsylla import errors as driver
 
 from config import Config
 from db.cassandra.limit import Limit
+from db.fields import COLUMNS
 from db.health import Health
+from db.store import statements_of
 from errors import Late, Shed, Unavailable
 from priority import urgent
+
+CQL = statements_of(
+    Path(__file__).with_name("statements.cql"),
+    columns=", ".join(f'"{name}"' for name in COLUMNS),
+    marks=", ".join("?" * len(COLUMNS)),
+    changes=", ".join(f'"{name}" = ?' for name in COLUMNS[1:]),
+)
+"""All statements by name."""
 
 PAGE = 64
 SCAN_TIMEOUT_S = 20.0
@@ -64,7 +75,7 @@ refused. A prepared statement is refused once its table is gone."""
 
 
 class Statements:
-    """Executes prepared statements on the session, if there is one.
+    """Executes prepared statements by their names in CQL, on the session, if there is one.
 
     ``limit`` bounds the concurrent reads of requests.
     """
@@ -78,7 +89,7 @@ class Statements:
         self.limit = limit or Limit(config.store_reads_max)
         self.health = Health()
 
-    async def read(self, cql: str, values: Sequence[Any] = ()) -> Any:
+    async def read(self, name: str, values: Sequence[Any] = ()) -> Any:
         """Execute a read for a request in its turn at ``limit``, and return the driver's result.
 
         Raise Unavailable, Late or Shed.
@@ -94,7 +105,7 @@ class Statements:
                 raise Unavailable(AWAY_MESSAGE)
             if left_s < LEAST_S:
                 raise Shed(urgent.get())
-            result = await self._run(cql, values, left_s)
+            result = await self._run(name, values, left_s)
             if result.count() <= SAMPLE_ROWS:
                 took_s = time.monotonic() - began
             return result
@@ -104,7 +115,7 @@ class Statements:
         finally:
             self.limit.leave(took_s)
 
-    async def execute(self, cql: str, values: Sequence[Any] = (), *, serial: bool = False) -> Any:
+    async def execute(self, name: str, values: Sequence[Any] = (), *, serial: bool = False) -> Any:
         """Execute a statement, and return the driver's result.
 
         A value may be UNSET. ``serial``: a read behind all transactions under way. Raise
@@ -112,22 +123,22 @@ class Statements:
         """
         if self.health.is_down:
             raise Unavailable(AWAY_MESSAGE)  # the driver's own error may take a deadline to come
-        return await self._run(cql, values, self._config.store_deadline_s, serial=serial)
+        return await self._run(name, values, self._config.store_deadline_s, serial=serial)
 
     async def _run(
-        self, cql: str, values: Sequence[Any], left_s: float, *, serial: bool = False
+        self, name: str, values: Sequence[Any], left_s: float, *, serial: bool = False
     ) -> Any:
         """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
-        session, prepared = self._session, self._prepared.get(cql)
-        if session is None or prepared is None:
+        session = self._session
+        if session is None:
             raise Unavailable(AWAY_MESSAGE)
-        statement: Any = prepared.bind()
+        statement: Any = self._prepared[name].bind()
         for index, value in enumerate(values):
             if value is not UNSET:
                 statement.bind(index, value)
         if serial:  # a read that finishes or discards the Paxos rounds before it
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
-        sort, is_read = _sort(cql, serial)
+        sort, is_read = _sort(name, serial)
         statement.set_is_idempotent(is_read)
         end = time.monotonic() + left_s
         share = FIRST_TRY if is_read and self._is_ring else 1.0
@@ -154,14 +165,14 @@ class Statements:
             self.health.refused(sort, error, late=isinstance(raised, Late))
         return raised
 
-    async def scan(self, cql: str, values: Sequence[Any] = ()) -> AsyncIterator[Iterator[Any]]:
+    async def scan(self, name: str, values: Sequence[Any] = ()) -> AsyncIterator[Iterator[Any]]:
         """Yield the rows of an unbounded read by pages of at most PAGE rows.
 
         Take each row's values before the next row, because the driver keeps one row at a time.
         """
         if self._session is None:
             raise Unavailable(AWAY_MESSAGE)
-        statement: Any = self._prepared[cql].bind(page_size=PAGE)
+        statement: Any = self._prepared[name].bind(page_size=PAGE)
         statement.bind_list(list(values))
         statement.set_is_idempotent(True)
         statement.set_timeout(SCAN_TIMEOUT_S)
@@ -189,12 +200,13 @@ def translate(error: Exception) -> Exception:
 
 
 @functools.cache
-def _sort(cql: str, serial: bool) -> tuple[str, bool]:
+def _sort(name: str, serial: bool) -> tuple[str, bool]:
     """Return the sort of a statement for ``Health``, and whether the statement is a read.
 
     A serial read is the first half of a write. If it fails, the write fails; if it works, the write
     may still fail. So it is a sort by itself.
     """
+    cql = CQL[name]
     table, is_read = re.findall(r"(?:FROM|INTO|UPDATE) (\w+)", cql)[0], cql.startswith("SELECT")
     if serial:
         return f"reads before writes to {table}", True

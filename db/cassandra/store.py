@@ -2,48 +2,34 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
 import orjson
 
 from config import Config
-from db.cassandra import lines, loader, writes
 from db.cassandra.limit import Limit
-from db.cassandra.loader import Loader
-from db.cassandra.session import NOTE, Cassandra
-from db.cassandra.writes import NAMES, Writes
-from db.store import GENRE_LIST, Entry, Place, State, Stored, Written
-from db.version import Expected, next_version
-from db.video import Changes, Row, apply, build, shape
-from errors import Conflict, Invalid, NotFound
-
-READ = f"SELECT JSON {NAMES} FROM video WHERE id = ?"
-NEXT = "SELECT id FROM video WHERE token(id) > token(?) LIMIT ?"
-FROM = "SELECT id FROM video WHERE token(id) >= ? LIMIT ?"
-LIST = "SELECT created, id FROM video_by_genre WHERE genre = ? LIMIT ?"
-TWINS = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created = ? AND id > ? LIMIT ?"
-OLDER = "SELECT created, id FROM video_by_genre WHERE genre = ? AND created < ? LIMIT ?"
-SET_NOTE = "INSERT INTO about (name, value) VALUES (?, ?)"
-ENTRIES = (
-    "SELECT genre, created, id, version FROM video_by_genre"
-    " WHERE token(genre) > ? AND token(genre) <= ?"
-)
-STATEMENTS = (
-    *(READ, NEXT, FROM, LIST, TWINS, OLDER, ENTRIES, SET_NOTE),
-    *(*writes.STATEMENTS, *lines.STATEMENTS, *loader.STATEMENTS),
-)
+from db.cassandra.lines import Life
+from db.cassandra.session import Cassandra
+from db.cassandra.statements import UNSET
+from db.cassandra.writes import Writes, values_of
+from db.store import GENRE_LIST, Entry, Place, State, Stored, Written, rewritten
+from db.version import Expected, next_version, version_us
+from db.video import Changes, Row, build, shape
+from errors import Conflict, NotFound
 
 ATTEMPTS = 5
 CLOSE_S = 3.0
+LOADER_AGE_US = 86_400_000_000
 TOKENS = -(2**63), 2**63 - 1
 PARTS = 64
 """``entries`` reads the token ring in so many parts. A read passes over every tombstone between two
 lines, and Cassandra fails above 100,000. In parts, the tombstones of all genres do not add up."""
 
 
-class CassandraStore(Loader):
+class CassandraStore:
     """A ``CatalogueStore`` over one keyspace. A read costs one round trip, a write three.
 
     ``entries``, ``lives`` and ``lines`` are for ``db/catalog/repair.py``.
@@ -52,7 +38,7 @@ class CassandraStore(Loader):
     name = "cassandra"
 
     def __init__(self, config: Config, limit: Limit | None = None) -> None:
-        self._cassandra = Cassandra(config, STATEMENTS, limit)
+        self._cassandra = Cassandra(config, limit)
         self.timings = self._cassandra.health.timings
         self._writes = Writes(self._cassandra)
         self.lines = self._writes.lines
@@ -71,7 +57,7 @@ class CassandraStore(Loader):
         return self._cassandra.identity
 
     async def video(self, video_id: str) -> Row:
-        result = await self._cassandra.read(READ, (video_id,))
+        result = await self._cassandra.read("read_row", (video_id,))
         found = result.first()
         if found is None:
             raise NotFound()
@@ -86,21 +72,21 @@ class CassandraStore(Loader):
 
     async def genre_page(self, genre: str, after: Place | None, limit: int) -> list[Place]:
         if after is None:
-            return await self._places(LIST, genre, limit)
-        places = await self._places(TWINS, genre, *after, limit)
+            return await self._places("first_lines", genre, limit)
+        places = await self._places("twin_lines", genre, *after, limit)
         if len(places) < limit:
-            places += await self._places(OLDER, genre, after.created, limit - len(places))
+            places += await self._places("older_lines", genre, after.created, limit - len(places))
         return places
 
-    async def _places(self, cql: str, *values: Any) -> list[Place]:
-        result = await self._cassandra.read(cql, values)
+    async def _places(self, name: str, *values: Any) -> list[Place]:
+        result = await self._cassandra.read(name, values)
         return [Place(*row.as_tuple()) for row in result.all()]
 
     async def genres(self) -> list[str]:
         return await self.lines.genres()
 
     async def random_id(self) -> str:
-        ids = await self._ids(FROM, random.randint(*TOKENS), 1) or await self.ids(None, 1)
+        ids = await self._ids("ids_from", random.randint(*TOKENS), 1) or await self.ids(None, 1)
         if not ids:
             raise NotFound()
         return ids[0]
@@ -112,11 +98,11 @@ class CassandraStore(Loader):
         missing at the edge of a page.
         """
         if after is None:
-            return await self._ids(FROM, TOKENS[0], limit)
-        return await self._ids(NEXT, after, limit)
+            return await self._ids("ids_from", TOKENS[0], limit)
+        return await self._ids("ids_after", after, limit)
 
-    async def _ids(self, cql: str, *values: Any) -> list[str]:
-        result = await self._cassandra.read(cql, values)
+    async def _ids(self, name: str, *values: Any) -> list[str]:
+        result = await self._cassandra.read(name, values)
         return [row.column_value_by_index(0) for row in result.all()]
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
@@ -137,11 +123,10 @@ class CassandraStore(Loader):
             found = await self._writes.find(video_id)
             if found is None:
                 raise Conflict()  # another writer made and deleted a row meanwhile
-            if request_hash is None or found.stored.request_hash != request_hash:
-                raise Invalid("The Idempotency-Key was used with another body")
+            found.check_repeat(request_hash)
             # the first request may have died before its lines; putting them again changes nothing
-            stored = found.stored
-            await self.lines.follow(found.life)
+            stored = found
+            await self.lines.follow(Life.of(found))
         over = (life for life in earlier if life.created != stored.created)
         await asyncio.gather(*(self.lines.follow(life.ended()) for life in over))
         return stored.row
@@ -150,31 +135,86 @@ class CassandraStore(Loader):
         """Apply ``changes`` to the row; None: delete it."""
         for _ in range(ATTEMPTS):
             found = await self._writes.find(video_id)
-            if found is None:
-                verb = "delete" if changes is None else "update"
-                raise NotFound(f"Could not {verb} a nonexistent video")
-            expected.check(found.row)
-            if changes is None:
-                after = None
+            written = rewritten(found, changes, expected)
+            assert found is not None
+            if written.after is None:
                 is_done = await self._writes.remove(found)
             else:
-                after = apply(found.row, changes, next_version(found.row["lastupdated"]))
-                is_done = await self._writes.swap(found, after)
+                is_done = await self._writes.swap(found, written.after)
             if is_done:
-                return Written(found.row, after)
+                return written
         raise Conflict()
 
     async def note(self, name: str) -> str | None:
-        found = (await self._cassandra.execute(NOTE, (name,))).first()
+        found = (await self._cassandra.execute("note", (name,))).first()
         return None if found is None else str(found.column_value_by_index(0))
 
     async def set_note(self, name: str, value: str) -> None:
-        await self._cassandra.execute(SET_NOTE, (name, value))
+        await self._cassandra.execute("set_note", (name, value))
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        rows = await self.lives(ids)
+        absent = [video_id for video_id in ids if video_id not in rows]
+        whole = {video_id for video_id, life in rows.items() if life.listed}
+        return whole | {video_id for (video_id,) in await self._among("deleted_ids", absent)}
+
+    async def load(self, rows: Sequence[Stored]) -> None:
+        """Add rows by plain inserts with an old timestamp, resumable at every step.
+
+            1. read which rows are there
+            2. insert the others, with a timestamp long past and without ``listed``
+            3. read the rows as they are now
+            4. put the lines of the rows without ``listed``, with the versions of these rows
+            5. set ``listed``, with a timestamp long past
+
+        A load that stops leaves rows without ``listed``. They are not ``known``, so the next load
+        finishes them at 3, for the life that is there, even when its file says something else by
+        now. A row that the API changes or deletes meanwhile has a newer version: lines put at 4 for
+        the older version are below the timestamps of that write, and so is ``listed``. A row that
+        was deleted before 2 stays deleted, because the insert's timestamp is below the deletion's;
+        3 does not find it then.
+
+        Two loads at once whose files disagree about a row may leave lines of the losing load, until
+        ``python -m db.catalog repair``.
+        """
+        there = await self.lives([stored.row["id"] for stored in rows])
+        new = [stored for stored in rows if stored.row["id"] not in there]
+        await asyncio.gather(*map(self._insert, new))
+        now = await self.lives([stored.row["id"] for stored in rows]) if new else there
+        unfinished = [life for life in now.values() if not life.listed]
+        await self.lines.put([line for life in unfinished for line in life.lines(life.genres)])
+        await asyncio.gather(*map(self._finish, unfinished))
+
+    async def _insert(self, stored: Stored) -> None:
+        values = (*values_of(stored), UNSET, _long_past(stored.created))
+        await self._cassandra.execute("load_row", values)
+
+    async def _finish(self, life: Life) -> None:
+        values = (_long_past(life.created), sorted(life.genres), life.video_id)
+        await self._cassandra.execute("finish_row", values)
+
+    async def lives(self, ids: Collection[str]) -> dict[str, Life]:
+        """Return the existing rows by id; ``listed`` is empty for a row that is not loaded yet."""
+        return {
+            video_id: Life(
+                video_id, created, version, frozenset(genres or ()), frozenset(listed or ())
+            )
+            for video_id, created, version, genres, listed in await self._among("lives", ids)
+        }
+
+    async def _among(self, name: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
+        result = await self._cassandra.execute(name, (list(ids),))
+        return [row.as_tuple() for row in result.all()]
 
     async def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield every line of every genre list, also a line without a row, by pages."""
         first, last = TOKENS
         bounds = [*range(first, last, (last - first) // PARTS), last]
         for place in pairwise(bounds):
-            async for page in self._cassandra.scan(ENTRIES, place):
+            async for page in self._cassandra.scan("lines_of_part", place):
                 yield [Entry(*found.as_tuple()) for found in page]
+
+
+def _long_past(created: str) -> int:
+    """Return a timestamp (us) below those of the API, even if ``created`` is in the future."""
+    return min(version_us(created), time.time_ns() // 1_000 - LOADER_AGE_US)

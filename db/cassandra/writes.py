@@ -14,7 +14,7 @@ deletion that did not hold does no harm, because every reader of ``deleted`` als
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -29,57 +29,25 @@ from errors import Late, OutcomeUnknown, ServiceError, Unavailable
 
 logger = logging.getLogger("content")
 
-NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_MARKS = ", ".join("?" * (len(COLUMNS) + 2))
-_CHANGING = [name for name in COLUMNS if name != "id"]
-_SET = ", ".join(f'"{name}" = ?' for name in _CHANGING)
-_HIDDEN_NAMES = ("created", "request_hash", "listed")
-_HIDDEN = ", ".join(_HIDDEN_NAMES)
-FIND = f"SELECT JSON {NAMES}, {_HIDDEN} FROM video WHERE id = ?"
-CREATE = f"INSERT INTO video ({NAMES}, {_HIDDEN}) VALUES ({_MARKS}, ?) IF NOT EXISTS"
-UPDATE = f"UPDATE video SET {_SET}, listed = ? WHERE id = ? IF lastupdated = ?"
-DELETE = "DELETE FROM video WHERE id = ? IF lastupdated = ?"
-LIVES = "SELECT created, genres FROM deleted WHERE id = ?"
-END = "UPDATE deleted SET genres = genres + ? WHERE id = ? AND created = ?"
-STATEMENTS = (FIND, CREATE, UPDATE, DELETE, LIVES, END)
-
 SETTLE_S = 30.0
 RETRY_S, RETRY_MAX_S = 0.5, 10.0
 LISTED_MAX = 100
 """With more genres in ``listed``, an update first drops the lines that the row has no more."""
 
 
-class Found(NamedTuple):
-    """A row as it is stored; ``listed`` is None while the loader has not written all its lines."""
-
-    stored: Stored
-    listed: frozenset[str] | None
-
-    @property
-    def row(self) -> Row:
-        return self.stored.row
-
-    @property
-    def life(self) -> Life:
-        genres = frozenset(self.row["genres"])
-        listed = genres if self.listed is None else self.listed | genres
-        return Life(self.row["id"], self.stored.created, self.row["lastupdated"], genres, listed)
-
-
-Holds = Callable[[Found | None], bool]
+Holds = Callable[[Stored | None], bool]
 """A function that returns whether the row it is given shows that a write was done."""
 
 
-def parse(json: str) -> Found:
+def parse(json: str) -> Stored:
     """Return the row in ``json``, which Cassandra rendered, with its hidden columns."""
     row: Row = orjson.loads(json)
-    created, request_hash, listed = (row.pop(name) for name in _HIDDEN_NAMES)
-    whole = None if listed is None else frozenset(listed)
-    return Found(Stored(shape(row), created, request_hash), whole)
+    created, request_hash, listed = row.pop("created"), row.pop("request_hash"), row.pop("listed")
+    return Stored(shape(row), created, request_hash, listed)
 
 
 def values_of(stored: Stored) -> list[Any]:
-    """Return a row's columns as CREATE and the loader bind them, absent values as UNSET."""
+    """Return the values of ``create_row`` and ``load_row``; UNSET for absent columns."""
     row = stored.row
     shown = [UNSET if row.get(name) is None else row[name] for name in COLUMNS]
     return [*shown, stored.created, UNSET if stored.request_hash is None else stored.request_hash]
@@ -93,9 +61,9 @@ class Writes:
         self.background = Background()
         self.lines = Lines(cassandra, self.background)
 
-    async def find(self, video_id: str) -> Found | None:
+    async def find(self, video_id: str) -> Stored | None:
         """Return the row behind every transaction under way, or None if there is no row."""
-        result = await self._cassandra.execute(FIND, (video_id,), serial=True)
+        result = await self._cassandra.execute("find_row", (video_id,), serial=True)
         found = result.first()
         return None if found is None else parse(found.column_value_by_index(0))
 
@@ -104,23 +72,24 @@ class Writes:
 
         A life is over unless a row that is found or made after this read has its ``created``.
         """
-        result = await self._cassandra.execute(LIVES, (video_id,))
+        result = await self._cassandra.execute("ended_lives", (video_id,))
         lives = (row.as_tuple() for row in result.all())
         none: frozenset[str] = frozenset()
         return [Life(video_id, created, created, none, frozenset(had)) for created, had in lives]
 
     async def insert(self, stored: Stored) -> bool:
         """Create the row. Return False if there is a row already."""
-        life = Found(stored, None).life
+        life = Life.of(stored)
 
-        def holds(found: Found | None) -> bool:
-            return found is not None and found.stored.created == stored.created
+        def holds(found: Stored | None) -> bool:
+            return found is not None and found.created == stored.created
 
-        return await self._decide(CREATE, [*values_of(stored), sorted(life.listed)], holds, life)
+        values = [*values_of(stored), sorted(life.listed)]
+        return await self._decide("create_row", values, holds, life)
 
-    async def swap(self, before: Found, after: Row) -> bool:
+    async def swap(self, before: Stored, after: Row) -> bool:
         """Replace ``before`` by ``after``. Return False if the row is not ``before`` any more."""
-        life = before.life
+        life = Life.of(before)
         genres = frozenset(after["genres"])
         if len(life.listed | genres) > LISTED_MAX:
             kept = life.genres | genres
@@ -131,47 +100,49 @@ class Writes:
             version=after["lastupdated"], genres=genres, listed=life.listed | genres
         )
 
-        def holds(found: Found | None) -> bool:
+        def holds(found: Stored | None) -> bool:
             return found is not None and found.row["lastupdated"] == after["lastupdated"]
 
         row = before.row
-        same = [name for name in _CHANGING if after.get(name) == row.get(name)]
-        changed = [UNSET if name in same else after.get(name) for name in _CHANGING]
+        names = COLUMNS[1:]  # all but the id
+        same = [name for name in names if after.get(name) == row.get(name)]
+        changed = [UNSET if name in same else after.get(name) for name in names]
         values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
-        return await self._decide(UPDATE, values, holds, life)
+        return await self._decide("update_row", values, holds, life)
 
-    async def remove(self, before: Found) -> bool:
+    async def remove(self, before: Stored) -> bool:
         """Delete ``before``.
 
         Return False if the row is not ``before`` any more. Raise Late if the deletion cannot be
         recorded; then it was not done.
         """
-        life = before.life
+        life = Life.of(before)
 
-        def holds(found: Found | None) -> bool:
-            return found is None or found.stored.created != life.created
+        def holds(found: Stored | None) -> bool:
+            return found is None or found.created != life.created
 
-        await self._cassandra.execute(END, (sorted(life.listed), life.video_id, life.created))
+        ended = sorted(life.listed), life.video_id, life.created
+        await self._cassandra.execute("end_life", ended)
         values = [life.video_id, before.row["lastupdated"]]
-        return await self._decide(DELETE, values, holds, life.ended())
+        return await self._decide("delete_row", values, holds, life.ended())
 
-    async def _decide(self, cql: str, values: list[Any], holds: Holds, life: Life) -> bool:
+    async def _decide(self, name: str, values: list[Any], holds: Holds, life: Life) -> bool:
         """Execute a transaction, and return whether it held.
 
         If it did, write ``life``'s lines. If its answer is late, look for the outcome. Raise
         OutcomeUnknown if that is late, too.
         """
         try:
-            result = await self._cassandra.execute(cql, values)
+            result = await self._cassandra.execute(name, values)
         except Late:
             try:
-                held = await self._look(cql, values, holds, life)
+                held = await self._look(name, values, holds, life)
             except (Late, Unavailable):
                 held = None
             if held is None:
-                settled = self.background.spawn(self._settle(cql, values, holds, life))
+                settled = self.background.spawn(self._settle(name, values, holds, life))
                 raise OutcomeUnknown(settled) from None
-            if cql == UPDATE and not held:  # it may have held, and been overtaken
+            if name == "update_row" and not held:  # it may have held, and been overtaken
                 raise OutcomeUnknown(_ended()) from None
             return held
         applied = bool(result.first().column_value_by_index(0))
@@ -180,7 +151,7 @@ class Writes:
         return applied
 
     async def _look(
-        self, cql: str, values: list[Any], holds: Holds, life: Life, *, again: bool = True
+        self, name: str, values: list[Any], holds: Holds, life: Life, *, again: bool = True
     ) -> bool | None:
         """Return whether a transaction of unknown outcome held; None if that is still unknown.
 
@@ -190,30 +161,30 @@ class Writes:
         not found, a delayed copy may still hold, also when another row stands there now and is
         deleted later.
         """
-        if again and cql != CREATE:
-            result = await self._cassandra.execute(cql, values)
+        if again and name != "create_row":
+            result = await self._cassandra.execute(name, values)
             if result.first().column_value_by_index(0):
                 await self.lines.follow(life)
                 return True
         found = await self.find(life.video_id)
         held = holds(found)
-        if cql == CREATE and not held:
+        if name == "create_row" and not held:
             return None
         await self._mend(found, life)
         return held
 
-    async def _mend(self, found: Found | None, life: Life) -> None:
+    async def _mend(self, found: Stored | None, life: Life) -> None:
         """Make the lines of ``life`` agree with the row as it is now, ``found``.
 
         The transaction may have held and been overtaken by other writers. If the life is over, all
         its lines are dropped. The lines of another life are left to that life's writers.
         """
-        if found is not None and found.stored.created == life.created:
-            await self.lines.follow(found.life)
+        if found is not None and found.created == life.created:
+            await self.lines.follow(Life.of(found))
         else:
             await self.lines.follow(life.ended())
 
-    async def _settle(self, cql: str, values: list[Any], holds: Holds, life: Life) -> None:
+    async def _settle(self, name: str, values: list[Any], holds: Holds, life: Life) -> None:
         """Look for the outcome of a write for SETTLE_S, and write its lines if it held.
 
         If Cassandra does not answer then, look on until it does, because the write may have held
@@ -224,7 +195,7 @@ class Writes:
         deadline, is_over = loop.time() + SETTLE_S, False
         while True:
             try:
-                held = await self._look(cql, values, holds, life, again=not is_over)
+                held = await self._look(name, values, holds, life, again=not is_over)
                 if held is not None:
                     return
                 if is_over:

@@ -8,15 +8,15 @@ from typing import TypeVar
 import orjson
 
 from config import Config
-from db.cassandra.session import Cassandra
+from db.cassandra.session import make_cluster
+from db.cassandra.statements import CQL
 from db.cassandra.store import CassandraStore
-from db.cassandra.writes import FIND, parse
+from db.cassandra.writes import parse
 from db.embedded import NEWEST_FIRST
 from db.store import CatalogueStore, Stored
-from tests.db.samples import eventually
 
 T = TypeVar("T")
-SCAN = FIND.removesuffix(" WHERE id = ?")
+SCAN = CQL["find_row"].removesuffix(" WHERE id = ?")
 
 Line = tuple[str, str, str]
 """A line's genre, the time of its row's creation, and the id of its row."""
@@ -30,21 +30,13 @@ async def flat(pages: AsyncIterator[list[T]]) -> list[T]:
 async def rows_of(store: CatalogueStore, config: Config) -> list[Stored]:
     """Return every row of the ``store`` of ``config``, in the order of ids."""
     if isinstance(store, CassandraStore):
-        asked = Cassandra(config, [SCAN])
-
-        async def is_up() -> bool:
-            return asked.health.state[0] == "up"
-
-        await asked.open()
+        session = await make_cluster(config, None).create_session(config.cassandra_keyspace)
         try:
-            await eventually(is_up)
-            return [
-                parse(row.column_value_by_index(0)).stored
-                async for page in asked.scan(SCAN)
-                for row in page
-            ]
+            result = await session.query(SCAN)
+            rows = [parse(row.column_value_by_index(0)) for row in result.all()]
         finally:
-            await asked.close()
+            await session.close()
+        return [stored._replace(listed=None) for stored in rows]
     with closing(sqlite3.connect(config.embedded_path)) as connection:
         found = connection.execute("SELECT body, created, request_hash FROM video ORDER BY id")
         return [Stored(orjson.loads(body), *hidden) for body, *hidden in found]

@@ -7,7 +7,7 @@ import pytest
 
 from bench.lab.servers import CassandraNode
 from db.cassandra import lines as cassandra_lines
-from db.cassandra.lines import ADD, NAMES_AMONG, REMOVE
+from db.cassandra.lines import Life
 from db.cassandra.store import CassandraStore
 from db.version import Expected, new_id
 from db.video import Changes
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.timeout(300)
 ANY = Expected()
 
 
-def before(store: CassandraStore, cql: str, act: Callable[[], Any]) -> None:
-    """Calls ``act`` once, just before ``store`` executes ``cql`` for the first time."""
+def before(store: CassandraStore, name: str, act: Callable[[], Any]) -> None:
+    """Calls ``act`` once, just before ``store`` executes ``name`` for the first time."""
     cassandra: Any = store._cassandra
     execute = cassandra.execute
 
     async def interposed(statement: str, *values: Any, **options: Any) -> Any:
-        if statement == cql:
+        if statement == name:
             cassandra.execute = execute
             await act()
         return await execute(statement, *values, **options)
@@ -42,9 +42,9 @@ async def test_a_line_that_comes_while_its_name_is_removed_has_a_name(
             genre = genre_name()
             row = await one.create(new_id(), draft(genre), None)
             await one.lines.write(
-                (await one._writes.find(row["id"])).life.ended()  # type: ignore[union-attr]
+                Life.of(await one._writes.find(row["id"])).ended()  # type: ignore[arg-type]
             )
-            before(one, REMOVE, lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
+            before(one, "remove_genre", lambda: two.create(new_id(), draft(genre), None))  # noqa: B023
             await one.lines.check(genre)
             assert genre in await two.genres()
 
@@ -58,7 +58,7 @@ async def test_a_name_that_is_removed_while_a_line_comes_is_there_again(
         genre = genre_name()
         row = await one.create(new_id(), draft(genre), None)
         await one.delete(row["id"], ANY)
-        before(two, NAMES_AMONG, lambda: one.lines.check(genre))
+        before(two, "genres_among", lambda: one.lines.check(genre))
         await two.create(new_id(), draft(genre), None)
         assert genre in await one.genres()
 
@@ -74,10 +74,10 @@ async def test_a_removal_of_unknown_outcome_is_followed_up(
         cassandra = store._cassandra
         execute, lost = cassandra.execute, 0
 
-        async def losing(cql: str, *values: Any, **options: Any) -> Any:
+        async def losing(name: str, *values: Any, **options: Any) -> Any:
             nonlocal lost
-            result = await execute(cql, *values, **options)
-            if cql in (REMOVE, ADD) and lost < 3:
+            result = await execute(name, *values, **options)
+            if name in ("remove_genre", "add_genre") and lost < 3:
                 lost += 1
                 if lost == 1:  # and a line comes meanwhile
                     await store.create(new_id(), draft(genre), None)
@@ -104,14 +104,15 @@ async def test_a_removal_that_runs_long_after_it_was_given_up_is_made_good(
         cassandra = store._cassandra
         execute, frozen = cassandra.execute, list[Any]()
 
-        async def freezing(cql: str, *values: Any, **options: Any) -> Any:
-            if cql == REMOVE and not frozen:
+        async def freezing(name: str, *values: Any, **options: Any) -> Any:
+            if name == "remove_genre" and not frozen:
                 frozen.append(values)
                 await store.create(new_id(), draft(genre), None)
                 raise Late
-            result = await execute(cql, *values, **options)
-            if cql == ADD and len(frozen) == 1:  # the retry has looked: now the removal runs
-                frozen.append(await execute(REMOVE, *frozen[0]))
+            result = await execute(name, *values, **options)
+            if name == "add_genre" and len(frozen) == 1:
+                # the retry has looked: now the removal runs
+                frozen.append(await execute("remove_genre", *frozen[0]))
             return result
 
         monkeypatch.setattr(cassandra, "execute", freezing)

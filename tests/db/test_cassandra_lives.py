@@ -10,9 +10,7 @@ import pytest
 from bench.lab.servers import CassandraNode
 from db.cassandra import writes as cassandra_writes
 from db.cassandra.lines import Life, Lines
-from db.cassandra.loader import FINISH
 from db.cassandra.store import CassandraStore
-from db.cassandra.writes import CREATE, END
 from db.store import Stored
 from db.version import Expected, new_id
 from db.video import Changes
@@ -112,10 +110,10 @@ async def test_a_deletion_that_cannot_be_recorded_is_not_done(
         row = await store.create(new_id(), draft(genre), None)
         execute = store._cassandra.execute
 
-        async def refusing(cql: str, *values: Any, **options: Any) -> Any:
-            if cql == END:
+        async def refusing(statement: str, *values: Any, **options: Any) -> Any:
+            if statement == "end_life":
                 raise Late
-            return await execute(cql, *values, **options)
+            return await execute(statement, *values, **options)
 
         monkeypatch.setattr(store._cassandra, "execute", refusing)
         with pytest.raises(Late) as late:
@@ -177,10 +175,10 @@ async def test_a_row_that_is_half_loaded_is_patched_and_deleted_whole(
         genres = sorted(genre_name() for _ in range(2))
         patched, deleted = (loaded(long_ago(n), *genres) for n in range(2))
 
-        async def interposed(cql: str, *values: Any, **options: Any) -> Any:
-            if cql == FINISH:
+        async def interposed(statement: str, *values: Any, **options: Any) -> Any:
+            if statement == "finish_row":
                 await asyncio.sleep(0.2)
-            return await execute(cql, *values, **options)
+            return await execute(statement, *values, **options)
 
         put = store.lines.put
 
@@ -230,12 +228,12 @@ async def test_a_creation_that_a_frozen_node_does_late_is_listed(
         execute = store._cassandra.execute
         frozen: list[Any] = []
 
-        async def freezing(cql: str, *values: Any, **options: Any) -> Any:
-            if cql != CREATE:
-                return await execute(cql, *values, **options)
+        async def freezing(statement: str, *values: Any, **options: Any) -> Any:
+            if statement != "create_row":
+                return await execute(statement, *values, **options)
             monkeypatch.setattr(store._cassandra, "execute", execute)
             await store.create(video_id, draft(others), "other")
-            frozen.append(lambda: execute(cql, *values, **options))
+            frozen.append(lambda: execute(statement, *values, **options))
             monkeypatch.setattr(store._cassandra, "execute", execute)
             raise Late
 

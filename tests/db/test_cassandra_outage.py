@@ -14,7 +14,6 @@ from bench.lab.servers import CassandraNode
 from config import Config
 from db.cassandra.session import Cassandra
 from db.cassandra.store import CassandraStore
-from db.cassandra.writes import CREATE, DELETE, UPDATE
 from db.version import Expected, new_id
 from db.video import Changes
 from errors import Late, NotFound, OutcomeUnknown, ServiceError, Unavailable
@@ -155,10 +154,10 @@ async def test_a_write_that_nobody_answers_is_settled(
     await asyncio.to_thread(frail_node.start)
     execute = Cassandra.execute
 
-    async def freezing(self: Cassandra, cql: str, *values: Any, **options: Any) -> Any:
-        if cql in (CREATE, UPDATE, DELETE):
+    async def freezing(self: Cassandra, name: str, *values: Any, **options: Any) -> Any:
+        if name in ("create_row", "update_row", "delete_row"):
             frail_node.pause()
-        return await execute(self, cql, *values, **options)
+        return await execute(self, name, *values, **options)
 
     async with opened(config_of(frail_node, store_deadline_s=0.4)) as store:
         for _ in range(6):

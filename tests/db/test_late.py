@@ -10,8 +10,8 @@ import pytest
 from db.background import Background
 from db.cassandra import lines as cassandra_lines
 from db.cassandra import writes as cassandra_writes
-from db.cassandra.lines import DROP, PUT, Life, Lines
-from db.cassandra.writes import FIND, UPDATE, Found, Writes
+from db.cassandra.lines import Life, Lines
+from db.cassandra.writes import Writes
 from db.store import Stored
 from db.version import make_version, new_id, next_version
 from db.video import build
@@ -41,11 +41,11 @@ class Away:
         self.asked: Counter[str] = Counter()
         self.written: list[tuple[Any, ...]] = []
 
-    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
-        self.asked[cql] += 1
-        if cql in (PUT, DROP) and not self.works:
+    async def execute(self, name: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        self.asked[name] += 1
+        if name in ("put_line", "drop_line") and not self.works:
             raise Unavailable("no quorum")
-        self.written.append((cql, *values))
+        self.written.append((name, *values))
         return Answer([])
 
 
@@ -66,16 +66,18 @@ async def test_late_lines_of_a_life_end_with_its_newest_genres(
     away.works = True
 
     async def all_is_written() -> bool:
-        return len([cql for cql, *_ in away.written if cql == PUT]) == 50
+        return len([name for name, *_ in away.written if name == "put_line"]) == 50
 
     await eventually(all_is_written)
     await background.close(0.0)
     newest: dict[str, tuple[int, str]] = {}
-    for cql, *values in away.written:  # in any order, since the pauses are drawn
-        if cql in (PUT, DROP):
-            genre, time_us = (values[0], values[4]) if cql == PUT else (values[1], values[0])
-            newest[genre] = max(newest.get(genre, (0, "")), (time_us, cql))
-    assert {genre for genre, (_, cql) in newest.items() if cql == PUT} == {"genre 0"}
+    for name, *values in away.written:  # in any order, since the pauses are drawn
+        if name in ("put_line", "drop_line"):
+            genre, time_us = (
+                (values[0], values[4]) if name == "put_line" else (values[1], values[0])
+            )
+            newest[genre] = max(newest.get(genre, (0, "")), (time_us, name))
+    assert {genre for genre, (_, name) in newest.items() if name == "put_line"} == {"genre 0"}
 
 
 async def test_lines_that_cannot_be_written_are_asked_ever_less_often(
@@ -108,13 +110,13 @@ class Overtaken:
     def __init__(self, found: bytes) -> None:
         self.found, self.updates = found, 0
 
-    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
-        if cql == UPDATE:
+    async def execute(self, name: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        if name == "update_row":
             self.updates += 1
             if self.updates == 1:
                 raise Late()
             return Answer(False)
-        return Answer(self.found if cql == FIND else [])
+        return Answer(self.found if name == "find_row" else [])
 
 
 async def test_an_update_that_was_overtaken_before_its_answer_is_unknown() -> None:
@@ -126,7 +128,7 @@ async def test_an_update_that_was_overtaken_before_its_answer_is_unknown() -> No
     )
     writes = Writes(Overtaken(found))  # type: ignore[arg-type]
     with pytest.raises(OutcomeUnknown) as unknown:
-        await writes.swap(Found(Stored(row, created, None), frozenset("a")), mine)
+        await writes.swap(Stored(row, created, None, ["a"]), mine)
     assert unknown.value.settled.done()  # no intent has to wait for it
     await writes.background.close(0.0)
 
@@ -138,13 +140,13 @@ class Silent:
         self.found, self.works = found, False
         self.asked: Counter[str] = Counter()
 
-    async def execute(self, cql: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
-        self.asked[cql] += 1
+    async def execute(self, name: str, values: tuple[Any, ...] = (), **_: Any) -> Answer:
+        self.asked[name] += 1
         if not self.works:
             raise Late()
-        if cql == UPDATE:
+        if name == "update_row":
             return Answer(False)
-        return Answer(self.found if cql == FIND else [])
+        return Answer(self.found if name == "find_row" else [])
 
 
 @pytest.mark.parametrize("kind", ["insert", "swap"])
@@ -161,24 +163,20 @@ async def test_the_lines_of_an_unknown_write_follow_however_long_cassandra_is_si
     found = {"seasons": None, **after, "created": created, "request_hash": None, "listed": ["a"]}
     silent = Silent(orjson.dumps(found))
     writes = Writes(silent)  # type: ignore[arg-type]
-    before = Stored(row, created, None)
-    write = (
-        writes.insert(before)
-        if kind == "insert"
-        else writes.swap(Found(before, frozenset("a")), after)
-    )
+    before = Stored(row, created, None, ["a"])
+    write = writes.insert(before) if kind == "insert" else writes.swap(before, after)
     with pytest.raises(OutcomeUnknown) as unknown:
         await write
     await asyncio.sleep(0.1)  # twice SETTLE_S
-    updates, looks = silent.asked[UPDATE], silent.asked[FIND]
+    updates, looks = silent.asked["update_row"], silent.asked["find_row"]
     assert (updates > 2) == (kind == "swap")
 
     async def looks_on() -> bool:
-        return silent.asked[FIND] > looks
+        return silent.asked["find_row"] > looks
 
     await eventually(looks_on)
     silent.works = True
     await asyncio.wait_for(unknown.value.settled, 10.0)
-    assert silent.asked[PUT] == 1
-    assert silent.asked[UPDATE] == updates
+    assert silent.asked["put_line"] == 1
+    assert silent.asked["update_row"] == updates
     await writes.background.close(0.0)

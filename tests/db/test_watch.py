@@ -8,7 +8,7 @@ import pytest
 from config import Config, ConfigError
 from db.cassandra import session as cassandra_session
 from db.cassandra.limit import Limit
-from db.cassandra.session import GONE, NOTE, PROBE, Cassandra
+from db.cassandra.session import GONE, Cassandra
 from errors import Unavailable
 from tests.db.samples import eventually
 
@@ -18,8 +18,8 @@ class Unforeseen(Exception):
 
 
 class Statement:
-    def __init__(self, cql: str) -> None:
-        self.cql = cql
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def set_timeout(self, seconds: float) -> None: ...
 
@@ -29,8 +29,8 @@ class Statement:
 
 
 class Prepared:
-    def __init__(self, cql: str) -> None:
-        self._cql = cql
+    def __init__(self, name: str) -> None:
+        self._cql = name
 
     def bind(self) -> Statement:
         return Statement(self._cql)
@@ -51,10 +51,10 @@ class Session:
     """Answers nothing, or fails, at every statement or at some."""
 
     failure: Exception | None = None
-    failing: tuple[str, ...] = (PROBE, NOTE)
+    failing: tuple[str, ...] = ("probe", "note")
 
     async def execute(self, statement: Statement) -> Result:
-        if self.failure is not None and statement.cql in self.failing:
+        if self.failure is not None and statement.name in self.failing:
             raise self.failure
         return Result()
 
@@ -62,10 +62,10 @@ class Session:
 
 
 async def test_who_stands_in_line_when_it_goes_away_is_refused_at_once() -> None:
-    there: Any = Cassandra(Config(), (), Limit(1))
-    there._session, there._prepared = Session(), {PROBE: Prepared(PROBE)}
+    there: Any = Cassandra(Config(), Limit(1))
+    there._session, there._prepared = Session(), {"probe": Prepared("probe")}
     await there.limit.enter(is_urgent=True)
-    waiting = asyncio.create_task(there.read(PROBE))
+    waiting = asyncio.create_task(there.read("probe"))
     await asyncio.sleep(0)
     there.health.failed(Unavailable())
     there.limit.leave(None)
@@ -78,12 +78,12 @@ async def test_an_outage_ends_whatever_the_driver_said_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cassandra_session, "WATCH_S", 0.01)
-    there: Any = Cassandra(Config(), ())
+    there: Any = Cassandra(Config())
     session = Session()
 
     async def connect() -> None:
         there._session, there._identity = session, "identity"
-        there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
+        there._prepared = {name: Prepared(name) for name in ("probe", "note")}
 
     monkeypatch.setattr(there, "_connect", connect)
 
@@ -110,11 +110,11 @@ async def test_tables_that_cannot_be_had_degrade_a_store_that_answers(
 ) -> None:
     monkeypatch.setattr(cassandra_session, "WATCH_S", 0.01)
     monkeypatch.setattr(cassandra_session, "RENEW_S", 0.5)
-    there: Any = Cassandra(Config(), ())
-    there._prepared = {cql: Prepared(cql) for cql in (PROBE, NOTE)}
+    there: Any = Cassandra(Config())
+    there._prepared = {name: Prepared(name) for name in ("probe", "note")}
     there._session = session = Session()
     there._identity = "identity"
-    session.failure, session.failing = GONE[0]("no such table"), (NOTE,)
+    session.failure, session.failing = GONE[0]("no such table"), ("note",)
     renewals = 0
 
     async def connect() -> None:

@@ -3,12 +3,13 @@
 from tests.simulation.mutation import mutant
 
 WRITES, LINES, VERSION = "db/cassandra/writes.py", "db/cassandra/lines.py", "db/version.py"
+CQL = "db/cassandra/statements.cql"
 
 MUTANTS = (
     mutant(
         "UPDATE not repeated",
         "an UPDATE of unknown outcome is run again, so that a late copy of it is refused",
-        (WRITES, "        if again and cql != CREATE:\n", "        if cql is None:\n"),
+        (WRITES, '        if again and name != "create_row":\n', "        if name is None:\n"),
     ),
     mutant(
         "unknown is refused",
@@ -24,7 +25,7 @@ MUTANTS = (
         "a creation of unknown outcome holds only if the row is its own",
         (
             WRITES,
-            "return found is not None and found.stored.created == stored.created",
+            "return found is not None and found.created == stored.created",
             "return found is not None",
         ),
     ),
@@ -40,19 +41,19 @@ MUTANTS = (
     mutant(
         "overtaken is refused",
         "an update that may have held before another writer's is unknown, not refused",
-        (WRITES, "if cql == UPDATE and not held:", "if not cql:"),
+        (WRITES, 'if name == "update_row" and not held:', "if not name:"),
     ),
     mutant(
         "UPDATE of any version",
         "an UPDATE replaces the version that it was made from, and no other",
-        (WRITES, "listed = ? WHERE id = ? IF lastupdated = ?", "listed = ? WHERE id = ? IF EXISTS"),
+        (CQL, "listed = ? WHERE id = ? IF lastupdated = ?", "listed = ? WHERE id = ? IF EXISTS"),
         (WRITES, 'row["id"], row["lastupdated"]]', 'row["id"]]'),
     ),
     mutant(
         "DELETE of any version",
         "a DELETE removes the version that was looked at, and no other",
         (
-            WRITES,
+            CQL,
             "DELETE FROM video WHERE id = ? IF lastupdated = ?",
             "DELETE FROM video WHERE id = ? IF EXISTS",
         ),

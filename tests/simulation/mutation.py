@@ -1,6 +1,6 @@
 """Applies a mutant: the product's modules are compiled from patched text when they are imported.
 
-A script in Lua is patched when its module reads it."""
+A file of Lua or CQL is patched when its module reads it."""
 
 import importlib.machinery
 import sys

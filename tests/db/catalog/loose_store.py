@@ -80,7 +80,7 @@ class LooseStore(EmbeddedStore):
     async def load(self, rows: Sequence[Stored]) -> None:
         known = await self.known({stored.row["id"] for stored in rows})
         await super().load(rows)
-        for row, created, _ in rows:
+        for row, created, *_ in rows:
             if row["id"] not in known:
                 self._relist(created, row["lastupdated"], Written(None, row))
 
