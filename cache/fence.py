@@ -25,16 +25,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
-from typing import TypeVar
 
+from cache.keys import genre_key, row_key
 from cache.redis.absent import Rows
 from cache.redis.scripts import Intent
 from db.background import Background
+from db.store import Written
 from errors import OutcomeUnknown, ServiceError, Unavailable
 
 logger = logging.getLogger("content")
 
-T = TypeVar("T")
+Write = Callable[[], Awaitable[Written]]
 
 END_S, PAUSE_S = 1.0, 0.05
 """How long a write waits for its intent to be ended, and the pause between two tries."""
@@ -51,17 +52,14 @@ class Fence:
         self._forget = forget
         self._background = Background()
 
-    async def around(
-        self,
-        keys: Iterable[str],
-        write: Callable[[], Awaitable[T]],
-        touched: Callable[[T], Iterable[str]],
-    ) -> T:
-        """Run ``write`` fenced on ``keys``, and on the keys that it ``touched`` beyond them.
+    async def around(self, video_id: str, genres: Iterable[str], write: Write) -> Written:
+        """Run ``write`` fenced on a row and the lists of ``genres``.
 
-        Cancelling the caller does not stop the write.
+        Lists that the write turns out to change are settled, too. Cancelling the caller does not
+        stop the write.
         """
-        return await self._background.finish(self._around(set(keys), write, touched))
+        keys = {row_key(video_id), *map(genre_key, genres)}
+        return await self._background.finish(self._around(keys, write))
 
     async def close(self) -> None:
         """Wait up to ``CLOSE_S`` for writes under way, then cancel them.
@@ -70,12 +68,7 @@ class Fence:
         """
         await self._background.close(CLOSE_S)
 
-    async def _around(
-        self,
-        keys: set[str],
-        write: Callable[[], Awaitable[T]],
-        touched: Callable[[T], Iterable[str]],
-    ) -> T:
+    async def _around(self, keys: set[str], write: Write) -> Written:
         intent = await self._redis.intend(sorted(keys))
         self._forget(keys)  # a load that is under way may be older than the write
         try:
@@ -84,21 +77,22 @@ class Fence:
             self._background.spawn(self._end_later(keys, intent, unknown.settled))
             raise
         except ServiceError:
-            await self._end(keys, intent, within_s=0)
+            await self._end(keys, intent, 0)
             raise
         except BaseException:
             await self._leave(keys)
             raise
-        keys |= set(touched(written))
-        if not await self._end(keys, intent):
+        before, after = (set(row["genres"] if row else ()) for row in written)
+        keys |= set(map(genre_key, before ^ after))
+        if not await self._end(keys, intent, END_S):
             settled = self._background.spawn(self._end_later(keys, intent, None))
             raise OutcomeUnknown(settled)
         return written
 
-    async def _end(self, keys: set[str], intent: Intent, within_s: float | None = None) -> bool:
+    async def _end(self, keys: set[str], intent: Intent, within_s: float) -> bool:
         self._forget(keys)
         loop = asyncio.get_running_loop()
-        until = loop.time() + (END_S if within_s is None else within_s)
+        until = loop.time() + within_s
         while not await self._redis.settle(sorted(keys), intent):
             if loop.time() >= until:
                 return False
@@ -119,7 +113,7 @@ class Fence:
             if settled.cancelled() or settled.exception() is not None:
                 return await self._leave(keys)
         deadline = asyncio.get_running_loop().time() + GIVE_UP_S
-        while not await self._end(keys, intent):
+        while not await self._end(keys, intent, END_S):
             if asyncio.get_running_loop().time() > deadline:
                 return logger.error("an intent on %s could not be ended", sorted(keys)[0])
         return None

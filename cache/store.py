@@ -96,8 +96,7 @@ class CachedVideoStore:
         async def write() -> Written:
             return Written(None, await self.store.create(video_id, values, request_hash))
 
-        keys = [row_key(video_id), *map(genre_key, values["genres"])]
-        written = await self._fence.around(keys, write, _touched)
+        written = await self._fence.around(video_id, values["genres"], write)
         assert written.after is not None
         return written.after
 
@@ -107,15 +106,13 @@ class CachedVideoStore:
         genres = changes.values.get("genres")
         # a list has ids in the order of creation, so no other field changes it
         listed = () if genres is None else {*row["genres"], *genres}
-        keys = [row_key(video_id), *map(genre_key, listed)]
         write = partial(self.store.update, video_id, changes, expected)
-        return await self._fence.around(keys, write, _touched)
+        return await self._fence.around(video_id, listed, write)
 
     async def delete(self, video_id: str, expected: Expected) -> Written:
         row = await self._row(video_id, "Could not delete a nonexistent video")
-        keys = [row_key(video_id), *map(genre_key, row["genres"])]
         write = partial(self.store.delete, video_id, expected)
-        return await self._fence.around(keys, write, _touched)
+        return await self._fence.around(video_id, row["genres"], write)
 
     async def _row(self, video_id: str, absent: str) -> Row:
         """Return the row before a write, to tell which lists the write will touch.
@@ -158,10 +155,3 @@ def joined(ids: Sequence[str], answers: Sequence[Answer]) -> Answer:
         stalest = min(stale, key=lambda each: each.left_s(now))
         entry.filled_at, entry.ttl_s = stalest.filled_at, stalest.ttl_s
     return Answer(entry, layer)
-
-
-def _touched(written: Written) -> set[str]:
-    row = written.after or written.before
-    assert row is not None
-    before, after = (set(each["genres"] if each else ()) for each in written)
-    return {row_key(row["id"]), *map(genre_key, before ^ after)}

@@ -28,8 +28,8 @@ MUTANTS = (
         "a write that could not settle is not acknowledged",
         (
             FENCE,
-            "if not await self._end(keys, intent):",
-            "if await self._end(keys, intent) is None:",
+            "if not await self._end(keys, intent, END_S):",
+            "if await self._end(keys, intent, END_S) is None:",
         ),
     ),
     mutant(
@@ -47,7 +47,7 @@ MUTANTS = (
         (
             FENCE,
             "        except BaseException:\n            await self._leave(keys)",
-            "        except BaseException:\n            await self._end(keys, intent)",
+            "        except BaseException:\n            await self._end(keys, intent, END_S)",
         ),
     ),
     mutant(
@@ -56,13 +56,13 @@ MUTANTS = (
         (
             FENCE,
             "asyncio.CancelledError:\n                await self._leave(keys)",
-            "asyncio.CancelledError:\n                await self._end(keys, intent)",
+            "asyncio.CancelledError:\n                await self._end(keys, intent, END_S)",
         ),
     ),
     mutant(
         "touched lists forgotten",
         "a write fences the lists that it turned out to touch",
-        (FENCE, "keys |= set(touched(written))", "touched(written)"),
+        (FENCE, "keys |= set(map(genre_key, before ^ after))", ""),
     ),
     mutant(
         "fill without lease",
@@ -190,13 +190,8 @@ MUTANTS = (
         "a POST clears the negative entry of its row",
         (
             "cache/store.py",
-            "keys = [row_key(video_id), *map(genre_key, values",
-            "keys = [*map(genre_key, values",
-        ),
-        (
-            "cache/store.py",
-            'return {row_key(row["id"]), *map(genre_key, before ^ after)',
-            "return {*map(genre_key, before ^ after)",
+            'self._fence.around(video_id, values["genres"], write)',
+            'self._fence.around("", values["genres"], write)',
         ),
     ),
     mutant(
