@@ -2,8 +2,9 @@
 
 Several workers use Prometheus' multiprocess mode: each keeps its metrics in files, and a scrape of
 any worker adds up all files. A worker takes a *seat*, a number that no other living worker has, and
-its files are named by that number. A worker that replaces a dead worker takes the free seat, and
-counts on in its files. So counts stay, and there are no more files than workers at a time.
+its files are named by that number. A lock on the file of the histograms holds the seat. A worker
+that replaces a dead worker takes the free seat, and counts on in its files. So counts stay, and
+there are no more files than workers at a time.
 """
 
 import asyncio
@@ -159,11 +160,16 @@ def share() -> Collector:
     files.
     """
     folder = Path(os.environ[FOLDER])
-    seat = _take_seat(folder)
+    for seat in itertools.count():
+        # stays open, and so locked, until this process ends in any way
+        histograms = os.open(folder / f"histogram_{seat}.db", os.O_RDWR | os.O_CREAT, 0o600)
+        with suppress(BlockingIOError):
+            fcntl.flock(histograms, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        os.close(histograms)
+    # in full, so that a full disk is an error here, and no SIGBUS at a later count
+    os.posix_fallocate(histograms, 0, HISTOGRAM_BYTES)
     mark_process_dead(seat, folder)  # else the gauges of a dead worker would count as ours
-    with (folder / f"histogram_{seat}.db").open("a") as file:
-        # in full, so that a full disk is an error here, and no SIGBUS at a later count
-        os.posix_fallocate(file.fileno(), 0, HISTOGRAM_BYTES)
     values.ValueClass = values.MultiProcessValue(lambda: seat)
     return _Seats(folder)
 
@@ -175,10 +181,10 @@ class _Seats(Collector):
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        for path in self._folder.glob("*.seat"):
-            with path.open() as seat, suppress(BlockingIOError):
-                fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                mark_process_dead(path.stem, self._folder)
+        for path in self._folder.glob("histogram_*.db"):
+            with path.open() as histograms, suppress(BlockingIOError):
+                fcntl.flock(histograms, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mark_process_dead(path.stem.partition("_")[2], self._folder)
         files = []
         for path in self._folder.glob("*.db"):
             # a file that is being made is empty, and another scrape may have removed this one
@@ -186,17 +192,3 @@ class _Seats(Collector):
                 files += [str(path)] if path.stat().st_size else []
         metrics: Iterable[Metric] = MultiProcessCollector.merge(files)
         return metrics
-
-
-def _take_seat(folder: Path) -> int:
-    """Return the first vacant seat.
-
-    A lock on a file holds it, which the kernel frees when this process ends in any way.
-    """
-    for seat in itertools.count():
-        descriptor = os.open(folder / f"{seat}.seat", os.O_RDWR | os.O_CREAT, 0o600)
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        os.close(descriptor)
-    return seat

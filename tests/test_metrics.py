@@ -27,22 +27,23 @@ def samples(found: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str
     }
 
 
-def seats() -> set[int]:
-    """The descriptors that hold seats in this process."""
+def histograms() -> set[int]:
+    """The descriptors of histograms' files in this process."""
     found = {}
     for each in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
             found[int(each.name)] = os.readlink(each)
-    return {descriptor for descriptor, path in found.items() if path.endswith(".seat")}
+    return {number for number, path in found.items() if Path(path).name.startswith("histogram_")}
 
 
 class Worker:
     """What a process of its own would have: metrics made after it has joined."""
 
     def __init__(self) -> None:
-        before = seats()
+        before = histograms()
         self.shared = share()
-        (self.seat,) = seats() - before
+        (self.seat,) = histograms() - before
+        self.is_alive = True
         self._values = values.ValueClass
         registry = CollectorRegistry()
         self.counter = Counter("things", "Things.", registry=registry)
@@ -57,7 +58,10 @@ class Worker:
         self.requests.publish()
 
     def die(self) -> None:
-        os.close(self.seat)
+        """Free the seat, as the end of a process does."""
+        if self.is_alive:
+            os.close(self.seat)
+        self.is_alive = False
 
     def sees(self) -> tuple[float | None, float | None, float | None]:
         """Things, those up, and requests."""
@@ -73,9 +77,15 @@ class Worker:
 def join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Join]:
     monkeypatch.setenv(FOLDER, str(tmp_path))
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)  # each worker sets its own
-    yield Worker
-    for seat in seats():
-        os.close(seat)
+    team: list[Worker] = []
+
+    def make() -> Worker:
+        team.append(Worker())
+        return team[-1]
+
+    yield make
+    for worker in team:
+        worker.die()
 
 
 def count(worker: Worker, times: int) -> None:
