@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from types import FrameType
 from typing import Any, NoReturn
 
 from config import Config
@@ -71,7 +70,7 @@ class Command:
             self._report()
             await self._store.close()
 
-    def _end(self, number: int, frame: FrameType | None) -> NoReturn:
+    def _end(self, number: int, frame: object) -> NoReturn:
         for tell in (self._report, self._say_how_to_go_on):
             # a signal during a write to a stream cannot write to the same stream (RuntimeError);
             # in a pipeline, Ctrl-C also ends the reader of the stream
