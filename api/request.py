@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from api.resource import PATCH_TYPES
-from cache.keys import BY_QUERY, IDS_MAX, SEVERAL, is_several
+from cache.keys import IDS_MAX, SEVERAL, is_several
 from db.version import Expected, parse_id, parse_version
 from errors import BadRequest, FieldError, Invalid, NotFound, UnsupportedMediaType
 from middleware.onion import Context
@@ -67,17 +67,15 @@ def query_ids(ctx: Context) -> list[str] | None:
 
     Raise BadRequest if ``videoId`` is there, too, or unless it has 1 to IDS_MAX ids.
     """
-    target = f"{BY_QUERY}?{ctx.scope['query_string'].decode('latin-1')}"
-    if not is_several(target):  # the canonical spelling needs no parsing
-        text = query(ctx, "ids")
-        if text is None:
-            return None
-        if query(ctx, "videoId") is not None:
-            raise BadRequest("Only one of videoId and ids can be asked for")
-        target = SEVERAL + text.lower()
-        if not is_several(target):
-            raise BadRequest(f"ids has to be 1 to {IDS_MAX} ids of videos, separated by commas")
-    return [*dict.fromkeys(target[len(SEVERAL) :].split(","))]
+    text = query(ctx, "ids")
+    if text is None:
+        return None
+    if query(ctx, "videoId") is not None:
+        raise BadRequest("Only one of videoId and ids can be asked for")
+    ids = text.lower()
+    if not is_several(SEVERAL + ids):
+        raise BadRequest(f"ids has to be 1 to {IDS_MAX} ids of videos, separated by commas")
+    return [*dict.fromkeys(ids.split(","))]
 
 
 def _id(text: str, message: str | None = None) -> str:
