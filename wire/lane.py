@@ -147,7 +147,7 @@ class Lane:
             return None
         seconds = time.perf_counter() - start
         self.metrics.observe(HOME, "GET", 200, seconds)
-        return self._join(OK, defaults, self._page_head % (seconds * 1000, len(page)), page)
+        return self._join(OK, defaults, b"", self._page_head % (seconds * 1000, len(page)), page)
 
     def found(self, entry: Entry, seconds: float, defaults: Headers) -> bytes | None:
         """Return the whole response to a GET whose ``ask`` gave ``entry``, after ``seconds``.
@@ -175,13 +175,14 @@ class Lane:
     def loaded(self, ctx: Context, defaults: Headers) -> bytes:
         """Return the whole response that ``load`` put on ``ctx``."""
         fields, body = ctx.finish()
-        return self._join(STATUS_LINE[ctx.status], defaults, *map(_LINE, fields), self._end, body)
+        head = b"".join(map(_LINE, fields))
+        return self._join(STATUS_LINE[ctx.status], defaults, head, self._end, body)
 
-    def _join(self, line: bytes, defaults: Headers, *parts: bytes) -> bytes:
-        """Return the whole response: status line, the server's own headers, ``parts``."""
+    def _join(self, line: bytes, defaults: Headers, head: bytes, end: bytes, body: bytes) -> bytes:
+        """Return the whole response: status line, the server's own headers, the other parts."""
         if defaults is not self._defaults:  # a new list each second, with another date
             self._defaults, self._default_lines = defaults, b"".join(map(_LINE, defaults))
-        return b"".join((line, self._default_lines, *parts))
+        return b"".join((line, self._default_lines, head, end, body))
 
 
 async def _no_body() -> Message:
