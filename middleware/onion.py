@@ -32,11 +32,6 @@ class Context:
     response may be cached sets its ``Cache-Control``.
     """
 
-    __slots__ = (
-        *("method", "on_read", "receive", "scope", "was_read"),
-        *("body", "headers", "layer", "route", "status"),
-    )
-
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
