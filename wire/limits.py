@@ -59,12 +59,7 @@ class Wire:
             ("status",),
             registry=registry,
         )
-        statuses = (*(str(status.value) for status in REFUSALS), SLOW_READER)
-        self._refusals = {status: refusals.labels(status) for status in statuses}
-
-    def refused(self, status: int | str) -> None:
-        """Count one refused connection. ``status``: that of the refusal, or ``SLOW_READER``."""
-        self._refusals[str(status)].inc()
+        self.refusals = {why: refusals.labels(why) for why in (*REFUSALS, SLOW_READER)}
 
 
 def refusal(status: HTTPStatus, defaults: Iterable[tuple[bytes, bytes]]) -> bytes:

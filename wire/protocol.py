@@ -29,17 +29,17 @@ class Protocol(StrictProtocol):
         self._newest: Headers | None = None  # the same of the newest request, if it is plain
 
     def data_received(self, data: bytes) -> None:
-        between = self._between
+        between = not self._within
         if between and self._plain and self._is_idle() and not self._refused:
             line, _, rest = data.partition(b"\r\n")
             same = rest == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
             if same and self._get(line[4:-9].decode("latin-1")):
                 return
         super().data_received(data)
-        whole = between and self._between and data.startswith(b"GET ")  # no empty line before GET
+        # exactly one request, from its first byte to its last, without an empty line before it
+        whole = between and not self._within and data.startswith(b"GET ") and self._begun == 1
         small = len(data) <= FREE_BYTES  # ``_plain`` is kept, and not charged to the budget
-        if whole and small and self._newest is not None and self._begun == 1:
-            # exactly one request, from its first byte to its last
+        if whole and small and self._newest is not None:
             self._plain, self._kept = data.partition(b"\r\n")[2], self._newest
 
     def start_request(self) -> None:
@@ -86,7 +86,6 @@ class Protocol(StrictProtocol):
         response = self._lane.near(target, condition, self.server_state.default_headers)
         if response:
             transport.write(response)
-            self.server_state.total_requests += 1
             self.answered()
         return response
 

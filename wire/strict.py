@@ -52,13 +52,13 @@ class StrictProtocol(TurnsProtocol):
             self._feed(piece)
         if self._unread:
             self.flow.pause_reading()
-        if not self._between:
+        if self._within:
             self.look_by(self._due_s)
         if self._charged_bytes or self._held_bytes() > FREE_BYTES:
             self._hold()
 
     def _feed(self, piece: bytes) -> None:
-        between, begun = self._between, self._begun
+        was_within, begun = self._within, self._begun
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
@@ -67,17 +67,16 @@ class StrictProtocol(TurnsProtocol):
         except httptools.HttpParserError:
             self.refuse(HTTPStatus.BAD_REQUEST)  # unless ``_fail`` has refused
             return
-        if not between and self._begun == begun:  # all of ``piece`` is of a request begun earlier
+        if was_within and self._begun == begun:  # all of ``piece`` is of a request begun earlier
             self._fed_bytes += len(piece)
             # beside a body: a head without an end, which reaches no callback, chunk sizes and
             # extensions, trailers; a chunk of one byte takes six
             most = self._limits.head_max_bytes + 8 * self._body_bytes
-            if self._fed_bytes > most and not self._between:
+            if self._fed_bytes > most and self._within:
                 self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        self._between = False
-        self._in_head = True
+        self._within = "head"
         self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._due_s = self.loop.time() + self._limits.arrival_s
@@ -89,7 +88,7 @@ class StrictProtocol(TurnsProtocol):
             self._fail(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if self._within != "head":
             return  # a trailer, which the service ignores
         value = value.strip(b" \t")  # blanks around it do not belong to it (RFC 9110, 5.5)
         super().on_header(name, value)
@@ -114,7 +113,7 @@ class StrictProtocol(TurnsProtocol):
             self._fail(HTTPStatus.NOT_IMPLEMENTED)
         if not self.parser.should_upgrade():  # else it stops before the body; ``_decline`` goes on
             self.start_request()
-        self._in_head = False  # not before, because uvicorn may find the target wrong
+        self._within = "body"  # not before, because uvicorn may find the target wrong
 
     def start_request(self) -> None:
         """Start the request, whose head is complete and within the limits."""
@@ -127,7 +126,7 @@ class StrictProtocol(TurnsProtocol):
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
-            self._between = True
+            self._within = ""
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -135,7 +134,6 @@ class StrictProtocol(TurnsProtocol):
 
         The parent's method is replaced, because it makes and cancels a timer with every answer.
         """
-        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.answered()
@@ -165,8 +163,8 @@ class StrictProtocol(TurnsProtocol):
         if size - self._charged_bytes > self._wire.left_bytes:
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            self._charge(size)
-        if self._between and self._is_idle() and self._held_bytes() > FREE_BYTES:
+            self._charge(size, self._unsent_bytes)
+        if not self._within and self._is_idle() and self._held_bytes() > FREE_BYTES:
             # so that an idle connection has no charge
             self._head_bytes = self._body_bytes = self._fed_bytes = 0
             self.headers, self.url = [], b""
@@ -183,7 +181,7 @@ class StrictProtocol(TurnsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
-        self._between = True
+        self._within = ""
         self._unread = b"\r\n".join((line, *fields, b"", b"")) + rest + self._unread
 
     def _fail(self, status: HTTPStatus) -> NoReturn:

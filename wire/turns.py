@@ -65,8 +65,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle = self._turn  # of the request being answered
         self._unread = b""  # unparsed bytes behind waiting requests
         self._charged_bytes = self._unsent_bytes = 0  # taken from the budget for requests, answers
-        self._between = True  # the parser has no unfinished request
-        self._in_head = False  # the parser is in the head of a request
+        self._within = ""  # the part of a request that the parser is in: head, body or none
         self._ended = False  # the client has finished sending
         self._refused = False  # later bytes are dropped
         self._lingering: asyncio.TimerHandle | None = None
@@ -89,16 +88,13 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, TimeoutError):
-            self._wire.refused(SLOW_READER)
-        # the parent tells only the newest request, which may still wait for its turn
-        self._running.disconnected = True
-        self._running.message_event.set()
+            self._wire.refusals[SLOW_READER].inc()
+        self.cycle = self._running  # the parent tells one request; the newest may not run yet
         for timer in filter(None, (self._lingering, self._timer)):
             timer.cancel()
         super().connection_lost(exc)
         self._wire.connections.set(len(self.connections))
-        self._charge(0)
-        self._give_back_unsent()
+        self._charge(0, 0)
         self._unread = b""
         # request and protocol refer to each other; the garbage collector would free them late
         self.cycle = self._running = self._turn
@@ -112,19 +108,14 @@ class TurnsProtocol(HttpToolsProtocol):
         super().pause_writing()
         unsent = self.transport.get_write_buffer_size()
         if unsent > self._wire.left_bytes:
-            self._wire.refused(SLOW_READER)
+            self._wire.refusals[SLOW_READER].inc()
             self.transport.abort()
         else:
-            self._unsent_bytes = unsent
-            self._wire.left_bytes -= unsent
+            self._charge(self._charged_bytes, unsent)
 
     def resume_writing(self) -> None:
-        self._give_back_unsent()
+        self._charge(self._charged_bytes, 0)
         super().resume_writing()
-
-    def _give_back_unsent(self) -> None:
-        self._wire.left_bytes += self._unsent_bytes
-        self._unsent_bytes = 0
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the answers to requests that arrived whole.
@@ -140,7 +131,7 @@ class TurnsProtocol(HttpToolsProtocol):
         """Close the connection of a client that has finished sending, once it has its answers."""
         if self._lingering is not None or self._is_answered():
             self.transport.close()
-        elif not self._between:  # the rest of the request will never arrive
+        elif self._within:  # the rest of the request will never arrive
             self.refuse(HTTPStatus.BAD_REQUEST)
 
     def refuse(self, status: HTTPStatus) -> None:
@@ -148,11 +139,11 @@ class TurnsProtocol(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused, self._unread = True, b""
-        self._charge(0)
-        self._wire.refused(status)
-        if self.pipeline or (self._in_head and not self._is_idle()):
+        self._charge(0, self._unsent_bytes)
+        self._wire.refusals[status].inc()
+        if self.pipeline or (self._within == "head" and not self._is_idle()):
             # earlier requests are answered; then the connection closes without this response
-            if not self._in_head:
+            if self._within != "head":
                 self.pipeline.popleft()  # the refused request: its head was good, its body not
             last = self.pipeline[0][0] if self.pipeline else self._running
             last.keep_alive = False
@@ -170,7 +161,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def close(self) -> None:
         """Close after a last answer; linger if the client still sends, or may have sent more."""
-        if self._ended or (self._between and not self.flow.read_paused):
+        if self._ended or not (self._within or self.flow.read_paused):
             self.transport.close()
         else:
             self._refused, self._unread = True, b""
@@ -206,11 +197,11 @@ class TurnsProtocol(HttpToolsProtocol):
     def look(self) -> None:
         """Close a connection that was idle, or took to send a request, for too long."""
         self._looks_s = math.inf
-        if self.transport.is_closing() or (self._between and not self._is_idle()):
+        if self.transport.is_closing() or not (self._within or self._is_idle()):
             return  # until the answer
         if self.flow.read_paused or self._unread:
             self._due_s = self.loop.time() + self._limits.arrival_s  # the client waits for us
-        due_s = self._idle_until_s if self._between else self._due_s
+        due_s = self._due_s if self._within else self._idle_until_s
         if self.loop.time() < due_s:
             self.look_by(due_s)
         elif self._is_answered():
@@ -231,8 +222,9 @@ class TurnsProtocol(HttpToolsProtocol):
 
         The rest of a body may follow.
         """
-        return not self._in_head and self._is_idle()
+        return self._within != "head" and self._is_idle()
 
-    def _charge(self, size: int) -> None:
-        self._wire.left_bytes += self._charged_bytes - size
-        self._charged_bytes = size
+    def _charge(self, size: int, unsent: int) -> None:
+        """Take from the budget the bytes held now, for requests and for unsent answers."""
+        self._wire.left_bytes += self._charged_bytes + self._unsent_bytes - size - unsent
+        self._charged_bytes, self._unsent_bytes = size, unsent

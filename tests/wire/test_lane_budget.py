@@ -1,6 +1,7 @@
 """Bytes that arrive while the lane works are of the worker's budget, and are given back."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,11 @@ def budget_of(world: World) -> Wire:
     return wire
 
 
-def refusals(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
+def refusals(world: World, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What connections are ended for from now on."""
-    found: list[int | str] = []
-    monkeypatch.setattr(Wire, "refused", lambda wire, status: found.append(status))
+    found: list[object] = []
+    for why, counter in budget_of(world).refusals.items():
+        monkeypatch.setattr(counter, "inc", partial(found.append, why))
     return found
 
 
