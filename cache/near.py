@@ -13,6 +13,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cache.entry import Entry, together
 from cache.keys import BY_QUERY, IDS_MAX, ROW, ROW_ROUTE, SEVERAL, route_of
@@ -41,6 +42,7 @@ def _cost_bytes(key: str, entry: Entry) -> int:
     return OVERHEAD_BYTES + sum([sys.getsizeof(value) + 23 & -16 for value in values])
 
 
+@dataclass(eq=False)
 class Near:
     """Entries by key, each for at most ``ttl_s`` seconds, all in at most ``limit_bytes``.
 
@@ -50,25 +52,17 @@ class Near:
     clock of ``Entry.filled_at``, ``jitter`` draws from 0 to 1.
     """
 
-    def __init__(
-        self,
-        limit_bytes: int,
-        ttl_s: float,
-        *,
-        render: Callable[[Entry], bytes] = lambda entry: b"",
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self.enabled = limit_bytes > 0
+    limit_bytes: int
+    ttl_s: float
+    render: Callable[[Entry], bytes] = lambda entry: b""
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        self.enabled = self.limit_bytes > 0
         self.bytes = 0
         self.evictions = 0  # of live entries; removal of an expired entry is none
-        self._limit_bytes = limit_bytes
-        self._ttl_s = ttl_s
-        self._render = render
-        self._clock = clock
-        self._wall = wall
-        self._jitter = jitter
         self._negative_bytes = 0
         # a plain dict would search for its oldest entry, past a gap for each deleted entry
         self._entries: OrderedDict[str, Entry] = OrderedDict()
@@ -82,7 +76,7 @@ class Near:
         entry = self._find(key)
         if entry is None:
             return None
-        if entry.expires_at > self._clock():
+        if entry.expires_at > self.clock():
             return entry
         self.remove(key)
         return None
@@ -92,12 +86,12 @@ class Near:
         ids = target[len(SEVERAL) :].split(",")
         if len(ids) > IDS_MAX or len(set(ids)) < len(ids):
             return None
-        now, found = self._clock(), [self._find(ROW + video_id) for video_id in ids]
+        now, found = self.clock(), [self._find(ROW + video_id) for video_id in ids]
         rows = [row for row in found if row and row.etag and row.expires_at > now]
         if len(rows) < len(ids) or any(row.route != ROW_ROUTE for row in rows):
             return None
         entry = together(ids, rows)
-        entry.route, entry.head = BY_QUERY, self._render(entry)
+        entry.route, entry.head = BY_QUERY, self.render(entry)
         return entry
 
     def put(self, key: str, entry: Entry) -> bool:
@@ -107,20 +101,20 @@ class Near:
         kept then.
         """
         self.remove(key)  # even if the new entry is not kept, the old one is out of date
-        ttl_s = self._ttl_s * (1 - JITTER * self._jitter())
-        life_s = min(ttl_s, entry.left_s(self._wall()))
+        ttl_s = self.ttl_s * (1 - JITTER * self.jitter())
+        life_s = min(ttl_s, entry.left_s(self.wall()))
         if not self.enabled or life_s <= 0:
             return False
-        now = self._clock()
+        now = self.clock()
         entry.expires_at = now + life_s
         entry.route = route_of(key)
-        entry.head = self._render(entry) if entry.status == 200 else b""
+        entry.head = self.render(entry) if entry.status == 200 else b""
         entry.cost_bytes = cost_bytes = _cost_bytes(key, entry)
-        if cost_bytes > self._limit_bytes // LARGEST:
+        if cost_bytes > self.limit_bytes // LARGEST:
             return False
         if entry.status == 404:
             self._make_room(0, now)  # an expired negative entry gives its share back
-            if self._negative_bytes + cost_bytes > self._limit_bytes // NEGATIVE:
+            if self._negative_bytes + cost_bytes > self.limit_bytes // NEGATIVE:
                 return False
             self._negative_bytes += cost_bytes
         self._make_room(cost_bytes, now)
@@ -144,13 +138,13 @@ class Near:
     @property
     def state(self) -> str:
         """Return ``off`` with a limit of 0, ``down`` while disabled, else ``up``."""
-        if not self._limit_bytes:
+        if not self.limit_bytes:
             return "off"
         return "up" if self.enabled else "down"
 
     def enable(self) -> None:
         """Keep entries again, from now on, unless the limit is 0."""
-        self.enabled = self._limit_bytes > 0
+        self.enabled = self.limit_bytes > 0
 
     def disable(self) -> None:
         """Disable and clear the cache.
@@ -166,7 +160,7 @@ class Near:
         while self._entries:
             key, oldest = next(iter(self._entries.items()))
             is_live = oldest.expires_at > now
-            if is_live and self.bytes + cost_bytes <= self._limit_bytes:
+            if is_live and self.bytes + cost_bytes <= self.limit_bytes:
                 return
             self.evictions += is_live
             self.remove(key)

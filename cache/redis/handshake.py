@@ -43,13 +43,12 @@ after a SCRIPT FLUSH, because the next connection sends the scripts' texts again
 class Session:
     """The result of a handshake on ``connection``; without one, Redis is down.
 
-    Keys begin with ``prefix``, which holds ``run``, the name of the reign. The keys that mark
-    reigns begin with ``reigns``; the first write of this reign sets ``marker``. ``tracking`` means
-    that invalidations arrive. ``clock_s`` is how far the server's clock is ahead of this machine's.
+    Keys begin with ``prefix``, which holds ``run``, the name of the reign. The first write of the
+    reign sets the key ``marker``. ``tracking`` means that invalidations arrive. ``clock_s`` is how
+    far the server's clock is ahead of this machine's.
     """
 
     prefix: str = ""
-    reigns: str = ""
     marker: str = ""
     run: str = ""
     replication_id: str = ""  # empty: unknown, so promotions go unnoticed
@@ -83,7 +82,7 @@ async def greet(connection: Connection, identity: str) -> Session:
     run, replication_id = run_of(server, replication)
     reigns = f"content:{FORMAT}:{identity}:reign:"
     prefix = f"content:{FORMAT}:{identity}:{run}:"
-    session = Session(prefix, reigns, reigns + run, run, replication_id, connection=connection)
+    session = Session(prefix, reigns + run, run, replication_id, connection=connection)
     session.clock_s = await _clock_s(connection)
     values = f"{session.prefix}v:"
     # Redis sends invalidations at the end of a turn of its loop, so after any reply that a later

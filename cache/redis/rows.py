@@ -206,12 +206,11 @@ class RedisRows:
             self._near.clear()
             return
         session = self._link.session
-        skip = len(session.prefix) + len("v:")
-        reigns, marker = session.reigns.encode(), session.marker.encode()
+        values, marker = f"{session.prefix}v:".encode(), session.marker.encode()
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
-            if not reigns or not name.startswith(reigns):
-                self._near.remove(name[skip:].decode(errors="replace"))
+            if name.startswith(values):
+                self._near.remove(name[len(values) :].decode(errors="replace"))
             elif name != marker:
                 self._link.fail("writes go on under another replication ID")
 

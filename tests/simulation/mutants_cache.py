@@ -171,7 +171,7 @@ MUTANTS = (
         "an entry is near for no longer than its TTL",
         (
             NEAR,
-            "        if entry.expires_at > self._clock():",
+            "        if entry.expires_at > self.clock():",
             "        if True:",
         ),
     ),
