@@ -1,4 +1,4 @@
-"""How a command runs: it waits out outages of the store, and shows its progress.
+"""How a command runs: it loads rows, waits out outages of the store, and shows its progress.
 
 A terminal's progress is a line that changes in place and ends in no line end. So every text for the
 same terminal has to pass ``Progress.say``.
@@ -6,10 +6,13 @@ same terminal has to pass ``Progress.say``.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TextIO, TypeVar
 
+from db.catalog.reading import Item
+from db.store import CatalogueStore, Stored
 from errors import Late, ServiceError, Unavailable
 
 T = TypeVar("T")
@@ -20,6 +23,10 @@ TOLD_S = 1.0
 """A pause of this length or longer is told to the user."""
 ON_TERMINAL, ELSEWHERE = (0.1, "\r\x1b[K", ""), (5.0, "", "\n")
 """How often progress is shown (seconds), and the texts before and behind it."""
+BATCH_ROWS = 200
+"""A store writes the rows of a batch at once; the next batch waits, to be read and written."""
+SHOWN = 20
+"""How many malformed records are named; the others are only counted."""
 
 
 @dataclass
@@ -73,3 +80,60 @@ class Progress:
         if self._erase and self._line:
             self.say(self._line)
             self._line = ""
+
+
+@dataclass
+class Loader:
+    """Loads rows into a store, batch by batch, and names the malformed records.
+
+    Memory holds one batch. A run may be stopped at any point and repeated, because rows that are
+    there are passed over.
+
+    ``added``, ``there`` and ``malformed`` count the items so far. Of two rows with one id the
+    first is added.
+    """
+
+    store: CatalogueStore
+    patience: Patience
+    out: Progress
+    added: int = 0
+    there: int = 0
+    malformed: int = 0
+
+    def __str__(self) -> str:
+        counts = f"added {self.added:,}, already there {self.there:,}"
+        return f"{counts}, malformed {self.malformed:,}"
+
+    async def run(self, items: Iterator[Item], share: Callable[[int], float]) -> None:
+        """Load until the end. ``share`` returns which share of all items a number of items is.
+
+        It returns 0 if that is not known. Raise errors of ``items`` and, beyond patience, of the
+        store.
+        """
+        while drawn := list(islice(items, BATCH_ROWS)):
+            self._tell([item for item in drawn if isinstance(item, str)])
+            await self._load([item for item in drawn if not isinstance(item, str)])
+            done = self.added + self.there + self.malformed
+            self.out.update(done, share(done))
+        if self.malformed > SHOWN:
+            self.out.say(f"... and {self.malformed - SHOWN:,} more malformed lines")
+
+    async def _load(self, rows: list[Stored]) -> None:
+        """Load the rows that the store does not know.
+
+        The store is asked once, before the first load: a load that is repeated after a lost answer
+        then counts its rows as added.
+        """
+        # reversed, so that the first row of an id stays
+        batch = {stored.row["id"]: stored for stored in reversed(rows)}
+        known = await self.patience(self.store.known, batch.keys())
+        new = [stored for video_id, stored in batch.items() if video_id not in known]
+        if new:
+            await self.patience(self.store.load, new)
+        self.added += len(new)
+        self.there += len(rows) - len(new)
+
+    def _tell(self, complaints: list[str]) -> None:
+        for text in complaints[: max(0, SHOWN - self.malformed)]:
+            self.out.say(text)
+        self.malformed += len(complaints)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from db.catalog.commands import SIGNALS
+from db.catalog.__main__ import SIGNALS
 from tests.db.catalog.command_line import Catalog
 
 

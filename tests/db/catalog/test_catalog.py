@@ -14,8 +14,8 @@ import pytest
 
 from config import Config
 from db.catalog import __main__ as catalog
-from db.catalog import commands
 from db.catalog.formats import COLUMNS
+from db.catalog.running import SHOWN
 from db.embedded import EmbeddedStore
 from db.store import State
 from errors import Unavailable
@@ -84,9 +84,9 @@ def test_of_many_malformed_lines_the_first_are_named(command: Catalog) -> None:
     ran = command.run("import", command.file("a.csv", HEADER, *(line(n, "") for n in range(500))))
     assert (ran.status, ran.out) == (2, "added 0, already there 0, malformed 500")
     told = ran.err.splitlines()
-    assert len(told) == commands.SHOWN + 1
-    assert told[-2].startswith(f"line {commands.SHOWN + 1}: ")
-    assert told[-1] == f"... and {500 - commands.SHOWN} more malformed lines"
+    assert len(told) == SHOWN + 1
+    assert told[-2].startswith(f"line {SHOWN + 1}: ")
+    assert told[-1] == f"... and {500 - SHOWN} more malformed lines"
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(command: Catalog) -> None:
@@ -126,7 +126,7 @@ async def hasty(seconds: float) -> None:
 def test_a_store_that_does_not_come_up_is_waited_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
+    monkeypatch.setattr(catalog, "open_store", lambda config: Asleep(str(tmp_path / "a.sqlite3")))
     monkeypatch.setattr(asyncio, "sleep", hasty)
     assert catalog.main(["generate", "10"]) == 1
     *told, last = capsys.readouterr().err.splitlines()
@@ -144,7 +144,7 @@ def test_a_command_waits_longer_for_the_store_than_a_user_would(
         opened.extend((config.store_deadline_s, config.read_deadline_s))
         return EmbeddedStore(str(tmp_path / "a.sqlite3"))
 
-    monkeypatch.setattr(commands, "open_store", embedded)
+    monkeypatch.setattr(catalog, "open_store", embedded)
     for name, text in asked.items():
         monkeypatch.setenv(name, text)
     assert catalog.main(["generate", "1"]) == 0

@@ -54,7 +54,7 @@ def test_rows_are_the_same_in_every_process() -> None:
 
 
 def test_rows_never_change_with_a_release() -> None:
-    digest = hashlib.sha256(b"".join(orjson.dumps(stored) for stored in map(tuple, some(1_000))))
+    digest = hashlib.sha256(b"".join(orjson.dumps(stored[:3]) for stored in some(1_000)))
     assert digest.hexdigest() == "de5ee08184143eaa22db43d5e5511717736479106f85bd1bc9b664dbd1eaf14e"
 
 

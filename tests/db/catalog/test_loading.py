@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from db.catalog.commands import BATCH_ROWS, SHOWN, Loader
 from db.catalog.generator import Generator
 from db.catalog.reading import Item, Unreadable
-from db.catalog.running import Patience, Progress
+from db.catalog.running import BATCH_ROWS, SHOWN, Loader, Patience, Progress
 from db.store import CatalogueStore
 from errors import Unavailable
 from tests.db.catalog.strained_store import NullStore, StrainedStore, contents, patience, strained

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from db.catalog import __main__ as catalog
-from db.catalog import commands
 from db.catalog.repair import SETTLE_S, Repair
 from db.catalog.running import Patience, Progress
 from db.store import Entry, Stored
@@ -229,7 +228,7 @@ def test_the_command_says_what_it_mended(
             await store.lines.drop([line_of(stored, "Kids")])
         await store.close()
 
-    monkeypatch.setattr(commands, "open_store", store_of)
+    monkeypatch.setattr(catalog, "open_store", store_of)
     asyncio.run(break_lists())
     assert catalog.main(["repair"]) == 0
     out, _ = capsys.readouterr()

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bench.lab.processes import free_ports
-from db.catalog import commands
+from db.catalog.running import BATCH_ROWS
 from tests.db.catalog.command_line import HEADER, ROOT, Catalog, line
 
 
@@ -36,7 +36,7 @@ def test_a_signal_ends_a_run_cleanly_and_the_next_one_goes_on(
     added = command.count()
     assert out in (  # the last batch may be stored and not counted yet
         f"added {added - uncounted:,}, already there 0, malformed 0\n"
-        for uncounted in (0, commands.BATCH_ROWS)
+        for uncounted in (0, BATCH_ROWS)
     )
     ran = command.run("generate", str(added + 50), "--seed", "3")
     assert ran.out == f"added 50, already there {added:,}, malformed 0"
