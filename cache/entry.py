@@ -70,12 +70,8 @@ class Entry:
         Times are in ms by Redis' clock, which is ``clock_s`` ahead of this machine's.
         """
         body = self.body if self.etag else b""
-        return b"%d %d %b\n%b" % (
-            (self.filled_at + clock_s) * 1000,
-            (self.ttl_s or 0) * 1000,
-            self.etag,
-            body,
-        )
+        filled_at, ttl = (self.filled_at + clock_s) * 1000, (self.ttl_s or 0) * 1000
+        return b"%d %d %b\n%b" % (filled_at, ttl, self.etag, body)
 
     @classmethod
     def unpack(cls, packed: bytes, clock_s: float = 0.0) -> Self:

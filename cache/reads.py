@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Answer(NamedTuple):
     layer: str
 
 
+@dataclass(eq=False)
 class Reads:
     """Reads by key.
 
@@ -51,17 +53,13 @@ class Reads:
     of jitter. Redis keeps a row for ``stale_s`` more.
     """
 
-    def __init__(
-        self,
-        near: Near,
-        redis: Rows,
-        store_is_up: Callable[[], bool],
-        row_ttl_s: float,
-        stale_s: float,
-    ) -> None:
-        self._near, self._redis = near, redis
-        self._store_is_up = store_is_up
-        self._row_ttl_s, self._stale_s = row_ttl_s, stale_s
+    near: Near
+    redis: Rows
+    store_is_up: Callable[[], bool]
+    row_ttl_s: float
+    stale_s: float
+
+    def __post_init__(self) -> None:
         self._flights: SingleFlight[Answer] = SingleFlight()
         self._refreshes = Background()
 
@@ -70,14 +68,14 @@ class Reads:
 
         The entry may be negative, and stale while the store is down.
         """
-        near = self._near.get(key)
+        near = self.near.get(key)
         if near is not None:
             return Answer(near, "near")
-        return self._of_redis(await self._redis.get(key))
+        return self._of_redis(await self.redis.get(key))
 
     async def cached_all(self, keys: Sequence[str]) -> list[Answer | None]:
         """Return what ``cached`` returns for each key, after one round trip to Redis."""
-        asked = [self._near.get(key) or self._redis.ask(key) for key in keys]
+        asked = [self.near.get(key) or self.redis.ask(key) for key in keys]
         return [
             Answer(each, "near")
             if isinstance(each, Entry)
@@ -90,7 +88,7 @@ class Reads:
             return None
         if entry.is_fresh():
             return Answer(entry, "redis")
-        return None if self._store_is_up() else Answer(entry, "stale")
+        return None if self.store_is_up() else Answer(entry, "stale")
 
     async def loaded(self, key: str, load: Load) -> Answer:
         """Return a loaded entry, after ``cached`` found none. Raise NotFound if it is negative."""
@@ -108,7 +106,7 @@ class Reads:
 
     def forget(self, key: str) -> None:
         """Drop the near entry and detach a load under way, because a write has begun or ended."""
-        self._near.remove(key)
+        self.near.remove(key)
         self._flights.forget(key)
 
     async def close(self) -> None:
@@ -128,13 +126,13 @@ class Reads:
         """
         stale: Entry | None = None
         for pause_s in (*WAITS_S, 0.0):
-            lease = await self._redis.lease(key)
+            lease = await self.redis.lease(key)
             if isinstance(lease, Entry):
                 if lease.is_fresh():
-                    return Answer(lease, self._redis.layer)
-                stale, lease = lease, await self._redis.lease(key, replace=True)
+                    return Answer(lease, self.redis.layer)
+                stale, lease = lease, await self.redis.lease(key, replace=True)
                 assert not isinstance(lease, Entry)
-                if may_answer(-stale.left_s(time.time()), self._store_is_up()):
+                if may_answer(-stale.left_s(time.time()), self.store_is_up()):
                     return await self._renew(key, load, stale, lease)
             if lease is None or not lease.held:
                 break
@@ -144,7 +142,7 @@ class Reads:
             return Answer(await self._fetch(key, load, lease, flight), "store")
         except BaseException as error:
             if lease is not None:
-                self._redis.release(key, lease)  # so that no replica waits for this fill
+                self.redis.release(key, lease)  # so that no replica waits for this fill
             if not isinstance(error, FAILURES) or not flight.current:
                 raise
             found = stale or (await self._waited(key) if lease is None else None)
@@ -154,11 +152,11 @@ class Reads:
 
     async def _waited(self, key: str) -> Entry | None:
         """Ask a Redis that was late once more, because the store has failed. Return its value."""
-        found = await self._redis.lease(key, deadline_s=LAST_RESORT_S)
+        found = await self.redis.lease(key, deadline_s=LAST_RESORT_S)
         if isinstance(found, Entry):
             return found
         if found is not None:
-            self._redis.release(key, found)
+            self.redis.release(key, found)
         return None
 
     async def _fetch(
@@ -175,15 +173,15 @@ class Reads:
         elif is_list(key):
             ttl_s = LIST_TTL_S * random.uniform(0.5, 1.0)
         else:
-            ttl_s = self._row_ttl_s * random.uniform(0.9, 1.0)
+            ttl_s = self.row_ttl_s * random.uniform(0.9, 1.0)
         entry.ttl_s = ttl_s
         if lease is None or not lease.granted:
             return entry
         if flight is None or flight.current:
-            keep_s = ttl_s + self._stale_s if entry.status == 200 else ttl_s
-            self._redis.fill(key, lease, entry, keep_s)
+            keep_s = ttl_s + self.stale_s if entry.status == 200 else ttl_s
+            self.redis.fill(key, lease, entry, keep_s)
         else:  # a write may have changed the row, and the next reader must not wait for a fill
-            self._redis.release(key, lease)
+            self.redis.release(key, lease)
         return entry
 
     async def _renew(self, key: str, load: Load, stale: Entry, lease: Lease | None) -> Answer:

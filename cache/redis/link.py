@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ Place = Address | Sentinels
 Identity = Callable[[], Awaitable[str]]
 
 
+@dataclass(eq=False)
 class Link:
     """Holds the connection.
 
@@ -39,22 +41,18 @@ class Link:
     ``hang_s``, the connection counts as dead.
     """
 
-    def __init__(
-        self,
-        place: Place,
-        identity: Identity,
-        on_push: Callable[[list[Any]], None],
-        on_state: Callable[[], None],
-        hang_s: float,
-        handshake_s: float,
-    ) -> None:
+    place: Place
+    identity: Identity
+    on_push: Callable[[list[Any]], None]
+    on_state: Callable[[], None]
+    hang_s: float
+    handshake_s: float
+
+    def __post_init__(self) -> None:
         self.session = Session()
         self.reason = "not opened yet"
         self.attempts = 0
-        self._place, self._identity = place, identity
         self._where = ""
-        self._on_push, self._on_state = on_push, on_state
-        self._hang_s, self._handshake_s = hang_s, handshake_s
         self._up = asyncio.Event()
         self._said: set[str] = set()
         self._is_down_said = False
@@ -103,22 +101,22 @@ class Link:
         """Make one connection and keep it to its end. Always raise the reason of the end."""
         self.attempts += 1
         self._where = ""
-        identity = await self._identity()
-        address = await self._place.find()
+        identity = await self.identity()
+        address = await self.place.find()
         self._where = f" (at {address})"
-        connection = Connection(self._on_push, self._down)
+        connection = Connection(self.on_push, self._down)
         try:
             async with asyncio.TaskGroup() as guards:  # the first to raise ends the others
                 guards.create_task(connection.end())
-                guards.create_task(self._place.guard(address))
+                guards.create_task(self.place.guard(address))
                 guards.create_task(self._guard_store(identity))
-                async with asyncio.timeout(self._handshake_s):
+                async with asyncio.timeout(self.handshake_s):
                     await address.connect(connection)
                     session = await greet(connection, identity)
                 if connection.lost_because is not None:
                     raise Lost(connection.lost_because)
                 self._went_up(session)
-                await watch(session, self._hang_s)
+                await watch(session, self.hang_s)
         except BaseException as error:
             connection.abort(_text(error))
             raise
@@ -126,7 +124,7 @@ class Link:
     async def _guard_store(self, identity: str) -> None:
         """Raise Lost once the store was made anew, because its rows then have other keys."""
         with suppress(ServiceError):  # the store closes
-            while await self._identity() == identity:  # noqa: ASYNC110 - a store reports no change
+            while await self.identity() == identity:  # noqa: ASYNC110 - a store reports no change
                 await asyncio.sleep(STORE_S)
             raise Lost("the store was made anew")
 
@@ -139,7 +137,7 @@ class Link:
             if text not in self._said:  # most connections would repeat the same texts
                 self._said.add(text)
                 logger.warning(text)
-        self._on_state()
+        self.on_state()
         self._up.set()
 
     def _down(self, reason: str) -> None:
@@ -150,7 +148,7 @@ class Link:
         if self.session.connection is not None:
             self.session = Session()
             self._up.clear()
-            self._on_state()
+            self.on_state()
 
 
 async def watch(session: Session, hang_s: float) -> None:

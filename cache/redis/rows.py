@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from cache.entry import Entry
@@ -32,6 +33,7 @@ _AWAY = "The cache is away, and a write without it could leave old rows behind; 
 _DAMAGED = Lease("", granted=False, held=False)
 
 
+@dataclass(eq=False)
 class RedisRows:
     """Packed entries by key, at the master that ``place`` finds.
 
@@ -45,28 +47,26 @@ class RedisRows:
 
     layer = "redis"
 
-    def __init__(
-        self,
-        place: Place,
-        identity: Identity,
-        near: Near,
-        publisher: Publisher | None = None,
-        *,
-        deadline_s: float = 0.02,
-        write_deadline_s: float = 1.0,
-        hang_s: float = 0.5,
-        handshake_s: float = 1.0,
-    ) -> None:
-        self._near = near
-        self._deadline_s, self._write_deadline_s = deadline_s, write_deadline_s
-        self._metrics = RedisMetrics(publisher)
+    place: Place
+    identity: Identity
+    near: Near
+    publisher: Publisher | None = None
+    deadline_s: float = 0.02
+    write_deadline_s: float = 1.0
+    hang_s: float = 0.5
+    handshake_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._metrics = RedisMetrics(self.publisher)
         self._tokens = map(f"{secrets.token_hex(8)}-{{}}".format, itertools.count())
-        self._link = Link(place, identity, self._pushed, self._changed, hang_s, handshake_s)
-        self._calls = Calls(self._link, deadline_s, self._parse, self._metrics)
+        self._link = Link(
+            self.place, self.identity, self._pushed, self._changed, self.hang_s, self.handshake_s
+        )
+        self._calls = Calls(self._link, self.deadline_s, self._parse, self._metrics)
 
     async def open(self) -> None:
         """Start to keep a connection in the background, and return at once."""
-        self._near.disable()
+        self.near.disable()
         self._link.open()
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class RedisRows:
             return lease
 
         args = (token, LEASE_MS, int(replace))
-        deadline_s = deadline_s or self._deadline_s
+        deadline_s = deadline_s or self.deadline_s
         found = await self._calls.start(scripts.LEASE, self._names(key), args, deadline_s, parse)
         return await self.lease(key, replace=True) if found is _DAMAGED else found
 
@@ -166,7 +166,7 @@ class RedisRows:
         the write's deadline.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._write_deadline_s
+        until = loop.time() + self.write_deadline_s
 
         def parse(reply: Reply, is_late: bool) -> bool:
             if is_late and lift_if_late:  # the writer has given up and will not write
@@ -194,8 +194,8 @@ class RedisRows:
             entry = Entry.unpack(packed, session.clock_s)
         except (ValueError, OverflowError):
             return None
-        if self._near.enabled and session.tracking and entry.is_fresh():
-            self._near.put(key, entry)
+        if self.near.enabled and session.tracking and entry.is_fresh():
+            self.near.put(key, entry)
         return entry
 
     def _pushed(self, push: list[Any]) -> None:
@@ -203,14 +203,14 @@ class RedisRows:
             return
         if push[1] is None:  # FLUSHALL
             self._metrics.invalidations.inc()
-            self._near.clear()
+            self.near.clear()
             return
         session = self._link.session
         values, marker = f"{session.prefix}v:".encode(), session.marker.encode()
         self._metrics.invalidations.inc(len(push[1]))
         for name in push[1]:
             if name.startswith(values):
-                self._near.remove(name[len(values) :].decode(errors="replace"))
+                self.near.remove(name[len(values) :].decode(errors="replace"))
             elif name != marker:
                 self._link.fail("writes go on under another replication ID")
 
@@ -218,8 +218,8 @@ class RedisRows:
         session = self._link.session
         self._metrics.up.set(session.connection is not None)
         if session.connection is None:
-            self._near.disable()
+            self.near.disable()
             return
         self._metrics.connections.inc()
         if session.tracking:
-            self._near.enable()
+            self.near.enable()

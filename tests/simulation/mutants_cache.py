@@ -145,7 +145,7 @@ MUTANTS = (
     mutant(
         "near kept without connection",
         "the near cache is emptied when the connection is lost",
-        (REDIS, "            self._near.disable()\n", ""),
+        (REDIS, "            self.near.disable()\n", ""),
     ),
     mutant(
         "replies after pushes",
@@ -159,12 +159,12 @@ MUTANTS = (
     mutant(
         "flush not heard",
         "a FLUSHALL empties the near cache",
-        (REDIS, "            self._near.clear()\n", ""),
+        (REDIS, "            self.near.clear()\n", ""),
     ),
     mutant(
         "invalidation not heard",
         "an invalidation removes a key from near",
-        (REDIS, "                self._near.remove(name", "                str(name"),
+        (REDIS, "                self.near.remove(name", "                str(name"),
     ),
     mutant(
         "near without end",
@@ -178,7 +178,7 @@ MUTANTS = (
     mutant(
         "near not forgotten by the writer",
         "the worker that wrote sees its write at once",
-        (READS, "        self._near.remove(key)\n        self._flights", "        self._flights"),
+        (READS, "        self.near.remove(key)\n        self._flights", "        self._flights"),
     ),
     mutant(
         "old load joined",
