@@ -191,14 +191,13 @@ def open_store(config: Config, limit: Limit | None = None) -> CatalogueStore:
     return EmbeddedStore(config.embedded_path)
 
 
-def statements_of(file: Path, **parts: str) -> dict[str, str]:
+def statements_of(file: Path, **parts: object) -> dict[str, str]:
     """Return the statements of ``file`` by name, with its $names filled in from ``parts``.
 
     A statement begins behind its line ``-- name: NAME``, and ends with its semicolon.
     """
-    text = Template(file.read_text()).substitute(parts)
-    found = re.findall(r"^-- name: (\w+)\n(.+?);", text, re.MULTILINE | re.DOTALL)
-    return {name: " ".join(statement.split()) for name, statement in found}
+    found = re.findall(r"^-- name: (\w+)\n(.+?);", file.read_text(), re.MULTILINE | re.DOTALL)
+    return {name: Template(" ".join(text.split())).substitute(parts) for name, text in found}
 
 
 def store_metrics(store: VideoStore, limit: Limit, publisher: Publisher) -> None:

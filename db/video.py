@@ -33,7 +33,6 @@ def _checked(
         raise Invalid(message, [FieldError("", "the body has to be a JSON object")])
     if len(body) > KEYS_MAX:
         raise Invalid(message, [FieldError("", f"has more than {KEYS_MAX} fields")])
-    given: dict[str, Any] = {}
     spelled: dict[str, str] = {}
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -42,9 +41,9 @@ def _checked(
     for key, value in [*body.items(), *absent]:
         name = key.lower()
         try:
-            if name in given and (value, given[name]) != (None, None):
+            if name in spelled and (value, body[spelled[name]]) != (None, None):
                 raise ValueError("is there twice")
-            given[name], spelled[name] = value, key
+            spelled[name] = key
             if name not in checks:
                 raise ValueError(
                     "is set by the service" if name in _OURS else "is not a known field"

@@ -6,12 +6,12 @@ import re
 import time
 import uuid
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from acsylla import errors as driver
 
 from config import Config, ConfigError
+from db.store import statements_of
 
 logger = logging.getLogger("content")
 
@@ -70,7 +70,7 @@ async def _make(session: Any, config: Config, local: str) -> None:
 
 def columns() -> list[tuple[str, str, str]]:
     """Return the table, name and type of every column in ``schema.cql``."""
-    tables = _TABLE.findall(_text("schema.cql"))
+    tables = _TABLE.findall(Path(__file__).with_name("schema.cql").read_text())
     return [(table, *column) for table, body in tables for column in _COLUMN.findall(body)]
 
 
@@ -95,9 +95,7 @@ def statements(file: str, config: Config, local: str, copies: int, **values: str
     names = {"keyspace": keyspace, "datacenter": quoted(local), "replication": copies, **values}
     for table, _, _ in columns():
         names[f"{table}_id"] = uuid.uuid5(uuid.NAMESPACE_OID, f"{keyspace}.{table}")
-    # split first, because a value may have a semicolon
-    parts = _text(file).split(";")
-    return [Template(part).substitute(names).strip() for part in parts if part.strip()]
+    return list(statements_of(Path(__file__).with_name(file), **names).values())
 
 
 async def replication(session: Any, config: Config, local: str) -> int:
@@ -114,11 +112,6 @@ async def replication(session: Any, config: Config, local: str) -> int:
 def quoted(text: str) -> str:
     """Return ``text`` as a literal of CQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _text(file: str) -> str:
-    lines = (Path(__file__).parent / file).read_text().splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 async def _nodes(session: Any) -> list[tuple[str, object]]:

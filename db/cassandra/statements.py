@@ -126,13 +126,19 @@ class Statements:
         return await self._run(name, values, self._config.store_deadline_s, serial=serial)
 
     async def _run(
-        self, name: str, values: Sequence[Any], left_s: float, *, serial: bool = False
+        self,
+        name: str,
+        values: Sequence[Any],
+        left_s: float,
+        *,
+        serial: bool = False,
+        **paging: Any,
     ) -> Any:
         """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
         session = self._session
         if session is None:
             raise Unavailable(AWAY_MESSAGE)
-        statement: Any = self._prepared[name].bind()
+        statement: Any = self._prepared[name].bind(**paging)
         for index, value in enumerate(values):
             if value is not UNSET:
                 statement.bind(index, value)
@@ -170,21 +176,13 @@ class Statements:
 
         Take each row's values before the next row, because the driver keeps one row at a time.
         """
-        if self._session is None:
-            raise Unavailable(AWAY_MESSAGE)
-        statement: Any = self._prepared[name].bind(page_size=PAGE)
-        statement.bind_list(list(values))
-        statement.set_is_idempotent(True)
-        statement.set_timeout(SCAN_TIMEOUT_S)
+        place = None
         while True:
-            try:
-                result = await self._session.execute(statement)
-            except Exception as error:
-                raise translate(error) from error
+            result = await self._run(name, values, SCAN_TIMEOUT_S, page_size=PAGE, page_state=place)
             yield result.all()
             if not result.has_more_pages():
                 return
-            statement.set_page_state(result.page_state())
+            place = result.page_state()
 
 
 def translate(error: Exception) -> Exception:

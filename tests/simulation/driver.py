@@ -50,9 +50,6 @@ class Statement:
     def bind(self, index: int, value: Any) -> None:
         self.values[index] = value
 
-    def bind_list(self, values: list[Any]) -> None:
-        self.values[: len(values)] = values
-
     def set_consistency(self, consistency: Any) -> None:
         self.serial = consistency is Consistency.LOCAL_SERIAL
 
@@ -70,5 +67,5 @@ class Prepared:
         self._plan = None if " system." in cql else plan_of(cql)
         self._count = cql.count("?")
 
-    def bind(self, page_size: int = 0) -> Statement:
+    def bind(self, **_paging: Any) -> Statement:
         return Statement(self._plan, self._count)
