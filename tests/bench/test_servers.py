@@ -2,8 +2,6 @@
 
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -193,46 +191,3 @@ def test_no_child_is_left_when_its_parent_ends(
 def test_cassandra_speaks_cql_once_started(cassandra: CassandraNode) -> None:
     assert cassandra.answers()
     assert settings_of(cassandra)["CASSANDRA_PORT"] == str(cassandra.port)
-
-
-@pytest.mark.timeout(600)
-def test_cassandra_keeps_its_rows_over_a_restart(cassandra: CassandraNode) -> None:
-    once = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-    cql(cassandra, f"CREATE KEYSPACE again WITH replication = {once}")
-    cql(cassandra, "CREATE TABLE again.rows (id int PRIMARY KEY, word text)")
-    cql(cassandra, "INSERT INTO again.rows (id, word) VALUES (1, 'kept')")
-    pid, port = cassandra.pid, cassandra.port
-    cassandra.restart()
-    assert not is_alive(pid)
-    assert cassandra.port == port
-    assert b"kept" in cql(cassandra, "SELECT word FROM again.rows WHERE id = 1")
-
-
-def test_no_process_is_left_when_cassandra_was_stopped(cassandra: CassandraNode) -> None:
-    pid = cassandra.pid
-    cassandra.stop()
-    assert not is_alive(pid)
-    assert not cassandra.answers()
-
-
-def cql(node: CassandraNode, query: str) -> bytes:
-    """The body of the answer to `query`, in native protocol v4 by hand: no driver needed."""
-    version = b"\x00\x01" + short_string("CQL_VERSION") + short_string("3.0.0")
-    text = query.encode()
-    body = struct.pack(">I", len(text)) + text + b"\x00\x01\x00"  # consistency ONE, no flags
-    with socket.create_connection((node.host, node.port), timeout=BOUND_S) as connection:
-        assert ask(connection, 0x01, version)[0] == 0x02  # STARTUP, READY
-        opcode, answer = ask(connection, 0x07, body)
-    assert opcode == 0x08, answer  # RESULT
-    return answer
-
-
-def short_string(text: str) -> bytes:
-    return struct.pack(">H", len(text)) + text.encode()
-
-
-def ask(connection: socket.socket, opcode: int, body: bytes) -> tuple[int, bytes]:
-    connection.sendall(struct.pack(">BBhBI", 0x04, 0, 0, opcode, len(body)) + body)
-    with connection.makefile("rb") as answer:
-        *_, answered, length = struct.unpack(">BBhBI", answer.read(9))
-        return answered, answer.read(length)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.lab.servers import CassandraNode
@@ -66,7 +67,9 @@ async def test_the_service_starts_before_cassandra_does_and_outlives_it(
         caplog.clear()
         caplog.set_level(logging.INFO)
 
+        process = psutil.Process(frail_node.pid)
         await asyncio.to_thread(frail_node.stop)  # as an operator does: nothing is lost
+        assert not process.is_running()
         while not await is_down(store):
             with suppress(ServiceError):  # as the first requests of the outage do
                 await asyncio.gather(store.video(row["id"]), store.genres(), store.random_id())

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.draw import draw_plan
 from tests.simulation.killing import known_seeds
 
-FIXED, PART, NEW = 2_000, 500, 200
+FIXED, PART, NEW = 1_000, 250, 200
 
 
 def simulate(first: int, count: int) -> tuple[int, str]:
