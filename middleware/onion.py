@@ -32,6 +32,11 @@ class Context:
     response may be cached sets its ``Cache-Control``.
     """
 
+    __slots__ = (
+        *("method", "on_read", "receive", "scope", "was_read"),
+        *("body", "headers", "layer", "route", "status"),
+    )
+
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
@@ -94,11 +99,10 @@ class Context:
 
     def finish(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Return the response's headers and body, as they are sent."""
-        body = self.body
         if self.status in (204, 304):
-            body = b""
+            self.body = b""
         elif b"content-length" not in self.headers:
-            self.headers[b"content-length"] = b"%d" % len(body)
+            self.headers[b"content-length"] = b"%d" % len(self.body)
         told = dict(self.scope["headers"])
         has_body = told.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in told
         if has_body and not self.was_read and (self.status >= 400 or b"expect" in told):
@@ -107,7 +111,7 @@ class Context:
             self.headers[b"connection"] = b"close"
         if REQUEST_ID in told:
             self.identify()
-        return list(self.headers.items()), b"" if self.method == "HEAD" else body
+        return list(self.headers.items()), b"" if self.method == "HEAD" else self.body
 
 
 Next = Callable[[], Awaitable[None]]
