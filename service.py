@@ -93,7 +93,7 @@ def resources(content: Content, probes: Probes, config: Config) -> list[Resource
         Resource("/healthz", GET=probes.alive),
         Resource("/readyz", GET=probes.ready),
         Resource("/metrics", GET=probes.metrics),
-        Resource("/openapi.json", GET=asset(CONTRACT, b"no-cache")),
+        Resource("/openapi.json", GET=asset(CONTRACT, {b"cache-control": b"no-cache"})),
         *site("swagger", "/docs"),
         *(site("demo", "/demo", config.cors_origins) if config.demo else ()),
     ]
@@ -146,7 +146,7 @@ def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     if config.has_lane:
         load, policy = compose(of_misses, content.in_lane), config.cache_control
         lane = partial(Lane, has_cors=bool(config.cors_origins), has_tracing=bool(tracing))
-        app.state.lane = lane(near, redis, home.near, load, metrics, policy, drain)
+        app.state.lane = lane(near, redis.ask, home.near, load, metrics, policy, drain)
     return app
 
 

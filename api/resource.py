@@ -7,7 +7,7 @@ is served, inside or outside of these folders.
 """
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
@@ -69,15 +69,12 @@ class Resource:
             ctx.headers[b"accept-patch"] = ", ".join(PATCH_TYPES).encode()
 
 
-def asset(
-    path: Path, cache_control: bytes = b"max-age=3600", origins: Sequence[str] = ()
-) -> Handler:
+def asset(path: Path, more: Mapping[bytes, bytes] = {}) -> Handler:
     """Return the handler of a static file, which may be stored as gzip.
 
-    A page may send requests to ``origins``, besides its own.
-
-    Compressed bytes have a tag of their own (RFC 9110, 8.8.3.3). A file keeps its name when its
-    content changes, so it may be kept for an hour only.
+    ``more`` are headers of its answer. Compressed bytes have a tag of their own (RFC 9110,
+    8.8.3.3). A file keeps its name when its content changes, so it may be kept for an hour only,
+    unless ``more`` says otherwise.
     """
     stored = path.read_bytes()
     is_packed = path.suffix == ".gz"
@@ -86,13 +83,12 @@ def asset(
     packed = stored if is_packed else gzip.compress(stored, mtime=0)
     headers = {
         b"content-type": MEDIA[Path(_name(path)).suffix],
-        b"cache-control": cache_control,
+        b"cache-control": b"max-age=3600",
         b"vary": b"accept-encoding",
         b"x-content-type-options": b"nosniff",
         b"etag": digest(plain),
+        **more,
     }
-    if path.name == PAGE:
-        headers[b"content-security-policy"] = POLICY % "".join(map(" {}".format, origins)).encode()
     coded = {**headers, b"etag": digest(packed), b"content-encoding": b"gzip"}
     is_smaller = len(packed) < len(plain)
 
@@ -111,7 +107,8 @@ def site(folder: str, path: str, origins: Sequence[str] = ()) -> list[Resource]:
     """
     files = {_name(file): file for file in (ROOM / folder).iterdir()}
     # the page's relative links lead to the assets only from the page's own path
-    page = asset(files.pop(PAGE), origins=origins)
+    policy = POLICY % "".join(map(" {}".format, origins)).encode()
+    page = asset(files.pop(PAGE), {b"content-security-policy": policy})
     assets = {name: asset(file) for name, file in files.items() if Path(name).suffix in MEDIA}
 
     async def respond(ctx: Context) -> None:
