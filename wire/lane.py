@@ -15,6 +15,7 @@ The response is that of a request through ASGI, byte for byte except for the tim
 All other requests go through ASGI.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from cache.entry import Entry
 from cache.keys import BY_QUERY, HOME, ROW, ROW_ROUTE, SEVERAL
 from cache.near import Near
-from cache.redis.absent import Rows
 from drain import Drain
 from etags import names
 from middleware.admission import ARRIVED
@@ -79,15 +79,15 @@ def _is_sampled(traceparent: bytes) -> bool:
 class Lane:
     """Make the responses to hits, and count them in ``metrics`` as the middleware does.
 
-    ``near`` answers from ``cache``, ``ask`` and ``found`` from Redis; ``load`` answers a
-    ``context``, and ``loaded`` makes its response. ``home`` makes a home page of near entries, or
-    returns None. While ``drain`` is active new requests go through ASGI, whose answers carry
-    ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers of ASGI. With
-    ``has_tracing`` a request that the client traces goes through ASGI.
+    ``near`` answers from ``cache``. ``ask`` asks Redis, and ``found`` makes the response to a hit
+    there. ``load`` answers a ``context``, and ``loaded`` makes its response. ``home`` makes a home
+    page of near entries, or returns None. While ``drain`` is active new requests go through ASGI,
+    whose answers carry ``Connection: close``. ``has_cors`` adds VARY, as CORS does to the answers
+    of ASGI. With ``has_tracing`` a request that the client traces goes through ASGI.
     """
 
     cache: Near
-    redis: Rows
+    ask: Callable[[str], asyncio.Future[Entry | None] | None]
     home: Callable[[], bytes | None]
     load: Handler
     metrics: RequestMetrics
@@ -97,7 +97,6 @@ class Lane:
     has_tracing: bool = False
 
     def __post_init__(self) -> None:
-        self.ask = self.redis.ask
         self._render = render_with(self.cache_control, "redis")
         self._aside = _ASIDE | {TRACEPARENT} if self.has_tracing else _ASIDE
         self._end = (VARY if self.has_cors else b"") + b"\r\n"
@@ -146,7 +145,7 @@ class Lane:
         if page is None:
             return None
         seconds = time.perf_counter() - start
-        self.metrics.observe(HOME, "GET", 200, seconds)
+        self.metrics.observe(HOME, "GET", 200, seconds, "")
         return self._join(OK, defaults, b"", self._page_head % (seconds * 1000, len(page)), page)
 
     def found(self, entry: Entry, seconds: float, defaults: Headers) -> bytes | None:

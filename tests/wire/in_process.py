@@ -65,7 +65,7 @@ class Within:
         self.wire = Wire(limits, self.registry, held_max_bytes)
         near = Near(0, 1.0)
         metrics, drain = RequestMetrics(CollectorRegistry()), Drain()
-        lane = Lane(near, NoRedis(near), lambda: None, never, metrics, b"no-cache", drain)
+        lane = Lane(near, NoRedis(near).ask, lambda: None, never, metrics, b"no-cache", drain)
         self.state = State({"wire": self.wire, "lane": lane})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

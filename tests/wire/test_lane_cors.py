@@ -81,7 +81,7 @@ async def nobody(ctx: Context) -> None:
 def test_a_hit_in_redis_varies_with_the_origin_too(has_cors: bool) -> None:
     near, metrics, control = Near(0, 60), RequestMetrics(CollectorRegistry()), b"no-cache"
     lane = Lane(
-        near, NoRedis(near), lambda: None, nobody, metrics, control, Drain(), has_cors=has_cors
+        near, NoRedis(near).ask, lambda: None, nobody, metrics, control, Drain(), has_cors=has_cors
     )
     response = lane.found(Entry(b"{}", b'"1.2"', time.time(), 60), 0.001, ())
     assert response is not None

@@ -82,7 +82,7 @@ def test_the_app_makes_what_the_lane_cannot(page: bytes | None, draining: bool) 
     metrics = RequestMetrics(CollectorRegistry())
     control = Config().cache_control
     near = Near(1 << 20, 60)
-    lane = Lane(near, NoRedis(near), lambda: page, nobody, metrics, control, drain)
+    lane = Lane(near, NoRedis(near).ask, lambda: page, nobody, metrics, control, drain)
     answered = lane.near("/home", None, ())
     assert bool(answered) == (page is not None and not draining)
     assert not lane.near("/home", "*", ())
@@ -93,7 +93,7 @@ def test_the_servers_own_headers_are_those_of_the_moment() -> None:
     """The server makes a new list each second, with another date."""
     near, metrics = Near(1 << 20, 60), RequestMetrics(CollectorRegistry())
     control = Config().cache_control
-    lane = Lane(near, NoRedis(near), lambda: b"page", nobody, metrics, control, Drain())
+    lane = Lane(near, NoRedis(near).ask, lambda: b"page", nobody, metrics, control, Drain())
     for second in (b"1", b"2", b"3"):
         answered = lane.near("/home", None, [(b"date", second)])
         assert answered is not None
