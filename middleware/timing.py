@@ -35,9 +35,7 @@ class RequestMetrics(Timings):
             *("route", "method", "outcome", "layer"),
         )
 
-    def observe(
-        self, route: str, method: str, status: int, seconds: float, layer: str = ""
-    ) -> None:
+    def observe(self, route: str, method: str, status: int, seconds: float, layer: str) -> None:
         """Count one request. A client can send any method, so the unknown ones are ``other``."""
         name = method if method in METHODS else "other"
         outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
@@ -64,9 +62,9 @@ async def access_log(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's na
     """
     start = time.perf_counter()
     await next()
-    fields = {"method": ctx.method, "status": ctx.status, "layer": ctx.layer}
-    fields["ms"] = round((time.perf_counter() - start) * 1000, 3)
+    ms = round((time.perf_counter() - start) * 1000, 3)
     target = b"?".join(filter(None, (ctx.scope["raw_path"], ctx.scope["query_string"])))
-    fields["path"] = target.decode("ascii", "backslashreplace")
-    fields |= {"bytes": len(ctx.finish()[1]), "request_id": ctx.identify()}
+    path = target.decode("ascii", "backslashreplace")
+    fields = {"method": ctx.method, "status": ctx.status, "layer": ctx.layer, "ms": ms}
+    fields |= {"path": path, "bytes": len(ctx.finish()[1]), "request_id": ctx.identify()}
     logger.info(LINE, fields)

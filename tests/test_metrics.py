@@ -92,7 +92,7 @@ def count(worker: Worker, times: int) -> None:
     worker.counter.inc(times)
     worker.up.set(1)
     for _ in range(times):
-        worker.requests.observe("/", "GET", 200, 0.001)
+        worker.requests.observe("/", "GET", 200, 0.001, "")
     worker.publish()
 
 
@@ -107,7 +107,7 @@ def test_whoever_is_asked_publishes_first(join: Join) -> None:
     one, other = join(), join()
     count(one, 5)
     count(other, 1)
-    one.requests.observe("/", "GET", 200, 0.001)
+    one.requests.observe("/", "GET", 200, 0.001, "")
     assert other.sees() == (6, 2, 6)
     assert one.sees() == other.sees() == (6, 2, 7)
 

@@ -95,9 +95,8 @@ class Protocol(StrictProtocol):
         """Write the row that Redis had, or load the row."""
         if self.transport.is_closing():
             return
-        entry = asked.result() if self._turn.keep_alive else None
         response = None
-        if entry is not None:
+        if self._turn.keep_alive and (entry := asked.result()) is not None:
             seconds = perf_counter() - start_s
             response = self._lane.found(entry, seconds, self.server_state.default_headers)
         if response is None:

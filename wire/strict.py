@@ -100,12 +100,10 @@ class StrictProtocol(TurnsProtocol):
     def on_headers_complete(self) -> None:
         now = self.scope[ARRIVED] = self.loop.time()  # type: ignore[literal-required]
         self._due_s = now + self._limits.arrival_s
-        hosts: list[bytes] = []
-        for name, value in self.headers:
-            if name == b"host":
-                hosts.append(value)
-            elif name == b"transfer-encoding" and value.lower() != b"chunked":
-                self._fail(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
+        codings = {value.lower() for name, value in self.headers if name == b"transfer-encoding"}
+        if codings - {b"chunked"}:
+            self._fail(HTTPStatus.BAD_REQUEST)  # the service decodes no other coding
+        hosts = [value for name, value in self.headers if name == b"host"]
         is_told = len(hosts) == 1 and is_host(hosts[0])
         if not is_told and (hosts or self.parser.get_http_version() == "1.1"):
             self._fail(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2

@@ -130,7 +130,7 @@ def test_a_scrape_has_the_series_of_a_histogram_and_no_other() -> None:
     Publisher(CollectorRegistry())  # which leaves out the times of creation
     metrics = Metrics()
     for seconds in (0.000008, 0.0004, 0.0005, 0.3, 7.0):
-        metrics.observe("/", "GET", 200, seconds)
+        metrics.observe("/", "GET", 200, seconds, "")
     (metric,) = metrics.collect()
     labels = {"route": "/", "method": "GET", "outcome": "ok", "layer": ""}
     assert all(labels.items() <= each.labels.items() for each in metric.samples)
