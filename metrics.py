@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,15 +115,12 @@ class Timings:
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry | None, *labels: str):
         self.histogram = Histogram(name, text, labels, buckets=BUCKETS_S, registry=registry)
-        self._rows: dict[tuple[str, ...], list[float]] = {}
-
-    def row(self, *labels: str) -> list[float]:
-        """Return the counts of the series ``labels``, a bucket each, and then the sum."""
-        return self._rows.setdefault(labels, [*_ZEROS])
+        # by labels: the counts of a series, a bucket each, and then the sum
+        self._rows: defaultdict[tuple[str, ...], list[float]] = defaultdict(lambda: [*_ZEROS])
 
     def count(self, seconds: float, *labels: str) -> None:
         """Count one observation."""
-        row = self._rows.get(labels) or self.row(*labels)
+        row = self._rows[labels]
         row[bisect_left(BUCKETS_S, seconds)] += 1.0
         row[-1] += seconds
 
