@@ -40,30 +40,30 @@ Mode = Literal["livesum", "livemin"]
 _ZEROS = (0.0,) * (len(BUCKETS_S) + 2)  # one count above every bound, and the sum
 
 
-class Publisher:
-    """Sets metrics to the numbers of other objects, once a second.
+class Publisher(CollectorRegistry):
+    """A registry that sets metrics to the numbers of other objects, once a second.
 
-    It does so from ``open`` to ``close``, and before each scrape of ``shared``, or else of
-    ``registry``. A scrape alone is not enough, because it meets one of several workers, which reads
+    It does so from ``open`` to ``close``, and before each scrape of ``shared``, or else of its own
+    metrics. A scrape alone is not enough, because it meets one of several workers, which reads
     the numbers of the others from files. A metric that is set at each request costs the request 1
     to 2 us.
     """
 
-    def __init__(self, registry: CollectorRegistry, shared: Collector | None = None) -> None:
+    def __init__(self, shared: Collector | None = None) -> None:
         """Make this before any metric with a creation time, whose series workers do not have."""
         disable_created_metrics()
-        self.registry = registry
-        self._scraped = shared or registry
+        super().__init__()
+        self._scraped = shared or self
         self._updates: list[Callable[[], None]] = []
 
     def gauge(self, name: str, text: str, read: Read, mode: Mode = "livesum") -> None:
         """Add a gauge of what ``read`` returns."""
-        added = gauge(name, text, self.registry, mode)
+        added = gauge(name, text, self, mode)
         self.add(lambda: added.set(read()))
 
     def counter(self, name: str, text: str, read: Read) -> None:
         """Add a counter of what ``read`` returns, which never falls."""
-        added, published = Counter(name, text, registry=self.registry), 0.0
+        added, published = Counter(name, text, registry=self), 0.0
 
         def update() -> None:
             nonlocal published

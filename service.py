@@ -101,14 +101,12 @@ def resources(content: Content, probes: Probes, config: Config) -> list[Resource
 
 def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     """Return the ASGI application. Several workers show the metrics of all of them."""
-    shared = share() if config.workers > 1 else None  # before any metric is made
-    registry = CollectorRegistry()
-    publisher = Publisher(registry, shared)
-    ProcessCollector(registry=registry)  # not ``shared``, because a scrape meets any worker
-    build_info(VERSION, registry)
+    publisher = Publisher(share() if config.workers > 1 else None)  # before any metric is made
+    ProcessCollector(registry=publisher)  # not shared, because a scrape meets any worker
+    build_info(VERSION, publisher)
     limit = Limit(config.store_reads_max)
     store = store or open_store(config, limit)
-    metrics = RequestMetrics(registry)
+    metrics = RequestMetrics(publisher)
     drain = Drain(config.drain_s)
     render = render_with(config.cache_control)
     near = Near(config.near_limit_bytes, config.near_ttl_s, render=render)
@@ -139,10 +137,10 @@ def create_app(config: Config, store: VideoStore | None = None) -> Starlette:
     app = Starlette(routes=[Route(path.template, path) for path in paths], lifespan=lifespan)
     app.router.redirect_slashes = False  # the redirect would repeat the Host header
     # in place of Starlette's own stack, whose two layers answer errors in plain text
-    stack, of_misses = layers(config, registry, metrics, videos, limit)
+    stack, of_misses = layers(config, publisher, metrics, videos, limit)
     onion = Onion(app.router, [tracing.middleware, *stack] if tracing else stack, drain)
     app.middleware_stack = Cors(onion, config.cors_origins) if config.cors_origins else onion
-    app.state.wire = Wire(config, registry)
+    app.state.wire = Wire(config, publisher)
     if config.has_lane:
         load, policy = compose(of_misses, content.in_lane), config.cache_control
         lane = partial(Lane, has_cors=bool(config.cors_origins), has_tracing=bool(tracing))

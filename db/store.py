@@ -206,7 +206,7 @@ def store_metrics(store: VideoStore, limit: Limit, publisher: Publisher) -> None
     def is_up() -> bool:
         return store.state()[0] in ("up", "degraded")
 
-    publisher.registry.register(store.timings.histogram)
+    publisher.register(store.timings.histogram)
     publisher.add(store.timings.publish)
     text = "1 while the store answers; with several workers, while it answers each of them."
     publisher.gauge("content_store_up", text, is_up, "livemin")

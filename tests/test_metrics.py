@@ -45,11 +45,10 @@ class Worker:
         (self.seat,) = histograms() - before
         self.is_alive = True
         self._values = values.ValueClass
-        registry = CollectorRegistry()
-        self.counter = Counter("things", "Things.", registry=registry)
-        self.up = gauge("up", "Up.", registry)
-        self.requests = RequestMetrics(registry)
-        self.publisher = Publisher(registry, self.shared)
+        self.publisher = Publisher(self.shared)
+        self.counter = Counter("things", "Things.", registry=self.publisher)
+        self.up = gauge("up", "Up.", self.publisher)
+        self.requests = RequestMetrics(self.publisher)
         self.publisher.add(self.publish)
 
     def publish(self) -> None:
@@ -128,11 +127,10 @@ def test_what_holds_for_each_of_several_workers_is_their_least(join: Join) -> No
     team, values_of = [join() for _ in range(3)], [1, 0, 1]
     for worker, value in zip(team, values_of, strict=True):
         worker.publish()  # into its own files from here on
-        registry = CollectorRegistry()
-        numbers = Publisher(registry)
+        numbers = Publisher()
         numbers.gauge("answers", "Whether it answers.", partial(float, value), "livemin")
         numbers.counter("calls", "Calls.", partial(float, 5 + value))
-        build_info("1.0.0", registry)
+        build_info("1.0.0", numbers)
         numbers.publish()
         numbers.publish()
 
@@ -205,7 +203,7 @@ async def test_a_number_is_published_at_once_and_again_until_the_end(
         nonlocal published
         published = number
 
-    publisher = Publisher(CollectorRegistry())
+    publisher = Publisher()
     publisher.add(publish)
     await publisher.open()
     assert published == 1
@@ -232,7 +230,7 @@ async def test_an_error_does_not_end_the_publishing(monkeypatch: pytest.MonkeyPa
         if calls == 2:
             raise OSError
 
-    publisher = Publisher(CollectorRegistry())
+    publisher = Publisher()
     publisher.add(publish)
     await publisher.open()
     await asyncio.sleep(0.01)

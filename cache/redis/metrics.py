@@ -1,6 +1,6 @@
 """Metrics of the Redis client."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from metrics import Publisher, Timings, gauge
 
@@ -14,12 +14,11 @@ class RedisMetrics:
     """
 
     def __init__(self, publisher: Publisher | None) -> None:
-        publisher = publisher or Publisher(CollectorRegistry())
+        publisher = publisher or Publisher()
         publisher.add(self._publish)
-        registry = publisher.registry
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"content_redis_{name}", text, labels, registry=registry)
+            return Counter(f"content_redis_{name}", text, labels, registry=publisher)
 
         reads = counter(
             "reads",
@@ -29,7 +28,7 @@ class RedisMetrics:
         self._reads = {each: reads.labels(each) for each in RESULTS}
         self._counts = dict.fromkeys(RESULTS, 0)
         text = "Time of a command to Redis that a request waits for: a batch of reads, or a script."
-        self.timings = Timings("content_redis_seconds", text, registry, "command")
+        self.timings = Timings("content_redis_seconds", text, publisher, "command")
         self.invalidations = counter(
             "invalidations",
             "Keys that Redis said were changed, by this process too: values and reign markers; a "
@@ -38,7 +37,7 @@ class RedisMetrics:
         # connections that passed the handshake; 1 means that none was ever lost
         self.connections = counter("connections", "Connections made to Redis.")
         text = "Workers for which Redis is up; 0 while it is an outage."
-        self.up = gauge("content_redis_up", text, registry)
+        self.up = gauge("content_redis_up", text, publisher)
         # leases, fills, intents and settlements that Redis refused, for example for want of memory
         self.refusals = counter("refusals", "Script calls that Redis refused.")
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
 
 from api.handlers import Probes
 from cache.near import Near
@@ -46,7 +45,7 @@ async def test_only_what_never_could_serve_is_not_ready(
     there: Any = Dependency(store)
     cache: Any = Redis(redis)
     ctx = context()
-    config, publisher = Config(near_ttl_s=4.0, redis_ttl_s=60.0), Publisher(CollectorRegistry())
+    config, publisher = Config(near_ttl_s=4.0, redis_ttl_s=60.0), Publisher()
     await Probes(config, there, cache, Near(0, 4.0), publisher, Drain()).ready(ctx)
     data = orjson.loads(ctx.body)["data"]
     assert (ctx.status, data["state"]) == (status, state)

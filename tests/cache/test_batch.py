@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from cache.entry import Entry
 from cache.redis.address import Address
@@ -58,7 +57,7 @@ async def test_a_parse_that_raises_leaves_no_waiter_and_counts_each_read_once(
 
 
 async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     metrics = RedisMetrics(publisher)
     tap = WireTap()
     link, connection = connected(tap)
@@ -71,7 +70,7 @@ async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> Non
     assert [await each for each in page] == [None, found]
     publisher.publish()
     counted = [
-        registry.get_sample_value("content_redis_reads_total", {"result": result})
+        publisher.get_sample_value("content_redis_reads_total", {"result": result})
         for result in ("hit", "miss", "late", "down")
     ]
     assert counted == [2, 1, 0, 0]
@@ -80,5 +79,5 @@ async def test_keys_asked_for_together_leave_as_one_mget_and_count_each() -> Non
     connection.abort("lost")
     assert [await each for each in (sent, *map(calls.read, "ef"))] == [None] * 3
     publisher.publish()
-    down = registry.get_sample_value("content_redis_reads_total", {"result": "down"})
+    down = publisher.get_sample_value("content_redis_reads_total", {"result": "down"})
     assert down == 3

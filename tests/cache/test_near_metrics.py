@@ -19,25 +19,24 @@ def put(near: Near, key: str) -> None:
 
 
 def test_the_numbers_are_those_of_the_last_time_they_were_published() -> None:
-    registry = CollectorRegistry()
     near = Near(5_000, 60.0)
     put(near, "/a")
-    metrics = Publisher(registry)
+    metrics = Publisher()
     near_metrics(near, metrics)
     metrics.publish()
-    assert numbers(registry) == (near.bytes, 1, 0)
+    assert numbers(metrics) == (near.bytes, 1, 0)
     for n in range(20):
         put(near, f"/{n}")
     metrics.publish()
     assert near.evictions > 0
-    assert numbers(registry) == (near.bytes, len(near), near.evictions)
+    assert numbers(metrics) == (near.bytes, len(near), near.evictions)
     before = near.evictions
     for n in range(20, 25):
         put(near, f"/{n}")
     metrics.publish()
-    assert numbers(registry) == (near.bytes, len(near), before + 5)
+    assert numbers(metrics) == (near.bytes, len(near), before + 5)
     near.clear()
     metrics.publish()
-    assert numbers(registry) == (0, 0, before + 5)
+    assert numbers(metrics) == (0, 0, before + 5)
     put(near, "/a")
-    assert numbers(registry) == (0, 0, before + 5)
+    assert numbers(metrics) == (0, 0, before + 5)

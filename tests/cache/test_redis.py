@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
@@ -104,23 +103,23 @@ async def test_bytes_that_are_no_entry_are_a_miss(rows: RedisRows, redis: RedisS
 
 
 async def test_reads_are_counted_by_result(open_rows: OpenRows, redis: RedisServer) -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     rows = await open_rows(redis, publisher=publisher)
     await filled(rows, "k")
     await asyncio.gather(rows.get("k"), rows.get("k"), rows.get("absent"))
     publisher.publish()
 
     def reads(result: str) -> float | None:
-        return registry.get_sample_value("content_redis_reads_total", {"result": result})
+        return publisher.get_sample_value("content_redis_reads_total", {"result": result})
 
     assert (reads("hit"), reads("miss"), reads("late"), reads("down")) == (2, 1, 0, 0)
-    assert registry.get_sample_value("content_redis_up") == 1
+    assert publisher.get_sample_value("content_redis_up") == 1
 
 
 async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     rows = await open_rows(redis, publisher=publisher)
     await asyncio.gather(*(rows.get(f"{n}") for n in range(10)))  # one batch
     redis.pause()
@@ -131,7 +130,7 @@ async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
 
     def timed(part: str, command: str) -> float:
         name = f"content_redis_seconds_{part}"
-        return registry.get_sample_value(name, {"command": command}) or 0.0
+        return publisher.get_sample_value(name, {"command": command}) or 0.0
 
     assert timed("count", "MGET") == 0  # not before it is published
     publisher.publish()
@@ -141,7 +140,7 @@ async def test_a_batch_and_a_script_are_timed_from_command_to_reply(
 
 
 async def test_a_cancelled_waiter_disturbs_nobody(open_rows: OpenRows, redis: RedisServer) -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     rows = await open_rows(redis, publisher=publisher)
     await filled(rows, "k")
     redis.pause()
@@ -156,7 +155,7 @@ async def test_a_cancelled_waiter_disturbs_nobody(open_rows: OpenRows, redis: Re
     assert first is last
     assert isinstance(cancelled, asyncio.CancelledError)
     assert isinstance(await rows.get("k"), Entry)
-    assert registry.get_sample_value("content_redis_connections_total") == 1
+    assert publisher.get_sample_value("content_redis_connections_total") == 1
 
 
 async def test_values_read_are_told_and_what_others_change_is_invalidated(

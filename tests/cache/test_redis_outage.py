@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from bench.lab.processes import free_ports
 from bench.lab.servers import RedisServer
@@ -37,7 +36,7 @@ from tests.cache.redis_world import (
 async def test_slow_redis_is_a_miss_after_the_deadline(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     told = Recorder()
     rows = await open_rows(redis, deadline_s=0.02, publisher=publisher, near=told)
     await filled(rows, "k")
@@ -48,12 +47,12 @@ async def test_slow_redis_is_a_miss_after_the_deadline(
     assert time.monotonic() - began >= 0.02
     assert await rows.lease("k") is None
     publisher.publish()
-    late = registry.get_sample_value("content_redis_reads_total", {"result": "late"})
+    late = publisher.get_sample_value("content_redis_reads_total", {"result": "late"})
     assert late == 2
     redis.resume()
     await until(lambda: told.of("value") == ["k", "k"])  # the late replies, in their order
     assert isinstance(await rows.get("k"), Entry)
-    assert registry.get_sample_value("content_redis_connections_total") == 1
+    assert publisher.get_sample_value("content_redis_connections_total") == 1
 
 
 async def test_each_batch_has_its_own_deadline(open_rows: OpenRows, redis: RedisServer) -> None:
@@ -192,7 +191,7 @@ async def test_restarts_under_load_raise_nothing(open_rows: OpenRows, redis: Red
 async def test_flushed_scripts_under_load_refuse_no_write(
     open_rows: OpenRows, redis: RedisServer
 ) -> None:
-    publisher = Publisher(registry := CollectorRegistry())
+    publisher = Publisher()
     rows = await open_rows(redis, publisher=publisher)
     load = Load(rows)
     for _ in range(20):
@@ -202,7 +201,7 @@ async def test_flushed_scripts_under_load_refuse_no_write(
     await load.stop()
     assert load.refused == 0
     assert load.hits > 0
-    assert registry.get_sample_value("content_redis_refusals_total") == 0
+    assert publisher.get_sample_value("content_redis_refusals_total") == 0
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -213,7 +212,7 @@ def test_a_loop_that_stood_still_blames_nobody(
     looks at its sockets before it looks at its timers, as uvloop does and asyncio's own."""
 
     async def scenario() -> None:
-        publisher = Publisher(registry := CollectorRegistry())
+        publisher = Publisher()
         place, near = Address.from_url(url_of(redis)), Near(0, 1.0)
         rows = RedisRows(place, named("test"), near, publisher, deadline_s=0.05, hang_s=0.3)
         await rows.open()
@@ -225,7 +224,7 @@ def test_a_loop_that_stood_still_blames_nobody(
             time.sleep(stall_s)  # noqa: ASYNC251 - on purpose
             assert isinstance(await reading, Entry)
         assert rows.state == "up"
-        assert registry.get_sample_value("content_redis_connections_total") == 1
+        assert publisher.get_sample_value("content_redis_connections_total") == 1
         await rows.close()
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from db.cassandra.limit import Limit
 from db.embedded import EmbeddedStore
@@ -25,27 +24,24 @@ def stub(state: str) -> Any:
     ("state", "up"), [("starting", 0), ("up", 1), ("degraded", 1), ("down", 0)]
 )
 def test_a_store_is_up_while_it_answers(state: str, up: float) -> None:
-    registry = CollectorRegistry()
-    publisher, store = Publisher(registry), stub(state)
+    publisher, store = Publisher(), stub(state)
     store_metrics(store, Limit(10), publisher)
     publisher.publish()
-    assert registry.get_sample_value("content_store_up") == up
+    assert publisher.get_sample_value("content_store_up") == up
 
 
 async def test_a_closed_store_is_not_up(tmp_path: Path) -> None:
-    registry = CollectorRegistry()
-    publisher, store = Publisher(registry), EmbeddedStore(str(tmp_path / "content.sqlite3"))
+    publisher, store = Publisher(), EmbeddedStore(str(tmp_path / "content.sqlite3"))
     store_metrics(store, Limit(10), publisher)
     for step, up in ((None, 0), (store.open, 1), (store.close, 0)):
         if step:
             await step()
         publisher.publish()
-        assert registry.get_sample_value("content_store_up") == up
+        assert publisher.get_sample_value("content_store_up") == up
 
 
 async def test_reads_in_flight_stand_beside_their_limit() -> None:
-    registry = CollectorRegistry()
-    publisher, limit = Publisher(registry), Limit(100)
+    publisher, limit = Publisher(), Limit(100)
     store = stub("up")
     store_metrics(store, limit, publisher)
     for _ in range(3):
@@ -54,12 +50,12 @@ async def test_reads_in_flight_stand_beside_their_limit() -> None:
     publisher.publish()
     publisher.publish()
     names = ("in_flight", "limit", "min", "max", "limit_updates_total")
-    found = [registry.get_sample_value(f"content_store_reads_{name}") for name in names]
+    found = [publisher.get_sample_value(f"content_store_reads_{name}") for name in names]
     assert found == [3, 50, 50, 100, 7]
 
 
 async def test_calls_are_timed_by_their_sort_and_failed_ones_too(store: CatalogueStore) -> None:
-    registry = CollectorRegistry()
+    registry = Publisher()
     registry.register(store.timings.histogram)
     store.timings.publish()
 
