@@ -21,15 +21,15 @@ lines therefore has its name once both are done. A remover that dies between 2 a
 genre without its name, until the next line of the genre or ``python -m db.catalog repair``.
 """
 
-import asyncio
 import logging
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from db.background import Background
 from db.cassandra.session import Cassandra
+from db.cassandra.statements import rows_in
 from db.store import Entry, Stored
 from db.version import version_ahead, version_us
 from errors import ServiceError
@@ -119,7 +119,8 @@ class Lines:
 
     async def put(self, entries: Collection[Entry]) -> None:
         """Put the lines with their versions' timestamps, and name their genres."""
-        await self._all("put_line", [(*entry, version_us(entry.version)) for entry in entries])
+        values = [(*entry, version_us(entry.version)) for entry in entries]
+        await self._cassandra.execute_all("put_line", values)
         await self._name({entry.genre for entry in entries})
 
     async def drop(self, entries: Collection[Entry]) -> None:
@@ -132,30 +133,22 @@ class Lines:
             (version_us(version), genre, created, video_id)
             for genre, created, video_id, version in entries
         ]
-        await self._all("drop_line", values)
+        await self._cassandra.execute_all("drop_line", values)
         for genre in {entry.genre for entry in entries} - self._to_look_at:
             self._to_look_at.add(genre)
             self._background.spawn(self._look_later(genre))
 
-    async def _all(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Write all rows, even if some fail. Then raise the first failure."""
-        work = (self._cassandra.execute(name, values) for values in rows)
-        for done in await asyncio.gather(*work, return_exceptions=True):
-            if isinstance(done, BaseException):
-                raise done
-
     async def genres(self) -> list[str]:
-        result = await self._cassandra.execute("genres")
-        return sorted(row.column_value_by_index(0) for row in result.all())
+        return sorted(name for (name,) in rows_in(await self._cassandra.execute("genres")))
 
     async def _name(self, genres: set[str]) -> None:
         """Insert the missing names of ``genres``. Raise the store's errors."""
         if genres:
             result = await self._cassandra.execute("genres_among", (list(genres),))
-            missing = list(genres - {row.column_value_by_index(0) for row in result.all()})
+            missing = list(genres - {name for (name,) in rows_in(result)})
             for start in range(0, len(missing), AT_ONCE):
                 some = missing[start : start + AT_ONCE]
-                await self._all("add_genre", [(name,) for name in some])
+                await self._cassandra.execute_all("add_genre", [(name,) for name in some])
 
     async def _look_later(self, genre: str) -> None:
         await self._background.pause(LOOK_AFTER_S)

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,16 @@ class Statements:
             raise Unavailable(AWAY_MESSAGE)  # the driver's own error may take a deadline to come
         return await self._run(name, values, self._config.store_deadline_s, serial=serial)
 
+    async def execute_all(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement once for each of ``rows``, all at once.
+
+        Go on even if some fail. Then raise the first failure.
+        """
+        work = (self.execute(name, values) for values in rows)
+        for done in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
+
     async def _run(
         self,
         name: str,
@@ -183,6 +193,11 @@ class Statements:
             if not result.has_more_pages():
                 return
             place = result.page_state()
+
+
+def rows_in(result: Any) -> list[tuple[Any, ...]]:
+    """Return the rows in a result of the driver."""
+    return [row.as_tuple() for row in result.all()]
 
 
 def translate(error: Exception) -> Exception:

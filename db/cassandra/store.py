@@ -13,7 +13,7 @@ from config import Config
 from db.cassandra.limit import Limit
 from db.cassandra.lines import Life
 from db.cassandra.session import Cassandra
-from db.cassandra.statements import UNSET
+from db.cassandra.statements import UNSET, rows_in
 from db.cassandra.writes import Writes, values_of
 from db.store import GENRE_LIST, Entry, Place, State, Stored, Written, rewritten
 from db.version import Expected, next_version, version_us
@@ -79,8 +79,7 @@ class CassandraStore:
         return places
 
     async def _places(self, name: str, *values: Any) -> list[Place]:
-        result = await self._cassandra.read(name, values)
-        return [Place(*row.as_tuple()) for row in result.all()]
+        return [Place(*row) for row in rows_in(await self._cassandra.read(name, values))]
 
     async def genres(self) -> list[str]:
         return await self.lines.genres()
@@ -102,8 +101,7 @@ class CassandraStore:
         return await self._ids("ids_after", after, limit)
 
     async def _ids(self, name: str, *values: Any) -> list[str]:
-        result = await self._cassandra.read(name, values)
-        return [row.column_value_by_index(0) for row in result.all()]
+        return [video_id for (video_id,) in rows_in(await self._cassandra.read(name, values))]
 
     async def create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         return await self._writes.background.finish(self._create(video_id, values, request_hash))
@@ -179,19 +177,15 @@ class CassandraStore:
         """
         there = await self.lives([stored.row["id"] for stored in rows])
         new = [stored for stored in rows if stored.row["id"] not in there]
-        await asyncio.gather(*map(self._insert, new))
+        inserts = [(*values_of(each), UNSET, _long_past(each.created)) for each in new]
+        await self._cassandra.execute_all("load_row", inserts)
         now = await self.lives([stored.row["id"] for stored in rows]) if new else there
         unfinished = [life for life in now.values() if not life.listed]
         await self.lines.put([line for life in unfinished for line in life.lines(life.genres)])
-        await asyncio.gather(*map(self._finish, unfinished))
-
-    async def _insert(self, stored: Stored) -> None:
-        values = (*values_of(stored), UNSET, _long_past(stored.created))
-        await self._cassandra.execute("load_row", values)
-
-    async def _finish(self, life: Life) -> None:
-        values = (_long_past(life.created), sorted(life.genres), life.video_id)
-        await self._cassandra.execute("finish_row", values)
+        finished = [
+            (_long_past(life.created), sorted(life.genres), life.video_id) for life in unfinished
+        ]
+        await self._cassandra.execute_all("finish_row", finished)
 
     async def lives(self, ids: Collection[str]) -> dict[str, Life]:
         """Return the existing rows by id; ``listed`` is empty for a row that is not loaded yet."""
@@ -203,8 +197,7 @@ class CassandraStore:
         }
 
     async def _among(self, name: str, ids: Collection[str]) -> list[tuple[Any, ...]]:
-        result = await self._cassandra.execute(name, (list(ids),))
-        return [row.as_tuple() for row in result.all()]
+        return rows_in(await self._cassandra.execute(name, (list(ids),)))
 
     async def entries(self) -> AsyncIterator[list[Entry]]:
         """Yield every line of every genre list, also a line without a row, by pages."""

@@ -13,7 +13,6 @@ deletion that did not hold does no harm, because every reader of ``deleted`` als
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -21,7 +20,7 @@ import orjson
 from db.background import Background
 from db.cassandra.lines import Life, Lines
 from db.cassandra.session import Cassandra
-from db.cassandra.statements import UNSET
+from db.cassandra.statements import UNSET, rows_in
 from db.fields import COLUMNS
 from db.store import Stored
 from db.video import Row, shape
@@ -35,10 +34,6 @@ LISTED_MAX = 100
 """With more genres in ``listed``, an update first drops the lines that the row has no more."""
 
 
-Holds = Callable[[Stored | None], bool]
-"""A function that returns whether the row it is given shows that a write was done."""
-
-
 def parse(json: str) -> Stored:
     """Return the row in ``json``, which Cassandra rendered, with its hidden columns."""
     row: Row = orjson.loads(json)
@@ -48,9 +43,16 @@ def parse(json: str) -> Stored:
 
 def values_of(stored: Stored) -> list[Any]:
     """Return the values of ``create_row`` and ``load_row``; UNSET for absent columns."""
-    row = stored.row
-    shown = [UNSET if row.get(name) is None else row[name] for name in COLUMNS]
-    return [*shown, stored.created, UNSET if stored.request_hash is None else stored.request_hash]
+    values = [*map(stored.row.get, COLUMNS), stored.created, stored.request_hash]
+    return [UNSET if value is None else value for value in values]
+
+
+def is_done(name: str, life: Life, found: Stored | None) -> bool:
+    """Return whether the write ``name``, which makes a row's life ``life``, shows in ``found``."""
+    is_there = found is not None and found.created == life.created
+    if name == "update_row":
+        return found is not None and found.row["lastupdated"] == life.version
+    return is_there if name == "create_row" else not is_there
 
 
 class Writes:
@@ -72,20 +74,15 @@ class Writes:
 
         A life is over unless a row that is found or made after this read has its ``created``.
         """
-        result = await self._cassandra.execute("ended_lives", (video_id,))
-        lives = (row.as_tuple() for row in result.all())
+        lives = rows_in(await self._cassandra.execute("ended_lives", (video_id,)))
         none: frozenset[str] = frozenset()
         return [Life(video_id, created, created, none, frozenset(had)) for created, had in lives]
 
     async def insert(self, stored: Stored) -> bool:
         """Create the row. Return False if there is a row already."""
         life = Life.of(stored)
-
-        def holds(found: Stored | None) -> bool:
-            return found is not None and found.created == stored.created
-
         values = [*values_of(stored), sorted(life.listed)]
-        return await self._decide("create_row", values, holds, life)
+        return await self._decide("create_row", values, life)
 
     async def swap(self, before: Stored, after: Row) -> bool:
         """Replace ``before`` by ``after``. Return False if the row is not ``before`` any more."""
@@ -99,16 +96,12 @@ class Writes:
         life = life._replace(
             version=after["lastupdated"], genres=genres, listed=life.listed | genres
         )
-
-        def holds(found: Stored | None) -> bool:
-            return found is not None and found.row["lastupdated"] == after["lastupdated"]
-
         row = before.row
         names = COLUMNS[1:]  # all but the id
         same = [name for name in names if after.get(name) == row.get(name)]
         changed = [UNSET if name in same else after.get(name) for name in names]
         values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
-        return await self._decide("update_row", values, holds, life)
+        return await self._decide("update_row", values, life)
 
     async def remove(self, before: Stored) -> bool:
         """Delete ``before``.
@@ -117,41 +110,40 @@ class Writes:
         recorded; then it was not done.
         """
         life = Life.of(before)
-
-        def holds(found: Stored | None) -> bool:
-            return found is None or found.created != life.created
-
         ended = sorted(life.listed), life.video_id, life.created
         await self._cassandra.execute("end_life", ended)
         values = [life.video_id, before.row["lastupdated"]]
-        return await self._decide("delete_row", values, holds, life.ended())
+        return await self._decide("delete_row", values, life.ended())
 
-    async def _decide(self, name: str, values: list[Any], holds: Holds, life: Life) -> bool:
+    async def _decide(self, name: str, values: list[Any], life: Life) -> bool:
         """Execute a transaction, and return whether it held.
 
-        If it did, write ``life``'s lines. If its answer is late, look for the outcome. Raise
-        OutcomeUnknown if that is late, too.
+        If its answer is late, look for the outcome. Raise OutcomeUnknown if that is late, too.
         """
         try:
-            result = await self._cassandra.execute(name, values)
+            return await self._transact(name, values, life)
         except Late:
             try:
-                held = await self._look(name, values, holds, life)
+                held = await self._look(name, values, life)
             except (Late, Unavailable):
                 held = None
             if held is None:
-                settled = self.background.spawn(self._settle(name, values, holds, life))
+                settled = self.background.spawn(self._settle(name, values, life))
                 raise OutcomeUnknown(settled) from None
             if name == "update_row" and not held:  # it may have held, and been overtaken
                 raise OutcomeUnknown(_ended()) from None
             return held
-        applied = bool(result.first().column_value_by_index(0))
-        if applied:
+
+    async def _transact(self, name: str, values: list[Any], life: Life) -> bool:
+        """Execute a transaction, and return whether it held. If it did, write ``life``'s lines."""
+        result = await self._cassandra.execute(name, values)
+        held = bool(result.first().column_value_by_index(0))
+        if held:
             await self.lines.follow(life)
-        return applied
+        return held
 
     async def _look(
-        self, name: str, values: list[Any], holds: Holds, life: Life, *, again: bool = True
+        self, name: str, values: list[Any], life: Life, *, again: bool = True
     ) -> bool | None:
         """Return whether a transaction of unknown outcome held; None if that is still unknown.
 
@@ -161,13 +153,10 @@ class Writes:
         not found, a delayed copy may still hold, also when another row stands there now and is
         deleted later.
         """
-        if again and name != "create_row":
-            result = await self._cassandra.execute(name, values)
-            if result.first().column_value_by_index(0):
-                await self.lines.follow(life)
-                return True
+        if again and name != "create_row" and await self._transact(name, values, life):
+            return True
         found = await self.find(life.video_id)
-        held = holds(found)
+        held = is_done(name, life, found)
         if name == "create_row" and not held:
             return None
         await self._mend(found, life)
@@ -184,7 +173,7 @@ class Writes:
         else:
             await self.lines.follow(life.ended())
 
-    async def _settle(self, name: str, values: list[Any], holds: Holds, life: Life) -> None:
+    async def _settle(self, name: str, values: list[Any], life: Life) -> None:
         """Look for the outcome of a write for SETTLE_S, and write its lines if it held.
 
         If Cassandra does not answer then, look on until it does, because the write may have held
@@ -195,7 +184,7 @@ class Writes:
         deadline, is_over = loop.time() + SETTLE_S, False
         while True:
             try:
-                held = await self._look(name, values, holds, life, again=not is_over)
+                held = await self._look(name, values, life, again=not is_over)
                 if held is not None:
                     return
                 if is_over:

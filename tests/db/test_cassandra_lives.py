@@ -150,14 +150,21 @@ async def test_an_import_that_was_stopped_is_finished_by_one_of_another_file(
         second = Stored({**newer.row, "id": first.row["id"]}, newer.created)
         ids = [first.row["id"]]
 
+        execute = store._cassandra.execute
+
         async def stop(*_: Any) -> None:
             raise Late
+
+        async def stopping(statement: str, *values: Any, **options: Any) -> Any:
+            if statement == "finish_row":
+                raise Late
+            return await execute(statement, *values, **options)
 
         with monkeypatch.context() as stopped:
             if moment == "rows":
                 stopped.setattr(Lines, "put", stop)
             else:
-                stopped.setattr(CassandraStore, "_finish", stop)
+                stopped.setattr(store._cassandra, "execute", stopping)
             with pytest.raises(Late):
                 await store.load([first])
         assert await store.known(ids) == set()

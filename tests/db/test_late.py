@@ -11,6 +11,7 @@ from db.background import Background
 from db.cassandra import lines as cassandra_lines
 from db.cassandra import writes as cassandra_writes
 from db.cassandra.lines import Life, Lines
+from db.cassandra.statements import Statements
 from db.cassandra.writes import Writes
 from db.store import Stored
 from db.version import make_version, new_id, next_version
@@ -35,6 +36,8 @@ class Answer:
 
 class Away:
     """Refuses lines until it ``works``, and counts the requests."""
+
+    execute_all: Any = Statements.execute_all
 
     def __init__(self) -> None:
         self.works = False
@@ -107,6 +110,8 @@ async def test_lines_that_cannot_be_written_are_asked_ever_less_often(
 class Overtaken:
     """Does an UPDATE whose answer is lost, and another writer's right behind it."""
 
+    execute_all: Any = Statements.execute_all
+
     def __init__(self, found: bytes) -> None:
         self.found, self.updates = found, 0
 
@@ -135,6 +140,8 @@ async def test_an_update_that_was_overtaken_before_its_answer_is_unknown() -> No
 
 class Silent:
     """Does what it is asked, but does not answer until it ``works``."""
+
+    execute_all: Any = Statements.execute_all
 
     def __init__(self, found: bytes) -> None:
         self.found, self.works = found, False

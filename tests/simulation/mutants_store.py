@@ -9,7 +9,7 @@ MUTANTS = (
     mutant(
         "UPDATE not repeated",
         "an UPDATE of unknown outcome is run again, so that a late copy of it is refused",
-        (WRITES, '        if again and name != "create_row":\n', "        if name is None:\n"),
+        (WRITES, 'if again and name != "create_row"', "if name is None"),
     ),
     mutant(
         "unknown is refused",
@@ -25,8 +25,8 @@ MUTANTS = (
         "a creation of unknown outcome holds only if the row is its own",
         (
             WRITES,
-            "return found is not None and found.created == stored.created",
-            "return found is not None",
+            "return is_there if name",
+            "return found is not None if name",
         ),
     ),
     mutant(
@@ -34,7 +34,7 @@ MUTANTS = (
         "an update of unknown outcome holds only if the version is its own",
         (
             WRITES,
-            'return found is not None and found.row["lastupdated"] == after["lastupdated"]',
+            'return found is not None and found.row["lastupdated"] == life.version',
             "return found is not None",
         ),
     ),
@@ -75,8 +75,8 @@ MUTANTS = (
         "a write brings the genres' lists up to the row",
         (
             LINES,
-            "for entry in entries])\n        await self._name",
-            "for entry in ()])\n        await self._name",
+            "for entry in entries]\n        await self._cassandra.execute_all",
+            "for entry in ()]\n        await self._cassandra.execute_all",
         ),
     ),
     mutant(
