@@ -11,7 +11,6 @@ only fills and writes, so reads go on.
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,8 +29,6 @@ from cache.redis.scripts import Script
 logger = logging.getLogger("content")
 
 T = TypeVar("T")
-
-_READ_ONLY = re.compile(r"\bREADONLY\b")  # Redis 6 puts it behind "ERR Error running script"
 
 KEYS_MAX = 256
 """Keys in one MGET at most, because Redis runs no other command meanwhile."""
@@ -85,15 +82,16 @@ class Calls:
     def _send_open(self, batch: Batch) -> None:
         if self._open is batch:
             self._open = {}
-        session, loop = self._link.session, asyncio.get_running_loop()
+        session = self._link.session
         command = ("MGET", *map(f"{session.prefix}v:".__add__, batch))
         answered = partial(self._answered, batch, time.monotonic())
-        if session.connection is None or not session.connection.send(command, answered):
-            return self._tell(batch, [None] * len(batch), "down")
-        self._sent.append((loop.time() + self._deadline_s, batch))
-        if not self._is_timed:
-            self._time_oldest()
-        return None
+        if session.connection is not None and session.connection.send(command, answered):
+            due = asyncio.get_running_loop().time() + self._deadline_s
+            self._sent.append((due, batch))
+            if not self._is_timed:
+                self._time_oldest()
+        else:
+            self._tell(batch, [None] * len(batch), "down")
 
     def _answered(self, batch: Batch, sent_s: float, reply: Reply) -> None:
         """Parse the values, and resolve the waiters unless they were told that Redis is late.
@@ -195,15 +193,13 @@ class Calls:
 
     def _judge(self, reply: Reply) -> None:
         """Act on a refusal, on the end of a refusal, or on an outage."""
-        if isinstance(reply, ReplyError):
-            text = str(reply)
-            if is_outage(reply) or _READ_ONLY.search(text):
-                return self._link.fail(text)
+        if isinstance(reply, ReplyError) and is_outage(reply):
+            self._link.fail(str(reply))
+        elif isinstance(reply, ReplyError):
             self._metrics.refusals.inc()
             if not self.refusal:
-                logger.warning("Redis refuses fills and writes: %s", text)
-            self.refusal = text
+                logger.warning("Redis refuses fills and writes: %s", reply)
+            self.refusal = str(reply)
         elif self.refusal and not isinstance(reply, Exception):
             self.refusal = ""
             logger.info("Redis takes fills and writes again")
-        return None

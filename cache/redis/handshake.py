@@ -59,8 +59,12 @@ class Session:
 
 
 def is_outage(error: ReplyError) -> bool:
-    """Return whether an error reply means an outage, by the code that is its first word."""
-    return str(error).partition(" ")[0] in OUTAGES
+    """Return whether an error reply means an outage, by the code that is its first word.
+
+    Redis 6 puts READONLY, the answer of a replica to a script, behind other words.
+    """
+    text = str(error)
+    return text.partition(" ")[0] in OUTAGES or "READONLY" in text
 
 
 async def greet(connection: Connection, identity: str) -> Session:

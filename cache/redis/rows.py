@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cache.entry import Entry
@@ -50,7 +50,7 @@ class RedisRows:
     place: Place
     identity: Identity
     near: Near
-    publisher: Publisher | None = None
+    publisher: Publisher = field(default_factory=Publisher)
     deadline_s: float = 0.02
     write_deadline_s: float = 1.0
     hang_s: float = 0.5

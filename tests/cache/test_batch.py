@@ -29,7 +29,7 @@ async def test_a_parse_that_raises_leaves_no_waiter_and_counts_each_read_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts: Counter[str] = Counter()
-    metrics = RedisMetrics(None)
+    metrics = RedisMetrics(Publisher())
 
     def parse(key: str, packed: Reply) -> Entry:
         if packed == b"bad":

@@ -14,6 +14,7 @@ import db.cassandra.session
 import db.cassandra.writes
 import db.version
 from cache.redis.metrics import RedisMetrics
+from metrics import Publisher
 from tests.simulation.plan import Plan
 from tests.simulation.simulator import SimulatedTime
 from tests.simulation.world import Outcome, World
@@ -58,7 +59,7 @@ class Patched:
         self._set(
             db.cassandra.schema, "columns", lru_cache(db.cassandra.schema.columns)
         )  # reads a file
-        metrics = RedisMetrics(None)
+        metrics = RedisMetrics(Publisher())
         self._set(cache.redis.rows, "RedisMetrics", lambda registry: metrics)
         return self
 
