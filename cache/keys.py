@@ -24,9 +24,7 @@ is_row = re.compile(f"{ROW}{UUID}").fullmatch
 """Matches a request target that is the key of a row, in canonical spelling."""
 is_several = re.compile(f"{re.escape(SEVERAL)}{UUID}(?:,{UUID}){{0,{IDS_MAX - 1}}}").fullmatch
 """Matches a request target that names rows by their ids in canonical spelling."""
-_BY_QUERY = re.compile(
-    rb"videoId=(%22|%27|\"|'|)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\1"
-)
+_BY_QUERY = re.compile(rf"videoId=(%22|%27|\"|'|)((?i:{UUID}))\1")
 
 
 def row_key(video_id: str) -> str:
@@ -56,8 +54,8 @@ def key_of(path: str, query: bytes = b"") -> str | None:
     query. The query of a genre may ask for another page than the cached one.
     """
     if path == BY_QUERY:
-        plain = _BY_QUERY.fullmatch(query)
-        return ROW + plain[2].decode().lower() if plain else None
+        plain = _BY_QUERY.fullmatch(query.decode("latin-1"))
+        return ROW + plain[2].lower() if plain else None
     if not path.startswith(ROW):
         return None
     if path.startswith(GENRE):

@@ -95,13 +95,6 @@ class Connection(asyncio.Protocol):
             raise Lost(self.lost_because)
         return future
 
-    async def call(self, *command: Argument) -> Reply:
-        """Send a command and return its reply. Raise ``ReplyError`` or ``Lost``."""
-        reply = await self.ask(*command)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
     async def end(self) -> None:
         """Wait for the end of the connection, and raise it as ``Lost``."""
         await self._ended.wait()

@@ -73,13 +73,13 @@ async def greet(connection: Connection, identity: str) -> Session:
     Raise Lost or ReplyError.
     """
     hello, _named, server, replication, *configs = await asyncio.gather(
-        connection.call("HELLO", 3),
-        _optional(connection, "CLIENT", "SETNAME", "content"),
-        _optional(connection, "INFO", "server"),
-        _optional(connection, "INFO", "replication"),
-        _optional(connection, "CONFIG", "GET", "save"),
-        _optional(connection, "CONFIG", "GET", "appendonly"),
-        _optional(connection, "CONFIG", "GET", "min-replicas-to-write"),
+        _ask(connection, "HELLO", 3),
+        _ask(connection, "CLIENT", "SETNAME", "content"),
+        _ask(connection, "INFO", "server"),
+        _ask(connection, "INFO", "replication"),
+        _ask(connection, "CONFIG", "GET", "save"),
+        _ask(connection, "CONFIG", "GET", "appendonly"),
+        _ask(connection, "CONFIG", "GET", "min-replicas-to-write"),
     )
     if why := role_refused(hello):
         raise Lost(why)
@@ -93,10 +93,12 @@ async def greet(connection: Connection, identity: str) -> Session:
     # change in that turn made stale. NOLOOP would have no effect, because changes by scripts do
     # not count as the connection's own.
     prefixes = ("PREFIX", values, "PREFIX", reigns)
-    tracking = await _optional(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
+    tracking = await _ask(connection, "CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
     session.tracking = not isinstance(tracking, Exception)
     session.warnings = tuple(_warnings(server, replication, configs, tracking))
-    await connection.call("MGET", values)  # is it loading? may we read?
+    read = await _ask(connection, "MGET", values)  # is it loading? may we read?
+    if isinstance(read, ReplyError):
+        raise read
     return session
 
 
@@ -122,7 +124,7 @@ def reign_ended(session: Session, replication: Reply) -> str:
     return "its replication id is another one now" if has_ended else ""
 
 
-async def _optional(connection: Connection, *command: str | int) -> Reply:
+async def _ask(connection: Connection, *command: str | int) -> Reply:
     """Return the reply, which may be a ReplyError unless that means an outage."""
     reply = await connection.ask(*command)
     if isinstance(reply, Lost) or (isinstance(reply, ReplyError) and is_outage(reply)):
@@ -133,7 +135,7 @@ async def _optional(connection: Connection, *command: str | int) -> Reply:
 async def _clock_s(connection: Connection) -> float:
     """Return how far the server's clock is ahead. All replicas tell ages by that clock."""
     sent = time.time()
-    reply = await _optional(connection, "TIME")
+    reply = await _ask(connection, "TIME")
     if not isinstance(reply, list):
         return 0.0
     ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - (sent + time.time()) / 2

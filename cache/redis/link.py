@@ -82,7 +82,7 @@ class Link:
             self.session.connection.abort(reason)
 
     async def _keep(self) -> None:
-        loop, failures = asyncio.get_running_loop(), 0
+        loop, pause_s = asyncio.get_running_loop(), BACKOFF_S
         while True:
             began = loop.time()
             try:
@@ -92,10 +92,9 @@ class Link:
                 is_asked = not isinstance(error, ServiceError)
                 self._down(_text(error) if is_asked else "not asked until the store is reached")
                 if not is_asked or loop.time() - began > STEADY_S:
-                    failures = 0
-            pause_s = min(BACKOFF_MAX_S, BACKOFF_S * 2**failures)
-            failures = min(failures + 1, 16)
+                    pause_s = BACKOFF_S
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(BACKOFF_MAX_S, pause_s * 2)
 
     async def _live_once(self) -> None:
         """Make one connection and keep it to its end. Always raise the reason of the end."""

@@ -77,11 +77,11 @@ async def fill(rows: RedisRows, key: str, lease: Lease, value: Entry, keep_s: fl
         return False
     name = f"{rows._link.session.prefix}v:{key}"
     try:
-        await connection.call("GET", name)  # a script that was not known is sent again behind it
-        found = await connection.call("GET", name)
-    except (Lost, hiredis.ReplyError):
+        await connection.ask("GET", name)  # a script that was not known is sent again behind it
+        found = await connection.ask("GET", name)
+    except Lost:
         return False
-    return found is not None and Entry.unpack(found).body == value.body
+    return isinstance(found, bytes) and Entry.unpack(found).body == value.body
 
 
 async def filled(rows: RedisRows, key: str, value: Entry | None = None) -> None:

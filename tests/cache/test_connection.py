@@ -106,24 +106,25 @@ async def test_what_nobody_asked_for_ends_it(ends: Ends, wire: bytes, reason: st
     assert ends.events[0].startswith(reason)
 
 
-async def test_a_call_raises_the_error_that_was_answered(ends: Ends) -> None:
-    call = asyncio.ensure_future(ends.connection.call("A"))
+async def test_an_error_that_was_answered_is_the_reply(ends: Ends) -> None:
+    asked = ends.connection.ask("A")
     await asyncio.sleep(0)
     ends.connection.data_received(b"-ERR no\r\n")
-    with pytest.raises(hiredis.ReplyError, match="ERR no"):
-        await call
+    reply = await asked
+    assert isinstance(reply, hiredis.ReplyError)
+    assert str(reply) == "ERR no"
 
 
-async def test_a_call_on_a_lost_connection_raises(ends: Ends) -> None:
+async def test_asking_on_a_lost_connection_raises(ends: Ends) -> None:
     ends.connection.abort("gone")
     with pytest.raises(Lost, match="gone"):
-        await ends.connection.call("A")
+        ends.connection.ask("A")
 
 
-async def test_a_cancelled_call_leaves_its_reply_in_its_place(ends: Ends) -> None:
-    call = asyncio.ensure_future(ends.connection.call("A"))
+async def test_a_cancelled_question_leaves_its_reply_in_its_place(ends: Ends) -> None:
+    asked = ends.connection.ask("A")
     await asyncio.sleep(0)
-    call.cancel()
+    asked.cancel()
     ends.send("B")
     await asyncio.sleep(0)
     ends.connection.data_received(b"+a\r\n+b\r\n")
