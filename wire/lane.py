@@ -70,11 +70,6 @@ def render_with(cache_control: bytes, layer: str = "near") -> Callable[[Entry], 
     return render
 
 
-def _is_sampled(traceparent: bytes) -> bool:
-    """Return whether the client traces this request (W3C Trace Context, the last bit of flags)."""
-    return traceparent[54:55] in b"13579bdf"
-
-
 @dataclass
 class Lane:
     """Make the responses to hits, and count them in ``metrics`` as the middleware does.
@@ -108,7 +103,8 @@ class Lane:
         """Return whether no header except ``If-None-Match`` can change the answer to a request."""
         aside = self._aside
         for name, value in headers:
-            if name in aside and (name != TRACEPARENT or _is_sampled(value)):
+            # a trace without the flag "sampled" changes nothing (W3C Trace Context)
+            if name in aside and (name != TRACEPARENT or value[54:55] in b"13579bdf"):
                 return False
             if name == b"connection" and value.lower() != b"keep-alive":
                 return False

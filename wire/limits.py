@@ -52,13 +52,11 @@ class Wire:
         self.left_bytes = left_bytes
         # without connections above connections_max, which are refused at once
         self.connections = gauge("content_connections", "Open connections.", registry)
-        refusals = Counter(
-            "content_wire_refusals",
+        text = (
             "Connections that were ended for a status, which a client in the midst of an answer "
-            "is not told; slow_reader: it did not take what was sent to it.",
-            ("status",),
-            registry=registry,
+            "is not told; slow_reader: it did not take what was sent to it."
         )
+        refusals = Counter("content_wire_refusals", text, ("status",), registry=registry)
         self.refusals = {why: refusals.labels(why) for why in (*REFUSALS, SLOW_READER)}
 
 

@@ -19,7 +19,7 @@ ignored, and the body behind it is kept.
 """
 
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import httptools
 
@@ -35,12 +35,9 @@ pipelined requests can be queued."""
 class StrictProtocol(TurnsProtocol):
     """One connection, within the limits of ``app.state.wire``."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.headers, self.url = [], b""  # the parent sets them with the first request
-        self._begun = 0  # requests that began in the data being parsed
-        # of the newest request: its headers, all bytes behind its first piece, its body
-        self._head_bytes = self._fed_bytes = self._body_bytes = 0
+    _begun = 0  # requests that began in the data being parsed
+    # of the newest request: its headers, all bytes behind its first piece, its body
+    _head_bytes = _fed_bytes = _body_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

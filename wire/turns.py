@@ -60,6 +60,7 @@ class TurnsProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._wire: Wire = self.app.state.wire
         self._limits = self._wire.limits
+        self.headers, self.url = [], b""  # the parent sets them with the first request
         self._turn = Turn()
         self.cycle = self._turn  # of the newest request
         self._running: RequestResponseCycle = self._turn  # of the request being answered
