@@ -79,9 +79,9 @@ class Content:
         if not found and after is None:
             raise NotFound()
         page = found[:limit]
-        following = request.encode_cursor(page[-1], store.name, genre) if found[limit:] else None
+        cursor = request.encode_cursor(page[-1], store.name, genre) if found[limit:] else None
         # relative to a path in which a slash of the genre may be encoded or not
-        self._page(ctx, {genre: [place.video_id for place in page]}, "", limit, following)
+        self._page(ctx, {genre: [place.video_id for place in page]}, "", limit, cursor)
 
     async def genres(self, ctx: Context) -> None:
         """Answer with every genre."""
@@ -136,17 +136,15 @@ class Content:
         # one more shows that there is a next page
         found = await store.ids(after[0] if after else None, limit + 1)
         page = found[:limit]
-        following = request.encode_cursor(page[-1:], store.name) if found[limit:] else None
-        self._page(ctx, page, "uuids", limit, following)
+        cursor = request.encode_cursor(page[-1:], store.name) if found[limit:] else None
+        self._page(ctx, page, "uuids", limit, cursor)
 
-    def _page(
-        self, ctx: Context, data: object, path: str, limit: int, following: str | None
-    ) -> None:
-        """Answer with a page of ids, and link the next page by its cursor, ``following``."""
+    def _page(self, ctx: Context, data: object, path: str, limit: int, cursor: str | None) -> None:
+        """Answer with a page of ids, and link the next page at ``cursor``, if there is one."""
         answer(ctx, (entry_of(data), "store"), self._cache_control)
         ctx.layer = ""  # metrics count layers of rows and cached lists alone
-        if following:
-            query = urlencode({"limit": limit, "cursor": following})
+        if cursor:
+            query = urlencode({"limit": limit, "cursor": cursor})
             ctx.headers[b"link"] = f'<{path}?{query}>; rel="next"'.encode()
 
     def _written(self, ctx: Context, row: Row, status: int) -> None:

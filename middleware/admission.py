@@ -32,12 +32,8 @@ def admission(is_congested: Callable[[], bool], registry: CollectorRegistry) -> 
 
     A probe is never a hover, whatever its ``Priority``.
     """
-    sheds = Counter(
-        "content_shed",
-        "Requests refused under overload, by how urgent they were: hover or click.",
-        ("kind",),
-        registry=registry,
-    )
+    text = "Requests refused under overload, by how urgent they were: hover or click."
+    sheds = Counter("content_shed", text, ("kind",), registry=registry)
     hovers, clicks = sheds.labels("hover"), sheds.labels("click")
 
     async def admission(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name

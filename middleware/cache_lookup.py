@@ -30,9 +30,8 @@ def cache_lookup(cached: Cached, cache_control: bytes) -> Middleware:
     """Make the middleware. ``cached`` returns the entry of a key and the layer that had it."""
 
     async def cache_lookup(ctx: Context, next: Next) -> None:  # noqa: A002 - Koa's name
-        path, key = ctx.scope["path"], None
-        if ctx.method in ("GET", "HEAD"):
-            key = key_of(path, ctx.scope["query_string"])
+        path, is_read = ctx.scope["path"], ctx.method in ("GET", "HEAD")
+        key = key_of(path, ctx.scope["query_string"]) if is_read else None
         found = await cached(key) if key is not None else None
         if key is None or found is None:
             await next()

@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from drain import Drain
 from errors import BadRequest, TooLarge
 
-UNMATCHED = "unmatched"
 JSON = b"application/json"
 REQUEST_ID = b"x-request-id"
 NOT_FOUND = b'{"status":"failed","message":"Not Found"}'
@@ -41,7 +40,7 @@ class Context:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        self.route = UNMATCHED
+        self.route = "unmatched"
         self.was_read = False
         self.on_read: Callable[[], None] | None = None
         self.layer = ""

@@ -28,12 +28,9 @@ class RequestMetrics(Timings):
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(
-            "content_request_seconds",
-            "Time from the outermost middleware's start to its end.",
-            registry,
-            *("route", "method", "outcome", "layer"),
-        )
+        text = "Time from the outermost middleware's start to its end."
+        labels = ("route", "method", "outcome", "layer")
+        super().__init__("content_request_seconds", text, registry, *labels)
 
     def observe(self, route: str, method: str, status: int, seconds: float, layer: str) -> None:
         """Count one request. A client can send any method, so the unknown ones are ``other``."""
