@@ -21,7 +21,7 @@ class Entry:
     ``etag`` includes its quotes. ``filled_at`` is the time of the store's read, in seconds since
     1970 by this machine's clock, and the start of ``Age``. Redis keeps ``filled_at`` by its own
     clock, so replicas agree on it. The entry is fresh until ``ttl_s`` after ``filled_at``, or as
-    long as a layer keeps it if ``ttl_s`` is None. ``staleness.py`` has the rule for later answers.
+    long as a layer keeps it if ``ttl_s`` is None. ``reads.py`` has the rule for later answers.
 
     Only ``Near.put`` sets the other fields. ``head`` is the rendered head of a hit's response,
     empty for a negative entry. ``route`` is the label in metrics, ``expires_at`` a moment of the

@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 
 from cache.keys import genre_of, is_list
+from cache.reads import FAILURES, GRACE_S, LIST_TTL_S
 from cache.singleflight import Flight, SingleFlight
-from cache.staleness import FAILURES, GRACE_S, LIST_TTL_S, may_answer
 from db.background import Background
 
 PATIENCE_S = 1.0
@@ -14,7 +14,7 @@ PATIENCE_S = 1.0
 
 
 class Genres:
-    """Keeps the names that ``read`` returns. ``staleness.py`` says when an old list is served."""
+    """Keeps the names that ``read`` returns. ``reads.py`` says when an old list is served."""
 
     def __init__(self, read: Callable[[], Awaitable[list[str]]]) -> None:
         self._read = read
@@ -38,7 +38,7 @@ class Genres:
         past_s = time.monotonic() - self._read_at - LIST_TTL_S
         if past_s <= 0:
             return self._names
-        if self._names and may_answer(past_s, store_is_up=True):
+        if self._names and past_s <= GRACE_S:
             if not self._flight:
                 self._refreshes.spawn(self._flight.do("", self._load))
             return self._names

@@ -1,7 +1,18 @@
 """The read path through the layers of cache: near cache, then Redis, then one load from the store.
 
 A load is single-flight in this process, and by its lease among all replicas. Its fill is stored
-only while the lease stands. ``staleness.py`` says when an answer past its TTL is served.
+only while the lease stands.
+
+One rule decides when a row, a list or the list of genres is served past its TTL:
+
+1. The store is known to be down: serve the answer. Redis keeps it for ``STALE_S`` past its TTL.
+2. The store is up, and the answer is at most ``GRACE_S`` past its TTL: serve the answer, and
+   refresh it in the background. One replica at a time does that.
+3. The store is up, and the answer is older: wait for the load. Serve the answer only if the load
+   fails with one of ``FAILURES``.
+
+The near cache serves no answer past its TTL. Without Redis the near cache is not told of writes by
+other processes, and with Redis the answer comes from Redis.
 """
 
 import asyncio
@@ -18,14 +29,18 @@ from cache.near import Near
 from cache.redis.absent import Rows
 from cache.redis.scripts import Lease
 from cache.singleflight import Flight, SingleFlight
-from cache.staleness import FAILURES, LIST_TTL_S, may_answer
 from db.background import Background
-from errors import NotFound, Shed
+from errors import Late, NotFound, Shed, Unavailable
 from priority import urgent
 
 Load = Callable[[], Awaitable[Entry]]
 
 NEGATIVE_TTL_S = 5.0
+LIST_TTL_S = 5.0
+"""TTL of genre lists and of the list of genres."""
+GRACE_S = 5.0
+"""Together with ``LIST_TTL_S`` this bounds how late a list shows a loader's rows: within 10 s."""
+FAILURES = (Late, Unavailable)
 WAITS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 PATIENCE_S = 0.05
 """How long a reader with a stale answer at hand waits for a fresh answer."""
@@ -117,7 +132,8 @@ class Reads:
         """Answer a miss.
 
         1. Ask Redis for the value or a lease. A fresh value is the answer.
-        2. If the value is stale, take a lease to replace it. ``_renew`` answers if ``may_answer``.
+        2. If the value is stale, take a lease to replace it. ``_renew`` answers within GRACE_S, or
+           while the store is down.
         3. While another reader holds the lease, wait a moment and begin again, WAITS_S in all. That
            reader fills the value, or releases the lease if a write came or its load failed.
         4. Load from the store. Fill only with a granted lease.
@@ -132,7 +148,7 @@ class Reads:
                     return Answer(lease, self.redis.layer)
                 stale, lease = lease, await self.redis.lease(key, replace=True)
                 assert not isinstance(lease, Entry)
-                if may_answer(-stale.left_s(time.time()), self.store_is_up()):
+                if stale.left_s(time.time()) >= -GRACE_S or not self.store_is_up():
                     return await self._renew(key, load, stale, lease)
             if lease is None or not lease.held:
                 break

@@ -11,8 +11,7 @@ from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import genre_key, row_key
-from cache.reads import Answer
-from cache.staleness import GRACE_S
+from cache.reads import GRACE_S, Answer
 from db.version import new_id
 from db.video import Row
 from errors import Late, NotFound, Shed, Unavailable

@@ -10,9 +10,8 @@ import pytest
 from bench.lab.servers import RedisServer
 from cache import reads
 from cache.keys import genre_key, row_key
-from cache.reads import NEGATIVE_TTL_S
+from cache.reads import LIST_TTL_S, NEGATIVE_TTL_S
 from cache.redis.scripts import Lease
-from cache.staleness import LIST_TTL_S
 from db.version import new_id
 from errors import NotFound, Unavailable
 from tests.cache.redis_world import calls, command, until

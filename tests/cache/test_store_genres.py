@@ -10,7 +10,7 @@ import pytest
 
 from api.home import HOME_GENRES, Home
 from cache.keys import genre_key
-from cache.staleness import GRACE_S, LIST_TTL_S
+from cache.reads import GRACE_S, LIST_TTL_S
 from db.video import Changes
 from errors import Late, Unavailable
 from tests.cache.redis_world import until

@@ -6,7 +6,7 @@ from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.keys import GENRE_ROUTE, ROW_ROUTE, genre_key, row_key
 from cache.near import Near
-from cache.staleness import LIST_TTL_S
+from cache.reads import LIST_TTL_S
 from tests.cache.conftest import OpenRows
 from tests.cache.redis_world import filled, until
 
