@@ -176,8 +176,7 @@ class Config:
         values = {}
         for field in dataclasses.fields(cls):
             variable = field.name.upper()
-            text = lookup(environ, variable)
-            if text is None:
+            if (text := lookup(environ, variable)) is None:
                 continue
             try:
                 values[field.name] = field.metadata["parse"](text)

@@ -173,8 +173,9 @@ class Command:
             print("nothing to repair: the store writes a row and its lists in one transaction")
         else:
             store: Any = self._store  # a CassandraStore, whose driver is not imported here
-            self._work = repair = Repair(store, self._patience, self._out)
-            await repair.run(args.after and str(args.after))
+            after = args.after and str(args.after)
+            self._work = repair = Repair(store, self._patience, self._out, after=after)
+            await repair.run()
         return 0
 
     async def _load(self, items: Iterator[reading.Item], share: Callable[[int], float]) -> int:

@@ -33,19 +33,19 @@ SETTLE_S = 15.0
 class Repair:
     """``run`` mends every list. ``put`` lines were written, ``dropped`` lines deleted.
 
-    Memory is the orphans and a name per genre. If a run ends early, the next run may begin behind
-    the id ``after``.
+    Memory is the orphans and a name per genre. A run begins behind the id ``after``. If it ends
+    early, the next run may begin behind ``after`` as it is then.
     """
 
     store: "CassandraStore"
     patience: Patience
     out: Progress
     settle_s: float = SETTLE_S
+    after: str | None = None
     rows: int = 0
     lines: int = 0
     put: int = 0
     dropped: int = 0
-    after: str | None = None
 
     @property
     def again(self) -> str:
@@ -56,9 +56,8 @@ class Repair:
         read = f"read {self.rows:,} rows and {self.lines:,} lines of lists"
         return f"{read}; wrote {self.put:,}, dropped {self.dropped:,}"
 
-    async def run(self, after: str | None = None) -> None:
+    async def run(self) -> None:
         """Put, drop and mend as above. Raise errors of the store beyond patience."""
-        self.after = after
         genres = set(await self.patience(self.store.genres))
         while ids := await self.patience(self.store.ids, self.after, AT_ONCE):
             lives = await self.patience(self.store.lives, ids)

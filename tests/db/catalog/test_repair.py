@@ -30,9 +30,14 @@ async def store(tmp_path: Path) -> AsyncIterator[LooseStore]:
     await opened.close()
 
 
-def repair(store: LooseStore, waits: Patience | None = None, settle_s: float = 0.0) -> Repair:
+def repair(
+    store: LooseStore,
+    waits: Patience | None = None,
+    settle_s: float = 0.0,
+    after: str | None = None,
+) -> Repair:
     there: Any = store
-    return Repair(there, waits or patience(), Progress(io.StringIO()), settle_s)
+    return Repair(there, waits or patience(), Progress(io.StringIO()), settle_s, after)
 
 
 async def filled(store: LooseStore, count: int = 300) -> list[Stored]:
@@ -184,7 +189,7 @@ async def test_a_stopped_repair_goes_on_behind_the_id_that_it_names(store: Loose
     assert stopped.again == f"python -m db.catalog repair --after {stopped.after}"
     store.lines.put = put  # type: ignore[method-assign] # and nothing in the way any more
     store.lines.writes.clear()
-    await repair(store).run(stopped.after)
+    await repair(store, after=stopped.after).run()
     assert lines_of(store) == before
     assert {entry.video_id for entry in store.lines.writes} == {
         stored.row["id"] for stored in rows if stored.row["id"] > stopped.after
@@ -209,7 +214,7 @@ async def test_an_outage_names_an_id_that_leaves_no_line_out(store: LooseStore) 
         await failed.run()
     assert failed.after is not None
     store.lines.put = put  # type: ignore[method-assign] # and nothing in the way any more
-    await repair(store).run(failed.after)
+    await repair(store, after=failed.after).run()
     assert lines_of(store) == before
 
 
