@@ -175,9 +175,7 @@ class Reads:
             self.redis.release(key, found)
         return None
 
-    async def _fetch(
-        self, key: str, load: Load, lease: Lease | None, flight: Flight | None = None
-    ) -> Entry:
+    async def _fetch(self, key: str, load: Load, lease: Lease | None, flight: Flight) -> Entry:
         """Load an entry, and start its fill."""
         try:
             entry = await load()
@@ -193,7 +191,7 @@ class Reads:
         entry.ttl_s = ttl_s
         if lease is None or not lease.granted:
             return entry
-        if flight is None or flight.current:
+        if flight.current:
             keep_s = ttl_s + self.stale_s if entry.status == 200 else ttl_s
             self.redis.fill(key, lease, entry, keep_s)
         else:  # a write may have changed the row, and the next reader must not wait for a fill
@@ -215,4 +213,4 @@ class Reads:
 
     async def _refresh(self, key: str, load: Load, lease: Lease) -> Entry:
         urgent.set(False)  # in this task, so that readers without an answer go first
-        return await self._fetch(key, load, lease)
+        return await self._fetch(key, load, lease, Flight())

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -48,6 +49,7 @@ def once_read(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> 
     loop.call_soon(loop.call_soon, callback)
 
 
+@dataclass(eq=False)
 class Calls:
     """Sends reads and scripts on the connection of ``link``.
 
@@ -55,16 +57,13 @@ class Calls:
     ``refusal`` is the reason if Redis refuses fills and writes, else empty.
     """
 
-    def __init__(
-        self,
-        link: Link,
-        deadline_s: float,
-        parse: Callable[[str, bytes], Entry | None],
-        metrics: RedisMetrics,
-    ) -> None:
+    link: Link
+    deadline_s: float
+    parse: Callable[[str, bytes], Entry | None]
+    metrics: RedisMetrics
+
+    def __post_init__(self) -> None:
         self.refusal = ""
-        self._link, self._deadline_s = link, deadline_s
-        self._parse, self._metrics = parse, metrics
         self._open: Batch = {}
         self._sent: deque[tuple[float, Batch]] = deque()  # (due, batch): not late yet, oldest first
         self._is_timed = False
@@ -82,11 +81,11 @@ class Calls:
     def _send_open(self, batch: Batch) -> None:
         if self._open is batch:
             self._open = {}
-        session = self._link.session
+        session = self.link.session
         command = ("MGET", *map(f"{session.prefix}v:".__add__, batch))
         answered = partial(self._answered, batch, time.monotonic())
         if session.connection is not None and session.connection.send(command, answered):
-            due = asyncio.get_running_loop().time() + self._deadline_s
+            due = asyncio.get_running_loop().time() + self.deadline_s
             self._sent.append((due, batch))
             if not self._is_timed:
                 self._time_oldest()
@@ -98,8 +97,8 @@ class Calls:
 
         If ``parse`` raises, the connection ends, and the waiters get None at their deadline.
         """
-        self._metrics.timings.count(time.monotonic() - sent_s, "MGET")
-        error, parse = reply if isinstance(reply, Exception) else None, self._parse
+        self.metrics.timings.count(time.monotonic() - sent_s, "MGET")
+        error, parse = reply if isinstance(reply, Exception) else None, self.parse
         values = [None] * len(batch) if error else reply
         entries = [
             None if packed is None else parse(key, packed)
@@ -110,12 +109,12 @@ class Calls:
             self._sent.popleft()
             self._tell(batch, entries, "down" if error else "miss")
         if error:  # without reads the connection is of no use
-            self._link.fail(str(error))
+            self.link.fail(str(error))
 
     def _tell(self, batch: Batch, entries: Sequence[Entry | None], absent: str) -> None:
         """Resolve the waiters, and count each waiter as a hit or as ``absent``."""
         for waiters, entry in zip(batch.values(), entries, strict=True):
-            self._metrics.count(absent if entry is None else "hit", len(waiters))
+            self.metrics.count(absent if entry is None else "hit", len(waiters))
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(entry)
@@ -156,7 +155,7 @@ class Calls:
         timer = loop.call_later(deadline_s, once_read, loop, late)
 
         def answered(reply: Reply) -> None:
-            self._metrics.timings.count(time.monotonic() - sent_s, "EVALSHA")
+            self.metrics.timings.count(time.monotonic() - sent_s, "EVALSHA")
             is_late = future.done()
             result = None if isinstance(reply, Exception) else parse(reply, is_late)
             timer.cancel()  # not earlier: if ``parse`` raises, the deadline ends the wait
@@ -177,7 +176,7 @@ class Calls:
         on_reply: OnReply | None = None,
     ) -> bool:
         """Send a call of a script, as ``Connection.send`` does."""
-        connection, then = self._link.session.connection, on_reply or self._judge
+        connection, then = self.link.session.connection, on_reply or self._judge
         if connection is None:
             return False
         call = (len(keys), *keys, *args)
@@ -194,9 +193,9 @@ class Calls:
     def _judge(self, reply: Reply) -> None:
         """Act on a refusal, on the end of a refusal, or on an outage."""
         if isinstance(reply, ReplyError) and is_outage(reply):
-            self._link.fail(str(reply))
+            self.link.fail(str(reply))
         elif isinstance(reply, ReplyError):
-            self._metrics.refusals.inc()
+            self.metrics.refusals.inc()
             if not self.refusal:
                 logger.warning("Redis refuses fills and writes: %s", reply)
             self.refusal = str(reply)

@@ -224,7 +224,7 @@ MUTANTS = (
     mutant(
         "doubtful load kept",
         "without Redis, a load that a write overtook is not kept near",
-        (READS, "if flight is None or flight.current:", "if True:"),
+        (READS, "if flight.current:", "if True:"),
     ),
     mutant(
         "any sentinel will do",
