@@ -16,7 +16,7 @@ from acsylla import errors as driver
 from config import Config, ConfigError
 from db.cassandra import schema
 from db.cassandra.limit import Limit
-from db.cassandra.statements import AWAY_MESSAGE, CQL, Statements
+from db.cassandra.statements import AWAY_MESSAGE, CQL, Statements, rows_in
 from db.store import IDENTITY
 from db.version import next_version
 from errors import Unavailable
@@ -127,11 +127,11 @@ class Cassandra(Statements):
         deadline_s = self._config.store_deadline_s
         try:
             async with asyncio.timeout(2 * deadline_s):
-                peers = (await self._run("probe", (), deadline_s)).all()
+                peers = rows_in(await self._run("probe", (), deadline_s))
         except Exception as error:  # noqa: BLE001 - nothing else would notice a recovery
             self.health.failed(error)
             return False
-        self._is_ring = any(peer.column_value_by_index(0) == self._local for peer in peers)
+        self._is_ring = (self._local,) in peers
         self.health.answered()
         try:
             await self._identify()

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,22 +181,19 @@ class Statements:
             self.health.refused(sort, error, late=isinstance(raised, Late))
         return raised
 
-    async def scan(self, name: str, values: Sequence[Any] = ()) -> AsyncIterator[Iterator[Any]]:
-        """Yield the rows of an unbounded read by pages of at most PAGE rows.
-
-        Take each row's values before the next row, because the driver keeps one row at a time.
-        """
+    async def scan(self, name: str, values: Sequence[Any]) -> AsyncIterator[list[tuple[Any, ...]]]:
+        """Yield the rows of an unbounded read by pages of at most PAGE rows."""
         place = None
         while True:
             result = await self._run(name, values, SCAN_TIMEOUT_S, page_size=PAGE, page_state=place)
-            yield result.all()
+            yield rows_in(result)
             if not result.has_more_pages():
                 return
             place = result.page_state()
 
 
 def rows_in(result: Any) -> list[tuple[Any, ...]]:
-    """Return the rows in a result of the driver."""
+    """Return the rows in a result, which the driver itself gives one at a time."""
     return [row.as_tuple() for row in result.all()]
 
 

@@ -205,7 +205,7 @@ class CassandraStore:
         bounds = [*range(first, last, (last - first) // PARTS), last]
         for place in pairwise(bounds):
             async for page in self._cassandra.scan("lines_of_part", place):
-                yield [Entry(*found.as_tuple()) for found in page]
+                yield [Entry(*row) for row in page]
 
 
 def _long_past(created: str) -> int:
