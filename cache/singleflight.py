@@ -1,6 +1,6 @@
 """Single-flight: concurrent callers for a key share one load.
 
-The load is a task of its own, and the callers wait for an event. So cancelling a caller affects
+The load is a task of its own, and the callers wait for its end. So cancelling a caller affects
 nobody else. If all callers awaited the task itself, one cancellation would cancel the load.
 """
 
@@ -21,11 +21,7 @@ class Flight:
     because the frames of a failed load refer to the flight, and a cycle would keep them.
     """
 
-    __slots__ = ("current", "ended")
-
-    def __init__(self) -> None:
-        self.current = True
-        self.ended = asyncio.Event()
+    current = True
 
 
 class SingleFlight(Generic[T]):
@@ -45,9 +41,9 @@ class SingleFlight(Generic[T]):
             task = asyncio.create_task(load(flight))
             task.add_done_callback(partial(self._end, key, flight))
             self._flights[key] = flight, task
-        flight, task = self._flights[key]
+        task = self._flights[key][1]
         try:
-            await flight.ended.wait()
+            await asyncio.wait([task])
             return task.result(), joined
         finally:  # an error refers to this frame; a reference back would be a cycle
             del task
@@ -60,6 +56,5 @@ class SingleFlight(Generic[T]):
     def _end(self, key: str, flight: Flight, task: asyncio.Task[T]) -> None:
         if flight.current:
             del self._flights[key]
-        flight.ended.set()
         if not task.cancelled():
             task.exception()  # else asyncio logs an error that no caller waits for any more
