@@ -35,8 +35,8 @@ class Health:
     """The state of the store ``name`` and, if it is not up, the reason.
 
     ``timings`` get the times of requests by sort, with those that failed. They are for one thread;
-    ``refused`` and ``worked`` may be called from any thread. ``worked`` may be left out if nothing
-    is ``late`` (the number of late probes in a row), and its sort is not among ``sorts``.
+    ``refused`` and ``worked`` may be called from any thread. ``late`` is the number of late probes
+    in a row.
     """
 
     def __init__(

@@ -138,9 +138,6 @@ class Lines:
             self._to_look_at.add(genre)
             self._background.spawn(self._look_later(genre))
 
-    async def genres(self) -> list[str]:
-        return sorted(name for (name,) in rows_in(await self._cassandra.execute("genres")))
-
     async def _name(self, genres: set[str]) -> None:
         """Insert the missing names of ``genres``. Raise the store's errors."""
         if genres:

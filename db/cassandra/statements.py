@@ -136,19 +136,13 @@ class Statements:
                 raise done
 
     async def _run(
-        self,
-        name: str,
-        values: Sequence[Any],
-        left_s: float,
-        *,
-        serial: bool = False,
-        **paging: Any,
+        self, name: str, values: Sequence[Any], left_s: float, *, serial: bool = False, **page: Any
     ) -> Any:
         """Execute within ``left_s`` seconds. Repeat a read after the errors of AGAIN."""
         session = self._session
         if session is None:
             raise Unavailable(AWAY_MESSAGE)
-        statement: Any = self._prepared[name].bind(**paging)
+        statement: Any = self._prepared[name].bind(**page)
         for index, value in enumerate(values):
             if value is not UNSET:
                 statement.bind(index, value)
@@ -170,8 +164,7 @@ class Statements:
                 if not is_read or left_s < LEAST_S or not isinstance(error, AGAIN):
                     raise self._refused(sort, error) from error
             await asyncio.sleep(AGAIN_S)
-        if self.health.late or sort in self.health.sorts:
-            self.health.worked(sort)
+        self.health.worked(sort)
         return result
 
     def _refused(self, sort: str, error: Exception) -> Exception:

@@ -57,12 +57,10 @@ class CassandraStore:
         return self._cassandra.identity
 
     async def video(self, video_id: str) -> Row:
-        result = await self._cassandra.read("read_row", (video_id,))
-        found = result.first()
+        found = (await self._cassandra.read("read_row", (video_id,))).first()
         if found is None:
             raise NotFound()
-        row: Row = orjson.loads(found.column_value_by_index(0))
-        return shape(row)
+        return shape(orjson.loads(found.column_value_by_index(0)))
 
     async def genre(self, genre: str) -> list[str]:
         places = await self.genre_page(genre, None, GENRE_LIST)
@@ -82,7 +80,7 @@ class CassandraStore:
         return [Place(*row) for row in rows_in(await self._cassandra.read(name, values))]
 
     async def genres(self) -> list[str]:
-        return await self.lines.genres()
+        return sorted(name for (name,) in rows_in(await self._cassandra.execute("genres")))
 
     async def random_id(self) -> str:
         ids = await self._ids("ids_from", random.randint(*TOKENS), 1) or await self.ids(None, 1)

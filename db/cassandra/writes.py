@@ -65,8 +65,7 @@ class Writes:
 
     async def find(self, video_id: str) -> Stored | None:
         """Return the row behind every transaction under way, or None if there is no row."""
-        result = await self._cassandra.execute("find_row", (video_id,), serial=True)
-        found = result.first()
+        found = (await self._cassandra.execute("find_row", (video_id,), serial=True)).first()
         return None if found is None else parse(found.column_value_by_index(0))
 
     async def earlier(self, video_id: str) -> list[Life]:
