@@ -106,8 +106,8 @@ def site(folder: str, path: str, origins: Sequence[str] = ()) -> list[Resource]:
     The page may send requests to ``origins``, besides its own.
     """
     files = {_name(file): file for file in (ROOM / folder).iterdir()}
-    # the page's relative links lead to the assets only from the page's own path
     policy = POLICY % "".join(map(" {}".format, origins)).encode()
+    # the page's relative links lead to the assets only from the page's own path
     page = asset(files.pop(PAGE), {b"content-security-policy": policy})
     assets = {name: asset(file) for name, file in files.items() if Path(name).suffix in MEDIA}
 

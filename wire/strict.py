@@ -55,7 +55,8 @@ class StrictProtocol(TurnsProtocol):
             self._hold()
 
     def _feed(self, piece: bytes) -> None:
-        was_within, begun = self._within, self._begun
+        if self._within:
+            self._fed_bytes += len(piece)  # or 0, if another request begins in ``piece``
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
@@ -64,13 +65,11 @@ class StrictProtocol(TurnsProtocol):
         except httptools.HttpParserError:
             self.refuse(HTTPStatus.BAD_REQUEST)  # unless ``_fail`` has refused
             return
-        if was_within and self._begun == begun:  # all of ``piece`` is of a request begun earlier
-            self._fed_bytes += len(piece)
-            # beside a body: a head without an end, which reaches no callback, chunk sizes and
-            # extensions, trailers; a chunk of one byte takes six
-            most = self._limits.head_max_bytes + 8 * self._body_bytes
-            if self._fed_bytes > most and self._within:
-                self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        # beside a body: a head without an end, which reaches no callback, chunk sizes and
+        # extensions, trailers; a chunk of one byte takes six
+        most = self._limits.head_max_bytes + 8 * self._body_bytes
+        if self._within and self._fed_bytes > most:
+            self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._within = "head"
