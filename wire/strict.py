@@ -35,14 +35,12 @@ pipelined requests can be queued."""
 class StrictProtocol(TurnsProtocol):
     """One connection, within the limits of ``app.state.wire``."""
 
-    _begun = 0  # requests that began in the data being parsed
     # of the newest request: its headers, all bytes behind its first piece, its body
     _head_bytes = _fed_bytes = _body_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # the rest of a refused request: if parsed, it would be executed
-        self._begun = 0
         self._unread += data
         while self._unread and not self.pipeline:
             piece, self._unread = self._unread[:PIECE_BYTES], self._unread[PIECE_BYTES:]
@@ -73,7 +71,6 @@ class StrictProtocol(TurnsProtocol):
 
     def on_message_begin(self) -> None:
         self._within = "head"
-        self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._due_s = self.loop.time() + self._limits.arrival_s
         super().on_message_begin()
