@@ -55,7 +55,8 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx: Context = scope["ctx"]
         ctx.route = self.template
-        if ctx.scope["path"].endswith("\n"):  # Starlette's patterns match before a final line end
+        ctx.scope["path_params"] = scope["path_params"]
+        if scope["path"].endswith("\n"):  # Starlette's patterns match before a final line end
             raise NotFound()
         handler = self._all.get(ctx.method)
         if handler is None:

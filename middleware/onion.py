@@ -136,11 +136,8 @@ class Onion:
 
     def __init__(self, app: ASGIApp, stack: Sequence[Middleware], drain: Drain) -> None:
         async def route(ctx: Context) -> None:
-            ctx.scope["ctx"] = ctx
-            try:
-                await app(ctx.scope, ctx.receive, _refuse)
-            finally:  # break the cycle of scope and ctx, to spare the garbage collector
-                del ctx.scope["ctx"]
+            # a copy, because a scope with its own ctx is a cycle, left to the garbage collector
+            await app({**ctx.scope, "ctx": ctx}, ctx.receive, _refuse)
 
         self.app = app
         self.run = compose(stack, route)

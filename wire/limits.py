@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -60,7 +59,7 @@ class Wire:
         self.refusals = {why: refusals.labels(why) for why in (*REFUSALS, SLOW_READER)}
 
 
-def refusal(status: HTTPStatus, defaults: Iterable[tuple[bytes, bytes]]) -> bytes:
+def refusal(status: HTTPStatus, defaults: list[tuple[bytes, bytes]]) -> bytes:
     """Return a whole response that ends its connection; ``defaults`` are the server's headers."""
     body = orjson.dumps({"status": "failed", "message": REFUSALS[status]})
     more = b"".join(b"%b: %b\r\n" % header for header in defaults)
