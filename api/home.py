@@ -6,7 +6,7 @@ import random
 from cache.entry import DATA, inner
 from cache.keys import genre_key
 from cache.store import CachedVideoStore
-from errors import Late, NotFound, Unavailable
+from errors import Late, Unavailable
 
 HOME_GENRES = 10
 
@@ -67,10 +67,9 @@ class Home:
         """
         try:
             found = await self._videos.cached(genre_key(genre)) or await self._videos.genre(genre)
-        except NotFound:  # its last row was deleted after the list of genres was read
-            return None
         except (Unavailable, Late) as error:
             return error
+        # nothing is inside if the last row was deleted after the list of genres was read
         return inner(found.entry) or None
 
 

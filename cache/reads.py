@@ -106,7 +106,7 @@ class Reads:
         return None if self.store_is_up() else Answer(entry, "stale")
 
     async def loaded(self, key: str, load: Load) -> Answer:
-        """Return a loaded entry, after ``cached`` found none. Raise NotFound if it is negative."""
+        """Return a loaded entry, which may be negative, after ``cached`` found none."""
         while True:
             try:
                 answer, joined = await self._flights.do(key, partial(self._load, key, load))
@@ -115,8 +115,6 @@ class Reads:
                 if shed.was_urgent or not urgent.get():
                     raise
                 # the shed load was begun by a hover, so a click tries again
-        if answer.entry.status == 404:
-            raise NotFound()
         return Answer(answer.entry, "collapsed") if joined and answer.layer == "store" else answer
 
     def forget(self, key: str) -> None:

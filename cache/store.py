@@ -33,8 +33,8 @@ LAYERS = ("near", "redis", "collapsed", "store", "stale")
 class CachedVideoStore:
     """Reads give finished entries, writes the results of the store.
 
-    Absent rows and genres raise NotFound. During an outage of Redis reads take longer, and writes
-    raise Unavailable.
+    The entry of an absent row or genre is negative. During an outage of Redis reads take longer,
+    and writes raise Unavailable.
     """
 
     def __init__(
@@ -75,14 +75,8 @@ class CachedVideoStore:
         """
         found = await self._reads.cached_all([row_key(video_id) for video_id in ids])
         missing = [key for key, cached in zip(ids, found, strict=True) if cached is None]
-        loaded = iter(await asyncio.gather(*map(self._video_or_absent, missing)) if missing else ())
+        loaded = iter(await asyncio.gather(*map(self.video, missing)) if missing else ())
         return [cached or next(loaded) for cached in found]
-
-    async def _video_or_absent(self, video_id: str) -> Answer:
-        try:
-            return await self.video(video_id)
-        except NotFound:
-            return Answer(Entry.absent(), "store")
 
     async def genre(self, genre: str) -> Answer:
         """Return the loaded entry of a genre's list."""

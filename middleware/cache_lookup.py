@@ -37,8 +37,6 @@ def cache_lookup(cached: Cached, cache_control: bytes) -> Middleware:
             await next()
             return
         ctx.route = BY_QUERY if path == BY_QUERY else route_of(key)
-        if found[0].status == 404:
-            raise NotFound()
         answer(ctx, found, cache_control)
 
     return cache_lookup
@@ -53,12 +51,14 @@ def _stale(entry: Entry) -> bytes:
 
 
 def answer(ctx: Context, found: tuple[Entry, str], cache_control: bytes) -> None:
-    """Answer with a finished entry, and the layer that had it.
+    """Answer with a finished entry, and the layer that had it. Raise NotFound if it is negative.
 
     Only hits have ``Age``, which counts from the fill, because an answer fresh from the origin has
     none (RFC 9111, 5.1).
     """
     entry, layer = found
+    if entry.status == 404:
+        raise NotFound()
     ctx.status = 200
     ctx.body = entry.body
     ctx.layer = layer

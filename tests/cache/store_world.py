@@ -145,10 +145,7 @@ class Replica:
 
     async def listed(self, genre: str) -> list[str]:
         """The ids of a genre; empty when it is not there."""
-        try:
-            found = await self.videos.cached(genre_key(genre)) or await self.videos.genre(genre)
-        except NotFound:
-            return []
+        found = await self.videos.cached(genre_key(genre)) or await self.videos.genre(genre)
         ids = orjson.loads(found.entry.body).get("data", {genre: []})[genre]
         return list(ids)
 

@@ -12,7 +12,7 @@ from cache.keys import genre_key, row_key
 from cache.reads import Answer
 from db.version import Expected, etag
 from db.video import Changes, parse_draft
-from errors import NotFound, ServiceError
+from errors import ServiceError
 from tests.simulation.judge import Judge
 from tests.simulation.plan import Act
 from tests.simulation.records import Read, Write, data_of, layer_of, told
@@ -116,10 +116,8 @@ class Client:
         except (ServiceError, TimeoutError) as error:
             status = getattr(error, "status", 504)
             self._say(replica, f"{act.kind} {subject[:8]}: {status}")
-            if status != 404:
-                judge.read_fails(read, now(), status)
-                return
-            answer = None
+            judge.read_fails(read, now(), status)
+            return
         if not genre:
             self._row_ends(replica, read, act.key, answer)
             return
@@ -128,7 +126,7 @@ class Client:
         self._say(replica, f"list {genre} from {layer}: {[each[:8] for each in ids]}")
         judge.list_ends(read, now(), layer, ids)
 
-    def _row_ends(self, replica: Replica, read: Read, key: int, answer: Answer | None) -> None:
+    def _row_ends(self, replica: Replica, read: Read, key: int, answer: Answer) -> None:
         layer, found, subject = layer_of(answer), data_of(answer), id_of(key)
         version = found["lastupdated"] if found else None
         self._versions[key] = version
@@ -154,21 +152,16 @@ class Client:
             return
         judge.counts["several"] += 1
         for key, read, answer in zip(keys, reads, answers, strict=True):
-            # the layer of a 404 that was loaded is not told, as that of a single one
-            is_told = answer.entry.status == 200 or answer.layer != "store"
-            self._row_ends(replica, read, key, answer if is_told else None)
+            self._row_ends(replica, read, key, answer)
 
-    async def _answer(self, replica: Replica, act: Act, key: str, genre: str) -> Answer | None:
-        """As the middleware, then the handler. The layer of a 404 that was loaded is not told."""
+    async def _answer(self, replica: Replica, act: Act, key: str, genre: str) -> Answer:
+        """As the middleware, then the handler."""
         found = await replica.videos.cached(key)
         if found is not None:
             return found
-        try:
-            if genre:
-                return await replica.videos.genre(genre)
-            return await replica.videos.video(id_of(act.key))
-        except NotFound:
-            return None
+        if genre:
+            return await replica.videos.genre(genre)
+        return await replica.videos.video(id_of(act.key))
 
     # writes
 

@@ -46,15 +46,13 @@ def told(write: Write) -> str:
     return f"{write.kind} {write.number} of {write.subject[:8]}: {write.status}"
 
 
-def data_of(answer: Answer | None) -> Any:
+def data_of(answer: Answer) -> Any:
     """The data of an answer; None if there is no row."""
-    if answer is None or answer.entry.status == 404:
+    if answer.entry.status == 404:
         return None
     return orjson.loads(answer.entry.body)["data"]
 
 
-def layer_of(answer: Answer | None) -> str:
+def layer_of(answer: Answer) -> str:
     """The layer of an answer, as the judge calls it."""
-    if answer is None:
-        return "collapsed"  # a load, perhaps a joined one
     return "stale redis" if answer.layer == "stale" else answer.layer
