@@ -4,8 +4,6 @@ from prometheus_client import Counter
 
 from metrics import Publisher, Timings, gauge
 
-RESULTS = "hit", "miss", "late", "down"
-
 
 class RedisMetrics:
     """Counters, a gauge and the times of calls.
@@ -17,7 +15,7 @@ class RedisMetrics:
         registry.add(self._publish)
         doc = "Reads of keys: hit, miss, late (after the deadline) or down (not asked, or refused)."
         self._reads = Counter("content_redis_reads", doc, ["result"], registry=registry)
-        self._counts = dict.fromkeys(RESULTS, 0)
+        self._counts = dict.fromkeys(("hit", "miss", "late", "down"), 0)
         doc = "Time of a command to Redis that a request waits for: a batch of reads, or a script."
         self.timings = Timings("content_redis_seconds", doc, registry, "command")
         doc = (
