@@ -42,7 +42,7 @@ POLICY = (
 
 
 class Resource:
-    """The ASGI endpoint of one path. The onion puts the request's context into the scope."""
+    """The ASGI endpoint of one path. The onion puts the context into a copy of the scope."""
 
     def __init__(self, template: str, **handlers: Handler) -> None:
         self.template = template

@@ -33,7 +33,7 @@ class RequestMetrics(Timings):
         super().__init__("content_request_seconds", text, registry, *labels)
 
     def observe(self, route: str, method: str, status: int, seconds: float, layer: str) -> None:
-        """Count one request. A client can send any method, so the unknown ones are ``other``."""
+        """Count one request. Unknown methods count as ``other``, because a client can send any."""
         name = method if method in METHODS else "other"
         outcome = "not_modified" if status == 304 else _OUTCOMES[status // 100]
         self.count(seconds, route, name, outcome, layer)
