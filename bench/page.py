@@ -76,6 +76,7 @@ def measure(service: Service, rounds: int, seconds: float) -> dict[Way, list[Cos
             client = Client(service, in_flight, running)
             groups = [pages[at : at + in_flight] for at in range(0, PAGES, in_flight)]
             rows = [[f"/content/{each}" for page in group for each in page] for group in groups]
+            client.ask(rows[0])  # a connection without a request is closed after ARRIVAL_S
             whole = [["/content?ids=" + ",".join(page) for page in group] for group in groups]
             for number, targets in ((TITLES, rows), (1, whole)):
                 ways[in_flight, number] = partial(_cost_of, service, client, targets, seconds)
