@@ -1,7 +1,8 @@
 """Single-flight: concurrent callers for a key share one load.
 
-The load is a task of its own, and the callers wait for its end. So cancelling a caller affects
-nobody else. If all callers awaited the task itself, one cancellation would cancel the load.
+The load is a task of its own, and the callers wait for an event. So cancelling a caller affects
+nobody else. If all callers awaited the task itself, one cancellation would cancel the load. With
+``asyncio.wait`` a cancelled caller would search all callbacks of the task for its own.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ class Flight:
 
     current = True
 
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
 
 class SingleFlight(Generic[T]):
     """Loads by key. A key has at most one current load."""
@@ -41,9 +45,9 @@ class SingleFlight(Generic[T]):
             task = asyncio.create_task(load(flight))
             task.add_done_callback(partial(self._end, key, flight))
             self._flights[key] = flight, task
-        task = self._flights[key][1]
+        flight, task = self._flights[key]
         try:
-            await asyncio.wait([task])
+            await flight.ended.wait()
             return task.result(), joined
         finally:  # an error refers to this frame; a reference back would be a cycle
             del task
@@ -56,5 +60,6 @@ class SingleFlight(Generic[T]):
     def _end(self, key: str, flight: Flight, task: asyncio.Task[T]) -> None:
         if flight.current:
             del self._flights[key]
+        flight.ended.set()
         if not task.cancelled():
             task.exception()  # else asyncio logs an error that no caller waits for any more

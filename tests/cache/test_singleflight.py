@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 
 import pytest
 
@@ -41,6 +42,24 @@ async def test_a_thousand_waiters_are_one_load() -> None:
     assert {value for value, _ in found} == {1}
     assert [joined for _, joined in found].count(False) == 1
     assert len(flights) == 0
+
+
+async def test_thousands_of_callers_are_cancelled_at_a_steady_price() -> None:
+    async def price_s(callers: int) -> float:
+        flights, load = SingleFlight[int](), Loads()
+        waiters = [asyncio.create_task(flights.do("key", load)) for _ in range(callers)]
+        await turns()
+        began = time.process_time()
+        for waiter in waiters:  # as when the deadlines of a stampede end together
+            waiter.cancel()
+        await asyncio.wait(waiters)
+        took_s = time.process_time() - began
+        load.go.set()
+        await turns()
+        return took_s / callers
+
+    few, many = [[await price_s(callers) for _ in range(3)] for callers in (1_000, 8_000)]
+    assert min(many) < 3 * min(few)
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
