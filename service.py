@@ -217,6 +217,7 @@ def _described(variable: str, default: str, bounds: str, meaning: str) -> str:
 
 def main() -> None:
     """Serve until told to stop. If a setting is wrong, print one line and exit with status 2."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
     parse_arguments()
     try:
         config = Config.from_env(os.environ)

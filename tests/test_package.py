@@ -101,13 +101,16 @@ def test_the_installed_commands_fill_a_store_and_serve_its_rows(
 ) -> None:
     for command in ("content", "content-catalog"):
         assert said(commands / command, "--version") == f"content {VERSION}\n"
-    service = Installed({"WORKERS": "2", "DEMO": "1"}, tmp_path)  # workers import the command
-    service.commands = commands
-    path = service.settings["EMBEDDED_PATH"]
-    said(commands / "content-catalog", "generate", "3", EMBEDDED_PATH=path)
-    with service.client, service:
-        ids = service.client.get("/uuids").json()["data"]
-        assert len(ids) == 3
-        assert service.client.get(f"/content/{ids[0]}").json()["data"]["id"] == ids[0]
-        for page in ("/docs", "/demo", "/openapi.json"):
-            assert service.client.get(page, follow_redirects=True).status_code == 200
+    for workers in ("1", "2"):  # several import the command
+        service = Installed({"WORKERS": workers, "DEMO": "1", "DRAIN_S": "0"}, tmp_path)
+        service.commands = commands
+        path = service.settings["EMBEDDED_PATH"]
+        said(commands / "content-catalog", "generate", "3", EMBEDDED_PATH=path)
+        with service.client, service:
+            ids = service.client.get("/uuids").json()["data"]
+            assert len(ids) == 3
+            assert service.client.get(f"/content/{ids[0]}").json()["data"]["id"] == ids[0]
+            for page in ("/docs", "/demo", "/openapi.json"):
+                assert service.client.get(page, follow_redirects=True).status_code == 200
+            service.terminate()
+            assert service.wait() == 0
