@@ -10,7 +10,8 @@ from tests.deploy.engine import until
 from tests.deploy.site import CATALOGUE_ROWS, Site
 
 ASK = """
-import asyncio, json, os
+import asyncio, json, os, signal
+signal.alarm(30)  # the driver may wait for ever for a node that joins meanwhile
 from config import Config
 from db.cassandra.session import make_cluster
 async def ask():
