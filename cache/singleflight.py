@@ -22,9 +22,8 @@ class Flight:
     because the frames of a failed load refer to the flight, and a cycle would keep them.
     """
 
-    current = True
-
     def __init__(self) -> None:
+        self.current = True
         self.ended = asyncio.Event()
 
 

@@ -96,9 +96,8 @@ class Writes:
             version=after["lastupdated"], genres=genres, listed=life.listed | genres
         )
         row = before.row
-        names = COLUMNS[1:]  # all but the id
-        same = [name for name in names if after.get(name) == row.get(name)]
-        changed = [UNSET if name in same else after.get(name) for name in names]
+        pairs = [(row.get(name), after.get(name)) for name in COLUMNS[1:]]  # all but the id
+        changed = [UNSET if new == old else new for old, new in pairs]
         values = [*changed, sorted(life.listed), row["id"], row["lastupdated"]]
         return await self._decide("update_row", values, life)
 

@@ -10,7 +10,7 @@ import pytest
 from bench.lab.servers import RedisServer
 from cache import reads
 from cache.keys import genre_key, row_key
-from cache.reads import LIST_TTL_S, NEGATIVE_TTL_S
+from cache.reads import LIST_TTL_S, NEGATIVE_TTL_S, Answer
 from cache.redis.scripts import Lease
 from db.version import new_id
 from errors import Unavailable
@@ -192,10 +192,10 @@ async def test_a_hit_in_redis_is_one_command_and_a_near_hit_none(
         assert calls(redis)["mget"] == 1
 
 
-async def test_two_replicas_that_miss_at_once_are_one_read(pair: tuple[Replica, Replica]) -> None:
-    """The second finds the lease held, and the value there before its patience ends."""
-    here, there = pair
-    video_id = await here.create()
+async def both_read(
+    here: Replica, there: Replica, video_id: str
+) -> tuple[asyncio.Task[Answer], asyncio.Task[Answer]]:
+    """Two reads that miss: ``here`` has the lease and has read the store, ``there`` waits."""
     trap = here.store.has_read["video"].trap()
     first = asyncio.create_task(here.read(video_id))
     await trap.reached()
@@ -203,6 +203,13 @@ async def test_two_replicas_that_miss_at_once_are_one_read(pair: tuple[Replica, 
     await asyncio.sleep(0.03)
     assert not second.done()
     trap.release()
+    return first, second
+
+
+async def test_two_replicas_that_miss_at_once_are_one_read(pair: tuple[Replica, Replica]) -> None:
+    """The second finds the lease held, and the value there before its patience ends."""
+    here, there = pair
+    first, second = await both_read(here, there, await here.create())
     assert (await soon(first)).layer == "store"
     assert (await soon(second)).layer == "redis"
     assert (here.store.calls["video"], there.store.calls["video"]) == (1, 0)
@@ -214,13 +221,7 @@ async def test_a_replica_that_waits_takes_the_lease_that_is_given_back(
     here, there = pair
     video_id = await here.create()
     here.store.failures["video"] = Unavailable("the store is away")
-    trap = here.store.has_read["video"].trap()
-    failing = asyncio.create_task(here.read(video_id))
-    await trap.reached()
-    waiting = asyncio.create_task(there.read(video_id))
-    await asyncio.sleep(0.03)
-    assert not waiting.done()
-    trap.release()
+    failing, waiting = await both_read(here, there, video_id)
     with pytest.raises(Unavailable):
         await soon(failing)
     assert (await soon(waiting)).layer == "store"
