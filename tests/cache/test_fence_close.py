@@ -28,13 +28,20 @@ def left_s(redis: RedisServer, replica: Replica, key: str) -> float:
     return max(map(float, scores), default=0.0) / 1_000 - seconds - micros / 1e6
 
 
-async def writing(replica: Replica, what: str, video_id: str) -> tuple[Trap, asyncio.Task[object]]:
-    """A write that the store goes on with, however its caller ends, as CassandraStore does."""
+async def writing(
+    replica: Replica, what: str, video_id: str
+) -> tuple[Trap, asyncio.Task[object], asyncio.Task[object]]:
+    """A trapped write, its task, and the task of the store's part of it.
+
+    The store goes on with it, however its caller ends, as CassandraStore does.
+    """
     trap = replica.store.writes.trap()
     store = getattr(replica.store, what)
+    stored: asyncio.Future[asyncio.Task[object]] = asyncio.get_running_loop().create_future()
 
     async def whole(*values: object) -> object:
-        return await asyncio.shield(asyncio.create_task(store(*values)))
+        stored.set_result(asyncio.create_task(store(*values)))
+        return await asyncio.shield(stored.result())
 
     setattr(replica.store, what, whole)
 
@@ -49,7 +56,7 @@ async def writing(replica: Replica, what: str, video_id: str) -> tuple[Trap, asy
 
     task = asyncio.create_task(write())
     await trap.reached()
-    return trap, task
+    return trap, task, await stored
 
 
 @pytest.mark.parametrize("what", ["create", "update", "delete"])
@@ -65,7 +72,7 @@ async def test_an_orderly_end_leaves_the_intent_of_a_write_under_way(
     if what == "create":
         await here.videos.delete(video_id, ANY)
     keys = [row_key(video_id), genre_key("A")]
-    trap, write = await writing(here, what, video_id)
+    trap, write, stored = await writing(here, what, video_id)
     await here.videos.close()
     with pytest.raises(asyncio.CancelledError):
         await soon(write)
@@ -75,8 +82,7 @@ async def test_an_orderly_end_leaves_the_intent_of_a_write_under_way(
     assert before == (True if what == "create" else "one")
     await there.listed("A")
     trap.release()
-    await until(lambda: there.store.calls["video"] and not here.store.writes._traps)
-    await asyncio.sleep(0.05)  # the store finishes the write
+    await soon(stored)
     for key in keys:
         assert not there.kept(redis, "v", key)
     if what == "delete":
@@ -92,7 +98,7 @@ async def test_an_orderly_end_waits_for_a_write_that_is_nearly_done(
 ) -> None:
     here, there = pair
     video_id = await here.create("one", genre="A")
-    trap, write = await writing(here, "update", video_id)
+    trap, write, _ = await writing(here, "update", video_id)
     closing = asyncio.create_task(here.videos.close())
     await asyncio.sleep(0.05)
     trap.release()
