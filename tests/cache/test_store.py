@@ -182,7 +182,8 @@ async def test_a_hit_in_redis_is_one_command_and_a_near_hit_none(
     async with opened(tmp_path, redis) as here:
         video_id = await here.create()
         await here.read(video_id)
-        await asyncio.sleep(0.05)  # the push of its own fill has come
+        await until(lambda: here.kept(redis, "v", row_key(video_id)))
+        await here.videos.cached(row_key(new_id()))  # the push of the fill comes before its reply
         command(redis, "CONFIG", "RESETSTAT")
         assert (await here.read(video_id)).layer == "redis"
         ran = calls(redis)

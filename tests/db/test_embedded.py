@@ -19,6 +19,7 @@ from db.store import IDENTITY
 from db.version import Expected, make_version, new_id
 from db.video import Changes
 from errors import NotFound, Unavailable
+from tests.cache.redis_world import until
 from tests.db.samples import draft, genre_name, loaded, long_ago
 from tests.db.store_lines import created_at
 
@@ -93,7 +94,8 @@ async def test_a_write_whose_caller_left_goes_on_to_its_end(
             asyncio.create_task(embedded.create(video_id, draft(genre), None))
             for video_id in (running, queued)
         ]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        await until(lambda: embedded._writer._executor._work_queue.qsize() == 1)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -69,8 +69,7 @@ def _hear(connection: socket.socket, methods: Sequence[str], before: bytes) -> t
     """What comes until all of it is whole answers and a moment is silent; whether it closed."""
     said = b""
     while True:
-        is_whole = bool(said) and _is_whole(before + said, methods)
-        connection.settimeout(PAUSE_S if is_whole else QUIET_S)
+        connection.settimeout(_patience_s(said, before, methods))
         try:
             data = connection.recv(65_536)
         except TimeoutError:
@@ -82,12 +81,15 @@ def _hear(connection: socket.socket, methods: Sequence[str], before: bytes) -> t
         said += data
 
 
-def _is_whole(received: bytes, methods: Sequence[str]) -> bool:
+def _patience_s(said: bytes, before: bytes, methods: Sequence[str]) -> float:
+    """How long to wait for more; for the end of the connection as long as it takes."""
+    if not said:
+        return QUIET_S
     try:
-        parse(received, methods)
+        last = parse(before + said, methods)[-1]
     except (AssertionError, ValueError):
-        return False
-    return True
+        return QUIET_S
+    return BOUND_S if last.headers.get("connection") == "close" else PAUSE_S
 
 
 def mask(answer: Answer) -> bytes:
