@@ -79,14 +79,14 @@ def layers(
 def resources(content: Content, probes: Probes, config: Config) -> list[Resource]:
     """Return every path of the API, in the order in which the router tries the paths.
 
-    The demo is an ordinary client of the API, and no part of the contract.
+    The paths that are asked for most come first, because each try costs half a microsecond. The demo is an ordinary client of the API, and no part of the contract.
     """
     return [
+        Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
         Resource("/home", GET=content.home),
+        Resource("/content", GET=content.by_query, POST=content.create),
         Resource("/content/genre/{genre:path}", GET=content.genre),
         Resource("/genres", GET=content.genres),
-        Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),
-        Resource("/content", GET=content.by_query, POST=content.create),
         Resource("/videos", GET=content.random_id),
         Resource("/uuids", GET=content.ids),
         Resource("/", GET=content.welcome),
