@@ -129,13 +129,15 @@ def url_of_redis(text: str) -> str:
 
 port_number = Number(1, 65_535)
 seconds = Number(0.001, 86_400, float)
+deadline = Number(0.01, 86_400, float)
 seconds_or_none = Number(0, 86_400, float)
 filled = matching(r"(?s).+", "is empty; leave it unset instead")
 identifier = matching(
     r"(?a)[A-Za-z]\w{0,47}", "has to be a letter and then letters, digits and _, at most 48"
 )
 token = matching(
-    r"(?s)\S(.*\S)?", "is empty, or has a blank or line end around it, which no client can send"
+    r"(?=\S)[^\x00-\x1f\x7f\ufeff]+(?<=\S)",
+    "is empty, or has a blank around it or a control character in it, which no client can send",
 )
 origin = matching(
     r"\*|(?!http:.*:80\Z|https:.*:443\Z)"

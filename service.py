@@ -79,7 +79,8 @@ def layers(
 def resources(content: Content, probes: Probes, config: Config) -> list[Resource]:
     """Return every path of the API, in the order in which the router tries the paths.
 
-    The paths that are asked for most come first, because each try costs half a microsecond. The demo is an ordinary client of the API, and no part of the contract.
+    The paths that are asked for most come first, because each try costs half a microsecond. The
+    demo is an ordinary client of the API, and no part of the contract.
     """
     return [
         Resource("/content/{id}", GET=content.by_id, PATCH=content.update, DELETE=content.delete),

@@ -87,12 +87,13 @@ def next_version(after: str | None = None) -> str:
     return make_version(max(now_us, version_us(after) + 1) if after else now_us, os.urandom(8))
 
 
-def version_ahead() -> str:
-    """Return a version AHEAD_US after this machine's clock.
+def version_ahead(after: str) -> str:
+    """Return a version AHEAD_US after this machine's clock, and later than ``after``.
 
     It is later than any version that a machine makes whose clock is less ahead of ours.
     """
-    return make_version(time.time_ns() // 1_000 + AHEAD_US, os.urandom(8))
+    ahead_us = time.time_ns() // 1_000 + AHEAD_US
+    return make_version(max(ahead_us, version_us(after) + 1), os.urandom(8))
 
 
 def new_id(idempotency_key: str | None = None) -> str:

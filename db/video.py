@@ -59,8 +59,9 @@ def _checked(
 
 
 def _printable(key: str) -> str:
-    """Return the beginning of ``key`` without halves of surrogate pairs, which have no encoding."""
-    return key[:NAME_MAX].encode("utf-8", "backslashreplace").decode()[:NAME_MAX]
+    """Return the beginning of ``key``, with escapes for characters that cannot be shown."""
+    shown = (each if each.isprintable() else repr(each)[1:-1] for each in key[:NAME_MAX])
+    return "".join(shown)[:NAME_MAX]
 
 
 class Changes(NamedTuple):

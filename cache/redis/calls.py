@@ -25,7 +25,7 @@ from cache.redis.connection import Argument, OnReply, Reply
 from cache.redis.handshake import is_outage
 from cache.redis.link import Link
 from cache.redis.metrics import RedisMetrics
-from cache.redis.scripts import Script
+from cache.redis.scripts import FILL, Script
 
 logger = logging.getLogger("content")
 
@@ -175,20 +175,23 @@ class Calls:
         args: Sequence[Argument],
         on_reply: OnReply | None = None,
     ) -> bool:
-        """Send a call of a script, as ``Connection.send`` does."""
+        """Send a call of a script, as ``Connection.send`` does.
+
+        Only a fill waits for room, so that unsent fills hold up no write.
+        """
         connection, then = self.link.session.connection, on_reply or self._judge
         if connection is None:
             return False
-        call = (len(keys), *keys, *args)
+        call, is_small = (len(keys), *keys, *args), script is not FILL
         if script.sha in connection.known:
-            return connection.send(("EVALSHA", script.sha, *call), then)
+            return connection.send(("EVALSHA", script.sha, *call), then, even_if_full=is_small)
 
         def answered(reply: Reply) -> None:
             if not isinstance(reply, Exception):
                 connection.known.add(script.sha)
             then(reply)
 
-        return connection.send(("EVAL", script.lua, *call), answered)
+        return connection.send(("EVAL", script.lua, *call), answered, even_if_full=is_small)
 
     def _judge(self, reply: Reply) -> None:
         """Act on a refusal, on the end of a refusal, or on an outage."""

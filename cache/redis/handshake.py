@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hiredis import ReplyError
 
@@ -27,7 +28,7 @@ from cache.redis.connection import Connection, Lost, Reply
 UNKNOWN_RUN = "any-run"
 """In place of the run_id of a server that refuses INFO."""
 NOISE_S = 0.1
-"""Clocks that differ by less count as equal, because the measurement takes a round trip."""
+"""A smaller difference between two clocks is none, because the measurement takes a round trip."""
 FORMAT = 2
 """Version of packed entries. Replicas of two releases that pack differently share no keys."""
 
@@ -87,7 +88,7 @@ async def greet(connection: Connection, identity: str) -> Session:
     reigns = f"content:{FORMAT}:{identity}:reign:"
     prefix = f"content:{FORMAT}:{identity}:{run}:"
     session = Session(prefix, reigns + run, run, replication_id, connection=connection)
-    session.clock_s = await _clock_s(connection)
+    await connection.ask("TIME", check=partial(note_clock, session, time.time()))
     values = f"{session.prefix}v:"
     # Redis sends invalidations at the end of a turn of its loop, so after any reply that a later
     # change in that turn made stale. NOLOOP would have no effect, because changes by scripts do
@@ -132,14 +133,18 @@ async def _ask(connection: Connection, *command: str | int) -> Reply:
     return reply
 
 
-async def _clock_s(connection: Connection) -> float:
-    """Return how far the server's clock is ahead. All replicas tell ages by that clock."""
-    sent = time.time()
-    reply = await _ask(connection, "TIME")
-    if not isinstance(reply, list):
-        return 0.0
-    ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - (sent + time.time()) / 2
-    return ahead_s if abs(ahead_s) > NOISE_S else 0.0
+def note_clock(session: Session, sent_s: float, reply: Reply) -> str:
+    """Note how far the server's clock is ahead, by its reply to a TIME that was sent at ``sent_s``.
+
+    All replicas tell ages by that clock. A reply that took longer than NOISE_S says too little.
+    Return an empty text, because no reply has to end the connection.
+    """
+    now_s = time.time()
+    if isinstance(reply, list) and 0 <= now_s - sent_s <= NOISE_S:
+        ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - (sent_s + now_s) / 2
+        if abs(ahead_s - session.clock_s) > NOISE_S:
+            session.clock_s = ahead_s
+    return ""
 
 
 def _field(info: Reply, name: str) -> str:

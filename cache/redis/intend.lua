@@ -21,5 +21,5 @@ for i = 1, #KEYS - 1, 3 do
   redis.call('DEL', KEYS[i], KEYS[i + 1])
 end
 -- last, because a script that has written may also take memory where Redis is full
-redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)
+redis.call('SET', KEYS[#KEYS], '1', 'NX')
 return 1

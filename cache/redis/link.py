@@ -8,6 +8,7 @@ to nothing, because their back-off has jitter and a cap.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from cache.redis.address import Address
 from cache.redis.connection import Connection, Lost
-from cache.redis.handshake import Session, greet, reign_ended, role_refused
+from cache.redis.handshake import Session, greet, note_clock, reign_ended, role_refused
 from cache.redis.sentinel import Sentinels
 from errors import ServiceError
 
@@ -155,7 +156,8 @@ async def watch(session: Session, hang_s: float) -> None:
 
     End the connection if the server no longer serves the reign of ``session``.
 
-    A heartbeat is HELLO, which shows the server's role, and INFO, which shows its replication ID.
+    A heartbeat is TIME, because a clock may be set at any moment, HELLO, which shows the server's
+    role, and INFO, which shows its replication ID.
     The first is at once, because no invalidation reports a reign that began between INFO and CLIENT
     TRACKING of the handshake. Its replies are checked in the parser, so before the reply to any
     read that was sent later.
@@ -163,6 +165,7 @@ async def watch(session: Session, hang_s: float) -> None:
     connection = session.connection
     assert connection is not None
     while True:
+        connection.ask("TIME", check=partial(note_clock, session, time.time()))
         beat = connection.ask("HELLO", 3, check=role_refused)
         if session.replication_id:
             check = partial(reign_ended, session)

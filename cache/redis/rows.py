@@ -125,7 +125,8 @@ class RedisRows:
         scripts, so the value would leave at once. The next read brings the value near.
         """
         packed, keep_ms = entry.pack(self._link.session.clock_s), max(1, round(keep_s * 1000))
-        self._calls.send(scripts.FILL, self._names(key)[:2], (lease.token, packed, keep_ms))
+        if not self._calls.send(scripts.FILL, self._names(key)[:2], (lease.token, packed, keep_ms)):
+            self.release(key, lease)
 
     def release(self, key: str, lease: Lease) -> None:
         """Give a granted lease back without a fill."""

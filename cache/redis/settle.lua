@@ -12,5 +12,5 @@ for i = 1, #KEYS - 1, 3 do
   -- even without the intent: once it was evicted or has expired, an older value may be filled
   redis.call('DEL', KEYS[i], KEYS[i + 1])
 end
-redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)
+redis.call('SET', KEYS[#KEYS], '1', 'NX')
 return 1

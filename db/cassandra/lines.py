@@ -70,10 +70,10 @@ class Life(NamedTuple):
         """Return the life after its end.
 
         No line of it can be right any more, so all are dropped at a time that is later than a line
-        by any other replica, whose clock may be ahead.
+        by any other replica, whose clock may be ahead, and than this life's own version.
         """
         listed = self.listed | self.genres
-        return self._replace(version=version_ahead(), genres=frozenset(), listed=listed)
+        return self._replace(version=version_ahead(self.version), genres=frozenset(), listed=listed)
 
     def lines(self, genres: Iterable[str]) -> list[Entry]:
         return [Entry(genre, self.created, self.video_id, self.version) for genre in genres]

@@ -70,6 +70,8 @@ def main() -> int:
         admin_password = lookup(os.environ, "CASSANDRA_ADMIN_PASSWORD")
         if not (config.cassandra_username and admin_password):
             raise ConfigError("CASSANDRA_USERNAME and CASSANDRA_ADMIN_PASSWORD have to be set")
+        if config.cassandra_username == ADMIN:
+            raise ConfigError("CASSANDRA_USERNAME is the superuser: choose another name")
         asyncio.run(ensure(config, admin_password))
     except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there yet
         print(f"no login yet: {type(error).__name__}: {error}", file=sys.stderr)

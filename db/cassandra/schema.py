@@ -15,7 +15,8 @@ from db.store import statements_of
 
 logger = logging.getLogger("content")
 
-AGREEMENT_S = 30.0
+AGREEMENT_S, OTHERS_S = 30.0, 3.0
+"""How long to wait for agreement after tables were made, here or perhaps by another replica."""
 RING = 3
 """A data centre with so many nodes gets so many replicas, and then one node may be lost."""
 LOOKS_S = 0.0, 3.0
@@ -45,9 +46,10 @@ async def ensure(session: Any, config: Config) -> str:
                 " program, or of another release of this service, which is not converted: name"
                 " another keyspace, or drop this one and import the catalogue again"
             )
-    if any(table not in tables for table, _, _ in columns()):
+    is_new = any(table not in tables for table, _, _ in columns())
+    if is_new:
         await _make(session, config, local)
-    await _agreement(session)
+    await _agreement(session, AGREEMENT_S if is_new else OTHERS_S)
     return local
 
 
@@ -121,15 +123,16 @@ async def _nodes(session: Any) -> list[tuple[str, object]]:
     return [row.as_tuple() for result in results for row in result.all()]
 
 
-async def _agreement(session: Any) -> None:
+async def _agreement(session: Any, wait_s: float) -> None:
     """Wait until every node has the same schema, because a node that lags does not know a table.
 
     The driver waits after its own statements alone, and another replica may have made the tables.
-    Go on after AGREEMENT_S, because a dead node never agrees.
+    Go on after ``wait_s``, because a dead node never agrees. A statement that a node cannot prepare
+    yet fails, and the session is made again.
     """
-    deadline = time.monotonic() + AGREEMENT_S
+    deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         if len({version for _, version in await _nodes(session)}) == 1:
             return
         await asyncio.sleep(0.2)
-    logger.warning("the nodes do not agree on the schema after %d s; going on", AGREEMENT_S)
+    logger.warning("the nodes do not agree on the schema after %d s; going on", wait_s)

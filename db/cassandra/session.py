@@ -112,7 +112,8 @@ class Cassandra(Statements):
         except Exception as error:  # noqa: BLE001 - any error: Cassandra is not there
             if isinstance(error, ConfigError):
                 self._contradiction = error
-            reason = f"{type(error).__name__}: {error}"
+            cause = error.__cause__ or error
+            reason = f"{type(cause).__name__}: {cause}"
             if not self._identity:
                 self.health.turn("starting", reason)
             elif self.health.is_down:

@@ -33,7 +33,7 @@ CQL = statements_of(
 PAGE = 64
 SCAN_TIMEOUT_S = 20.0
 SAMPLE_ROWS = 100  # the time of a larger result says little about the store
-AGAIN_S = 0.03
+AGAIN_S = 0.03  # the first pause before a read is repeated; each later pause is twice as long
 LEAST_S = 0.002  # the driver counts whole milliseconds, and 0 means no limit
 FIRST_TRY = 0.6
 """In a ring, a read is sent again, likely to another node, after this share of its deadline."""
@@ -41,6 +41,7 @@ UNSET: Any = object()
 """Bound to a column, leaves the column unchanged. None would write a tombstone."""
 
 AWAY_MESSAGE = "The store is away; try again"
+LATE_MESSAGE = "The store did not answer in time"
 AGAIN = (
     driver.CassErrorLibRequestTimedOut,
     driver.CassErrorLibWriteError,
@@ -72,6 +73,9 @@ AWAY = (
 )
 """The request was not done, unless the error is among LATE: no node could be reached, or the node
 refused. A prepared statement is refused once its table is gone."""
+UNCERTAIN = (driver.CassErrorServerOverloaded, driver.CassErrorServerUnavailable)
+"""The outcome of a transaction is unknown after these errors, too. A coordinator also raises them
+if nodes are missing for the commit, which comes after a majority has accepted the proposal."""
 
 
 class Statements:
@@ -142,15 +146,11 @@ class Statements:
         session = self._session
         if session is None:
             raise Unavailable(AWAY_MESSAGE)
-        statement: Any = self._prepared[name].bind(**page)
-        for index, value in enumerate(values):
-            if value is not UNSET:
-                statement.bind(index, value)
+        sort, is_read = _sort(name, serial)
+        statement = self._bind(name, values, is_read, **page)
         if serial:  # a read that finishes or discards the Paxos rounds before it
             statement.set_consistency(acsylla.Consistency.LOCAL_SERIAL)
-        sort, is_read = _sort(name, serial)
-        statement.set_is_idempotent(is_read)
-        end = time.monotonic() + left_s
+        end, pause_s = time.monotonic() + left_s, AGAIN_S
         share = FIRST_TRY if is_read and self._is_ring else 1.0
         while True:
             # always, because a bound statement inherits the timeout of its preparation
@@ -160,19 +160,32 @@ class Statements:
                     result = await session.execute(statement)
                 break
             except Exception as error:
-                left_s, share = end - time.monotonic() - AGAIN_S, 1.0
+                left_s, share = end - time.monotonic() - pause_s, 1.0
                 if not is_read or left_s < LEAST_S or not isinstance(error, AGAIN):
-                    raise self._refused(sort, error) from error
-            await asyncio.sleep(AGAIN_S)
+                    raise self._refused(name, sort, error) from error
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
         self.health.worked(sort)
         return result
 
-    def _refused(self, sort: str, error: Exception) -> Exception:
+    def _bind(self, name: str, values: Sequence[Any], is_read: bool, **page: Any) -> Any:
+        """Return the statement with its values, which the driver repeats only if it is a read."""
+        statement: Any = self._prepared[name].bind(**page)
+        for index, value in enumerate(values):
+            if value is not UNSET:
+                statement.bind(index, value)
+        statement.set_is_idempotent(is_read)
+        if not is_read:  # by itself it would send a refused transaction to the next node
+            statement.set_retry_policy("fallthrough")
+        return statement
+
+    def _refused(self, name: str, sort: str, error: Exception) -> Exception:
         """Tell ``health`` how a statement of ``sort`` has failed, and return our error."""
         raised = translate(error)
         if not self._closing.is_set():
             self.health.refused(sort, error, late=isinstance(raised, Late))
-        return raised
+        is_uncertain = isinstance(error, UNCERTAIN) and " IF " in CQL[name]
+        return Late(LATE_MESSAGE) if is_uncertain else raised
 
     async def scan(self, name: str, values: Sequence[Any]) -> AsyncIterator[list[tuple[Any, ...]]]:
         """Yield the rows of an unbounded read by pages of at most PAGE rows."""
@@ -196,7 +209,7 @@ def translate(error: Exception) -> Exception:
     Errors without an outside cause are mistakes of ours, and are returned unchanged: a plain 500.
     """
     if isinstance(error, LATE):
-        return Late("The store did not answer in time")
+        return Late(LATE_MESSAGE)
     if isinstance(error, AWAY) or type(error) is RuntimeError:  # a closed session raises this
         return Unavailable(AWAY_MESSAGE)
     return error

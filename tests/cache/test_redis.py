@@ -8,6 +8,7 @@ import pytest
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.redis.calls import KEYS_MAX
+from cache.redis.connection import UNSENT_MAX_BYTES
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Lease
 from errors import Unavailable
@@ -19,6 +20,7 @@ from tests.cache.redis_world import (
     command,
     entry,
     filled,
+    granted,
     until,
 )
 
@@ -215,3 +217,16 @@ async def test_a_unix_socket_and_another_database(open_rows: OpenRows, tmp_path:
         await filled(rows, "k")
         assert isinstance(await rows.get("k"), Entry)
         assert "db3:keys=1" in command(server, "INFO", "keyspace")
+
+
+async def test_unsent_fills_hold_up_no_write_and_give_their_leases_back(rows: RedisRows) -> None:
+    large = entry("x" * (UNSENT_MAX_BYTES // 2 + 1))
+    keys = [f"k{number}" for number in range(4)]
+    leases = [await granted(rows, key) for key in keys]
+    for key, lease in zip(keys, leases, strict=True):
+        rows.fill(key, lease, large, 60.0)
+    intent = await rows.intend(["another"])
+    assert await rows.settle(["another"], intent)
+    assert [await rows.get(key) is not None for key in keys] == [True, True, False, False]
+    for key in keys[2:]:
+        await granted(rows, key)

@@ -11,8 +11,6 @@ from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.near import Near
-from cache.redis import handshake
-from cache.redis.connection import Connection
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Lease
 from errors import Unavailable
@@ -212,14 +210,9 @@ async def test_replicas_whose_clocks_differ_agree_on_what_is_fresh(
 ) -> None:
     here = await open_rows(redis)
     real = time.time
-
-    async def ahead(connection: Connection) -> float:
-        return -30.0  # the server's clock, seen from a replica that is 30 s ahead
-
-    monkeypatch.setattr(handshake, "_clock_s", ahead)
-    there = await open_rows(redis)
     assert await fill(here, "k", await granted(here, "k"), Entry(b"row", b'"t"', real(), 5.0), 60.0)
     monkeypatch.setattr(time, "time", lambda: real() + 30.0)
+    there = await open_rows(redis)
     found = await there.get("k")
     assert found is not None
     assert found.is_fresh()
@@ -233,6 +226,16 @@ async def test_the_server_s_clock_is_read_at_the_handshake(
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 60.0)
     assert 59.0 < (await open_rows(redis))._link.session.clock_s < 61.0
+
+
+async def test_a_clock_that_is_set_later_is_noticed(
+    rows: RedisRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, session = time.time, rows._link.session
+    for ahead_s in (3_600.0, 0.0):
+        monkeypatch.setattr(time, "time", lambda ahead_s=ahead_s: real() + ahead_s)
+        await until(lambda ahead_s=ahead_s: abs(session.clock_s + ahead_s) < 0.5)  # type: ignore[misc]
+    assert rows._link.session is session
 
 
 @pytest.mark.parametrize("damage", ["", "not packed", "1 2", "9" * 400 + " 1 t\n{}"])

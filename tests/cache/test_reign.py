@@ -147,6 +147,7 @@ async def test_a_write_marks_its_reign_once_and_again_when_the_mark_is_gone(
             assert await rows.settle(["k"], await rows.intend(["k"]))
         (marker,) = command(redis, "KEYS", "content:*:reign:*")
         assert marker.endswith(rows._link.session.run)
+        assert command(redis, "PTTL", marker) == -1  # its end would be told like another reign
         command(redis, "DEL", marker)
         assert await rows.get("k") is None
     assert (rows.state, rows._link.attempts) == ("up", connects)

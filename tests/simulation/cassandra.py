@@ -142,7 +142,9 @@ class Cassandra:
         self._doubts[key].append((plan, request.statement.values, request.number))
         if self.simulator.steps is not None:
             self._say(request, "the round stays open")
-        error = driver.CassErrorServerWriteTimeout("Operation timed out")
+        # the commit is late, or too few nodes are there for it
+        late, away = driver.CassErrorServerWriteTimeout, driver.CassErrorServerUnavailable
+        error = (away if request.number % 4 == 0 else late)("no commit")
         self.simulator.after(
             self.fates.latency_s(), request.loop.deliver, fail, request.answer, error
         )

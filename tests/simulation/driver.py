@@ -56,6 +56,9 @@ class Statement:
     def set_is_idempotent(self, value: bool) -> None:
         pass
 
+    def set_retry_policy(self, policy: str) -> None:
+        pass
+
     def set_timeout(self, seconds: float) -> None:
         self.timeout_s = seconds
 

@@ -205,10 +205,7 @@ MUTANTS = (
     mutant(
         "reign not marked",
         "a write tells the readers of an earlier reign that another one has begun",
-        *[
-            (path, "redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', 86400000)\n", "")
-            for path in (INTEND, SETTLE)
-        ],
+        *[(path, "redis.call('SET', KEYS[#KEYS], '1', 'NX')\n", "") for path in (INTEND, SETTLE)],
     ),
     mutant(
         "keys without replication id",
