@@ -19,8 +19,11 @@ from bench.lab.spawn import ServerError
 HEAP = "768M"
 ADDRESS = "TESTS_CASSANDRA"
 """The environment variable that names the socket to the workers."""
-SHORT_LIVED = "-XX:TieredStopAtLevel=1"
-"""Java's fast compiler alone: the other one costs more in minutes than its code wins."""
+SHORT_LIVED = (
+    "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
+"""Java's fast compiler alone: the other one costs more in minutes than its code wins. Nor are the
+classes of Cassandra's release verified again at each start."""
 NEVER_STOPPED = "-Dcassandra.test.flush_local_schema_changes=false"
 """A table is made in half the time if that need not outlive the node."""
 

@@ -4,12 +4,25 @@ import asyncio
 import errno
 import socket
 import struct
+import time
 
 import pytest
 
 from bench.drills.world import reading
 from bench.lab.processes import free_ports
-from tests.bench.small_servers import ID, Serve, SmallServer, always, answer, ask, row, serving
+from bench.load.loops import OpenLoop
+from bench.load.wire import Asked
+from tests.bench.small_servers import (
+    ID,
+    PATH,
+    Serve,
+    SmallServer,
+    always,
+    answer,
+    ask,
+    row,
+    serving,
+)
 
 
 async def _close(_path: str, writer: asyncio.StreamWriter) -> None:
@@ -82,6 +95,16 @@ async def test_connections_are_kept_and_opened_on_demand_up_to_the_limit() -> No
         assert (server.connections, server.most_open) == (3, 3)
 
 
+class OneByOne(OpenLoop):
+    """Sends a request once the connection of the one before is known to have ended."""
+
+    async def _ask(self) -> None:
+        for _, request in self._schedule:
+            self._leave(Asked(request, time.monotonic(), 0.0))
+            while self._waiting or self._opening or self._all:  # noqa: ASYNC110 - they tell nobody
+                await asyncio.sleep(0.001)
+
+
 @pytest.mark.parametrize("closes", [True, False], ids=["told", "untold"])
 async def test_a_connection_that_ends_between_two_requests_is_no_error(closes: bool) -> None:
     async def once(_path: str, writer: asyncio.StreamWriter) -> None:
@@ -90,7 +113,8 @@ async def test_a_connection_that_ends_between_two_requests_is_no_error(closes: b
         writer.close()
 
     async with serving(once) as server:
-        tally = (await ask(server, times=10, rate_s=20)).tally()
+        load = OneByOne(server.host, server.port, [(0.0, PATH)] * 10)
+        tally = (await load.run()).tally()
         assert (tally.good, server.connections) == (10, 10)
 
 

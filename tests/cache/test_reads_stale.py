@@ -120,10 +120,14 @@ TOO_OLD_S = GRACE_S + 2.0
 
 @pytest.mark.parametrize("what", ["row", "list"])
 async def test_while_the_store_is_up_what_is_too_old_is_waited_for(
-    redis: RedisServer, pair: tuple[Replica, Replica], what: str
+    redis: RedisServer,
+    pair: tuple[Replica, Replica],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the reader that refreshes it, and by a reader elsewhere that finds the lease held."""
     here, there = pair
+    monkeypatch.setattr("cache.reads.WAITS_S", (0.02,) * 500)  # machines stall
     video_id = await stale_row(redis, here, TOO_OLD_S)
     key, load = row_key(video_id), "video"
     if what == "list":

@@ -27,6 +27,9 @@ class Guarded(CassandraNode):
         return {
             **super()._properties(),
             "cassandra.config.allow_system_properties": "true",
+            "cassandra.superuser_setup_delay_ms": 1_000,  # not 10 s
+            "cassandra.role_password_update_min_interval_in_ms": 500,  # not 5 s
+            "cassandra.auth_bcrypt_gensalt_log2_rounds": 4,  # the least
             "cassandra.settings.authenticator": "PasswordAuthenticator",
             "cassandra.settings.authorizer": "CassandraAuthorizer",
         }

@@ -46,8 +46,11 @@ class SecureNode(CassandraNode):
             return False
 
     def _properties(self) -> Mapping[str, object]:
-        # its first user is there at once, not after 10 s
-        return {**super()._properties(), "cassandra.superuser_setup_delay_ms": 0}
+        return {
+            **super()._properties(),
+            "cassandra.superuser_setup_delay_ms": 0,  # not 10 s
+            "cassandra.auth_bcrypt_gensalt_log2_rounds": 4,  # the least
+        }
 
     def _settings(self) -> Mapping[str, object]:
         encryption = {
