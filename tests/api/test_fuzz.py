@@ -3,21 +3,25 @@
 The service runs as a process of its own, so that what arrives has gone through the real parser.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+import pytest
 import schemathesis
+from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure
+from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response
+from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.schemas import BaseSchema
 
 from db.fields import genre_name
 from db.version import parse_id
 from tests.api.conformance import DOCUMENT
 from tests.api.process import GENRES, IDS
 
-Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 NO_SCHEMA_SAYS = {
     "has to be an integer",  # 1.0 is one to JSON Schema
     "is not the id of this row",
@@ -35,8 +39,8 @@ CHECKS = {
 }
 
 
-def operations(methods: list[str], examples: int, *, boundaries: bool) -> Decorator:
-    """Runs a test over the operations with these methods, each with so many examples."""
+def schema(examples: int, *, boundaries: bool) -> BaseSchema:
+    """The contract, with so many examples of each operation."""
     options = {
         "seed": 1,
         "checks": CHECKS,
@@ -46,10 +50,9 @@ def operations(methods: list[str], examples: int, *, boundaries: bool) -> Decora
     config = SchemathesisConfig.from_dict(options)
     # it cannot resolve the server ".", and is told another when a case is sent
     document = {**DOCUMENT, "servers": [{"url": "/"}]}
-    schema = schemathesis.openapi.from_dict(document, config=config)
-    schema.hook("filter_failure")(is_defect)
-    decorator: Decorator = schema.include(method=methods).parametrize()
-    return decorator
+    made: BaseSchema = schemathesis.openapi.from_dict(document, config=config)
+    made.hook("filter_failure")(is_defect)
+    return made
 
 
 def is_defect(context: object, failure: Failure, case: object, response: Response) -> bool:
@@ -74,18 +77,41 @@ def aim(case: Any) -> None:
                 place[name] = IDS[int(value[0], 16) % len(IDS)]
 
 
-reads = operations(["GET", "DELETE"], 20, boundaries=True)
-# boundaries of bodies take minutes here; test_openapi.py has them, one by one
-writes = operations(["POST", "PATCH"], 60, boundaries=False)
+def labels(*methods: str) -> list[str]:
+    return [
+        f"{method.upper()} {path}"
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method.upper() in methods
+    ]
 
 
-@reads
-def test_reads_answer_as_the_contract_says(case: Any, url: str) -> None:
-    aim(case)
-    case.call_and_validate(base_url=url)
+def hold(schema: BaseSchema, label: str, url: str) -> None:
+    """Try one operation. ``schema.parametrize()`` would make the cases in each worker that collects
+    tests, and give one id to all operations, of which pytest-xdist then runs the last alone."""
+
+    def answer(case: Any) -> None:
+        aim(case)
+        case.call_and_validate(base_url=url)
+
+    load_all_checks()
+    found = (each.ok() for each in schema.get_all_operations() if isinstance(each, Ok))
+    operation = next(each for each in found if each.label == label)
+    build_operation_test(
+        config=schema.config,
+        operation=operation,
+        test_func=answer,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+    )()
 
 
-@writes
-def test_writes_answer_as_the_contract_says(case: Any, url: str) -> None:
-    aim(case)
-    case.call_and_validate(base_url=url)
+@pytest.mark.parametrize("label", labels("GET", "DELETE"))
+def test_reads_answer_as_the_contract_says(label: str, url: str) -> None:
+    hold(schema(20, boundaries=True), label, url)
+
+
+@pytest.mark.parametrize("label", labels("POST", "PATCH"))
+def test_writes_answer_as_the_contract_says(label: str, url: str) -> None:
+    """Boundaries of bodies take minutes here; test_openapi.py has them, one by one."""
+    hold(schema(60, boundaries=False), label, url)
