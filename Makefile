@@ -6,7 +6,7 @@ NAMES := $(addprefix CASSANDRA_,HOST CA USERNAME PASSWORD) \
 EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)
 DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 
-.PHONY: bench bench-quick deploy-test drills image install run simulate stack test
+.PHONY: bench bench-quick deploy-test drills image install run simulate stack test tests types
 
 run: .venv/run
 	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
@@ -15,12 +15,17 @@ run: .venv/run
 stack: .venv/install
 	$(BIN)/python -m bench.stack
 
-# Most tests wait: more workers than processors. What they compile is kept for the next worker.
-test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory -j2 types tests
+
+types: .venv/install
 	$(BIN)/mypy
+
+# Most tests wait: more workers than processors. What they compile is kept for the next worker.
+tests: export PYTHONDONTWRITEBYTECODE =
+tests: .venv/install
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 simulate: .venv/install
