@@ -14,11 +14,12 @@ from tests.db.samples import eventually
 
 
 def config_of(node: CassandraNode, keyspace: str = "", **settings: Any) -> Config:
+    """With a number of copies, since a store that has none given looks for other nodes for 3 s."""
     return Config(
         cassandra_host=(node.host,),
         cassandra_port=node.port,
         cassandra_keyspace=keyspace or f"border_{uuid.uuid4().hex[:12]}",
-        **settings,
+        **{"cassandra_replication": 1, **settings},
     )
 
 

@@ -33,6 +33,7 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
         cassandra_host=(node.host,),
         cassandra_port=node.port,
         cassandra_keyspace=request.getfixturevalue("cassandra_keyspace"),
+        cassandra_replication=1,
         store_deadline_s=10.0,  # what is tested here is what a store says, not how soon
     )
 

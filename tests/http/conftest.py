@@ -75,6 +75,7 @@ def service(
             server("cassandra_node", wanted.cassandra), server("redis_server", wanted.redis)
         ),
         "CASSANDRA_KEYSPACE": keyspace(),
+        "CASSANDRA_REPLICATION": "1",  # without it the service looks for other nodes for 3 s
         **wanted.settings,
     }
     with running(settings, tmp_path_factory.mktemp("service")) as started:
