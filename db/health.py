@@ -2,9 +2,9 @@
 
 A store is *down* while its probe fails, because requests would wait in vain. It is *degraded* while
 its probe succeeds and requests of one sort fail. For example, a full disk fails writes, and reads
-go on. A sort begins to fail with its first failure. It stops with its first success, or FORGET_S
-after its last failure, because some sorts are rare. One late answer is a busy moment, so only a
-second late answer in a row counts as a failure.
+go on. A sort begins to fail with its first failure. It stops with its first success. In Cassandra
+a probe also stops it FORGET_S after its last failure, because some sorts are rare. One late answer
+is a busy moment, so only a second late answer in a row counts as a failure.
 """
 
 import logging

@@ -60,7 +60,9 @@ def test_the_environment_is_read() -> None:
     assert config.cors_origins == ("https://a.example", "https://b.example")
 
 
-@pytest.mark.parametrize("value", [" token", "token ", "token\n", "\ttoken"])
+@pytest.mark.parametrize(
+    "value", [" token", "token ", "token\n", "\ttoken", "a\nb", "a\x00b", "\ufefftoken"]
+)
 def test_a_token_that_no_header_can_hold_is_refused(value: str) -> None:
     assert "no client can send" in refusal({"WRITE_TOKEN": value})
 

@@ -42,7 +42,7 @@ WRONG = {
     "CASSANDRA_REPLICATION": ["0", "10", "x"],
     "CASSANDRA_DC": [""],
     "CASSANDRA_PASSWORD": [""],
-    "STORE_DEADLINE_S": ["", "0", "-1", "x", "nan", "inf", "86401", "1s", "1,5"],
+    "STORE_DEADLINE_S": ["", "0", "0.009", "-1", "x", "nan", "inf", "86401", "1s", "1,5"],
     "WRITE_TOKEN": [""],
     "CORS_ORIGINS": NO_ORIGINS,
     "BODY_MAX_BYTES": ["1023", "64KiB", "-1"],

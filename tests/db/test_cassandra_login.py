@@ -91,3 +91,13 @@ async def test_without_the_superuser_the_login_itself_will_do(
         await login.ensure(config, "admin's")
     assert (tried, ring.statements) == (["admin's", login.DEFAULT_PASSWORD], [])
     assert ("no login was changed" in capsys.readouterr().err) == may_log_in
+
+
+def test_the_superuser_is_no_login_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its two passwords would be one."""
+    for name, value in (("USERNAME", "cassandra"), ("PASSWORD", SECRET), ("ADMIN_PASSWORD", "b")):
+        monkeypatch.setenv(f"CASSANDRA_{name}", value)
+    assert login.main() == 1
+    assert "CASSANDRA_USERNAME is the superuser" in capsys.readouterr().err

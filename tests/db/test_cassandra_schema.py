@@ -1,13 +1,16 @@
 """Keyspaces that are not ours, or were made anew: told in words, and recovered from."""
 
+import asyncio
 import dataclasses
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.lab.servers import CassandraNode
 from config import Config, ConfigError
+from db.cassandra import schema
 from db.cassandra import session as cassandra_session
 from db.cassandra.session import make_cluster
 from db.cassandra.store import CassandraStore
@@ -36,6 +39,42 @@ def keyspace_of(config: Config) -> str:
 FOREIGN = "(id uuid PRIMARY KEY, url text)"
 OLDER = """(id uuid PRIMARY KEY, lastupdated timeuuid, title text, releasedate int,
     created timeuuid, request_hash text)"""
+
+
+class Disagreeing:
+    """A session whose cluster has a dead node, which knows an older schema."""
+
+    async def query(self, statement: str) -> Any:
+        rows: list[tuple[str, ...]] = [("dc1", "old" if "peers" in statement else "new")]
+        if "system_schema" in statement:
+            rows = [*schema.columns()]
+        return SimpleNamespace(
+            all=lambda: [SimpleNamespace(as_tuple=lambda row=row: row) for row in rows]
+        )
+
+
+async def test_a_dead_node_with_an_older_schema_delays_no_start_by_much(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the tables are there, only another replica may be making them just now."""
+    assert schema.OTHERS_S < 5.0 < schema.AGREEMENT_S
+    monkeypatch.setattr(schema, "OTHERS_S", 0.1)
+    async with asyncio.timeout(10.0):
+        assert await schema.ensure(Disagreeing(), Config()) == "dc1"
+    assert "do not agree" in caplog.text
+
+
+async def test_too_few_nodes_for_the_copies_are_told_by_the_driver(
+    cassandra_node: CassandraNode,
+) -> None:
+    config = config_of(cassandra_node, cassandra_replication=3)
+    async with opened(config, wait=False) as store:
+
+        async def is_told() -> bool:
+            state, reason = store.state()
+            return state == "starting" and "unavailable or failed" in reason
+
+        await eventually(is_told)
 
 
 @pytest.mark.parametrize("table", [FOREIGN, OLDER])

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
+from db.video import parse_draft
+from errors import FieldError, Invalid
 from tests.each import each
 from tests.http.samples import draft, failure, post, wrong_fields
 
@@ -57,3 +60,9 @@ def test_a_field_behind_many_is_not_called_missing(client: httpx.Client) -> None
 def test_a_field_twice_in_capitals_of_another_script_is_encodable(client: httpx.Client) -> None:
     for body in (b'{"\\ud800a":1,"\\ud800A":1}', b'{"\\u0130":1,"\\u0131":1,"i\\u0307":1}'):
         assert wrong_fields(client.post("/content", content=body))
+
+
+def test_a_name_that_a_terminal_would_act_on_is_told_by_escapes() -> None:
+    with pytest.raises(Invalid) as wrong:
+        parse_draft({**draft(), "\x1b]0;é\x07\ud800": 1})
+    assert wrong.value.errors == [FieldError(r"\x1b]0;é\x07\ud800", "is not a known field")]

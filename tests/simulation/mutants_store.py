@@ -3,7 +3,7 @@
 from tests.simulation.mutation import mutant
 
 WRITES, LINES, VERSION = "db/cassandra/writes.py", "db/cassandra/lines.py", "db/version.py"
-CQL = "db/cassandra/statements.cql"
+CQL, STATEMENTS = "db/cassandra/statements.cql", "db/cassandra/statements.py"
 
 MUTANTS = (
     mutant(
@@ -19,6 +19,11 @@ MUTANTS = (
             "                raise OutcomeUnknown(settled) from None",
             '                raise Unavailable("no") from None',
         ),
+    ),
+    mutant(
+        "a commit without nodes is refused",
+        "a transaction that was accepted may hold, although nodes are missing for its commit",
+        (STATEMENTS, "isinstance(error, UNCERTAIN)", "not name"),
     ),
     mutant(
         "any row is mine",

@@ -71,7 +71,9 @@ class _Finder:
         if name not in self._texts:
             return None
         file, text = self._texts[name]
-        return importlib.machinery.ModuleSpec(name, _Loader(name, file, text), origin=file)
+        spec = importlib.machinery.ModuleSpec(name, _Loader(name, file, text), origin=file)
+        spec.has_location = True  # so that the module has its ``__file__``
+        return spec
 
 
 def apply(mutant: Mutant) -> None:
