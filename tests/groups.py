@@ -8,11 +8,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 FRAIL = "a node that tests stop"
 FILES = {
+    "tests/db/test_cassandra_outage.py": FRAIL,
     "tests/bench/test_drills.py": FRAIL,
     "tests/bench/test_servers.py": FRAIL,
-    "tests/db/test_cassandra_outage.py": FRAIL,
 }
-"""Files that share the fixture ``frail_node``."""
+"""Files that share the fixture ``frail_node``. The first one begins without it."""
 SERVICES = {
     "tests/http/": ("cassandra", "embedded"),
     "tests/wire/": ("near", "redis", "store"),
@@ -21,12 +21,15 @@ SERVICES = {
 APART = "tests/simulation/test_schedules.py"
 """Every test of this file takes long, and shares nothing."""
 LONGEST = (
-    *(FRAIL, "tests/test_failover_consistency.py", "tests/simulation/test_mutants.py"),
+    *(FRAIL, "tests/cache/test_failover.py"),
     *("tests/http/ cassandra, redis, near, lane", "tests/http/ cassandra, redis"),
-    *("tests/test_workers_end.py", "tests/cache/test_failover.py", "tests/wire/ store"),
-    *("tests/db/test_cassandra_moved.py", "tests/test_consistency.py"),
-    *("tests/wire/ redis", "tests/wire/ near", "tests/db/test_cassandra_secure.py"),
-    *("tests/db/test_same_catalogue.py", "tests/api/test_demo_page.py"),
+    *("tests/test_workers_end.py", "tests/test_failover_consistency.py"),
+    *("tests/db/test_cassandra_moved.py", "tests/simulation/test_mutants.py"),
+    *("tests/test_consistency.py", "tests/db/test_same_catalogue.py"),
+    *("tests/wire/ store", "tests/wire/ redis", "tests/wire/ near"),
+    *("tests/db/test_cassandra_secure.py", "tests/wire/test_keep_alive.py"),
+    *("tests/wire/test_budget.py", "tests/wire/test_strict.py", "tests/wire/test_lane_redis.py"),
+    *("tests/wire/test_limits.py", "tests/api/test_demo_page.py"),
 )
 """Begun first, so that none of them is waited for at the end."""
 
@@ -41,10 +44,12 @@ def group_of(test: str) -> str:
     return test if path == APART else FILES.get(path, path)
 
 
-def rank_of(test: str) -> int:
-    """Return the place of the group of a test among those that begin first."""
-    group = group_of(test)
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+def rank_of(test: str) -> tuple[int, int]:
+    """Return the place of the group of a test among those that begin first, and that of its file
+    in the group."""
+    group, path = group_of(test), test.partition("::")[0]
+    place = LONGEST.index(group) if group in LONGEST else len(LONGEST)
+    return place, list(FILES).index(path) if path in FILES else 0
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

@@ -18,6 +18,8 @@ from db.store import Stored
 from db.version import make_version
 
 LOAD_S = 14.0
+READERS = 4
+"""``python -m bench.consistency`` runs for longer, with more of them."""
 CAUSED = tuple(fault for fault in FAULTS if fault != "crash")
 """A crash may leave a list behind, and here nothing may."""
 NEAR_TTL_S = 5.0
@@ -26,7 +28,7 @@ NEAR_TTL_S = 5.0
 @pytest.fixture(scope="module")
 def report(cassandra_node: CassandraNode) -> Iterator[Report]:
     with RedisServer() as redis:  # one whose clients nobody else misses
-        options = Options(seconds=LOAD_S, faults=CAUSED, restart_redis=True)
+        options = Options(LOAD_S, READERS, faults=CAUSED, restart_redis=True)
         yield run_on(cassandra_node, redis, options)
 
 

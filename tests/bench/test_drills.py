@@ -22,7 +22,7 @@ from bench.lab.targets import CATALOGUE, ROOT, catalogue
 from bench.load.result import Line, Result, Tally
 
 SHORT = Options(is_short=True)
-ROWS = 3_000
+ROWS = 2_200
 
 
 class SmallStand(Stand):

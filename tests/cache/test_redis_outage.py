@@ -160,7 +160,7 @@ class Load:
                 lease = await self.rows.lease(f"k{number}")
                 if lease is not None and not isinstance(lease, Entry):
                     await fill(self.rows, f"k{number}", lease, entry(), 60.0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # others need the machine, too
 
     async def _write(self, number: int) -> None:
         while self._goes_on:
