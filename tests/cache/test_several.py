@@ -61,8 +61,10 @@ async def test_all_misses_are_loaded_at_once_and_each_is_loaded_once(
     pages = [asyncio.create_task(here.videos.videos(part)) for part in (ids, ids[::-1], ids[3:])]
     for trap in traps:
         await trap.reached()  # the tenth is asked for while the first is not there yet
+    flight, _ = here.videos._reads._flights._flights[row_key(ids[5])]
+    waiting = len(flight.ended._waiters)
     alone = asyncio.create_task(here.read(ids[5]))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(flight.ended._waiters) > waiting)
     for trap in traps:
         trap.release()
     found = await soon(asyncio.gather(*pages))
