@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-TEST_WORKERS ?= 6
+TEST_WORKERS ?= 7
 NAMES := $(addprefix CASSANDRA_,HOST CA USERNAME PASSWORD) \
     $(addprefix REDIS_,HOST PORT CA URL SENTINELS SENTINEL_MASTER SENTINEL_PASSWORD)
 EMBEDDED := env $(foreach name,$(NAMES),-u $(name) -u $(name)_FILE)

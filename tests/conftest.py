@@ -4,6 +4,7 @@ Servers that the environment names are left alone: tests write, and count what t
 of pytest-xdist share one Cassandra (`shared.py`). Each has its own Redis, and its own ports.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,6 +41,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: rank_of(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of tests, which each full collection would look at again
 
 
 def use_ports(ports: range) -> None:

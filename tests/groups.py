@@ -25,13 +25,15 @@ LONGEST = (
     *("tests/http/ cassandra, redis, near, lane", "tests/http/ cassandra, redis"),
     *("tests/test_workers_end.py", "tests/test_failover_consistency.py"),
     *("tests/db/test_cassandra_moved.py", "tests/simulation/test_mutants.py"),
-    *("tests/test_consistency.py", "tests/db/test_same_catalogue.py"),
-    *("tests/wire/ store", "tests/wire/ redis", "tests/wire/ near"),
-    *("tests/db/test_cassandra_secure.py", "tests/wire/test_keep_alive.py"),
-    *("tests/wire/test_budget.py", "tests/wire/test_strict.py", "tests/wire/test_lane_redis.py"),
-    *("tests/wire/test_limits.py", "tests/api/test_demo_page.py"),
+    *("tests/db/test_same_catalogue.py", "tests/wire/test_keep_alive.py"),
+    *("tests/test_consistency.py", "tests/wire/ store", "tests/db/test_cassandra_secure.py"),
+    *("tests/db/catalog/test_if_empty.py", "tests/wire/test_budget.py"),
+    *("tests/api/test_demo_page.py", "tests/wire/ redis", "tests/wire/test_strict.py"),
+    *("tests/db/test_contract_pages.py", "tests/wire/ near", "tests/wire/test_lane_redis.py"),
+    *("tests/api/test_fuzz.py", "tests/wire/test_limits.py"),
 )
-"""Begun first, so that none of them is waited for at the end."""
+"""Begun first, so that none of them is waited for at the end; those that wait beside those that
+work."""
 
 
 def group_of(test: str) -> str:

@@ -73,6 +73,8 @@ class CassandraNode(Server):
     name = "cassandra"
     start_bound_s = 240.0  # 4 s on two free cores, 11 s to join; many times that on a busy machine
     stop_bound_s = 30.0
+    # Java picks the serial one by itself on a machine that it finds small
+    collector: Sequence[str] = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=300")
 
     def __init__(
         self,
@@ -117,8 +119,7 @@ class CassandraNode(Server):
         return [
             f"-Xmx{self.heap}",
             "-Xss512k",
-            "-XX:+UseG1GC",  # Java picks the serial one by itself on a machine that it finds small
-            "-XX:MaxGCPauseMillis=300",
+            *self.collector,
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:+PerfDisableSharedMem",  # no file outside our folder, and no pause to write it
             *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED),
