@@ -22,6 +22,8 @@ HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150
 """Memory that a header takes beside its characters: two bytes objects and a tuple."""
+QUEUED_BYTES = 2_500
+"""Memory that uvicorn's objects for a request take while the request waits for its turn."""
 _HOST = re.compile(
     rb"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]"
     rb"|(?:[\w.~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
@@ -37,8 +39,9 @@ class Wire:
     """What the connections of an application share; the protocol finds it at ``app.state.wire``.
 
     ``left_bytes`` is the budget: bytes that all connections may still hold for requests without an
-    answer, and for large answers that their clients do not take. The first FREE_BYTES of each
-    connection's requests do not count, so ordinary requests are served when the budget is used up.
+    answer, and for large answers that their clients do not take. Requests count with the objects
+    that are made of them. The first FREE_BYTES of each connection's requests do not count, so
+    ordinary requests are served when the budget is used up.
     A request above FREE_BYTES is forgotten once it is answered. ``stack.yml`` gives a worker
     512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the near cache
     64 MB. ``python -m bench.drills held`` measures them.

@@ -19,12 +19,12 @@ ignored, and the body behind it is kept.
 """
 
 from http import HTTPStatus
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httptools
 
 from middleware.admission import ARRIVED
-from wire.limits import FIELD_BYTES, FREE_BYTES, is_host
+from wire.limits import FIELD_BYTES, FREE_BYTES, QUEUED_BYTES, is_host
 from wire.turns import TurnsProtocol
 
 PIECE_BYTES = 4_096
@@ -139,19 +139,23 @@ class StrictProtocol(TurnsProtocol):
             self._hold()
 
     def _held_bytes(self) -> int:
-        """Return the bytes held for the newest request and the unparsed bytes behind it."""
+        """Return the bytes held for the newest request, for queued ones, and for unparsed bytes."""
         arrived = max(self._head_bytes + self._body_bytes, self._fed_bytes)
-        fields = FIELD_BYTES * len(self.headers)
-        return arrived + len(self.url) + fields + len(self._unread)
+        lists: list[Any] = [self.headers, *(each.scope["headers"] for each, _ in self.pipeline)]
+        objects = FIELD_BYTES * sum(map(len, lists)) + QUEUED_BYTES * len(self.pipeline)
+        return arrived + len(self.url) + objects + len(self._unread)
 
     def _hold(self) -> None:
         """Charge the bytes above FREE_BYTES that are held for requests without an answer.
 
-        End the connection if the budget has no room. Forget a large request that was answered.
+        End the connection if the budget has no room, and drop all queued requests but the oldest,
+        because they are the memory that is missing. Forget a large request that was answered.
         """
         is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
         size = max(0, self._held_bytes() - FREE_BYTES) if is_held else 0
         if size - self._charged_bytes > self._wire.left_bytes:
+            while len(self.pipeline) > 1:
+                self.pipeline.popleft()
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._charge(size, self._unsent_bytes)

@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 from config import Config
 from tests.http.wire import is_refusal, parse, request
 from tests.wire.in_process import Client, Within, connected, echo, serving, until
-from wire.limits import FREE_BYTES
+from wire.limits import FREE_BYTES, HELD_MAX_BYTES, QUEUED_BYTES
 from wire.protocol import Protocol
-from wire.strict import StrictProtocol
+from wire.strict import PIECE_BYTES, StrictProtocol
 
 KIB = 1_024
-BUDGET = 300 * KIB
+BUDGET = 500 * KIB
 BODY_BYTES = 60 * KIB
 STALLED_BODY = request("POST", "/", f"Content-Length: {BODY_BYTES + 1}") + b"x" * BODY_BYTES
 LINES = [f"X-{number}: {'y' * 150}" for number in range(80)]
@@ -27,6 +27,9 @@ CHUNKS = (
     request("POST", "/", "Transfer-Encoding: chunked") + b"1000\r\n%b\r\n" % (b"x" * 4_096) * 15
 )
 WAITING = request("GET", "/first?0.5") + request("GET", "/") * 1_500
+LAST = request("GET", "/last", "Connection: close")
+FIRST, TINY = request("GET", "/first?0.3"), b"GET /tiny HTTP/1.1\r\nHost:\r\n\r\n"
+FIELDS = TINY[:-2] + b"".join(b"%d:y\r\n" % number for number in range(10, 100)) + b"\r\n"
 
 
 @asynccontextmanager
@@ -136,12 +139,57 @@ async def test_bytes_behind_requests_that_wait_count(budget_bytes: int, is_enoug
     """The first request gets its answer, whether its connection then ends or not."""
     app = Within(echo, Config(), budget_bytes)
     async with strict(app, StrictProtocol) as port, connected(port) as client:
-        client.send(WAITING + request("GET", "/last", "Connection: close"))
+        client.send(WAITING + LAST)
         paths = [answer.json()["path"] for answer in parse(await client.rest())]
         assert paths[0] == "/first"
         assert (paths[-1] == "/last") is is_enough
         assert (app.refused("503") == 0) is is_enough
         assert app.wire.left_bytes == budget_bytes
+
+
+@pytest.mark.parametrize(("one", "objects"), [(TINY, 120 * QUEUED_BYTES), (FIELDS, 5 * 90 * 150)])
+@pytest.mark.parametrize("is_enough", [True, False])
+async def test_small_requests_that_wait_count_with_their_objects(
+    one: bytes, objects: int, is_enough: bool
+) -> None:
+    """Without room nearly all are dropped, because they would be in memory until their answers."""
+    count, budget = PIECE_BYTES // len(one) - 2, BUDGET if is_enough else 30 * KIB
+    app = Within(echo, Config(), budget)
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(FIRST + one * count + LAST)
+        if is_enough:
+            await until(lambda: app.wire.left_bytes < budget - objects)
+        paths = [answer.json()["path"] for answer in parse(await client.rest())]
+        if is_enough:
+            assert paths == ["/first", *["/tiny"] * count, "/last"]
+        else:
+            assert paths in (["/first"], ["/first", "/tiny"])
+        assert (app.refused("503") == 0) is is_enough
+        assert app.wire.left_bytes == budget
+
+
+async def test_the_charge_for_small_requests_falls_as_they_are_answered() -> None:
+    app, count = Within(echo, Config(), BUDGET), 60
+    async with strict(app, StrictProtocol) as port, connected(port) as client:
+        client.send(FIRST + b"GET /tiny?0.005 HTTP/1.1\r\nHost:\r\n\r\n" * count)
+        await until(lambda: BUDGET - app.wire.left_bytes > QUEUED_BYTES * count - FREE_BYTES)
+        for number in range(count + 1):
+            assert (await client.answer()).status == 200
+            most = QUEUED_BYTES * (count + 1 - number)
+            assert BUDGET - app.wire.left_bytes <= most + FREE_BYTES
+        assert app.wire.left_bytes == BUDGET
+
+
+async def test_ordinary_pipelining_on_hundreds_of_connections_is_served() -> None:
+    app, depth = Within(echo, Config()), 16
+    async with strict(app, StrictProtocol) as port, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(port)) for _ in range(300)]
+        for client in clients:
+            client.send(request("GET", "/?0.1") + request("GET", "/", "Accept: */*") * (depth - 1))
+        for client in clients:
+            assert [(await client.answer()).status for _ in range(depth)] == [200] * depth
+        assert app.refused("503") == 0
+        assert app.wire.left_bytes == HELD_MAX_BYTES
 
 
 @pytest.mark.parametrize("protocol", [StrictProtocol, Protocol])
