@@ -18,6 +18,9 @@ from metrics import gauge
 
 SLOW_READER = "slow_reader"
 KERNEL_UNSENT_BYTES = 65_536
+UNSENT_FREE_BYTES = 16_384
+"""Unsent bytes of a connection beside the kernel's that do not count. A client with more does not
+read, or reads slowly."""
 HELD_MAX_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 4_096
 FIELD_BYTES = 150

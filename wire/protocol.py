@@ -83,7 +83,7 @@ class Protocol(StrictProtocol):
         ASGI.
         """
         transport = self.transport
-        # a client with 64 KiB of unsent bytes does not read: uvicorn answers, and waits for it
+        # a client with UNSENT_FREE_BYTES does not read: uvicorn answers, and waits for it
         if transport.is_closing() or self.flow.write_paused:
             return b""
         response = self._lane.near(target, condition, self.server_state.default_headers)

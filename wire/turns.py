@@ -13,7 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from wire.limits import SLOW_READER, Wire, bound_unsent, refusal
+from wire.limits import SLOW_READER, UNSENT_FREE_BYTES, Wire, bound_unsent, refusal
 
 LINGER_S = 1.0
 """How long bytes that arrive behind a last answer are read and dropped."""
@@ -83,6 +83,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self.flow = _Flow(transport, self.pipeline)
         self.write, self.is_closing = transport.write, transport.is_closing
         self._wire.connections.set(len(self.connections))
+        transport.set_write_buffer_limits(high=UNSENT_FREE_BYTES)
         bound_unsent(transport, self._limits.arrival_s)
         self._idle_until_s = self.loop.time() + self._limits.arrival_s
         self.look_by(self._idle_until_s)
@@ -104,7 +105,7 @@ class TurnsProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Charge answers that the client does not take, or end the connection if that is too much.
 
-        The transport calls this above 64 KiB, which ordinary answers never reach.
+        The transport calls this above UNSENT_FREE_BYTES, which the kernel does not take at once.
         """
         super().pause_writing()
         unsent = self.transport.get_write_buffer_size()
