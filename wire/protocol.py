@@ -27,7 +27,6 @@ class Protocol(StrictProtocol):
         self._plain = b""
         self._kept: Headers = ()  # the headers of ``_plain`` that count in a load
         self._newest: Headers | None = None  # the same of the newest request, if it is plain
-        self._started = 0  # requests whose heads were complete in the data being parsed
 
     def data_received(self, data: bytes) -> None:
         between = not self._within
@@ -36,17 +35,15 @@ class Protocol(StrictProtocol):
             same = rest == self._plain and line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"
             if same and self._get(line[4:-9].decode("latin-1")):
                 return
-        self._started = 0
         super().data_received(data)
         # exactly one request, from its first byte to its last, without an empty line before it
-        whole = between and not self._within and data.startswith(b"GET ") and self._started == 1
+        whole = between and not self._within and data.startswith(b"GET ") and self._begun == 1
         small = len(data) <= FREE_BYTES  # ``_plain`` is kept, and not charged to the budget
         if whole and small and self._newest is not None:
             self._plain, self._kept = data.partition(b"\r\n")[2], self._newest
 
     def start_request(self) -> None:
         self._newest = None
-        self._started += 1
         is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
         if is_get and self._is_idle() and self._lane.is_ordinary(self.headers):
             conditions = [value for name, value in self.headers if name == b"if-none-match"]

@@ -10,8 +10,10 @@ The protocol refuses, in the service's envelope, and then ends the connection fo
 
 uvicorn parses every request as soon as its bytes arrive, and makes objects of some 80 times their
 size. It resumes reading with each answer, so a client that sends and does not read can take a
-gigabyte. Here the bytes behind a waiting request are not parsed. Reading pauses meanwhile, so most
-of these bytes stay in the kernel's buffers.
+gigabyte. Here the bytes behind a waiting request are not parsed. Pipelined requests that the lane
+answers at once are parsed piece by piece, one piece in a turn of the loop, so that other
+connections get their turns. Reading pauses meanwhile, so most of these bytes stay in the kernel's
+buffers.
 
 No more than the limits is buffered. A client that does not take its answers loses its connection
 without a response, and at once if the budget has no room for a large answer. An offer to upgrade is
@@ -29,7 +31,7 @@ from wire.turns import TurnsProtocol
 
 PIECE_BYTES = 4_096
 """Parse at most this many bytes at once, more than most requests have. This bounds how many
-pipelined requests can be queued."""
+pipelined requests can be queued, or answered in one turn of the loop: some 60 near hits in 1 ms."""
 
 
 class StrictProtocol(TurnsProtocol):
@@ -37,20 +39,33 @@ class StrictProtocol(TurnsProtocol):
 
     # of the newest request: its headers, all bytes behind its first piece, its body
     _head_bytes = _fed_bytes = _body_bytes = 0
+    _begun = 0  # requests that began in this turn
+    _goes_on = False  # ``_go_on`` is scheduled
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # the rest of a refused request: if parsed, it would be executed
         self._unread += data
-        while self._unread and not self.pipeline:
-            piece, self._unread = self._unread[:PIECE_BYTES], self._unread[PIECE_BYTES:]
+        self._begun = 0
+        while self._unread and not self.pipeline and self._begun < 2:
+            piece = bytes(self._unread[:PIECE_BYTES])
+            del self._unread[:PIECE_BYTES]
+            self.flow.resume_reading()  # if no bytes are left; a large body may pause it again
             self._feed(piece)
         if self._unread:
             self.flow.pause_reading()
+            if not (self.pipeline or self._goes_on):
+                self._goes_on = True
+                self.loop.call_soon(self._go_on)
         if self._within:
             self.look_by(self._due_s)
         if self._charged_bytes or self._held_bytes() > FREE_BYTES:
             self._hold()
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        if not self.transport.is_closing():
+            self.data_received(b"")
 
     def _feed(self, piece: bytes) -> None:
         if self._within:
@@ -71,6 +86,7 @@ class StrictProtocol(TurnsProtocol):
 
     def on_message_begin(self) -> None:
         self._within = "head"
+        self._begun += 1
         self._head_bytes = self._fed_bytes = self._body_bytes = 0
         self._due_s = self.loop.time() + self._limits.arrival_s
         super().on_message_begin()
@@ -152,7 +168,8 @@ class StrictProtocol(TurnsProtocol):
         because they are the memory that is missing. Forget a large request that was answered.
         """
         is_held = not self._is_answered() and not self._refused  # a body behind its answer is not
-        size = max(0, self._held_bytes() - FREE_BYTES) if is_held else 0
+        held = self._held_bytes() if is_held else len(self._unread)
+        size = max(0, held - FREE_BYTES)
         if size - self._charged_bytes > self._wire.left_bytes:
             while len(self.pipeline) > 1:
                 self.pipeline.popleft()
@@ -177,7 +194,7 @@ class StrictProtocol(TurnsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         fields = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         self._within = ""
-        self._unread = b"\r\n".join((line, *fields, b"", b"")) + rest + self._unread
+        self._unread[:0] = b"\r\n".join((line, *fields, b"", rest))
 
     def _fail(self, status: HTTPStatus) -> NoReturn:
         """Refuse the request, and leave the parser's callback."""

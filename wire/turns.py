@@ -34,18 +34,18 @@ class Turn(RequestResponseCycle):
 
 
 class _Flow(FlowControl):
-    """Flow control that ignores ``resume_reading`` while requests are ``waiting``.
+    """Flow control that ignores ``resume_reading`` while requests or bytes are ``waiting``.
 
-    uvicorn's cycle resumes reading for each message of a body. Bytes behind waiting requests, and
-    the client's end, would then come while nothing can be done with them.
+    uvicorn's cycle resumes reading for each message of a body. Later bytes, and the client's end,
+    would then come while nothing can be done with them.
     """
 
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+    def __init__(self, transport: asyncio.Transport, *waiting: Sized) -> None:
         super().__init__(transport)
         self._waiting = waiting
 
     def resume_reading(self) -> None:
-        if not self._waiting:
+        if not any(self._waiting):
             super().resume_reading()
 
 
@@ -64,7 +64,7 @@ class TurnsProtocol(HttpToolsProtocol):
         self._turn = Turn()
         self.cycle = self._turn  # of the newest request
         self._running: RequestResponseCycle = self._turn  # of the request being answered
-        self._unread = b""  # unparsed bytes behind waiting requests
+        self._unread = bytearray()  # unparsed bytes; reading is paused unless it is empty
         self._charged_bytes = self._unsent_bytes = 0  # taken from the budget for requests, answers
         self._within = ""  # the part of a request that the parser is in: head, body or none
         self._ended = False  # the client has finished sending
@@ -80,7 +80,7 @@ class TurnsProtocol(HttpToolsProtocol):
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
+        self.flow = _Flow(transport, self.pipeline, self._unread)
         self.write, self.is_closing = transport.write, transport.is_closing
         self._wire.connections.set(len(self.connections))
         transport.set_write_buffer_limits(high=UNSENT_FREE_BYTES)
@@ -97,7 +97,7 @@ class TurnsProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._wire.connections.set(len(self.connections))
         self._charge(0, 0)
-        self._unread = b""
+        self._unread.clear()
         # request and protocol refer to each other; the garbage collector would free them late
         self.cycle = self._running = self._turn
         self.pipeline.clear()
@@ -129,6 +129,13 @@ class TurnsProtocol(HttpToolsProtocol):
         self.end()
         return not self.transport.is_closing()
 
+    def shutdown(self) -> None:
+        """Close when the server ends. Requests that are not parsed yet are not answered."""
+        if self._unread and self._is_idle():
+            self.close()
+        else:
+            super().shutdown()
+
     def end(self) -> None:
         """Close the connection of a client that has finished sending, once it has its answers."""
         if self._lingering is not None or self._is_answered():
@@ -140,7 +147,8 @@ class TurnsProtocol(HttpToolsProtocol):
         """End the connection with a response of this status."""
         if self._refused or self.transport.is_closing():
             return
-        self._refused, self._unread = True, b""
+        self._refused = True
+        self._unread.clear()
         self._charge(0, self._unsent_bytes)
         self._wire.refusals[status].inc()
         if self.pipeline or (self._within == "head" and not self._is_idle()):
@@ -166,9 +174,9 @@ class TurnsProtocol(HttpToolsProtocol):
         if self._ended or not (self._within or self.flow.read_paused):
             self.transport.close()
         else:
-            self._refused, self._unread = True, b""
+            self._refused = True
+            self._unread.clear()
             self.pipeline.clear()  # requests behind a last answer are not answered
-            self.flow.resume_reading()
             self.linger()
 
     def linger(self) -> None:
@@ -178,6 +186,7 @@ class TurnsProtocol(HttpToolsProtocol):
         answer (RFC 9112, 9.6).
         """
         self.transport.write_eof()
+        self.flow.resume_reading()
         self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
 
     def answered(self) -> None:
@@ -201,8 +210,8 @@ class TurnsProtocol(HttpToolsProtocol):
         self._looks_s = math.inf
         if self.transport.is_closing() or not (self._within or self._is_idle()):
             return  # until the answer
-        if self.flow.read_paused or self._unread:
-            self._due_s = self.loop.time() + self._limits.arrival_s  # the client waits for us
+        if self.flow.read_paused:  # the client waits for us
+            self._due_s = self._idle_until_s = self.loop.time() + self._limits.arrival_s
         due_s = self._due_s if self._within else self._idle_until_s
         if self.loop.time() < due_s:
             self.look_by(due_s)

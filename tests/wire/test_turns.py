@@ -50,7 +50,7 @@ async def test_nothing_is_read_while_requests_wait(client: Client) -> None:
     await until(lambda: bool(Watched.newest.pipeline))
     client.send(request("GET", "/3"))
     await asyncio.sleep(0.1)
-    assert (len(Watched.newest.pipeline), Watched.newest._unread) == (1, b"")
+    assert (len(Watched.newest.pipeline), bytes(Watched.newest._unread)) == (1, b"")
     assert [(await client.answer()).json()["path"] for _ in range(3)] == ["/1", "/2", "/3"]
 
 
