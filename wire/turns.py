@@ -161,9 +161,10 @@ class TurnsProtocol(HttpToolsProtocol):
         elif self._running.response_started and not self._running.response_complete:
             self.transport.close()  # nothing else may be written before the end of an answer
         else:
-            self.cycle.disconnected = True  # its handler sees a disconnect; its answer is dropped
-            self.cycle.message_event.set()
-            self.transport.write(refusal(status, self.server_state.default_headers))
+            if self._within != "body" or not self._is_idle():  # else its answer was sent
+                self.cycle.disconnected = True  # for its handler, whose answer is dropped
+                self.cycle.message_event.set()
+                self.transport.write(refusal(status, self.server_state.default_headers))
             if self not in self.connections or self._ended:  # no linger above the maximum
                 self.transport.close()
             else:

@@ -201,6 +201,24 @@ async def test_a_refusal_of_a_body_does_not_overtake_an_answer(client: Client, b
     assert all(is_refusal(answer, 400) for answer in answers[1:])
 
 
+async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers without reading the body."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("bad", [b"wrong\r\n", b"1;" + b"x" * 20_000])
+async def test_a_body_that_turns_bad_behind_its_answer_gets_no_second_answer(bad: bytes) -> None:
+    """The connection ends, and what the client still sends is read, so that it is not reset."""
+    app = Within(hasty, Config())
+    async with serving(app, StrictProtocol, lifespan="off") as port, connected(port) as client:
+        client.send(request("OPTIONS", "/", CHUNKED) + b"1\r\nx\r\n")
+        assert (await client.answer()).status == 204
+        client.send(bad + b"x" * 1_000)
+        assert await client.reader.read() == b""
+        assert app.refused("400") + app.refused("431") == 1
+
+
 async def test_no_request_behind_a_last_answer_is_begun() -> None:
     """Also while the connection lingers, because the rest of that request has still to come."""
     begun = []
