@@ -65,13 +65,18 @@ class Wire:
         self.refusals = {why: refusals.labels(why) for why in (*REFUSALS, SLOW_READER)}
 
 
-def refusal(status: HTTPStatus, defaults: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a whole response that ends its connection; ``defaults`` are the server's headers."""
+def refusal(
+    status: HTTPStatus, defaults: list[tuple[bytes, bytes]], *, is_head: bool = False
+) -> bytes:
+    """Return a whole response that ends its connection; ``defaults`` are the server's headers.
+
+    The response to a HEAD has no body (RFC 9110, 9.3.2).
+    """
     body = orjson.dumps({"status": "failed", "message": REFUSALS[status]})
     more = b"".join(b"%b: %b\r\n" % header for header in defaults)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         more += b"retry-after: 1\r\n"
-    return STATUS_LINE[status] + _REFUSAL % (len(body), more, body)
+    return STATUS_LINE[status] + _REFUSAL % (len(body), more, b"" if is_head else body)
 
 
 @lru_cache(64)

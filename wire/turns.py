@@ -164,7 +164,10 @@ class TurnsProtocol(HttpToolsProtocol):
             if self._within != "body" or not self._is_idle():  # else its answer was sent
                 self.cycle.disconnected = True  # for its handler, whose answer is dropped
                 self.cycle.message_event.set()
-                self.transport.write(refusal(status, self.server_state.default_headers))
+                is_told = self.url and not self._is_answered()  # the method of this request
+                is_head = is_told and self.parser.get_method() == b"HEAD"
+                defaults = self.server_state.default_headers
+                self.transport.write(refusal(status, defaults, is_head=bool(is_head)))
             if self not in self.connections or self._ended:  # no linger above the maximum
                 self.transport.close()
             else:

@@ -201,6 +201,35 @@ async def test_a_refusal_of_a_body_does_not_overtake_an_answer(client: Client, b
     assert all(is_refusal(answer, 400) for answer in answers[1:])
 
 
+HEAD_BODY = request("HEAD", "/", "Content-Length: 2")
+
+
+@pytest.mark.parametrize(
+    ("before", "sent", "has_body"),
+    [
+        (b"", request("HEAD", "/", host="a b"), False),
+        (b"", HEAD_BODY + b"x", False),  # 408
+        (b"", b"HEAD / HTTP/1.1\r\nHost", False),  # 408
+        (b"", request("GET", "/", host="a b"), True),
+        (request("HEAD", "/"), b"wrong", True),  # of whose method nothing is known
+        (request("HEAD", "/"), b"GET", True),
+        (request("HEAD", "/"), request("GET", "/", host="a b"), True),
+    ],
+)
+async def test_the_refusal_of_a_head_request_has_no_body(
+    client: Client, before: bytes, sent: bytes, has_body: bool
+) -> None:
+    if before:
+        client.send(before)
+        assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    client.send(sent)
+    received = await client.rest()
+    (answer,) = parse(received, ["GET" if has_body else "HEAD"])
+    assert answer.status in (400, 408)
+    assert int(answer.headers["content-length"]) > 0
+    assert has_body == (not received.endswith(b"\r\n\r\n"))
+
+
 async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers without reading the body."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
