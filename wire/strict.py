@@ -79,9 +79,9 @@ class StrictProtocol(TurnsProtocol):
             self.refuse(HTTPStatus.BAD_REQUEST)  # unless ``_fail`` has refused
             return
         # beside a body: a head without an end, which reaches no callback, chunk sizes and
-        # extensions, trailers; a chunk of one byte takes six
-        most = self._limits.head_max_bytes + 8 * self._body_bytes
-        if self._within and self._fed_bytes > most:
+        # extensions, trailers; a chunk takes five bytes beside its own, and 0.3 us
+        framing_bytes = self._fed_bytes - self._body_bytes
+        if self._within and framing_bytes > self._limits.head_max_bytes:
             self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:

@@ -111,13 +111,23 @@ async def test_what_comes_with_the_end_of_a_head_is_no_part_of_it(client: Client
         assert (await client.answer()).json()["path"] == "/2"
 
 
-async def test_small_chunks_are_no_attack(client: Client) -> None:
+@pytest.mark.parametrize(("size", "count"), [(1, 3_200), (24, 2_700)])
+async def test_small_chunks_are_no_attack(client: Client, size: int, count: int) -> None:
     client.send(request("POST", "/", CHUNKED))
     for _ in range(10):
         await asyncio.sleep(0.01)
-        client.send(b"1\r\nx\r\n" * 2_000)
+        client.send(b"%x\r\n%b\r\n" % (size, b"x" * size) * (count // 10))
     client.send(b"0\r\n\r\n")
-    assert len((await client.answer()).json()["body"]) == 20_000
+    assert len((await client.answer()).json()["body"]) == size * count
+
+
+@pytest.mark.parametrize("size", [1, 5, 8])
+async def test_thousands_of_small_chunks_are_an_attack(client: Client, size: int) -> None:
+    """A body within the limit would take ten milliseconds of the processor, or more."""
+    client.send(request("POST", "/", CHUNKED))
+    client.send(b"%x\r\n%b\r\n" % (size, b"x" * size) * (65_000 // size))
+    (answer,) = parse(await client.rest())
+    assert is_refusal(answer, 431)
 
 
 async def test_framing_without_a_body_is_an_attack(client: Client) -> None:
