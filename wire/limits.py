@@ -18,7 +18,7 @@ from metrics import gauge
 
 SLOW_READER = "slow_reader"
 KERNEL_UNSENT_BYTES = 65_536
-UNSENT_FREE_BYTES = 16_384
+UNSENT_FREE_BYTES = 8_192
 """Unsent bytes of a connection beside the kernel's that do not count. A client with more does not
 read, or reads slowly."""
 HELD_MAX_BYTES = 64 * 1024 * 1024
@@ -43,11 +43,13 @@ class Wire:
 
     ``left_bytes`` is the budget: bytes that all connections may still hold for requests without an
     answer, and for large answers that their clients do not take. Requests count with the objects
-    that are made of them. The first FREE_BYTES of each connection's requests do not count, so
-    ordinary requests are served when the budget is used up.
-    A request above FREE_BYTES is forgotten once it is answered. ``stack.yml`` gives a worker
-    512 MB: CONNECTIONS_MAX connections take about 260 MB with their free bytes, the near cache
-    64 MB. ``python -m bench.drills held`` measures them.
+    that are made of them. The first FREE_BYTES of each connection's requests and the first
+    UNSENT_FREE_BYTES of its answers do not count, so ordinary requests are served when the budget
+    is used up. A request above FREE_BYTES is forgotten once it is answered.
+
+    ``stack.yml`` gives a worker 512 MB: CONNECTIONS_MAX connections take about 260 MB with their
+    requests' free bytes and 80 MB with those of unsent answers, the near cache and the budget 64 MB
+    each. ``python -m bench.drills held`` measures the first of these.
     """
 
     def __init__(
