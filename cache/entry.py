@@ -11,6 +11,8 @@ from typing import Self
 from etags import digest
 
 ABSENT = b'{"status":"failed","message":"Not Found"}'
+AHEAD_S = 1.0
+"""Clocks of replicas that serve one Redis may differ by less."""
 DATA = b'{"status":"success","data":'
 """Begins the body of every entry of status 200; one brace ends the body."""
 
@@ -61,8 +63,12 @@ class Entry:
         return min(self.ttl_s, self.filled_at + self.ttl_s - now)
 
     def is_fresh(self) -> bool:
-        """Return whether the TTL has not ended yet."""
-        return self.ttl_s is None or self.filled_at + self.ttl_s >= time.time()
+        """Return whether the TTL has not ended yet.
+
+        An entry of the future is not fresh, because a clock was set, and its age is not known.
+        """
+        now = time.time()
+        return self.ttl_s is None or now - self.ttl_s <= self.filled_at <= now + AHEAD_S
 
     def pack(self, clock_s: float = 0.0) -> bytes:
         """Return the bytes that Redis keeps, from which ``unpack`` makes the entry again.

@@ -81,7 +81,8 @@ class StrictProtocol(TurnsProtocol):
         # beside a body: a head without an end, which reaches no callback, chunk sizes and
         # extensions, trailers; a chunk takes five bytes beside its own, and 0.3 us
         framing_bytes = self._fed_bytes - self._body_bytes
-        if self._within and framing_bytes > self._limits.head_max_bytes:
+        most = self._limits.head_max_bytes + self._body_bytes // 64
+        if self._within and framing_bytes > most:
             self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:

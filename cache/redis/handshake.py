@@ -28,7 +28,7 @@ from cache.redis.connection import Connection, Lost, Reply
 UNKNOWN_RUN = "any-run"
 """In place of the run_id of a server that refuses INFO."""
 NOISE_S = 0.1
-"""A smaller difference between two clocks is none, because the measurement takes a round trip."""
+"""Smaller differences of clocks are ignored."""
 FORMAT = 2
 """Version of packed entries. Replicas of two releases that pack differently share no keys."""
 
@@ -136,13 +136,13 @@ async def _ask(connection: Connection, *command: str | int) -> Reply:
 def note_clock(session: Session, sent_s: float, reply: Reply) -> str:
     """Note how far the server's clock is ahead, by its reply to a TIME that was sent at ``sent_s``.
 
-    All replicas tell ages by that clock. A reply that took longer than NOISE_S says too little.
-    Return an empty text, because no reply has to end the connection.
+    All replicas tell ages by that clock. The error is at most half of the round trip. Return an
+    empty text, because no reply has to end the connection.
     """
     now_s = time.time()
-    if isinstance(reply, list) and 0 <= now_s - sent_s <= NOISE_S:
+    if isinstance(reply, list):
         ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - (sent_s + now_s) / 2
-        if abs(ahead_s - session.clock_s) > NOISE_S:
+        if abs(ahead_s - session.clock_s) > NOISE_S + abs(now_s - sent_s):
             session.clock_s = ahead_s
     return ""
 

@@ -76,6 +76,8 @@ refused. A prepared statement is refused once its table is gone."""
 UNCERTAIN = (driver.CassErrorServerOverloaded, driver.CassErrorServerUnavailable)
 """The outcome of a transaction is unknown after these errors, too. A coordinator also raises them
 if nodes are missing for the commit, which comes after a majority has accepted the proposal."""
+NOT_BEGUN = "before it could start"
+"""Part of the text of a node that is overloaded and has not begun the request."""
 
 
 class Statements:
@@ -169,13 +171,13 @@ class Statements:
         return result
 
     def _bind(self, name: str, values: Sequence[Any], is_read: bool, **page: Any) -> Any:
-        """Return the statement with its values, which the driver repeats only if it is a read."""
+        """Return the statement with its values."""
         statement: Any = self._prepared[name].bind(**page)
         for index, value in enumerate(values):
             if value is not UNSET:
                 statement.bind(index, value)
         statement.set_is_idempotent(is_read)
-        if not is_read:  # by itself it would send a refused transaction to the next node
+        if _is_transaction(name):  # the driver would send one that is refused to the next node
             statement.set_retry_policy("fallthrough")
         return statement
 
@@ -184,8 +186,8 @@ class Statements:
         raised = translate(error)
         if not self._closing.is_set():
             self.health.refused(sort, error, late=isinstance(raised, Late))
-        is_uncertain = isinstance(error, UNCERTAIN) and " IF " in CQL[name]
-        return Late(LATE_MESSAGE) if is_uncertain else raised
+        is_uncertain = isinstance(error, UNCERTAIN) and NOT_BEGUN not in str(error)
+        return Late(LATE_MESSAGE) if is_uncertain and _is_transaction(name) else raised
 
     async def scan(self, name: str, values: Sequence[Any]) -> AsyncIterator[list[tuple[Any, ...]]]:
         """Yield the rows of an unbounded read by pages of at most PAGE rows."""
@@ -213,6 +215,10 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, AWAY) or type(error) is RuntimeError:  # a closed session raises this
         return Unavailable(AWAY_MESSAGE)
     return error
+
+
+def _is_transaction(name: str) -> bool:
+    return " IF " in CQL[name]
 
 
 @functools.cache

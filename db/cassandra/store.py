@@ -112,7 +112,8 @@ class CassandraStore:
 
     async def _create(self, video_id: str, values: dict[str, Any], request_hash: str | None) -> Row:
         # read first: when a row is made or found afterwards, all other lives recorded here are over
-        earlier = await self._writes.earlier(video_id) if request_hash else []
+        # (and without a quorum it is known at once that the row was not made)
+        earlier = await self._writes.earlier(video_id)
         version = next_version()
         stored = Stored(build(video_id, version, values), version, request_hash)
         if not await self._writes.insert(stored):

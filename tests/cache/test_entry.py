@@ -82,3 +82,11 @@ def test_several_rows_are_as_old_as_the_oldest() -> None:
     young, old, absent = entry_of({"id": "a"}), Entry(DATA + b"2}", b'"t"', 7.0), Entry.absent()
     for rows in ([young, old, absent], [old, absent, young]):
         assert together("abc", rows).filled_at == 7.0
+
+
+def test_an_entry_of_the_future_is_not_fresh() -> None:
+    """Its replica filled it while its clock was being set: nobody knows its age."""
+    now = time.time()
+    fresh = [Entry(b"", b'"t"', now + ahead_s, 5.0).is_fresh() for ahead_s in (-6.0, -4.0, 0.5)]
+    assert fresh == [False, True, True]
+    assert not Entry(b"", b'"t"', now + 3_600.0, 5.0).is_fresh()

@@ -11,6 +11,7 @@ from bench.lab.proxy import Proxy
 from bench.lab.servers import RedisServer
 from cache.entry import Entry
 from cache.near import Near
+from cache.redis.handshake import Session, note_clock
 from cache.redis.rows import RedisRows
 from cache.redis.scripts import Lease
 from errors import Unavailable
@@ -236,6 +237,20 @@ async def test_a_clock_that_is_set_later_is_noticed(
         monkeypatch.setattr(time, "time", lambda ahead_s=ahead_s: real() + ahead_s)
         await until(lambda ahead_s=ahead_s: abs(session.clock_s + ahead_s) < 0.5)  # type: ignore[misc]
     assert rows._link.session is session
+
+
+@pytest.mark.parametrize(
+    ("took_s", "ahead_s", "noted_s"), [(0.0, 60.0, 60.0), (2.0, 60.0, 60.0), (2.0, 1.0, 0.0)]
+)
+def test_a_slow_reply_shows_only_a_large_difference(
+    took_s: float, ahead_s: float, noted_s: float
+) -> None:
+    session, now = Session(), time.time()
+    server_s = now - took_s / 2 + ahead_s
+    micros = round(server_s % 1 * 1e6) % 1_000_000
+    reply = [str(int(server_s)).encode(), str(micros).encode()]
+    assert note_clock(session, now - took_s, reply) == ""
+    assert abs(session.clock_s - noted_s) < 0.05
 
 
 @pytest.mark.parametrize("damage", ["", "not packed", "1 2", "9" * 400 + " 1 t\n{}"])

@@ -7,7 +7,7 @@ from acsylla import errors as driver
 
 from config import Config
 from db.cassandra.statements import CQL, Statements
-from errors import Late
+from errors import Late, Unavailable
 
 
 class Noted:
@@ -40,15 +40,31 @@ class Failing:
 
 
 @pytest.mark.parametrize("name", CQL)
-async def test_the_driver_repeats_reads_alone(name: str) -> None:
-    """It would send a transaction again that was accepted and has no nodes for its commit."""
+async def test_the_driver_sends_no_transaction_again(name: str) -> None:
+    """It would send one to the next node that was accepted and has no nodes for its commit."""
     statements, noted = Statements(Config(), None), Noted()
     statements._prepared = {name: noted}
     statements._session = Failing()
     with pytest.raises(Late):
         await statements._run(name, (), 0.0)
     is_read = CQL[name].startswith("SELECT")
-    assert noted.told == ([True] if is_read else [False, "fallthrough"])
+    assert noted.told == [is_read, *(["fallthrough"] if " IF " in CQL[name] else [])]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("update_row", "Cannot achieve consistency level LOCAL_QUORUM", Late),
+        ("update_row", "Query timed out before it could start", Unavailable),
+        ("end_life", "Cannot achieve consistency level LOCAL_QUORUM", Unavailable),
+    ],
+)
+def test_a_transaction_that_has_begun_may_hold(
+    name: str, text: str, expected: type[Exception]
+) -> None:
+    statements = Statements(Config(), None)
+    error = statements._refused(name, "writes", driver.CassErrorServerOverloaded(text))
+    assert type(error) is expected
 
 
 async def test_a_read_that_fails_again_and_again_is_asked_ever_less_often() -> None:
