@@ -9,8 +9,8 @@ DEMO_ON := $(if $(DEMO_FILE),,DEMO=$${DEMO-1})
 .PHONY: bench bench-quick deploy-test drills image install run simulate stack test tests types
 
 run: .venv/run
-	$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
-	exec $(EMBEDDED) $(DEMO_ON) $(BIN)/python service.py
+	@$(EMBEDDED) $(BIN)/python -m db.catalog import data/netflix_titles.csv.gz --if-empty
+	@exec $(EMBEDDED) $(DEMO_ON) $(BIN)/python service.py
 
 stack: .venv/install
 	$(BIN)/python -m bench.stack

@@ -76,7 +76,10 @@ def mutate(name: str) -> None:
     from tests.simulation import mutation
     from tests.simulation.mutants import MUTANTS
 
-    mutation.apply(next(mutant for mutant in MUTANTS if mutant.name == name))
+    named = {mutant.name: mutant for mutant in MUTANTS}
+    if name not in named:
+        sys.exit(f"no mutant has this name; the names are: {', '.join(named)}")
+    mutation.apply(named[name])
 
 
 def kill(seeds: range) -> int:
