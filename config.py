@@ -106,7 +106,8 @@ class Config:
         write_deadline_s: The same for a write. The outcome of a late write is not known.
         shedding: 1: under overload refuse hovers (503) before clicks.
         body_max_bytes: The longest body of a request; above it 413.
-        head_max_bytes: The longest head of a request, and framing of a chunked body; above it 431.
+        head_max_bytes: The longest head of a request; above it 431. The framing of a chunked body
+            may take a 64th of the body more.
         headers_max: The most fields in the head of a request; above it 431.
         target_max_bytes: The longest target of a request, path and query; above it 414.
         arrival_s: How long a head or a body may take to arrive (else 408), and an answer to be

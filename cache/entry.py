@@ -11,10 +11,10 @@ from typing import Self
 from etags import digest
 
 ABSENT = b'{"status":"failed","message":"Not Found"}'
-AHEAD_S = 1.0
-"""Clocks of replicas that serve one Redis may differ by less."""
 DATA = b'{"status":"success","data":'
 """Begins the body of every entry of status 200; one brace ends the body."""
+SKEW_S = 1.0
+"""``filled_at`` of a fresh entry is at most so far ahead of this machine's clock."""
 
 
 class Entry:
@@ -65,10 +65,10 @@ class Entry:
     def is_fresh(self) -> bool:
         """Return whether the TTL has not ended yet.
 
-        An entry of the future is not fresh, because a clock was set, and its age is not known.
+        An entry of the future is not fresh, because a clock was set, so its age is not known.
         """
         now = time.time()
-        return self.ttl_s is None or now - self.ttl_s <= self.filled_at <= now + AHEAD_S
+        return self.ttl_s is None or now - self.ttl_s <= self.filled_at <= now + SKEW_S
 
     def pack(self, clock_s: float = 0.0) -> bytes:
         """Return the bytes that Redis keeps, from which ``unpack`` makes the entry again.

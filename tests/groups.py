@@ -32,8 +32,8 @@ LONGEST = (
     *("tests/db/test_contract_pages.py", "tests/wire/ near", "tests/wire/test_lane_redis.py"),
     *("tests/api/test_fuzz.py", "tests/wire/test_limits.py"),
 )
-"""Begun first, so that none of them is waited for at the end; those that wait beside those that
-work."""
+"""These groups begin first, so that no worker waits for one of them at the end. Groups that mostly
+sleep stand beside groups that mostly compute."""
 
 
 def group_of(test: str) -> str:
@@ -47,8 +47,7 @@ def group_of(test: str) -> str:
 
 
 def rank_of(test: str) -> tuple[int, int]:
-    """Return the place of the group of a test among those that begin first, and that of its file
-    in the group."""
+    """Return the place of the test's group in LONGEST, and the place of its file in the group."""
     group, path = group_of(test), test.partition("::")[0]
     place = LONGEST.index(group) if group in LONGEST else len(LONGEST)
     return place, list(FILES).index(path) if path in FILES else 0

@@ -157,10 +157,9 @@ async def watch(session: Session, hang_s: float) -> None:
     End the connection if the server no longer serves the reign of ``session``.
 
     A heartbeat is TIME, because a clock may be set at any moment, HELLO, which shows the server's
-    role, and INFO, which shows its replication ID.
-    The first is at once, because no invalidation reports a reign that began between INFO and CLIENT
-    TRACKING of the handshake. Its replies are checked in the parser, so before the reply to any
-    read that was sent later.
+    role, and INFO, which shows its replication ID. The first is at once, because no invalidation
+    reports a reign that began between INFO and CLIENT TRACKING of the handshake. Its replies are
+    checked in the parser, so before the reply to any read that was sent later.
     """
     connection = session.connection
     assert connection is not None

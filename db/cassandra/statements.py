@@ -29,6 +29,7 @@ CQL = statements_of(
     changes=", ".join(f'"{name}" = ?' for name in COLUMNS[1:]),
 )
 """All statements by name."""
+TRANSACTIONS = frozenset(name for name, cql in CQL.items() if " IF " in cql)
 
 PAGE = 64
 SCAN_TIMEOUT_S = 20.0
@@ -177,7 +178,7 @@ class Statements:
             if value is not UNSET:
                 statement.bind(index, value)
         statement.set_is_idempotent(is_read)
-        if _is_transaction(name):  # the driver would send one that is refused to the next node
+        if name in TRANSACTIONS:  # the driver would send a refused one to the next node
             statement.set_retry_policy("fallthrough")
         return statement
 
@@ -187,7 +188,7 @@ class Statements:
         if not self._closing.is_set():
             self.health.refused(sort, error, late=isinstance(raised, Late))
         is_uncertain = isinstance(error, UNCERTAIN) and NOT_BEGUN not in str(error)
-        return Late(LATE_MESSAGE) if is_uncertain and _is_transaction(name) else raised
+        return Late(LATE_MESSAGE) if is_uncertain and name in TRANSACTIONS else raised
 
     async def scan(self, name: str, values: Sequence[Any]) -> AsyncIterator[list[tuple[Any, ...]]]:
         """Yield the rows of an unbounded read by pages of at most PAGE rows."""
@@ -215,10 +216,6 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, AWAY) or type(error) is RuntimeError:  # a closed session raises this
         return Unavailable(AWAY_MESSAGE)
     return error
-
-
-def _is_transaction(name: str) -> bool:
-    return " IF " in CQL[name]
 
 
 @functools.cache

@@ -127,7 +127,8 @@ async def test_while_the_store_is_up_what_is_too_old_is_waited_for(
 ) -> None:
     """By the reader that refreshes it, and by a reader elsewhere that finds the lease held."""
     here, there = pair
-    # seldom: who looks just before the fill, and takes the lease just behind it, loads as well
+    # A reader that looks just before the fill, and takes the lease just behind it, loads as well.
+    # With long pauses no reader does so here.
     monkeypatch.setattr("cache.reads.WAITS_S", (0.5,) * 20)
     monkeypatch.setattr("cache.redis.rows.LEASE_MS", 60_000)
     video_id = await stale_row(redis, here, TOO_OLD_S)

@@ -110,7 +110,7 @@ def assert_in_order(received: bytes, count: int | None = None) -> None:
 async def test_no_turn_answers_more_than_a_piece_has(
     world: World, monkeypatch: pytest.MonkeyPatch, is_app_asked: bool
 ) -> None:
-    """Except for the turn in which the app answers, because what is behind goes on at once, too."""
+    """Only the turn in which the app answers has more, because the next piece follows at once."""
     loop, near = asyncio.get_running_loop(), Lane.near
     turns = [0]
 
